@@ -1,0 +1,6 @@
+"""loopmark: honest benchmarks of PyTorch training loops.
+
+The batch stream is the clock, the pause button and the ledger: whatever pulls batches can be measured.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,231 @@
+"""What a forked arm does: build the workload, run one loop over the stream, tell the conductor. Without pandas."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bench import discovery, wire
+from bench.accelerators import Accelerator, accelerator
+from bench.audit import Audit, batch_digest, weights_digest
+from bench.errors import Unsupported
+from bench.loops import registry
+from bench.stream import Batches, BatchStream, Grant, Taken
+
+if TYPE_CHECKING:
+    from bench.spec import Workload
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a loop function gets.
+
+    Attributes:
+        workload: model, loss, optimizer, batches.
+        stream: `stream(loader)` is what the loop iterates, one pull a step.
+        device: for loops that move things themselves.
+        accelerator, precision, devices: as Lightning spells them.
+        note: takes settings that only the loop can see, for the record's effective settings.
+    """
+
+    workload: Workload
+    stream: Callable[[Any], Batches]
+    device: torch.device
+    accelerator: str
+    precision: Any
+    devices: int
+    note: Callable[[Mapping[str, Any]], None]
+
+    def to_device(self, batch: Any) -> Any:
+        """The batch with its tensors on the device, as a careful user moves it: without waiting."""
+        if isinstance(batch, torch.Tensor):
+            return batch.to(self.device, non_blocking=True)
+        if isinstance(batch, tuple | list):
+            return type(batch)(self.to_device(part) for part in batch)
+        if isinstance(batch, Mapping):
+            return {key: self.to_device(part) for key, part in batch.items()}
+        return batch
+
+
+class Gatekeeper:
+    """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
+
+    def __init__(self, connection: Connection, audit: Audit, device: Accelerator) -> None:
+        self._connection = connection
+        self._audit = audit
+        self._device = device
+        self._ready = False
+        self.ended = False
+        self.steps = 0
+        self.samples = 0
+        self.digest = 0
+
+    def wait(self) -> Grant | None:
+        if not self._ready:
+            self._ready = True
+            self._device.reset_peak_memory()
+            wire.send(self._connection, {"op": "ready", "helpers": helpers()})
+        message = wire.receive(self._connection)
+        if "cores" in message:
+            pin(message["cores"])
+        if message["op"] == "stop":
+            self.ended = True
+            return None
+        return Grant(message["steps"], message["audit"])
+
+    def before(self, grant: Grant) -> None:
+        if grant.audit:
+            self._audit.start()
+
+    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        if grant.audit:
+            self._audit.stop(grant.steps)
+        self.steps += grant.steps
+        self.samples += taken.samples
+        for batch in batches:
+            self.digest = batch_digest(batch, self.digest)
+        wire.send(
+            self._connection,
+            {"op": "taken", "seconds": taken.seconds, "cpu": taken.cpu, "involuntary": taken.involuntary},
+        )
+
+
+def run(request: Mapping[str, Any], connection: Connection) -> None:
+    """Run one arm to its end and send its result, or why there is none; the traceback goes to the log.
+
+    Args:
+        request: suite file, suite, point, seed, requested settings; as the conductor wrote it.
+        connection: to the conductor, authenticated.
+    """
+    try:
+        wire.send(connection, _train(request, connection))
+    except EOFError:
+        raise  # the conductor is gone; nobody to tell
+    except BaseException as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        wire.send(connection, {"op": "failed", **_failure(error)})
+
+
+def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+    settings = request["requested"]
+    device = accelerator(settings["accelerator"])
+    start_memory = resident()
+    torch.manual_seed(request["seed"])
+    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
+    workload = suite.build(request["point"])
+    initial = weights_digest(workload.model)
+    audit = Audit(workload.model)
+    gate = Gatekeeper(connection, audit, device)
+    stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
+    notes: dict[str, Any] = {}
+
+    def watched_stream(loader: Any) -> Batches:
+        notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
+        notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
+        return stream(loader)
+
+    loop = registry()[settings["loop"]]
+    job = Job(
+        workload=workload,
+        stream=watched_stream,
+        device=device.device(),
+        accelerator=settings["accelerator"],
+        precision=settings["precision"],
+        devices=settings["devices"],
+        note=notes.update,
+    )
+    loop.run(job)
+    if not gate.ended:
+        raise RuntimeError(
+            f"the loop {loop.name!r} ended by itself after {gate.steps} steps; it must run as the stream does"
+        )
+    return {
+        "op": "result",
+        "ledger": {
+            "steps": gate.steps,
+            "samples": gate.samples,
+            "samples_digest": f"{gate.digest:08x}",
+            "initial_weights": initial,
+            "final_weights": weights_digest(workload.model),
+            **audit.ledger(),
+        },
+        "effective": {
+            "loop": loop.name,
+            "compile": "off",
+            **audit.effective(),
+            "lightning_imported": "lightning" in sys.modules,
+            "pandas_imported": "pandas" in sys.modules,
+            "device": device.describe(),
+            **notes,
+        },
+        "memory": {"peak_memory_host": peak_resident(), "start_memory_host": start_memory, **device.peak_memory()},
+        "samples_per_step": workload.samples,
+    }
+
+
+def _failure(error: BaseException) -> dict[str, str]:
+    text = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+    if isinstance(error, Unsupported):
+        return {"outcome": "unsupported", "reason": str(error)}
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+        return {"outcome": "oom", "reason": text}
+    return {"outcome": "crashed", "reason": text}
+
+
+def helpers() -> int:
+    """Threads and processes besides the main thread, which would run on while the arm is held."""
+    tasks = list(Path("/proc/self/task").glob("*"))
+    children = [task / "children" for task in tasks]
+    forked = sum(len(path.read_text().split()) for path in children if path.exists())
+    return max(0, len(tasks) - 1) + forked
+
+
+def pin(cores: list[int]) -> None:
+    """Keep every thread of this process on these cores, where the system can (Linux)."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        return
+    for task in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(task), cores)
+
+
+def resident() -> int:
+    """Resident bytes of this process now."""
+    return _status("VmRSS")
+
+
+def peak_resident() -> int:
+    """The largest resident set since the arm began (`forget_peak`), in bytes."""
+    return _status("VmHWM")
+
+
+def forget_peak() -> None:
+    """Begin a new peak: a forked process starts with its zygote's. Linux: proc(5), /proc/pid/clear_refs, value 5."""
+    path = Path("/proc/self/clear_refs")
+    if path.exists():
+        path.write_text("5")
+
+
+def data_size() -> int:
+    """Bytes of private writable memory of this process now."""
+    return _status("VmData")
+
+
+def _status(key: str) -> int:
+    path = Path("/proc/self/status")
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{key}:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,410 @@
+"""Runs a plan: forks arms, gives turns, watches the clock, writes records. No torch, no pandas.
+
+One launch of a group is one fresh set of processes: all its arms start at once in random order, warm up, and then take
+short turns in balanced random order on the same cores, one running while all others are held. Launches of the groups
+alternate, sweep after sweep, until every group's intervals are narrow enough or the budget is spent.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, Protocol
+
+from bench import intervals, schedule
+from bench.environment import usable_cores
+from bench.ledger import differences, own_faults
+from bench.plan import Cell, Group, Plan
+from bench.processes import Arm, Fleet, Interrupted, zygote_id
+from bench.race import LEAST_ROUNDS, Race, log_ratio
+from bench.record import Outcome, Record
+from bench.store import RunFolder
+
+# What a launch costs besides its turns: processes, set-up of Trainer, warm-up. Measured on 2 slow cores: 2 to 3 s.
+START_UP = 3.0
+SHORTEST_LAUNCH = 1.0  # seconds of turns
+LONGEST_LAUNCH = 6.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        budget: seconds of wall time for the whole run, interpreters included.
+        target: a group is done when every ratio is known to plus or minus this (0.01 is 1 %).
+        timeout: seconds after which an arm that does not answer is ended.
+        seed: of everything random: orders, data, weights.
+        threads: intra-operator threads of every arm.
+        zygotes: sets of interpreters; each has a memory layout of its own, and launches take them in turn.
+        turn: seconds a turn's counted steps should take.
+        launch: seconds of turns in one launch; None: as the budget allows.
+        memory_limit: bytes an arm may allocate over what its interpreter has, or None.
+    """
+
+    budget: float = 180.0
+    target: float = 0.01
+    timeout: float = 60.0
+    seed: int = 0
+    threads: int = 1
+    zygotes: int = 2
+    turn: float = 0.002
+    launch: float | None = None
+    memory_limit: int | None = None
+
+
+class Progress(Protocol):
+    """What a run says while it goes on; the terminal is `cli`'s."""
+
+    def phase(self, text: str) -> None: ...
+
+    def update(self, spent: float, budget: float, text: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class GroupState:
+    """What is known of a group so far: the log ratios of each launch by cell, and which cells still run."""
+
+    group: Group
+    cells: list[Cell]
+    launches: int = 0
+    ratios: dict[str, list[float]] = field(default_factory=dict)
+    widths: list[float | None] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)  # wall seconds of each launch
+    stop: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things run: the arms' cores, and the conductor's own."""
+
+    arms: tuple[int, ...]
+    conductor: tuple[int, ...]
+
+
+def layout(threads: int) -> Layout:
+    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
+    cores = usable_cores()
+    arms = cores[-threads:] if threads < len(cores) else cores
+    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores))
+
+
+class Conductor:
+    """Runs one plan into one folder.
+
+    Args:
+        plan: what to run.
+        files: the suite file of each suite by name, "" for one that came by an entry point.
+        folder: the run's folder, opened for writing.
+        options: how.
+        progress: whom to tell.
+        done: records that an earlier part of this run has written.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        files: Mapping[str, str],
+        folder: RunFolder,
+        options: Options,
+        progress: Progress,
+        done: Sequence[Record] = (),
+    ) -> None:
+        self._files = files
+        self._folder = folder
+        self._options = options
+        self._progress = progress
+        self._layout = layout(options.threads)
+        self._random = random.Random(f"{options.seed}/{len(done)}")
+        self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
+        self._spent = 0.0  # wall seconds of earlier parts of this run
+        self._began = time.monotonic()
+        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "conductor_cpu": 0.0}
+        self._recall(plan, done)
+
+    def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
+        """Take up the state that records of an earlier part of the run describe."""
+        seen = {record.cell for record in done}
+        self._folder.append(
+            [
+                Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, "unsupported", cell.unsupported)
+                for cell in plan.cells
+                if cell.unsupported and cell.id not in seen
+            ]
+        )
+        for state in self._states:
+            launches: dict[int, list[Record]] = {}
+            for record in done:
+                if record.group == state.group.id and record.launch >= 0:
+                    launches.setdefault(record.launch, []).append(record)
+            for number in sorted(launches):
+                self._spent += launches[number][0].launch_seconds
+                self._learn(state, launches[number])
+
+    def run(self, fleet: Fleet | None = None) -> dict[str, dict[str, Any]]:
+        """Run until every group has stopped; gives each group's reason to stop and its launches.
+
+        Args:
+            fleet: with interpreters that are warm already; None: one of this run's own.
+
+        Raises:
+            BenchError: the interpreters do not start.
+        """
+        self._began = time.monotonic()
+        if fleet is not None:
+            return self._run(fleet)
+        with Fleet(self._options.threads, self._folder.logs) as own:
+            return self._run(own)
+
+    def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
+        preloads = dict.fromkeys(cell.preload for state in self._states for cell in state.cells)
+        with _signals(fleet), _own_cores(self._layout):
+            try:
+                if preloads:
+                    self._progress.phase(f"starting {len(preloads) * self._options.zygotes} interpreters")
+                    self._zygotes(fleet, list(preloads))
+                while (state := self._next(fleet)) is not None:
+                    self._launch(fleet, state)
+            except Interrupted:
+                for state in self._states:
+                    state.stop = state.stop or "interrupted"
+            self.timing["conductor_cpu"] = fleet.conductor_cpu
+        self.timing["wall"] = time.monotonic() - self._began
+        return {state.group.id: {"reason": state.stop, "launches": state.launches} for state in self._states}
+
+    def _zygotes(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]]) -> None:
+        began = time.monotonic()
+        wanted = [(number, preload) for number in range(self._options.zygotes) for preload in preloads]
+        fleet.ensure_zygotes(wanted, self._options.seed)
+        self.timing["zygotes"] += time.monotonic() - began
+
+    def _elapsed(self) -> float:
+        return self._spent + time.monotonic() - self._began
+
+    def _next(self, fleet: Fleet) -> GroupState | None:
+        """The group whose turn it is to be launched, or None when all have stopped."""
+        for state in self._states:
+            if not state.stop:
+                state.stop = self._stop(fleet, state)
+        waiting = [state for state in self._states if not state.stop]
+        if not waiting:
+            return None
+        fewest = min(state.launches for state in waiting)
+        return self._random.choice([state for state in waiting if state.launches == fewest])
+
+    def _stop(self, fleet: Fleet, state: GroupState) -> str:
+        if fleet.interrupts:
+            return "interrupted"
+        if not state.group.runnable:
+            return "unsupported"
+        if not state.cells:
+            return "failed"
+        reason = intervals.stop_reason(state.widths, self._options.target)
+        if reason is not None:
+            return reason
+        # The first launch is always made: a budget too small for anything still gives each cell a record.
+        if state.launches and self._elapsed() + statistics.median(state.costs) > self._options.budget:
+            return "budget"
+        return ""
+
+    def _measuring_time(self, state: GroupState) -> float:
+        """Seconds of turns for a launch of this group: its share of what is left of the budget."""
+        if self._options.launch is not None:
+            return self._options.launch
+        open_groups = sum(1 for other in self._states if not other.stop)
+        left = max(0.0, self._options.budget - self._elapsed()) / max(1, open_groups)
+        # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
+        wanted = max(1, 6 - state.launches)
+        share = left / wanted - START_UP
+        return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, share))
+
+    def _launch(self, fleet: Fleet, state: GroupState) -> None:
+        """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
+        began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        number, options = state.launches, self._options
+        chosen = number % options.zygotes
+        self._zygotes(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))
+        order = list(range(len(state.cells)))
+        self._random.shuffle(order)
+        arms: dict[str, Arm] = {}
+        for index in order:
+            cell = state.cells[index]
+            name = f"{_file_name(cell.id)}-{number}"
+            arms[cell.id] = fleet.start_arm(
+                name, zygote_id(cell.preload, chosen), self._request(cell, number), self._folder.log(name)
+            )
+        fleet.await_ready(list(arms.values()), options.timeout)
+        race = Race(fleet, arms, self._layout.arms, options.timeout, options.turn)
+        measuring_time = self._measuring_time(state)
+        race.warm_up(state.group.cells[0].id)
+        for position_by_round in schedule.rounds(len(state.cells), self._random):
+            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > options.budget
+            if not race.alive or fleet.interrupts or late or race.enough(measuring_time):
+                break
+            race.take_round([state.cells[index].id for index in position_by_round])
+            self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
+        race.finish()
+        self.timing["turns"] += race.turn_seconds
+        if fleet.interrupts and not race.rounds:
+            return  # nothing was measured
+        seconds = time.monotonic() - began
+        records = [
+            self._record(cell, race, number, chosen, order.index(index), started, seconds)
+            for index, cell in enumerate(state.cells)
+        ]
+        records = judge(records)
+        self._folder.append(records)
+        self.timing["launches"] += seconds
+        self._learn(state, records)
+        for record in records:
+            if record.outcome != "ok":
+                self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
+
+    def _request(self, cell: Cell, launch: int) -> dict[str, Any]:
+        return {
+            "suite": cell.suite,
+            "file": self._files[cell.suite],
+            "point": dict(cell.point),
+            "seed": self._options.seed + launch,
+            "requested": self._requested(cell),
+            "memory_limit": self._options.memory_limit,
+            "environ": {},
+        }
+
+    def _requested(self, cell: Cell) -> dict[str, Any]:
+        return {
+            **{axis: cell.point[axis] for axis in ("loop", "accelerator", "precision", "devices")},
+            "threads": self._options.threads,
+            "cores": list(self._layout.arms),
+            "compile": "off",
+        }
+
+    def _record(
+        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+    ) -> Record:
+        arm = race.arms[cell.id]
+        result = race.results.get(cell.id, {})
+        requested = self._requested(cell)
+        effective = result.get("effective", {})
+        outcome: Outcome = "ok"
+        reason = ""
+        if arm.lost is not None:
+            outcome, reason = arm.lost.outcome, arm.lost.reason
+        elif changed := [key for key, value in requested.items() if effective.get(key) != value]:
+            outcome = "downgraded"
+            reason = "; ".join(f"{key}: asked for {requested[key]}, got {effective.get(key)}" for key in changed)
+        elif faults := own_faults(result["ledger"]):
+            outcome, reason = "unequal-work", "; ".join(faults)
+        return Record(
+            suite=cell.suite,
+            cell=cell.id,
+            group=cell.group,
+            point=dict(cell.point),
+            twin=cell.twin,
+            launch=launch,
+            outcome=outcome,
+            reason=reason,
+            requested=requested,
+            effective=effective,
+            ledger=result.get("ledger", {}),
+            turns=race.turns(cell.id),
+            warmup=tuple(race.warmups.get(cell.id, ())),
+            samples_per_step=result.get("samples_per_step", 0),
+            memory=result.get("memory", {}),
+            zygote=zygote,
+            order=order,
+            ready=arm.ready_after,
+            launch_seconds=seconds,
+            cores=self._layout.arms,
+            started=started,
+            log=f"logs/{arm.log.name}",
+        )
+
+    def _learn(self, state: GroupState, records: Sequence[Record]) -> None:
+        """Take the records of one launch into the group's state: ratios for the stopping rule, cells that are out."""
+        state.launches = max(state.launches, records[0].launch + 1)
+        state.costs.append(records[0].launch_seconds)
+        failed = {record.cell for record in records if record.outcome != "ok"}
+        # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
+        state.cells = [cell for cell in state.cells if cell.id not in failed]
+        by_cell = {record.cell: record for record in records if record.outcome == "ok"}
+        baseline = by_cell.get(state.group.cells[0].id)
+        if baseline is None or baseline.turns is None or len(baseline.turns.round) < LEAST_ROUNDS:
+            state.widths.append(None)
+            return
+        for cell, record in by_cell.items():
+            if record is not baseline and record.turns is not None:
+                state.ratios.setdefault(cell, []).append(log_ratio(record.turns, baseline.turns))
+        known = [state.ratios[cell.id] for cell in state.cells if cell.id in state.ratios]
+        widths = [intervals.half_width(intervals.interval_of_logs(ratios)) for ratios in known]
+        state.widths.append(
+            None if not widths or None in widths else max(width for width in widths if width is not None)
+        )
+
+
+def judge(records: Sequence[Record]) -> list[Record]:
+    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group."""
+    baseline = next(
+        (record for record in records if not record.twin and record.outcome == "ok" and _is_base(record, records)), None
+    )
+    if baseline is None:
+        return list(records)
+    judged = []
+    for record in records:
+        if record.outcome == "ok" and record is not baseline:
+            bits = record.requested["accelerator"] == "cpu" and record.requested["precision"] == "32-true"
+            found = differences(record.ledger, baseline.ledger, bits=bits)
+            if found:
+                record = replace(record, outcome="unequal-work", reason="; ".join(found))
+        judged.append(record)
+    return judged
+
+
+def _is_base(record: Record, records: Sequence[Record]) -> bool:
+    twin = next((other for other in records if other.twin), None)
+    return twin is not None and twin.cell == f"{record.cell}#twin"
+
+
+def _file_name(cell: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in cell).strip("_")
+
+
+@contextmanager
+def _signals(fleet: Fleet) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the launch in hand and keeps all it measured; the second leaves at once."""
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        fleet.interrupts += 1
+        if fleet.interrupts > 1:
+            raise Interrupted
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _own_cores(layout: Layout) -> Iterator[None]:
+    """Keep the conductor off the arms' cores while it conducts, where there are others."""
+    if not layout.conductor:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, layout.conductor)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

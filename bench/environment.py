@@ -1,0 +1,117 @@
+"""The machine and the software, as a flat mapping; which keys must match before runs may be compared. No torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench import __version__
+from bench.processes import arm_environment
+
+Value = str | int | float | bool
+
+PACKAGES = ("torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "rich", "tqdm", "triton", "tensorboard")
+
+# Runs whose values differ here are different experiments: another processor, kernel of arithmetic, or framework.
+CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
+
+
+def environment(threads: int) -> dict[str, Value]:
+    """What a reader needs to judge a figure or to repeat it. Versions come from metadata: nothing is imported."""
+    _, scrubbed = arm_environment(threads, 0)
+    values: dict[str, Value] = {
+        "loopmark": __version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 1,
+        "cores_usable": len(usable_cores()) or 1,
+        "memory": _memory(),
+        "threads": threads,
+        "virtual_machine": _hypervisor(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
+        "load_average": os.getloadavg()[0],
+        "scrubbed_variables": " ".join(scrubbed),
+        "commit": _commit(),
+        "executable_is_venv": sys.prefix != sys.base_prefix,
+    }
+    for package in PACKAGES:
+        try:
+            values[package] = version(package)
+        except PackageNotFoundError:
+            values[package] = "not installed"
+    return values
+
+
+def mismatches(one: Mapping[str, Value], other: Mapping[str, Value]) -> list[str]:
+    """Sentences for the checked keys in which two environments differ."""
+    return [f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED if one.get(key) != other.get(key)]
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may run on, or nothing where the system does not say (macOS)."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def stolen(cores: Sequence[int]) -> float:
+    """Seconds that the hypervisor has taken from these cores since boot (Linux, proc(5)); 0.0 elsewhere.
+
+    Asked after every turn, so the file stays open and only its head is read.
+    """
+    descriptor = _proc_stat()
+    if descriptor is None:
+        return 0.0
+    ticks = 0
+    for line in os.pread(descriptor, 160 * (max(cores, default=0) + 2), 0).split(b"\n"):
+        name, _, numbers = line.partition(b" ")
+        if name.startswith(b"cpu") and name[3:].isdigit() and int(name[3:]) in cores:
+            ticks += int(numbers.split()[7])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@cache
+def _proc_stat() -> int | None:
+    return os.open("/proc/stat", os.O_RDONLY | os.O_CLOEXEC) if os.path.exists("/proc/stat") else None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def _cpu() -> str:
+    info = _read("/proc/cpuinfo")
+    for line in info.splitlines():
+        if line.startswith(("model name", "Model")):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _hypervisor() -> bool:
+    return any(line.startswith("flags") and " hypervisor" in line for line in _read("/proc/cpuinfo").splitlines())
+
+
+def _memory() -> int:
+    """Bytes of main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _commit() -> str:
+    """The commit of the working directory, with `-dirty` where files differ from it; `none` outside of git."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")

@@ -1,0 +1,31 @@
+"""The errors a user can cause. `cli` turns them into one message and an exit code; nothing else prints or exits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class BenchError(Exception):
+    """Something the user asked for cannot be done: one message that names the thing, its value and what is allowed."""
+
+
+class SpecError(BenchError):
+    """A suite, an axis, a value or an option is wrong. Carries all mistakes at once."""
+
+    def __init__(self, mistakes: str | Sequence[str]) -> None:
+        self.mistakes: tuple[str, ...] = (mistakes,) if isinstance(mistakes, str) else tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class RunError(BenchError):
+    """A run folder cannot be read, written or resumed."""
+
+
+def one_of(thing: str, value: object, allowed: Iterable[object]) -> str:
+    """The house's one sentence for an unknown name: thing, value, everything allowed."""
+    names = ", ".join(str(name) for name in allowed)
+    return f"unknown {thing} {value!r}; allowed: {names or '(none)'}"
+
+
+class Unsupported(BenchError):
+    """A cell cannot run here; becomes its outcome `unsupported`, with this message as the reason."""

@@ -1,0 +1,67 @@
+"""What work an arm did, and whether two arms did the same. Pure: no torch, no pandas.
+
+A ledger is a mapping of plain values:
+
+    steps               steps taken, all of them: audited, warm-up, timed
+    samples             samples handed out over these steps
+    samples_digest      CRC-32 chain over the batches: every batch of audited steps, the last of every timed turn
+    audited             steps that were watched
+    forward, backward   calls seen in the audited steps
+    optimizer_updates   changes of the parameters over all steps, by their version counters
+    losses              the loss of each audited step, as handed to backward
+    nonzero_gradients   smallest share of parameters that had a gradient other than zero in an audited step
+    initial_weights     SHA-256 of the state at the start, and
+    final_weights       at the end
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+# Kernels of devices other than the CPU may add in another order from launch to launch, so weights cannot be compared
+# by bits there. 1e-3 on the loss after tens of steps is far above rounding (1e-6 a step) and far below a lost update.
+LOSS_TOLERANCE = 1e-3
+
+
+def own_faults(ledger: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a ledger by itself, as sentences: training that does not train."""
+    faults = []
+    steps, audited = ledger["steps"], ledger["audited"]
+    for name in ("forward", "backward"):
+        if ledger[name] != audited:
+            faults.append(f"{ledger[name]} {name} passes in {audited} audited steps")
+    if ledger["optimizer_updates"] != steps:
+        faults.append(f"{ledger['optimizer_updates']} optimizer updates in {steps} steps")
+    if not ledger["nonzero_gradients"] > 0:
+        faults.append("all gradients were zero in an audited step")
+    if ledger["initial_weights"] == ledger["final_weights"]:
+        faults.append("the weights at the end are those of the start")
+    if not all(math.isfinite(loss) for loss in ledger["losses"]):
+        faults.append(f"losses that are not finite: {ledger['losses']}")
+    return faults
+
+
+def differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], *, bits: bool) -> list[str]:
+    """How the work of an arm differs from the baseline's, as sentences; empty when it is equal.
+
+    Args:
+        bits: whether the weights must agree bit for bit (the CPU in 32-true); else the losses within LOSS_TOLERANCE.
+    """
+    found = [
+        f"{name}: {ledger[name]} against the baseline's {baseline[name]}"
+        for name in ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights")
+        if ledger[name] != baseline[name]
+    ]
+    if bits:
+        if ledger["final_weights"] != baseline["final_weights"]:
+            found.append(
+                f"final_weights: {ledger['final_weights'][:12]} against the baseline's {baseline['final_weights'][:12]}"
+            )
+    else:
+        for index, (loss, expected) in enumerate(zip(ledger["losses"], baseline["losses"], strict=False)):
+            if not math.isclose(loss, expected, rel_tol=LOSS_TOLERANCE):
+                found.append(f"loss of audited step {index}: {loss:.6g} against the baseline's {expected:.6g}")
+                break
+    return found

@@ -1,0 +1,27 @@
+"""Lightning Fabric, as its documentation writes the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.loops import register
+
+if TYPE_CHECKING:
+    from bench.arm import Job
+
+
+@register("fabric", preload=("torch", "lightning"))
+def fabric(job: Job) -> None:
+    """Lightning Fabric: setup, fabric.backward, the user's own loop"""
+    from lightning.fabric import Fabric
+
+    workload = job.workload
+    fabric = Fabric(accelerator=job.accelerator, devices=job.devices, precision=job.precision)
+    fabric.launch()
+    model, optimizer = fabric.setup(workload.model, workload.optimizer(workload.model.parameters()))
+    model.train()
+    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):
+        loss = workload.loss(model, batch)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()

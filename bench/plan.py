@@ -1,0 +1,302 @@
+"""suite -> cells -> groups: selects, orders, skips with a reason. Pure values; no torch, no pandas."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import loops
+from bench.accelerators import accelerator
+from bench.errors import SpecError, one_of
+from bench.spec import AxisValue, Point, Suite, all_axes, parse_value
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One planned measurement.
+
+    Attributes:
+        id: `suite[axis=value,...]` over the suite's own axes; a twin's ends in `#twin`.
+        group: the id without the compared axis.
+        baseline: the id of the group's baseline.
+        unsupported: why it cannot run here, or "".
+    """
+
+    id: str
+    suite: str
+    group: str
+    point: Point
+    twin: bool
+    baseline: str
+    unsupported: str = ""
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        return loops.registry()[str(self.point["loop"])].preload
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells of a suite that differ only along the compared axis and race each other; baseline first, twin second."""
+
+    id: str
+    suite: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def runnable(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.cells if not cell.unsupported)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: suites by name, groups in the order of their axes."""
+
+    suites: Mapping[str, Suite]
+    groups: tuple[Group, ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(cell for group in self.groups for cell in group.cells)
+
+
+def make_plan(
+    suites: Mapping[str, Suite],
+    names: Sequence[str],
+    *,
+    settings: Sequence[str] = (),
+    select: str | None = None,
+) -> Plan:
+    """The plan for these suites.
+
+    Args:
+        suites: every suite there is, by name.
+        names: those to run.
+        settings: `axis=v1,v2` each, replacing the values of an axis.
+        select: an expression over cell ids, as `selector` reads it; a group's baseline and its twin always come along.
+
+    Raises:
+        SpecError: all that is wrong with names, settings and selection, or no cell is left; says what there is.
+    """
+    mistakes = [one_of("suite", name, suites) for name in names if name not in suites]
+    chosen = {name: suites[name] for name in names if name in suites}
+    axes = {name: all_axes(suite) for name, suite in chosen.items()}
+    for setting in settings:
+        mistakes += _apply(setting, chosen, axes)
+    try:
+        selected = selector(select) if select is not None else None
+    except SpecError as error:
+        mistakes += error.mistakes
+        selected = None
+    if mistakes:
+        raise SpecError(mistakes)
+    groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name])]
+    if selected is not None:
+        everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
+        groups = [kept for group in groups if (kept := _keep(group, selected)) is not None]
+        if not groups:
+            raise SpecError(f"-k {select!r} selects no cell; there are: {', '.join(everything)}")
+    return Plan(chosen, tuple(groups))
+
+
+def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, Sequence[AxisValue]]]) -> list[str]:
+    axis, equals, text = setting.partition("=")
+    if not equals or not text:
+        return [f"--set {setting!r} is not of the form axis=value[,value...]"]
+    owners = [name for name in suites if axis in axes[name]]
+    if not owners and suites:
+        return [one_of("axis", axis, dict.fromkeys(known for own in axes.values() for known in own))]
+    mistakes = []
+    for name in owners:
+        values: list[AxisValue] = []
+        for part in dict.fromkeys(text.split(",")):
+            try:
+                values.append(parse_value(suites[name], axis, part))
+            except SpecError as error:
+                mistakes += [f"--set {setting}: {mistake}" for mistake in error.mistakes]
+        axes[name][axis] = values
+    return list(dict.fromkeys(mistakes))
+
+
+def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group]:
+    compared = list(axes[suite.compare])
+    # The baseline is raced whatever was asked for: there is no ratio without it.
+    others = [value for value in compared if value != suite.baseline]
+    rest = {axis: values for axis, values in axes.items() if axis != suite.compare}
+    groups = []
+    for values in itertools.product(*rest.values()):
+        fixed = dict(zip(rest, values, strict=True))
+        name = _id(suite, {axis: value for axis, value in fixed.items() if _shown(suite, axes, axis)})
+        cells = []
+        for value, twin in [(suite.baseline, False), (suite.baseline, True), *((other, False) for other in others)]:
+            point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
+            shown = {axis: point[axis] for axis in axes if _shown(suite, axes, axis)}
+            cells.append((_id(suite, shown), point, twin))
+        baseline = cells[0][0]
+        groups.append(
+            Group(
+                name,
+                suite.name,
+                tuple(
+                    Cell(cell + "#twin" * twin, suite.name, name, point, twin, baseline, unsupported(point) or "")
+                    for cell, point, twin in cells
+                ),
+            )
+        )
+    return groups
+
+
+def _shown(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], axis: str) -> bool:
+    """An id names the suite's own axes, and an engine axis once it leaves its first value: ids stay short."""
+    return axis in suite.axes or list(axes[axis]) != list(all_axes(suite)[axis])
+
+
+def _id(suite: Suite, point: Point) -> str:
+    inner = ",".join(
+        f"{axis}={str(value).lower() if isinstance(value, bool) else value}" for axis, value in point.items()
+    )
+    return f"{suite.name}[{inner}]" if inner else suite.name
+
+
+def _keep(group: Group, selected: Callable[[str], bool]) -> Group | None:
+    if not any(selected(cell.id) for cell in group.cells if not cell.twin):
+        return None
+    kept = tuple(cell for cell in group.cells if cell.twin or cell.id == cell.baseline or selected(cell.id))
+    return Group(group.id, group.suite, kept)
+
+
+def unsupported(point: Point) -> str | None:
+    """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
+    reason = accelerator(str(point["accelerator"])).unavailable()
+    if reason is not None:
+        return reason
+    for module in loops.registry()[str(point["loop"])].preload:
+        if importlib.util.find_spec(module) is None:
+            return f"the package {module!r} is not installed"
+    return None
+
+
+def selector(expression: str) -> Callable[[str], bool]:
+    """A test of cell ids from words joined by `and`, `or`, `not` and parentheses.
+
+    A word `axis=value` matches that axis exactly; any other word matches as a part of the id.
+
+    Raises:
+        SpecError: the expression does not parse; says where.
+    """
+    tokens = re.findall(r"\(|\)|[^\s()]+", expression)
+    position = 0
+
+    def fail() -> SpecError:
+        found = tokens[position] if position < len(tokens) else "its end"
+        return SpecError(
+            f"-k {expression!r}: stuck at {found}; allowed: words of cell ids joined by and, or, not and parentheses"
+        )
+
+    def disjunction() -> Callable[[str], bool]:
+        nonlocal position
+        terms = [conjunction()]
+        while position < len(tokens) and tokens[position] == "or":
+            position += 1
+            terms.append(conjunction())
+        return lambda cell: any(term(cell) for term in terms)
+
+    def conjunction() -> Callable[[str], bool]:
+        nonlocal position
+        terms = [negation()]
+        while position < len(tokens) and tokens[position] == "and":
+            position += 1
+            terms.append(negation())
+        return lambda cell: all(term(cell) for term in terms)
+
+    def negation() -> Callable[[str], bool]:
+        nonlocal position
+        if position >= len(tokens) or tokens[position] in ("and", "or", ")"):
+            raise fail()
+        token = tokens[position]
+        position += 1
+        if token == "not":
+            inner = negation()
+            return lambda cell: not inner(cell)
+        if token == "(":
+            inner = disjunction()
+            if position >= len(tokens) or tokens[position] != ")":
+                raise fail()
+            position += 1
+            return inner
+        return lambda cell: _word_matches(token, cell)
+
+    test = disjunction()
+    if position < len(tokens):
+        raise fail()
+    return test
+
+
+def _word_matches(word: str, cell: str) -> bool:
+    if "=" in word:
+        return word in re.split(r"[\[\],]", cell)
+    return word in cell
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as it stands in run.json."""
+    return {
+        "suites": {
+            name: {
+                "title": suite.title,
+                "compare": suite.compare,
+                "baseline": suite.baseline,
+                "length_axis": suite.length_axis,
+                "axes": {axis: list(values) for axis, values in suite.axes.items()},
+            }
+            for name, suite in plan.suites.items()
+        },
+        "groups": [group.id for group in plan.groups],
+        "cells": [
+            {
+                "id": cell.id,
+                "suite": cell.suite,
+                "group": cell.group,
+                "point": dict(cell.point),
+                "twin": cell.twin,
+                "baseline": cell.baseline,
+                "outcome": "unsupported" if cell.unsupported else "ok",
+                "reason": cell.unsupported,
+            }
+            for cell in plan.cells
+        ],
+    }
+
+
+def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite]) -> Plan:
+    """The plan of a run that is resumed.
+
+    Raises:
+        SpecError: one of its suites is gone.
+    """
+    missing = [one_of("suite", name, suites) for name in data["suites"] if name not in suites]
+    if missing:
+        raise SpecError(missing)
+    cells = [
+        Cell(
+            cell["id"],
+            cell["suite"],
+            cell["group"],
+            cell["point"],
+            cell["twin"],
+            cell["baseline"],
+            unsupported(cell["point"]) or "",
+        )
+        for cell in data["cells"]
+    ]
+    groups = [
+        Group(
+            name, next(cell.suite for cell in cells if cell.group == name), tuple(c for c in cells if c.group == name)
+        )
+        for name in data["groups"]
+    ]
+    return Plan({name: suites[name] for name in data["suites"]}, tuple(groups))

@@ -1,0 +1,68 @@
+"""What a run says while it goes on: a bar with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from tqdm import tqdm
+
+BAR_SECONDS = 0.5  # between redraws; each takes the conductor's core, between turns
+LINE_SECONDS = 20.0  # between lines where there is no terminal
+
+
+class Told:
+    """Writes to one stream. Redraws happen between turns, when no arm runs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._bar: tqdm[None] | None = None
+        self._last = 0.0
+
+    def phase(self, text: str) -> None:
+        """A new part of the work."""
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def update(self, spent: float, budget: float, text: str) -> None:
+        """Where the run stands: seconds spent of at most `budget`, and what runs now."""
+        now = time.monotonic()
+        if now - self._last < (BAR_SECONDS if self._terminal else LINE_SECONDS):
+            return
+        self._last = now
+        if not self._terminal:
+            print(f"{spent:4.0f} s of at most {budget:.0f} s: {text}", file=self._stream, flush=True)
+            return
+        if self._bar is None:
+            form = "{l_bar}{bar}| at most {postfix} left"
+            # No monitor thread: it would wake up while an arm runs.
+            tqdm.monitor_interval = 0
+            self._bar = tqdm(total=round(budget), bar_format=form, file=self._stream, leave=False, dynamic_ncols=True)
+        self._bar.n = min(round(spent), round(budget))
+        self._bar.set_description_str(text if len(text) < 50 else "..." + text[-47:], refresh=False)
+        left = max(0, round(budget - spent))
+        self._bar.set_postfix_str(f"{left // 60}:{left % 60:02d}", refresh=False)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+@contextmanager
+def progress(stream: TextIO) -> Iterator[Told]:
+    """The progress of a run, written to `stream`; closed however the run ends."""
+    told = Told(stream)
+    try:
+        yield told
+    finally:
+        told.close()

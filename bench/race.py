@@ -1,0 +1,153 @@
+"""The arms of one launch, live: warm-up, rounds of turns, and the samples they give. No torch, no pandas."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench import schedule
+from bench.environment import stolen
+from bench.processes import Arm, ArmLost, Fleet
+from bench.record import Turns
+
+AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
+WARMUP_SECONDS = 0.25  # of steps of each arm: allocator, caches and clock settle in 0.1 to 0.2 s on the machine tried
+WARMUP_STEPS = 12
+LEAST_ROUNDS = 8  # a launch with fewer is kept but not used; `stats` says so too
+
+
+class Race:
+    """The arms of one launch, from their first pull of a batch to their results.
+
+    Args:
+        fleet: whose arms they are.
+        arms: by cell id, all waiting at their first pull, or lost.
+        cores: where all of them run.
+        timeout: seconds until an arm that does not answer is ended.
+        turn: seconds that the counted steps of a turn should take.
+    """
+
+    def __init__(
+        self, fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeout: float, turn: float
+    ) -> None:
+        self._fleet = fleet
+        self.arms = arms
+        self._cores = tuple(cores)
+        self._timeout = timeout
+        self._turn = turn
+        self._steps = 1
+        self.rounds = 0
+        self._rows: dict[str, list[tuple[int, int, float, float, float, int, float]]] = {name: [] for name in arms}
+        self.warmups: dict[str, list[float]] = {}
+        self.results: dict[str, dict[str, Any]] = {}
+        self.turn_seconds = 0.0
+
+    @property
+    def alive(self) -> list[str]:
+        return [name for name, arm in self.arms.items() if arm.lost is None]
+
+    def _take(self, name: str, steps: int, *, audit: bool = False) -> dict[str, Any] | None:
+        message = {"op": "go", "steps": steps, "audit": audit, "cores": self._cores}
+        if name in self.warmups:
+            del message["cores"]
+        try:
+            return self._fleet.turn(self.arms[name], message, self._timeout)
+        except ArmLost:
+            return None
+
+    def warm_up(self, baseline: str) -> None:
+        """Audited steps, then untimed ones, the same number for each arm; finds the length of a turn."""
+        names = self.alive
+        for name in names:
+            if (reply := self._take(name, AUDITED_STEPS, audit=True)) is not None:
+                self.warmups[name] = list(reply["seconds"])
+        steps = WARMUP_STEPS
+        pace: dict[str, float] = {}
+        for name in self.alive:
+            if (reply := self._take(name, steps)) is not None:
+                self.warmups[name] += reply["seconds"]
+                pace[name] = statistics.median(reply["seconds"])
+        if not pace:
+            return
+        pacemaker = pace.get(baseline, min(pace.values()))
+        more = max(1, min(200, math.ceil(WARMUP_SECONDS / pacemaker)) - steps)
+        for name in self.alive:
+            if (reply := self._take(name, more)) is not None:
+                self.warmups[name] += reply["seconds"]
+                pace[name] = statistics.median(reply["seconds"])
+        pacemaker = pace.get(baseline, min(pace.values()))
+        self._steps = max(1, min(64, round(self._turn / pacemaker)))
+
+    def enough(self, measuring_time: float) -> bool:
+        """Whether the turns so far fill the measuring time, in whole balanced blocks of rounds."""
+        whole = self.rounds > 0 and self.rounds % schedule.block_length(len(self.arms)) == 0
+        return whole and self.rounds >= LEAST_ROUNDS and self.turn_seconds >= measuring_time
+
+    def take_round(self, order: Sequence[str]) -> None:
+        """One turn of every arm that lives, in this order."""
+        before = stolen(self._cores)
+        for position, name in enumerate(order):
+            if self.arms[name].lost is not None:
+                continue
+            if (reply := self._take(name, 1 + self._steps)) is None:
+                continue
+            first, *counted = reply["seconds"]
+            self.turn_seconds += first + sum(counted)
+            after = stolen(self._cores)
+            counts = (reply["cpu"], reply["involuntary"], round(after - before, 3))
+            self._rows[name].append((self.rounds, position, first, sum(counted), *counts))
+            before = after
+        self.rounds += 1
+
+    def turns(self, name: str) -> Turns | None:
+        """The samples of one arm, or None when it took no turn."""
+        if not self._rows[name]:
+            return None
+        number, position, first, counted, cpu, involuntary, lost = zip(*self._rows[name], strict=True)
+        return Turns(self._steps, number, position, first, counted, cpu, involuntary, lost)
+
+    def log_ratios(self, baseline: str) -> dict[str, float]:
+        """Median over rounds of each arm's log ratio to the baseline's step time, each round paired with itself."""
+        base = self.turns(baseline)
+        ratios = {name: (self.turns(name), base) for name in self.arms}
+        return {
+            name: log_ratio(turns, base)
+            for name, (turns, base) in ratios.items()
+            if turns is not None and base is not None
+        }
+
+    def pace(self, name: str) -> float:
+        """Seconds of one step of this arm at the end of its warm-up."""
+        return statistics.median(self.warmups[name][-WARMUP_STEPS:])
+
+    def uninterrupted(self, name: str, steps: int) -> list[float]:
+        """Seconds of `steps` steps of one arm in one long turn, the first one after the pause left out."""
+        reply = self._take(name, 1 + steps)
+        if reply is None:
+            lost = self.arms[name].lost
+            assert lost is not None
+            raise lost
+        return list(reply["seconds"][1:])
+
+    def finish(self) -> None:
+        """Watched steps once more, then the result of every arm that lives; ends them all."""
+        for name in self.alive:
+            if self._take(name, AUDITED_STEPS, audit=True) is None:
+                continue
+            try:
+                self.results[name] = self._fleet.turn(self.arms[name], {"op": "stop"}, self._timeout)
+            except ArmLost:
+                continue  # `lost` is on the arm, and becomes the record's outcome
+        self._fleet.end_arms(list(self.arms.values()))
+
+
+def log_ratio(turns: Turns, baseline: Turns) -> float:
+    """Median over rounds of the log ratio of two arms' step times, each round paired with itself."""
+    times = dict(zip(baseline.round, baseline.counted, strict=True))
+    return statistics.median(
+        math.log(counted / times[number])
+        for number, counted in zip(turns.round, turns.counted, strict=True)
+        if number in times
+    )

@@ -1,0 +1,1 @@
+"""Summary -> one self-contained HTML page, Markdown, CSV, plain text."""

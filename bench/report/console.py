@@ -1,0 +1,54 @@
+"""The summary as plain text for a terminal of 120 columns: a table per group, then the sentences."""
+
+from __future__ import annotations
+
+import textwrap
+
+from bench.report import tables
+from bench.report.sentences import headlines
+from bench.report.units import unbroken
+from bench.stats import Summary
+
+WIDTH = 120
+# Ratio and difference are what people look for; with them the table fits. The rest is in `--format json` and the page.
+COLUMNS = ("step time", "ratio", "difference", "throughput", "launches")
+
+
+def render(summary: Summary) -> str:
+    """The table and the sentences, in lines of at most WIDTH characters."""
+    shown = [column for column in COLUMNS if column in tables.columns(summary)]
+    groups = tables.by_group(tables.rows(summary))
+    table = [["", "outcome", *shown]]
+    for row in (row for rows in groups.values() for row in rows):
+        name = f"{row.cell.point[summary.compare[row.cell.suite]]}{' (twin)' if row.cell.twin else ''}"
+        table.append([name, row.cell.outcome, *(row.entries[column].text for column in shown)])
+    header, *body = _aligned(table)
+    lines = [header]
+    for group, rows in groups.items():
+        lines += [group[:WIDTH], *body[:len(rows)], ""]
+        del body[:len(rows)]
+    notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
+    for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
+        if sentences:
+            lines += [title, *(line for text in sentences for line in _wrapped(text, "  - "))]
+            lines.append("")
+    lines += [line for sentence in headlines(summary) for line in _wrapped(sentence, "")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    # Where all columns do not fit, the last go first: launches, then throughput.
+    while True:
+        widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
+        if 2 + sum(widths) + 2 * (len(widths) - 1) <= WIDTH or len(widths) <= 3:
+            break
+        table = [row[:-1] for row in table]
+    return [("  " + "  ".join(text.ljust(width) if index < 2 else text.rjust(width)
+                              for index, (text, width) in enumerate(zip(row, widths, strict=True)))).rstrip()[:WIDTH]
+            for row in table]
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    lines = textwrap.wrap(unbroken(" ".join(text.split())), WIDTH, initial_indent=start,
+                          subsequent_indent=" " * len(start), break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in lines]

@@ -1,0 +1,35 @@
+"""The summary as CSV: one line per cell, in SI units without prefixes."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from bench.report import tables
+from bench.stats import Summary
+
+
+def render(summary: Summary) -> str:
+    """One line per cell; empty where there is no figure."""
+    out = io.StringIO()
+    names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
+    # An axis may be called like a column.
+    header = ["cell", "twin", "outcome", "reason"]
+    header += [f"axis_{axis}" if axis in (*header, "baseline") else axis for axis in names]
+    parts = ("estimate", "low", "high")
+    for name in tables.metric_names(summary):
+        header += [f"{name}_{part}" for part in parts] + [f"{name}_launches", f"{name}_samples"]
+    header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    for cell in summary.cells:
+        line: list[object] = [cell.id, str(cell.twin).lower(), cell.outcome, cell.reason,
+                              *(cell.point.get(axis, "") for axis in names)]
+        for name in tables.metric_names(summary):
+            metric = cell.metrics.get(name)
+            line += ["", "", "", "", ""] if metric is None else \
+                [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
+        for interval in (cell.versus.ratio, cell.versus.difference) if cell.versus else (None, None):
+            line += ["", "", ""] if interval is None else [interval.estimate, interval.low, interval.high]
+        writer.writerow([*line, cell.versus.baseline if cell.versus else ""])
+    return out.getvalue()

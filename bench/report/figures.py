@@ -1,0 +1,218 @@
+"""The report's figures, drawn by seaborn and given as inline SVG that takes its text colour from the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import fit, frame
+from bench.report.sentences import label
+from bench.report.units import given
+from bench.stats import Cell, Summary
+from bench.store import Run
+
+# Text, axes and grid are drawn in a colour that no palette has, which then becomes the page's text colour, so that one
+# figure serves light and dark pages.
+_INK = "#010203"
+_TWIN = "#8a8f98"
+_STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "loopmark", "font.family": "sans-serif", "font.size": 10,
+    "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "xtick.color": _INK, "ytick.color": _INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
+    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
+    "axes.grid": True, "axes.grid.axis": "x", "grid.color": _INK, "grid.alpha": 0.12, "axes.axisbelow": True,
+    "axes.linewidth": 0.6}
+_WIDTH = 10.5
+# The slowest turns, stalls of tens of milliseconds, would squeeze all others into a line.
+_SHOWN = (0.005, 0.985)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure: heading, what to see in it, and the SVG element."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+def draw(run: Run, summary: Summary) -> list[Drawing]:
+    """The figures of a run, those left out for which there is no data."""
+    turns = frame.turns(run)
+    turns = turns[turns["outcome"].isin(list(frame.MEASURED))]
+    pairs = frame.pairs(run)
+    drawings = []
+    with matplotlib.rc_context(_STYLE):
+        if len(turns):
+            drawings.append(_distribution(summary, turns))
+        if len(pairs):
+            drawings.append(_ratios(summary, pairs))
+        for name in run.info["plan"]["suites"]:
+            if any(cost.cost is not None and cost.suite == name for cost in summary.costs):
+                drawings.append(_cost(run, summary, name, pairs))
+    return drawings
+
+
+def _arm(cell: Cell, summary: Summary) -> str:
+    return f"{cell.point[summary.compare[cell.suite]]}{' (twin)' if cell.twin else ''}"
+
+
+def _palette(summary: Summary) -> dict[str, Any]:
+    names = list(dict.fromkeys(_arm(cell, summary) for cell in summary.cells if not cell.twin))
+    colours = dict(zip(names, sns.color_palette("colorblind", max(len(names), 1)).as_hex(), strict=False))
+    return {**colours, **{_arm(cell, summary): _TWIN for cell in summary.cells if cell.twin}}
+
+
+def _panels(arms: Mapping[str, Sequence[str]]) -> tuple[Figure, dict[str, Axes]]:
+    """One panel per group, as high as its arms need."""
+    groups = list(arms)
+    heights = [len(arms[group]) + 1.2 for group in groups]
+    figure = Figure(figsize=(_WIDTH, 0.34 * sum(heights) + 0.45 * len(groups) + 0.2), layout="constrained")
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.set(h_pad=0.1)  # type: ignore[call-arg]
+    axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for group, panel in zip(groups, axes, strict=True):
+        panel.set_title(group)
+    return figure, dict(zip(groups, axes, strict=True))
+
+
+def _arms(summary: Summary, data: pd.DataFrame) -> dict[str, list[str]]:
+    """The arms of each group that are in the data, in the plan's order."""
+    present = set(data["cell"])
+    arms: dict[str, list[str]] = {}
+    for cell in summary.cells:
+        if cell.id in present:
+            arms.setdefault(cell.group, []).append(_arm(cell, summary))
+    return arms
+
+
+def _named(summary: Summary, data: pd.DataFrame) -> pd.DataFrame:
+    names = {cell.id: _arm(cell, summary) for cell in summary.cells}
+    return data.assign(arm=data["cell"].map(names))
+
+
+def _distribution(summary: Summary, turns: pd.DataFrame) -> Drawing:
+    turns = _named(summary, turns).assign(ms=turns["step_time"] * 1e3)
+    palette = _palette(summary)
+    arms = _arms(summary, turns)
+    figure, panels = _panels(arms)
+    outside = 0
+    for group, panel in panels.items():
+        own = turns[turns["group"] == group]
+        low, high = own["ms"].quantile(list(_SHOWN))
+        margin = 0.04 * (high - low) or 0.05 * high
+        seen = own[own["ms"].between(low - margin, high + margin)]
+        outside += len(own) - len(seen)
+        order = arms[group]
+        sns.violinplot(seen, x="ms", y="arm", order=order, hue="arm", palette=palette, legend=False, inner=None, cut=0,
+                       density_norm="width", width=0.85, linewidth=0, alpha=0.4, gridsize=80, ax=panel)
+        medians = own.groupby(["arm", "launch"], as_index=False)["ms"].median()
+        sns.stripplot(medians, x="ms", y="arm", order=order, hue="arm", palette=palette, legend=False, jitter=False,
+                      size=4.5, linewidth=0.7, edgecolor=_INK, ax=panel)
+        panel.set(xlim=(low - margin, high + margin), xlabel="", ylabel="")
+    list(panels.values())[-1].set_xlabel("step time, ms")
+    share = outside / len(turns)
+    return Drawing("Step time", "Shape: the turns of all launches. Dots: the median of each launch, from which the "
+                   f"intervals come. Each group has its own scale. {100 * share:.1f} % of the turns lie outside of "
+                   "what is shown; all figures use them.",
+                   _svg(figure, "distribution"))
+
+
+def _ratios(summary: Summary, pairs: pd.DataFrame) -> Drawing:
+    pairs = _named(summary, pairs).assign(percent=np.expm1(pairs["log_ratio"]) * 100)
+    palette = _palette(summary)
+    arms = _arms(summary, pairs)
+    figure, panels = _panels(arms)
+    for group, panel in panels.items():
+        cells = {_arm(cell, summary): cell.versus for cell in summary.cells if cell.group == group and cell.versus}
+        order = arms[group]
+        own = pairs[pairs["group"] == group]
+        # A quarter of a line below the bar; random jitter would make every page another.
+        own = own.assign(place=own["arm"].map(order.index) + 0.25)
+        twin = summary.twin.ratio if summary.twin else None
+        if twin and twin.low is not None and twin.high is not None:
+            panel.axvspan((twin.low - 1) * 100, (twin.high - 1) * 100, color=_TWIN, alpha=0.22, linewidth=0)
+        panel.axvline(0, color=_INK, linewidth=0.8)
+        sns.scatterplot(own, x="percent", y="place", hue="arm", palette=palette, legend=False, s=14, alpha=0.7,
+                        linewidth=0, ax=panel)
+        for place, arm in enumerate(order):
+            versus = cells[arm]
+            assert versus is not None
+            ratio = versus.ratio
+            panel.plot([(ratio.estimate - 1) * 100], [place], "D", color=palette[arm], markersize=5, zorder=5)
+            if ratio.low is not None and ratio.high is not None:
+                panel.plot([(ratio.low - 1) * 100, (ratio.high - 1) * 100], [place] * 2, color=palette[arm],
+                           linewidth=2.4, solid_capstyle="butt", zorder=4)
+        panel.set(xlabel="", ylabel="", ylim=(len(order) - 0.4, -0.6))
+        panel.set_yticks(range(len(order)), order)
+    list(panels.values())[-1].set_xlabel("step time against the baseline, %")
+    return Drawing("Ratio to the baseline", "Diamond and bar: estimate and 95 % interval over launches. Dots: each "
+                   "launch. Grey band: the interval of the twin, the same code as the baseline, over all groups.",
+                   _svg(figure, "ratios"))
+
+
+def _cost(run: Run, summary: Summary, suite: str, pairs: pd.DataFrame) -> Drawing:
+    own = _named(summary, pairs[pairs["suite"] == suite])
+    own = own.assign(ms=own["baseline_step_time"] * 1e3, us=own["difference"] * 1e6)
+    palette = _palette(summary)
+    axis = run.info["plan"]["suites"][suite]["compare"]
+    figure = Figure(figsize=(_WIDTH, 4.2), layout="constrained")
+    panel = figure.subplots()
+    reference = summary.reference_step
+    edges = [own["baseline_step_time"].min(), own["baseline_step_time"].max(), reference]
+    # The fit is drawn at 24 steps, by stating the cost for each of them.
+    grid = np.geomspace(min(edges) * 0.9, max(edges) * 1.1, 24)
+    curves = [fit.costs(run.info["plan"], pairs, float(step)) for step in grid]
+    for index, cost in enumerate(summary.costs):
+        if cost.suite != suite or cost.cost is None:
+            continue
+        arm = f"{cost.value}{' (twin)' if cost.twin else ''}"
+        name = f"twin of {label(axis, cost.baseline)}" if cost.twin else label(axis, cost.value)
+        at = [found for curve in curves if (found := curve[index].cost) is not None]
+        panel.plot(grid * 1e3, [interval.estimate * 1e6 for interval in at], color=palette[arm], linewidth=1.6,
+                   label=name, linestyle="--" if cost.twin else "-")
+        if at[0].low is not None:
+            panel.fill_between(grid * 1e3, [(interval.low or 0.0) * 1e6 for interval in at],
+                               [(interval.high or 0.0) * 1e6 for interval in at], color=palette[arm], alpha=0.15,
+                               linewidth=0)
+    sns.scatterplot(own, x="ms", y="us", hue="arm", palette=palette, s=22, alpha=0.75, linewidth=0, legend=False,
+                    ax=panel)
+    panel.axhline(0, color=_INK, linewidth=0.8)
+    panel.axvline(reference * 1e3, color=_INK, linewidth=0.8, linestyle=":")
+    panel.annotate(f"your step, {given(reference, 's')}", (reference * 1e3, 1), xycoords=("data", "axes fraction"),
+                   xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=9)
+    panel.set(xscale="log", xlabel="step time of the baseline, ms", ylabel="cost a step, µs")
+    ticks = [tick for tick in (m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5))
+             if grid[0] * 1e3 <= tick <= grid[-1] * 1e3]
+    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.grid(axis="y")
+    figure.legend(loc="outside upper left", ncols=5, handlelength=1.6)
+    several = f" ({suite})" if isinstance(summary.suite, list) else ""
+    return Drawing(f"Cost against step length{several}", "Dots: each launch. Lines: the fit cost = fixed + share × "
+                   "step, with its 95 % interval over sweeps, one launch of every group each.",
+                   _svg(figure, f"cost-{suite}"))
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an SVG element without anything that changes from run to run or clashes with other figures."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    text = text[text.index("<svg"):]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', text, count=1)
+    return text.replace(_INK, "currentColor").strip()

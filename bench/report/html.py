@@ -1,0 +1,159 @@
+"""One self-contained HTML page: no script that runs, nothing fetched, every figure also as JSON inside."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from bench.fit import Cost
+from bench.report import tables
+from bench.report.sentences import headlines, label
+from bench.report.units import given, percent, quantity, unbroken
+from bench.stats import Cell, Summary
+from bench.store import Run
+
+if TYPE_CHECKING:
+    from bench.report.figures import Drawing
+
+# What two arms that did equal work share, by the ledger's names.
+LEDGER = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights", "final_weights")
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """The work of one cell: values of its last launch, and in how many launches it did what its baseline did."""
+
+    cell: Cell
+    values: Sequence[str]
+    equal: Sequence[bool]
+    verdict: str
+
+
+def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None) -> str:
+    """The report.
+
+    Args:
+        drawings: the figures; drawn here if None, which imports seaborn (5 s on two slow cores).
+    """
+    if drawings is None:
+        from bench.report.figures import draw
+
+        drawings = draw(run, summary)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("bench.report", "."), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters.update(unbroken=unbroken)
+    plan = run.info["plan"]
+    shared, differing = _settings(summary)
+    return environment.get_template("page.html.jinja").render(
+        run=run, summary=summary, suites=plan["suites"], headlines=headlines(summary),
+        axes=[axis for axis in tables.axes(summary) if axis not in summary.compare.values()],
+        columns=tables.columns(summary), groups=tables.by_group(tables.rows(summary)),
+        drawings=drawings, costs=[(cost, _cost_entries(index, cost)) for index, cost in enumerate(summary.costs)],
+        cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
+        mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
+        ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
+        outcomes=_count(summary), data=embed(summary))
+
+
+def embed(summary: Summary) -> str:
+    """The summary as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
+    return json.dumps(summary.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c")
+
+
+def command(run: Run) -> str:
+    """The command line that made the run, without the folder that the program lies in."""
+    program, *rest = run.info["argv"] or ["bench"]
+    name = PurePath(program).name
+    start = ["python", "-m", "bench"] if name == "__main__.py" else [name]
+    return shlex.join([*start, *rest])
+
+
+def _started(run: Run) -> str:
+    started = run.info.get("started")
+    return f"{datetime.fromisoformat(started).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if started else "not started"
+
+
+def _count(summary: Summary) -> str:
+    counts: dict[str, int] = {}
+    for cell in summary.cells:
+        counts[cell.outcome] = counts.get(cell.outcome, 0) + 1
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def _cost_names(costs: Sequence[Cost]) -> list[str]:
+    several = len({tuple(cost.where.items()) for cost in costs}) > 1
+    names = []
+    for cost in costs:
+        name = f"twin of {label(cost.axis, cost.baseline)}" if cost.twin else label(cost.axis, cost.value)
+        where = ", ".join(f"{axis} {value}" for axis, value in cost.where.items())
+        names.append(f"{name} ({where})" if several else name)
+    return names
+
+
+def _cost_entries(index: int, cost: Cost) -> list[tables.Entry]:
+    path = f"costs/{index}"
+    entries = []
+    for name in ("fixed", "share", "cost", "relative"):
+        interval = getattr(cost, name)
+        if interval is None:
+            entries.append(tables.Entry("", ""))
+            continue
+        values = (interval.estimate, interval.low, interval.high)
+        text = percent(*values) if name in ("share", "relative") else quantity(values[0], "s", *values[1:], signed=True)
+        entries.append(tables.Entry(text, f"{path}/{name}"))
+    launches = cost.cost.launches if cost.cost else None
+    return [*entries, tables.Entry(str(launches or ""), f"{path}/cost/launches" if launches else "")]
+
+
+def _mismatches(summary: Summary) -> list[tuple[str, str, Any, Any]]:
+    """Settings that were not what was asked for: cell, name, requested, effective."""
+    return [(cell.id, name, cell.requested[name], value) for cell in summary.cells
+            for name, value in cell.effective.items() if name in cell.requested and cell.requested[name] != value]
+
+
+def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[str]]]]:
+    """Effective settings: those that all measured cells share, and the rest as (name, its values)."""
+    seen = [cell.effective for cell in summary.cells if cell.effective]
+    names = dict.fromkeys(name for effective in seen for name in effective)
+    values = {name: [effective.get(name, "") for effective in seen] for name in names}
+    shared = {name: found[0] for name, found in values.items() if all(value == found[0] for value in found)}
+    differing = [(name, list(dict.fromkeys(map(str, found)))) for name, found in values.items() if name not in shared]
+    return shared, differing
+
+
+def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
+    baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
+    ledgers = {(record.cell, record.launch): record.ledger for record in run.records if record.ledger}
+    rows = []
+    for cell in summary.cells:
+        own = [(launch, ledger) for (name, launch), ledger in ledgers.items() if name == cell.id]
+        if not own:
+            continue
+        base = [ledgers.get((baselines[cell.id] or "", launch), {}) for launch, _ in own]
+        same = [[ledger.get(name) == other.get(name) for name in LEDGER]
+                for (_, ledger), other in zip(own, base, strict=True)]
+        equal = sum(map(all, same))
+        verdict = "baseline" if cell.id == baselines[cell.id] else f"equal in {equal} of {len(own)} launches"
+        rows.append(LedgerRow(cell, [_short(own[-1][1].get(name, "")) for name in LEDGER],
+                              [all(column) for column in zip(*same, strict=True)], verdict))
+    return rows
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:12] + "…" if len(text) > 16 else text
+
+
+def _timing(run: Run) -> list[tuple[str, str]]:
+    timing = run.info.get("timing") or {}
+    rows = [(name.replace("_", " "), quantity(value, "s")) for name, value in timing.items()]
+    if timing.get("wall") and "turns" in timing:
+        rows.append(("share in turns", percent(timing["turns"] / timing["wall"], signed=False)))
+    return rows

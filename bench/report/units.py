@@ -1,0 +1,100 @@
+"""How quantities are written: the only place with SI prefixes and rounding. Data elsewhere has neither."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_SI = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti")
+DIGITS = 3
+
+
+def quantity(value: float, unit: str, low: float | None = None, high: float | None = None, *,
+             signed: bool = False) -> str:
+    """A quantity with 3 significant digits, and its interval where there is one: `431 µs [410, 452]`.
+
+    All three share the estimate's prefix. Digits that the interval makes meaningless are dropped: `-3 µs [-20, 14]`.
+
+    Args:
+        value, low, high: in `unit`, without prefix.
+        unit: `s`, `bytes`, `samples/s`, or any other; bytes get binary prefixes.
+        signed: whether the estimate, if positive, gets a plus sign.
+    """
+    # Bytes and counts are often the same in every launch: [300, 300] would tell nothing.
+    bounds = [] if low is None or high is None or high - low <= 1e-9 * abs(value) else [low, high]
+    # An estimate that cannot be told from zero may be far smaller than its bounds, which then set the prefix.
+    largest = max(abs(item) for item in [value, *bounds])
+    lead = largest if bounds and bounds[0] <= 0 <= bounds[1] else abs(value)
+    factor, prefix = _prefix(lead, unit)
+    scaled = [item / factor for item in [value, *bounds]]
+    name = "B" if unit == "bytes" else unit
+    space = " " if prefix and len(name) > 2 else ""
+    return _text(scaled, f" {prefix}{space}{name}" if name else "", signed=signed)
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """A range with 2 significant digits and one prefix: `0.8 to 9.1 ms`."""
+    factor, prefix = _prefix(high, unit)
+    first, last = (float(f"{value / factor:.1e}") for value in (low, high))
+    return f"{first:g} to {last:g} {prefix}{unit}"
+
+
+def given(value: float, unit: str) -> str:
+    """A quantity that someone chose, without the zeros that would tell a precision: `12 ms`."""
+    factor, prefix = _prefix(value, unit)
+    return f"{value / factor:.{DIGITS}g} {prefix}{unit}"
+
+
+def percent(value: float, low: float | None = None, high: float | None = None, *, signed: bool = True) -> str:
+    """A fraction as `+3.6 % [3.4, 3.8]`."""
+    bounds = [] if low is None or high is None else [low, high]
+    return _text([100 * item for item in [value, *bounds]], " %", signed=signed, digits=2)
+
+
+def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
+    """A ratio with 3 decimals, as steps that differ by 0.1 % are told apart: `1.036 [1.034, 1.038]`."""
+    if low is None or high is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def unbroken(text: str) -> str:
+    """The text with no-break spaces within quantities and intervals, so that lines do not end inside them."""
+    text = re.sub(r"(?<=\d) (?=%|[nµm]?s\b)", "\u00a0", text)
+    return re.sub(r"\[[-+.\d]+, [-+.\d]+\]", lambda found: found[0].replace(" ", "\u00a0"), text)
+
+
+def _prefix(value: float, unit: str) -> tuple[float, str]:
+    # Rounded first: 999.7 µs is 1.00 ms, not 1000 µs.
+    value = float(f"{value:.{DIGITS - 1}e}")
+    if unit == "bytes":
+        power = min(int(math.log2(value) // 10), len(_BINARY) - 1) if value >= 1 else 0
+        return 1024.0**power, _BINARY[power]
+    exponent = 3 * math.floor(math.log10(value) / 3) if value > 0 else 0
+    exponent = max(min(_SI), min(max(_SI), exponent))
+    # Milli-samples a second help nobody.
+    exponent = exponent if unit == "s" else max(0, exponent)
+    return 10.0**exponent, _SI[exponent]
+
+
+def _text(values: list[float], unit: str, *, signed: bool, digits: int = DIGITS) -> str:
+    decimals = _decimals(max(map(abs, values)), digits)
+    if len(values) == 3 and values[2] > values[1]:
+        decimals = min(decimals, _decimals((values[2] - values[1]) / 2, 2))
+    texts = [f"{_no_minus_zero(round(value, decimals)):.{decimals}f}" for value in values]
+    sign = "+" if signed and float(texts[0]) > 0 else ""
+    interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
+    return f"{sign}{texts[0]}{unit}{interval}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals that show `value` with so many significant digits."""
+    if value == 0:
+        return 0
+    magnitude = math.floor(math.log10(float(f"{value:.{digits - 1}e}")))
+    return max(0, digits - 1 - magnitude)
+
+
+def _no_minus_zero(value: float) -> float:
+    return value + 0.0 if value else 0.0

@@ -1,0 +1,171 @@
+"""What a suite is: a workload, its axes, and which axis is compared. No torch, no pandas.
+
+A suite is one file in `suites/` with a top-level `suite = Suite(...)`. The file's top level stays free of torch, so
+that the parent can list and plan without it; `build(point)` imports what it needs, inside the arm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench import loops
+from bench.errors import SpecError, one_of
+
+if TYPE_CHECKING:
+    import torch
+    from lightning.pytorch import LightningModule
+    from torch.utils.data import DataLoader
+
+AxisValue = str | int | float | bool
+Point = Mapping[str, AxisValue]
+
+NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
+
+
+def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
+    """The axes that the engine itself reads, with every value it takes, spelled as Lightning spells them.
+
+    A suite that does not name one gets its first value. What else a suite declares goes to its `build(point)`
+    untouched.
+    """
+    return {
+        "loop": tuple(loops.registry()),
+        "accelerator": ("cpu", "cuda", "mps", "tpu"),
+        "precision": ("32-true",),
+        "devices": (1,),
+    }
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is trained, freshly built on the CPU from the seed that the arm has set: one set of modules for all loops.
+
+    Attributes:
+        model: the module whose parameters are trained in place, by every loop; its weights are the ledger's digests.
+        loss: `loss(model, batch)` gives the scalar training loss. The model passed may be a wrapper of `model`.
+        optimizer: `optimizer(parameters)` gives the optimizer.
+        batches: the training batches of one epoch; iterated again when exhausted.
+        samples: samples in one batch.
+        lightning: gives the LightningModule around the same `model`; called only where lightning is imported.
+        validation: validation batches for loops that validate, or None.
+    """
+
+    model: torch.nn.Module
+    loss: Callable[[torch.nn.Module, Any], torch.Tensor]
+    optimizer: Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]
+    batches: DataLoader[Any]
+    samples: int
+    lightning: Callable[[], LightningModule]
+    validation: Iterable[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A workload, its axes, and which axis is compared.
+
+    Attributes:
+        name: the name on the command line and in every cell's id.
+        title: one line for `bench list`.
+        axes: the values that are run by default, by axis name, in the order in which ids show them.
+        compare: the axis along which the cells of a group differ.
+        baseline: the value of that axis that all others are compared with; its twin is the A/A control.
+        build: makes the workload of one point; runs in the arm.
+        choices: all values that `--set` takes for an axis, where these are a closed list.
+        length_axis: the axis that varies the length of a step, for the fit of cost against step length, or None.
+    """
+
+    name: str
+    title: str
+    axes: Mapping[str, Sequence[AxisValue]]
+    compare: str
+    baseline: AxisValue
+    build: Callable[[Point], Workload]
+    choices: Mapping[str, Sequence[AxisValue]] = field(default_factory=dict)
+    length_axis: str | None = None
+
+    def __post_init__(self) -> None:
+        mistakes = suite_mistakes(self)
+        if mistakes:
+            raise SpecError([f"suite {self.name!r}: {mistake}" for mistake in mistakes])
+
+
+def suite_mistakes(suite: Suite) -> list[str]:
+    """Everything that is wrong with a suite's declaration, as sentences; empty when it is sound."""
+    mistakes: list[str] = []
+    if not NAME.match(suite.name):
+        mistakes.append(f"name {suite.name!r} is not of the form {NAME.pattern}")
+    if not suite.axes:
+        mistakes.append("has no axes; at least the compared one is needed")
+    for axis, values in suite.axes.items():
+        if not NAME.match(axis):
+            mistakes.append(f"axis name {axis!r} is not of the form {NAME.pattern}")
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            mistakes.append(f"axis {axis!r}: {values!r} is not a list of values")
+            continue
+        if not values:
+            mistakes.append(f"axis {axis!r} has no values")
+        kinds = {type(value) for value in values}
+        if not kinds <= {str, int, float, bool} or len(kinds) > 1:
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be str, all int, all float or all bool")
+        if len(set(values)) < len(values):
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} repeat")
+        mistakes += [
+            one_of(f"value of axis {axis!r}", value, allowed)
+            for allowed in [allowed_values(suite, axis)]
+            if allowed is not None
+            for value in values
+            if value not in allowed
+        ]
+    if suite.compare not in suite.axes:
+        mistakes.append(f"compare: {one_of('axis', suite.compare, suite.axes)}")
+    elif suite.baseline not in suite.axes[suite.compare]:
+        mistakes.append(f"baseline: {one_of(f'value of {suite.compare!r}', suite.baseline, suite.axes[suite.compare])}")
+    for axis in suite.choices:
+        if axis not in suite.axes:
+            mistakes.append(f"choices: {one_of('axis', axis, suite.axes)}")
+    if suite.length_axis is not None and suite.length_axis not in suite.axes:
+        mistakes.append(f"length_axis: {one_of('axis', suite.length_axis, suite.axes)}")
+    if not callable(suite.build):
+        mistakes.append(f"build: {suite.build!r} is not callable")
+    return mistakes
+
+
+def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:
+    """The closed list of values of an axis, or None where any value of its type may be asked for."""
+    if axis in suite.choices:
+        return suite.choices[axis]
+    return engine_axes().get(axis)
+
+
+def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
+    """A value from the command line as the axis' type.
+
+    Raises:
+        SpecError: `text` is not of that type, or not among the axis' choices; says what is allowed.
+    """
+    example = all_axes(suite)[axis][0]
+    kind = type(example)
+    value: AxisValue
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise SpecError(f"axis {axis!r}: {text!r} is not a bool; allowed: true, false")
+        value = text == "true"
+    else:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise SpecError(f"axis {axis!r}: {text!r} is not of type {kind.__name__}, e.g. {example}") from None
+    allowed = allowed_values(suite, axis)
+    if allowed is not None and value not in allowed:
+        raise SpecError(one_of(f"value of axis {axis!r}", text, allowed))
+    if kind in (int, float) and not isinstance(value, str) and value <= 0:
+        raise SpecError(f"axis {axis!r}: {text} is not positive; allowed: any {kind.__name__} above 0")
+    return value
+
+
+def all_axes(suite: Suite) -> dict[str, Sequence[AxisValue]]:
+    """The suite's axes, then the engine's that it leaves at their first value."""
+    return {**suite.axes, **{axis: values[:1] for axis, values in engine_axes().items() if axis not in suite.axes}}

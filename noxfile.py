@@ -1,0 +1,58 @@
+"""The project's commands, each in an environment of its own: `nox -s bench`, `nox -s tests`, `nox -s lint`."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+
+import nox
+from nox.command import CommandFailed
+
+if shutil.which("uv") is None and importlib.util.find_spec("uv") is None:
+    sys.exit('noxfile.py: uv is not installed, and every session is built with it; run: pip install "nox[uv]"')
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"  # installing into a complete environment takes a second, building a new one many
+nox.options.sessions = ["bench"]
+
+GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
+
+
+def _install(session: nox.Session, *what: str) -> None:
+    session.install(*what, "--constraint", "constraints.txt", "--build-constraint", "constraints.txt")
+    # uv compiles nothing, so the first import does, and must be let: on 2 slow cores `import lightning` takes 13 s
+    # from source and 4.4 s from bytecode, in every interpreter that a run starts.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the default suite, or `bench run` with the arguments after `--`; write the report and print its path."""
+    # From the wheel, as users have it. uv takes a local project for unchanged as long as its pyproject.toml is.
+    _install(session, ".", "--reinstall-package", "loopmark")
+    try:
+        session.run("bench", "run", *(session.posargs or ["overhead"]))
+    except CommandFailed as failed:
+        if getattr(failed, "return_code", None) == CELLS_FAILED:  # older versions of nox do not tell
+            session.run("bench", "report")
+        raise
+    session.run("bench", "report")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest, with the arguments after `--`."""
+    _install(session, "--editable", ".", *GROUPS["tests"])
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style with ruff and types with mypy, strictly."""
+    # The project's dependencies are there for their types, and nox for the noxfile's.
+    _install(session, "--editable", ".", *GROUPS["lint"])
+    session.run("ruff", "check", *session.posargs)
+    session.run("mypy")

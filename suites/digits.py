@@ -1,0 +1,261 @@
+"""Data for all loops: seeded synthetic digits, or torchvision's MNIST, as tensors behind a real DataLoader.
+
+The order of samples depends on the seed only, so that every loop gets the same batches in the same order.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from bench.errors import BenchError, one_of
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SOURCES = ("synthetic", "mnist")
+SIDE = 28
+CLASSES = 10
+
+MNIST_VALIDATION = 5_000  # the usual division of the 60 000 training images
+SOCKET_SECONDS = 20.0  # torchvision's download has no timeout of its own: a silent network would hang it for ever
+
+# The digits of a 5 x 7 dot-matrix display, one row of five dots after the other.
+GLYPHS = (
+    "01110 10001 10011 10101 11001 10001 01110",
+    "00100 01100 00100 00100 00100 00100 01110",
+    "01110 10001 00001 00010 00100 01000 11111",
+    "11111 00010 00100 00010 00001 10001 01110",
+    "00010 00110 01010 10010 11111 00010 00010",
+    "11111 10000 11110 00001 00001 10001 01110",
+    "00110 01000 10000 11110 10001 10001 01110",
+    "11111 00001 00010 00100 01000 01000 01000",
+    "01110 10001 10001 01110 10001 10001 01110",
+    "01110 10001 10001 01111 00001 00010 01100",
+)
+GLYPH_HEIGHT, GLYPH_WIDTH = 20, 14  # MNIST's own digits were scaled into a box of 20 pixels
+SHIFTS = 7  # places across and down, so up to three pixels from the middle
+BRIGHTEST, NOISE = 224.0, 31  # their sum is 255; the noise is a mask of bits
+BLOCK = 256
+
+
+def synthetic(samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Digits from ten prototypes with random shift, intensity and noise; no network, no file.
+
+    Every arm draws them at its start, so this is quick: 8192 take 14 ms on one slow core, 40 ms where all memory is
+    new to the virtual machine, whose first touch of a page costs 12 microseconds. Hence bytes, noise drawn eight
+    bytes at a time straight into the result, and the rest in blocks.
+
+    Returns:
+        images, uint8, (samples, 1, 28, 28), and labels, int64, (samples,).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(CLASSES, (samples,), generator=generator)
+    which = labels * SHIFTS**2 + torch.randint(SHIFTS**2, (samples,), generator=generator)
+    intensity = torch.rand(samples, 1, generator=generator).mul_(0.45).add_(0.55)
+    noise = torch.empty(samples, SIDE * SIDE // 8, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    images = noise.view(torch.uint8).bitwise_and_(NOISE)
+    canvases = _canvases()
+    for start in range(0, samples, BLOCK):
+        block = slice(start, start + BLOCK)
+        images[block] += canvases.index_select(0, which[block]).mul_(intensity[block]).to(torch.uint8)
+    return images.view(samples, 1, SIDE, SIDE), labels
+
+
+def _canvases() -> Tensor:
+    """Every prototype at every shift, 0 to 224: (10 * 7 * 7, 784), the shifts of a class one after the other."""
+    dots = torch.tensor([[[float(dot) for dot in row] for row in glyph.split()] for glyph in GLYPHS])
+    size = (GLYPH_HEIGHT, GLYPH_WIDTH)
+    drawn = torch.nn.functional.interpolate(dots[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    plane = torch.zeros(CLASSES, SIDE + SHIFTS - 1, SIDE + SHIFTS - 1)
+    top, left = (plane.shape[1] - GLYPH_HEIGHT) // 2, (plane.shape[2] - GLYPH_WIDTH) // 2
+    plane[:, top : top + GLYPH_HEIGHT, left : left + GLYPH_WIDTH] = drawn.mul_(BRIGHTEST)
+    return plane.unfold(1, SIDE, 1).unfold(2, SIDE, 1).reshape(-1, SIDE * SIDE)
+
+
+def default_data_dir() -> Path:
+    """Where MNIST lies: `BENCH_DATA_DIR`, or `loopmark` in the user's cache folder.
+
+    Raises:
+        BenchError: `BENCH_DATA_DIR` is a relative path.
+    """
+    named = os.environ.get("BENCH_DATA_DIR")
+    if named:
+        folder = Path(named).expanduser()
+        if not folder.is_absolute():  # an arm works in a folder of its own, which goes with it
+            raise BenchError(f"BENCH_DATA_DIR={named!r} is not an absolute path, e.g. {folder.absolute()}")
+        return folder
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "loopmark"
+
+
+def fetch_mnist(folder: Path) -> None:
+    """Make torchvision's MNIST files be there. Where they are, nothing is written and no network touched.
+
+    Processes that ask at the same time wait for the first: torchvision lets all of them write the same file.
+
+    Raises:
+        BenchError: the files are not there and cannot be downloaded; names the folder and the mirrors.
+    """
+    from torchvision.datasets import MNIST
+
+    if _missing(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _one_at_a_time(folder / "mnist.lock"), _socket_timeout(SOCKET_SECONDS):
+                MNIST(str(folder), download=True)
+        # torchvision makes a RuntimeError of some of its failures; what happens while it reads a reply comes as it is.
+        except (RuntimeError, OSError, HTTPException, EOFError, zlib.error) as error:
+            if not _missing(folder):
+                raise _damaged(folder, error) from error
+            # A record keeps the first 300 characters of a reason: what helps comes first.
+            raise BenchError(
+                f"MNIST is not in {folder} and could not be downloaded; put torchvision's files there, set "
+                f"BENCH_DATA_DIR, or choose data=synthetic; from {' and '.join(MNIST.mirrors)}: {_cause(error)}"
+            ) from error
+
+
+def _missing(folder: Path) -> list[str]:
+    from torchvision.datasets import MNIST
+
+    names = [Path(name).stem for name, _ in MNIST.resources]
+    return [name for name in names if not (folder / "MNIST" / "raw" / name).is_file()]
+
+
+def mnist(samples: int, split: Split, folder: Path) -> tuple[Tensor, Tensor]:
+    """The first `samples` digits of a split of MNIST; validation is the last 5000 of the training images.
+
+    Validation and test give what they have where that is fewer; training does not, as that would be another workload.
+
+    Returns:
+        images, uint8, (samples, 1, 28, 28), and labels, int64, (samples,).
+
+    Raises:
+        BenchError: the files cannot be had or read, or there are fewer training samples.
+    """
+    from torchvision.datasets import MNIST
+
+    fetch_mnist(folder)
+    try:
+        dataset = MNIST(str(folder), train=split != "test")
+        data, targets = dataset.data, dataset.targets
+        if len(data) != len(targets):
+            raise ValueError(f"{len(data)} images but {len(targets)} labels")
+    # What torchvision raises depends on where a file ends: it looks at names only when it looks whether files exist.
+    except (RuntimeError, OSError, AssertionError, ValueError, IndexError, KeyError) as error:
+        raise _damaged(folder, error) from error
+    held_out = min(MNIST_VALIDATION, max(1, len(data) // 12))
+    if split == "train":
+        data, targets = data[:-held_out], targets[:-held_out]
+    elif split == "validation":
+        data, targets = data[-held_out:], targets[-held_out:]
+    if split == "train" and samples > len(data):
+        raise BenchError(f"samples={samples}: MNIST has fewer training samples; allowed: 1 to {len(data)}")
+    return data[:samples, None].clone(), targets[:samples].clone()
+
+
+def _damaged(folder: Path, error: Exception) -> BenchError:
+    return BenchError(f"the MNIST files in {folder / 'MNIST'} are damaged ({_cause(error)}); delete that folder")
+
+
+def _cause(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+class Digits(Dataset[tuple[Tensor, Tensor]]):
+    """Images, uint8, and labels as two tensors in memory; gives images as float32 in [0, 1], as `ToTensor` does.
+
+    A DataLoader fetches a whole batch with one index operation: with PIL for each sample one would measure PIL.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.images[index].to(torch.float32).div_(255), self.labels[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        chosen = torch.tensor(indices)
+        images = self.images.index_select(0, chosen).to(torch.float32).div_(255)
+        return images, self.labels.index_select(0, chosen)
+
+
+def split_samples(samples: int, split: Split) -> int:
+    """How many samples a split has: all for training, an eighth, within MNIST's 5000, for each of the others."""
+    return samples if split == "train" else max(1, min(samples // 8, MNIST_VALIDATION))
+
+
+def load_digits(source: str, split: Split, samples: int, seed: int, folder: Path | None = None) -> Digits:
+    """The digits of a split, in memory.
+
+    Args:
+        source: `synthetic` or `mnist`.
+        split: which part; splits share no sample.
+        samples: training samples; the other splits are sized from it, see `split_samples`.
+        seed: of the synthetic digits; MNIST's are what they are.
+        folder: where MNIST lies, by default `default_data_dir()`.
+
+    Raises:
+        BenchError: an unknown source, or data that cannot be had; names what is allowed.
+    """
+    count = split_samples(samples, split)
+    if source == "synthetic":
+        # Splits draw from streams of their own: the prime keeps those of neighbouring seeds apart.
+        return Digits(*synthetic(count, (seed + 1_000_003 * SPLITS.index(split)) % 2**63))
+    if source == "mnist":
+        return Digits(*mnist(count, split, folder or default_data_dir()))
+    raise BenchError(one_of("data", source, SOURCES))
+
+
+def make_loader(digits: Digits, batch_size: int, seed: int, *, train: bool) -> DataLoader[tuple[Tensor, Tensor]]:
+    """The one loader of all loops: training batches are shuffled by a generator of their own and all of one size.
+
+    Raises:
+        BenchError: there are fewer training samples than one batch needs, so an epoch would be empty.
+    """
+    if train and batch_size > len(digits):
+        raise BenchError(f"batch_size={batch_size} is more than samples={len(digits)}: an epoch would have no batch")
+    return DataLoader(
+        digits,
+        batch_size=batch_size,
+        shuffle=train,
+        drop_last=train,
+        num_workers=0,
+        collate_fn=_as_it_is,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    """A batch comes whole from `__getitems__`; there is nothing left to collate."""
+    return batch

@@ -1,0 +1,31 @@
+"""What each training loop costs a step, over plain PyTorch, at several lengths of step. The default suite."""
+
+from __future__ import annotations
+
+from bench.spec import Point, Suite, Workload
+
+
+def build(point: Point) -> Workload:
+    from .autoencoder import autoencoder_workload
+
+    return autoencoder_workload(point)
+
+
+suite = Suite(
+    name="overhead",
+    title="what fabric, trainer-barebones and trainer cost a step over plain PyTorch",
+    axes={
+        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+        "batch_size": (64, 512, 1536),
+        "data": ("synthetic",),
+        "variant": ("mlp",),
+        "width": (64,),
+        "latent": (3,),
+        "samples": (8192,),
+    },
+    compare="loop",
+    baseline="plain",
+    choices={"data": ("synthetic", "mnist"), "variant": ("mlp", "conv")},
+    length_axis="batch_size",
+    build=build,
+)

@@ -1,0 +1,78 @@
+"""Shared by all tests: warm interpreters, started once, since `import torch` and `import lightning` take seconds each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench import discovery, plan, store
+from bench.conductor import Conductor, Options
+from bench.processes import Fleet
+from bench.record import Record
+
+ROOT = Path(__file__).resolve().parent.parent
+SUITES = Path(__file__).resolve().parent / "suites"
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A fleet with one zygote of each preload, for all tests of the session."""
+    with Fleet(1, tmp_path_factory.mktemp("zygotes")) as warm:
+        warm.ensure_zygotes([(0, ("torch",)), (0, ("torch", "lightning"))], 0)
+        yield warm
+
+
+class Silent:
+    """Progress that nobody sees; notes are kept."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def phase(self, text: str) -> None:
+        pass
+
+    def update(self, spent: float, budget: float, text: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class Bench:
+    """Runs suites on the warm fleet, each into a folder of its own."""
+
+    def __init__(self, fleet: Fleet, out: Path) -> None:
+        self.fleet = fleet
+        self.out = out
+        self.stops: dict[str, dict[str, object]] = {}
+        self.folder = out
+
+    def run(self, suite: str, *settings: str, options: Options, select: str | None = None) -> tuple[Record, ...]:
+        """The records of a run of one suite."""
+        found = discovery.all_suites([SUITES])
+        suites = {name: made for name, (made, _) in found.items()}
+        made = plan.make_plan(suites, [suite], settings=settings, select=select)
+        opened = store.create(self.out)
+        self.folder = opened.folder
+        opened.write_info({"run": opened.folder.name, "plan": plan.to_json(made)})
+        conductor = Conductor(made, {name: file for name, (_, file) in found.items()}, opened, options, Silent())
+        self.stops = conductor.run(self.fleet)
+        opened.close()
+        return store.read(opened.folder).records
+
+
+@pytest.fixture
+def bench(fleet: Fleet, tmp_path: Path) -> Iterator[Bench]:
+    """Runs on the warm fleet, in this test's own folder."""
+    yield Bench(fleet, tmp_path / "results")
+    fleet.interrupts = 0
+
+
+def call(*arguments: str, timeout: float = 120.0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`python -m bench ARGUMENTS` as a user calls it."""
+    command: Sequence[str] = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd or ROOT, check=False)

@@ -1,0 +1,372 @@
+"""The seed workload: modules, loss, digits, loaders, Lightning classes, and torchvision's real download code."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.errors import BenchError
+from suites import autoencoder, digits
+from suites.overhead import suite
+
+POINT: dict[str, Any] = {axis: values[0] for axis, values in suite.axes.items()}
+
+
+def workload(seed: int = 0, **values: Any) -> Any:
+    torch.manual_seed(seed)
+    return suite.build({**POINT, **values})
+
+
+@pytest.mark.parametrize(("variant", "width"), [("mlp", 64), ("mlp", 7), ("conv", 64), ("conv", 3)])
+def test_shapes(variant: str, width: int) -> None:
+    encoder, decoder = autoencoder.make_modules(variant, width, latent=5)
+    images = torch.rand(4, 1, 28, 28)
+    assert encoder(images).shape == (4, 5)
+    assert decoder(encoder(images)).shape == images.shape
+    assert autoencoder.AutoEncoder(encoder, decoder)(images).shape == images.shape
+
+
+def test_default_is_the_classic_one() -> None:
+    modules = autoencoder.AutoEncoder(*autoencoder.make_modules())
+    shapes = [tuple(parameter.shape) for name, parameter in modules.named_parameters() if name.endswith("weight")]
+    assert shapes == [(64, 784), (3, 64), (64, 3), (784, 64)]
+
+
+def test_loss_ignores_labels_and_takes_images_alone() -> None:
+    model = autoencoder.AutoEncoder(*autoencoder.make_modules())
+    images = torch.rand(4, 1, 28, 28)
+    expected = ((model(images) - images) ** 2).mean()
+    for batch in (images, (images, torch.zeros(4)), [images, torch.full((4,), float("nan"))]):
+        torch.testing.assert_close(autoencoder.reconstruction_loss(model, batch), expected)
+
+
+def test_workload_trains_the_same_for_the_same_seed() -> None:
+    def train(seed: int) -> tuple[list[float], list[torch.Tensor]]:
+        job = workload(seed, samples=256)
+        optimizer = job.optimizer(job.model.parameters())
+        losses = []
+        for _ in range(2):
+            for batch in job.batches:
+                loss = job.loss(job.model, batch)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+        return losses, list(job.model.parameters())
+
+    (first, weights), (again, weights_again), (other, _) = train(3), train(3), train(4)
+    assert first == again
+    assert all(torch.equal(one, two) for one, two in zip(weights, weights_again, strict=True))
+    assert first != other
+    assert first[-1] < first[0]
+
+
+def test_batches_depend_on_the_seed_only() -> None:
+    def batches(job: Any) -> list[torch.Tensor]:
+        return [torch.cat([images for images, _ in job.batches]) for _ in range(2)]
+
+    job = workload(1, samples=256)
+    torch.manual_seed(99)  # what a loop draws from the global generator must not reorder anything
+    torch.rand(7)
+    first = batches(job)
+    second = batches(workload(1, samples=256, variant="conv", width=8))
+    assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
+    assert not torch.equal(first[0], first[1]), "epochs are shuffled anew"
+    assert not torch.equal(first[0], batches(workload(2, samples=256))[0])
+
+
+def test_batches_are_full_and_of_one_kind() -> None:
+    job = workload(samples=200, batch_size=64)
+    assert [images.shape for images, _ in job.batches] == [(64, 1, 28, 28)] * 3
+    images, labels = next(iter(job.batches))
+    assert images.dtype == torch.float32
+    assert labels.dtype == torch.int64
+    assert sum(len(images) for images, _ in job.validation) == 25
+
+
+def test_loader_gives_what_single_items_give() -> None:
+    data = digits.load_digits("synthetic", "train", 16, seed=0)
+    images, labels = next(iter(digits.make_loader(data, 16, 0, train=False)))
+    assert torch.equal(images, torch.stack([data[index][0] for index in range(16)]))
+    assert torch.equal(labels, torch.stack([data[index][1] for index in range(16)]))
+
+
+def test_more_than_one_batch_is_needed() -> None:
+    with pytest.raises(BenchError, match="batch_size=64 is more than samples=32"):
+        workload(samples=32)
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "allowed"), [("data", "cifar", "synthetic, mnist"), ("variant", "vae", "mlp, conv")]
+)
+def test_unknown_values_are_named_with_what_is_allowed(axis: str, value: str, allowed: str) -> None:
+    with pytest.raises(BenchError, match=f"{value}.*allowed: {allowed}"):
+        workload(**{axis: value})
+
+
+def test_synthetic_digits_are_digits() -> None:
+    images, labels = digits.synthetic(2000, seed=5)
+    assert images.dtype == torch.uint8
+    assert images.shape == (2000, 1, 28, 28)
+    assert sorted(labels.unique().tolist()) == list(range(10))
+    given = digits.Digits(images, labels).__getitems__(range(2000))[0]
+    assert given.min() >= 0
+    assert given.max() <= 1
+    assert given.max() > 0.9
+    # Each class lies nearer to its own mean than to any other's: the labels belong to the images.
+    means = torch.stack([given[labels == digit].mean(0) for digit in range(10)]).flatten(1)
+    own = torch.cdist(given.flatten(1), means).argmin(1)
+    assert (own == labels).float().mean() > 0.7  # 0.1 by chance; the shifts blur the means
+
+
+def test_synthetic_digits_depend_on_seed_and_split() -> None:
+    def of(split: digits.Split, seed: int) -> torch.Tensor:
+        return digits.load_digits("synthetic", split, 64, seed).images
+
+    assert torch.equal(of("train", 1), of("train", 1))
+    assert not torch.equal(of("train", 1), of("train", 2))
+    assert not torch.equal(of("train", 1)[:8], of("test", 1))
+    assert not torch.equal(of("validation", 1), of("test", 1))
+
+
+def test_neither_lightning_nor_torchvision_is_imported_for_a_plain_arm() -> None:
+    code = (
+        "import sys; from suites.overhead import suite; assert 'torch' not in sys.modules;"
+        "job = suite.build({axis: values[0] for axis, values in suite.axes.items()}); next(iter(job.batches));"
+        "heavy = {'lightning', 'pytorch_lightning', 'torchvision', 'pandas'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_lightning_classes_are_lazy_names_of_the_suite() -> None:
+    from suites import autoencoder_lightning
+
+    assert autoencoder.LitAutoEncoder is autoencoder_lightning.LitAutoEncoder
+    assert autoencoder.MNISTDataModule is autoencoder_lightning.MNISTDataModule
+    with pytest.raises(AttributeError, match="LitAutoencoder"):
+        autoencoder.LitAutoencoder  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_lightning_module_wraps_the_same_modules() -> None:
+    job = workload()
+    module = job.lightning()
+    batch = next(iter(job.batches))
+    assert [id(p) for p in module.parameters()] == [id(p) for p in job.model.parameters()]
+    assert torch.equal(module.training_step(batch, 0), job.loss(job.model, batch))
+    assert dict(module.hparams) == {"learning_rate": 1e-3, "log": False}
+    optimizers = module.configure_optimizers(), job.optimizer(job.model.parameters())
+    assert optimizers[0].defaults == optimizers[1].defaults
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_trainer_goes_through_every_stage(tmp_path: Path, log: bool) -> None:
+    from lightning.pytorch import Trainer
+
+    torch.manual_seed(0)
+    data = autoencoder.MNISTDataModule(samples=256, batch_size=64, seed=1)
+    module = autoencoder.LitAutoEncoder(*autoencoder.make_modules(), log=log)
+    before = [parameter.detach().clone() for parameter in module.parameters()]
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, default_root_dir=tmp_path,
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(module, datamodule=data)
+    assert trainer.global_step == 4
+    assert {"train_loss", "val_loss"} <= set(trainer.callback_metrics) or not log
+    assert not log or trainer.callback_metrics["val_loss"] > 0
+    assert log or not trainer.callback_metrics
+    assert all(not torch.equal(old, new) for old, new in zip(before, module.parameters(), strict=True))
+    assert not data.digits, "teardown lets go of the data"
+    trainer.validate(module, datamodule=data, verbose=False)
+    trainer.test(module, datamodule=data, verbose=False)
+    assert dict(data.hparams) == {"data_dir": None, "source": "synthetic", "batch_size": 64, "samples": 256, "seed": 1}
+
+
+def test_data_module_gives_the_batches_of_the_workload() -> None:
+    data = autoencoder.MNISTDataModule(samples=256, batch_size=64, seed=6)
+    data.prepare_data()
+    data.setup("fit")
+    ours, theirs = (
+        [batch for _ in range(2) for batch in loader]
+        for loader in (workload(6, samples=256).batches, data.train_dataloader())
+    )
+    assert all(torch.equal(one, two) for a, b in zip(ours, theirs, strict=True) for one, two in zip(a, b, strict=True))
+    data.setup("test")
+    assert {split: len(data.digits[split]) for split in digits.SPLITS} == {"train": 256, "validation": 32, "test": 32}
+    assert len(list(data.val_dataloader())) == len(list(data.test_dataloader())) == 1
+
+
+# MNIST itself: torchvision's own download code against a mirror on the loopback, which serves small files.
+
+SIZES = {"train": 240, "t10k": 60}
+
+
+def write_mirror(folder: Path) -> list[tuple[str, str]]:
+    """Four small files in MNIST's format; gives torchvision's list of names and MD5 sums."""
+    resources = []
+    for part, count in SIZES.items():
+        pixels = bytes((7 * index) % 256 for index in range(count * 784))
+        files = {
+            f"{part}-images-idx3-ubyte.gz": struct.pack(">4i", 2051, count, 28, 28) + pixels,
+            f"{part}-labels-idx1-ubyte.gz": struct.pack(">2i", 2049, count)
+            + bytes(index % 10 for index in range(count)),
+        }
+        for name, content in files.items():
+            packed = gzip.compress(content, mtime=0)
+            (folder / name).write_bytes(packed)
+            resources.append((name, hashlib.md5(packed, usedforsecurity=False).hexdigest()))
+    return resources
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
+    from torchvision.datasets import MNIST
+
+    (tmp_path / "mirror").mkdir()
+    monkeypatch.setattr(MNIST, "resources", write_mirror(tmp_path / "mirror"))
+    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "mirror")))
+    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_mnist_is_downloaded_once(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    job = workload(data="mnist", samples=200, batch_size=50)
+    images, labels = next(iter(job.batches))
+    assert images.shape == (50, 1, 28, 28)
+    assert images.max() == 1
+    assert set(labels.tolist()) <= set(range(10))
+    # The second use finds the files and needs neither network nor a folder that can be written.
+    mirror.server_close()
+    (tmp_path / "data" / "mnist.lock").unlink()
+    again = workload(data="mnist", samples=200, batch_size=50)
+    assert torch.equal(next(iter(again.batches))[0], images)
+    assert not (tmp_path / "data" / "mnist.lock").exists()
+
+
+def test_mnist_splits_share_no_image(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"samples=221.*allowed: 1 to 220"):
+        digits.load_digits("mnist", "train", 221, seed=0)
+    train = digits.load_digits("mnist", "train", 220, seed=0)
+    held_out = digits.load_digits("mnist", "validation", 160, seed=0)
+    assert len(held_out) == 20
+    whole = (torch.arange(240 * 784) * 7 % 256).to(torch.uint8).view(240, 1, 28, 28)
+    assert torch.equal(torch.cat([train.images, held_out.images]), whole)
+
+
+def test_data_module_prepares_mnist(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    data = autoencoder.MNISTDataModule(str(tmp_path / "own"), source="mnist", samples=200, batch_size=50)
+    data.prepare_data()
+    assert (tmp_path / "own" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").is_file()
+    data.setup("fit")
+    data.setup("test")
+    assert next(iter(data.train_dataloader()))[0].shape == (50, 1, 28, 28)
+    assert len(data.digits["validation"]) == 20
+    assert len(data.digits["test"]) == 25
+    data.teardown("fit")
+    assert set(data.digits) == {"test"}
+
+
+def one_sentence(error: pytest.ExceptionInfo[BenchError], folder: Path) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    assert str(folder) in message
+    return message
+
+
+def test_a_dead_mirror_is_one_error(
+    mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import MNIST
+
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses at once
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{unused.getsockname()[1]}/"])
+        with pytest.raises(BenchError, match="could not be downloaded") as error:
+            workload(data="mnist")
+    assert MNIST.mirrors[0] in one_sentence(error, tmp_path / "data")
+
+
+def test_a_silent_mirror_is_given_up(
+    mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setattr(digits, "SOCKET_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
+        with pytest.raises(BenchError, match=r"could not be downloaded.*timed out") as error:
+            workload(data="mnist")
+    one_sentence(error, tmp_path / "data")
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_damaged_download_is_one_error(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
+    name = "t10k-images-idx3-ubyte.gz"
+    (tmp_path / "mirror" / name).write_bytes((tmp_path / "mirror" / name).read_bytes()[:-20])
+    with pytest.raises(BenchError, match=r"could not be downloaded.*corrupted") as error:
+        workload(data="mnist")
+    one_sentence(error, tmp_path / "data")
+
+
+@pytest.mark.parametrize("keep", [0, 3, 10, 16, 5000])
+@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
+def test_a_truncated_file_is_one_error(mirror: ThreadingHTTPServer, tmp_path: Path, kind: str, keep: int) -> None:
+    digits.fetch_mnist(tmp_path / "data")
+    path = tmp_path / "data" / "MNIST" / "raw" / f"train-{kind}-ubyte"
+    path.write_bytes(path.read_bytes()[: min(keep, path.stat().st_size - 1)])
+    with pytest.raises(BenchError, match="damaged") as error:
+        workload(data="mnist", samples=200, batch_size=50)
+    one_sentence(error, tmp_path / "data" / "MNIST")
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(
+    mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path / "file" / "data"))
+    with pytest.raises(BenchError, match="could not be downloaded") as error:
+        workload(data="mnist")
+    one_sentence(error, tmp_path / "file" / "data")
+
+
+def test_data_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path))
+    assert digits.default_data_dir() == tmp_path
+    monkeypatch.setenv("BENCH_DATA_DIR", "data")
+    with pytest.raises(BenchError, match="BENCH_DATA_DIR='data' is not an absolute path"):
+        digits.default_data_dir()
+    monkeypatch.delenv("BENCH_DATA_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert digits.default_data_dir() == tmp_path / "cache" / "loopmark"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert digits.default_data_dir() == Path.home() / ".cache" / "loopmark"

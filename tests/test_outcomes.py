@@ -1,0 +1,85 @@
+"""Arms that really fail become records with outcome and reason, the others go on, and nothing outlives the run."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from conftest import Bench
+
+from bench.conductor import Options
+from bench.record import Record
+
+QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=3.0, memory_limit=700 * 2**20)
+
+
+def only(records: tuple[Record, ...], fault: str) -> Record:
+    return next(record for record in records if record.point["fault"] == fault and not record.twin)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "words"),
+    [
+        ("raise", "crashed", "RuntimeError: the loss is in no mood"),
+        ("exit", "crashed", "exited with status 7"),
+        ("kill", "crashed", "killed by SIGKILL"),
+        ("hang", "timeout", "within 3 s"),
+        ("allocate", "oom", "memory"),
+        ("build", "crashed", "cannot be built"),
+        ("unsupported", "unsupported", "cannot run on a Sunday"),
+        ("other-data", "unequal-work", "samples_digest"),
+        ("frozen", "unequal-work", "optimizer updates"),
+    ],
+)
+def test_a_fault_is_an_outcome_with_a_reason(bench: Bench, fault: str, outcome: str, words: str) -> None:
+    records = bench.run("faults", f"fault=none,{fault}", options=QUICK)
+    failed = only(records, fault)
+    assert failed.outcome == outcome
+    assert words in failed.reason
+    # The baseline and its twin were not disturbed.
+    assert only(records, "none").outcome == "ok"
+    twin = next(record for record in records if record.twin)
+    assert twin.outcome == "ok"
+    assert twin.turns is not None
+    assert len(twin.turns.round) >= 8
+    assert not any(_alive(arm.pid) for arm in bench.fleet.arms.values())
+
+
+def test_a_timeout_leaves_the_stacks_in_the_log(bench: Bench) -> None:
+    records = bench.run("faults", "fault=none,hang", options=QUICK)
+    log = bench.folder / only(records, "hang").log
+    text = log.read_text()
+    assert "most recent call first" in text
+    assert "faulty.py" in text
+    assert " in loss" in text
+
+
+def test_a_loop_that_ends_by_itself_is_no_measurement(bench: Bench) -> None:
+    failed = only(bench.run("faults", "fault=none,ends", options=QUICK), "ends")
+    assert failed.outcome == "crashed"
+
+
+def test_a_failed_cell_is_not_started_again(bench: Bench) -> None:
+    options = Options(budget=6, launch=0.1, zygotes=1)
+    records = bench.run("faults", "fault=none,raise", options=options)
+    assert sum(record.point["fault"] == "raise" for record in records) == 1
+    assert sum(record.point["fault"] == "none" and not record.twin for record in records) > 1
+
+
+def test_a_killed_zygote_is_replaced(bench: Bench) -> None:
+    zygote = bench.fleet.zygotes["torch-0"]
+    zygote.process.kill()
+    zygote.process.wait()
+    time.sleep(0.2)
+    bench.run("faults", "fault=none", options=QUICK)  # this launch may be lost with the zygote ...
+    records = bench.run("faults", "fault=none", options=QUICK)  # ... the next has another one
+    assert {record.outcome for record in records} == {"ok"}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""Records and run folders: schema, append-only files, locks, half-written lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import store
+from bench.errors import RunError
+from bench.record import SCHEMA, Record, Turns, from_json, to_json
+
+
+def record(**changes: Any) -> Record:
+    values: dict[str, Any] = {
+        "suite": "toy", "cell": "toy[loop=plain]", "group": "toy", "point": {"loop": "plain"}, "twin": False,
+        "launch": 0, "outcome": "ok", "turns": Turns(2, (0, 1), (0, 0), (0.2, 0.1), (0.3, 0.3), (0.5, 0.4), (0, 1), (0.0, 0.0)),
+        "cores": (1,), "warmup": (0.1,),
+    }
+    return Record(**{**values, **changes})
+
+
+def test_a_record_survives_its_journey_through_json() -> None:
+    assert from_json(json.loads(json.dumps(to_json(record())))) == record()
+    failed = record(outcome="oom", reason="no memory", turns=None)
+    assert from_json(json.loads(json.dumps(to_json(failed)))) == failed
+
+
+def test_every_outcome_but_ok_has_a_reason() -> None:
+    with pytest.raises(RunError, match="'crashed' with reason ''"):
+        record(outcome="crashed")
+    with pytest.raises(RunError, match="'ok' with reason 'well'"):
+        record(reason="well")
+    with pytest.raises(RunError, match="unknown outcome 'fine'; allowed: ok, unsupported"):
+        record(outcome="fine", reason="x")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([], "not a record"),
+        ({"schema": 99}, "unknown schema version 99; allowed: 1"),
+        ({"schema": SCHEMA, "suite": "x"}, "missing"),
+        ({**to_json(record()), "colour": "red"}, "unknown \\['colour'\\]"),
+        ({**to_json(record()), "turns": {"steps": 1, "round": [1], "position": []}}, "unequal length"),
+        ({**to_json(record()), "turns": {"step": 1}}, "not a record"),
+    ],
+)
+def test_what_is_no_record_says_why(data: object, words: str) -> None:
+    with pytest.raises(RunError, match=words):
+        from_json(data)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> store.RunFolder:
+    opened = store.create(tmp_path / "results")
+    opened.write_info({"run": opened.folder.name, "plan": {"cells": []}})
+    opened.append([record()])
+    return opened
+
+
+def test_a_run_is_read_back(folder: store.RunFolder) -> None:
+    folder.append([record(launch=1)])
+    folder.close()
+    run = store.read(folder.folder)
+    assert [item.launch for item in run.records] == [0, 1]
+    assert run.id == folder.folder.name
+
+
+def test_a_second_writer_is_refused(folder: store.RunFolder) -> None:
+    with pytest.raises(RunError, match="another run is writing here"):
+        store.RunFolder(folder.folder)
+    folder.close()
+    store.RunFolder(folder.folder).close()
+
+
+def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
+    folders = [store.create(tmp_path) for _ in range(20)]
+    assert len({opened.folder for opened in folders}) == 20
+    for opened in folders:
+        opened.close()
+
+
+def test_a_half_written_line_is_refused_and_repaired(folder: store.RunFolder) -> None:
+    path = folder.folder / store.RECORDS
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:100])
+    with pytest.raises(RunError, match="truncated.*--resume"):
+        store.read(folder.folder)
+    assert folder.repair() == 100
+    folder.close()
+    assert path.read_bytes() == whole
+    assert len(store.read(folder.folder).records) == 1
+
+
+def test_a_line_that_is_no_record_is_named(folder: store.RunFolder) -> None:
+    folder.close()
+    path = folder.folder / store.RECORDS
+    path.write_text(path.read_text() + '{"schema": 7}\n')
+    with pytest.raises(RunError, match=r"records\.jsonl:2: unknown schema version 7"):
+        store.read(folder.folder)
+
+
+def test_find_names_what_there_is(tmp_path: Path, folder: store.RunFolder) -> None:
+    out = folder.folder.parent
+    folder.close()
+    assert store.find(None, out) == folder.folder
+    assert store.find(folder.folder.name, out) == store.find(str(folder.folder), out) == folder.folder
+    with pytest.raises(RunError, match=f"unknown run 'nope'; allowed: {folder.folder.name}"):
+        store.find("nope", out)
+    with pytest.raises(RunError, match="no runs under"):
+        store.find(None, tmp_path / "empty")
+    with pytest.raises(RunError, match="not a run"):
+        store.find(str(tmp_path), out)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"run": "x"}', '{"run": "x", "plan": {}, "schema": 0}'])
+def test_a_folder_that_is_no_run(tmp_path: Path, text: str) -> None:
+    (tmp_path / store.RUN).write_text(text)
+    with pytest.raises(RunError, match=r"run\.json"):
+        store.read(tmp_path)
+
+
+def test_results_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        store.create(tmp_path / "file" / "results")

@@ -1,0 +1,166 @@
+"""The stream's clock, pause and counts; the schedule; the ledger's judgement. No torch."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from bench.ledger import differences, own_faults
+from bench.schedule import block_length, rounds, williams_square
+from bench.stream import ENDLESS, BatchStream, Grant, Taken, batch_size
+
+
+@dataclass
+class Gate:
+    """Grants from a list; remembers what happened, in order."""
+
+    grants: list[Grant]
+    taken: list[Taken] = field(default_factory=list)
+    batches: list[list[Any]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+
+    def wait(self) -> Grant | None:
+        self.events.append("wait")
+        return self.grants.pop(0) if self.grants else None
+
+    def before(self, grant: Grant) -> None:
+        self.events.append("before")
+
+    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        self.events.append("after")
+        self.taken.append(taken)
+        self.batches.append(batches)
+
+
+def test_a_turn_is_timed_from_pull_to_pull() -> None:
+    gate = Gate([Grant(3)])
+    for batch in BatchStream(gate)([bytes([0]), bytes([1]), bytes([2])]):
+        time.sleep(0.01 * (batch[0] + 1))
+    (taken,) = gate.taken
+    assert [round(seconds, 2) for seconds in taken.seconds] == pytest.approx([0.01, 0.02, 0.03], abs=0.009)
+    assert taken.seconds[0] < taken.seconds[1] < taken.seconds[2]
+    assert taken.cpu < sum(taken.seconds) / 2  # a sleeping loop uses no processor
+
+
+def test_the_loop_is_held_until_the_gate_answers() -> None:
+    leave = threading.Event()
+
+    class Slow(Gate):
+        def wait(self) -> Grant | None:
+            if self.taken:
+                leave.wait(5)
+            return super().wait()
+
+    gate = Slow([Grant(2), Grant(1)])
+    steps: list[int] = []
+
+    def loop() -> None:
+        for batch in BatchStream(gate)([b"0"] * 5):
+            steps.append(batch[0])
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    time.sleep(0.1)
+    assert len(steps) == 2
+    assert len(gate.taken) == 1
+    leave.set()
+    thread.join(5)
+    assert len(steps) == 3
+    # The time held is in no turn.
+    assert sum(gate.taken[1].seconds) < 0.05
+
+
+def test_a_loader_is_iterated_again_and_counted() -> None:
+    gate = Gate([Grant(2), Grant(3, audit=True)])
+    seen = [batch[0] for batch in BatchStream(gate)([b"\0\0", b"\1\1\1"])]
+    assert seen == [0, 1, 0, 1, 0]
+    assert [taken.samples for taken in gate.taken] == [5, 7]
+    # Only an audited turn keeps its batches.
+    assert gate.batches == [[b"\1\1\1"], [b"\0\0", b"\1\1\1", b"\0\0"]]
+    assert len(BatchStream(gate)([b"0"])) == ENDLESS
+
+
+def test_a_device_is_waited_for_at_the_edges_of_a_turn_and_never_inside() -> None:
+    gate = Gate([Grant(3)])
+    stream = BatchStream(gate, lambda: gate.events.append("synchronize"))
+    for _batch in stream([b"0"] * 3):
+        gate.events.append("step")
+    assert gate.events == ["wait", "before", "synchronize", "step", "step", "step", "synchronize", "after", "wait"]
+
+
+def test_an_empty_loader_is_an_error_and_no_endless_loop() -> None:
+    with pytest.raises(ValueError, match="gave no batch"):
+        list(BatchStream(Gate([Grant(1)]))([]))
+
+
+@pytest.mark.parametrize("batch", [b"ab", (b"ab", b"c"), {"x": b"ab", "y": b"c"}, [[b"ab"], 1]])
+def test_the_size_of_a_batch_is_that_of_its_first_tensor(batch: Any) -> None:
+    assert batch_size(batch) == 2
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_blocks_are_balanced_for_place_and_predecessor(count: int) -> None:
+    block = williams_square(count)
+    assert len(block) == block_length(count)
+    assert all(sorted(order) == list(range(count)) for order in block)
+    for place in range(count):
+        assert set(Counter(order[place] for order in block).values()) == {len(block) // count}
+    follows = Counter(pair for order in block for pair in pairwise(order))
+    if count > 1:
+        assert len(follows) == count * (count - 1)
+        assert len(set(follows.values())) == 1
+
+
+def test_orders_are_random_seeded_and_balanced_in_each_block() -> None:
+    def first(seed: int, number: int) -> list[list[int]]:
+        source = rounds(5, random.Random(seed))
+        return [next(source) for _ in range(number)]
+
+    assert first(1, 40) == first(1, 40)
+    assert first(1, 40) != first(2, 40)
+    for start in range(0, 40, 10):
+        block = first(1, 40)[start : start + 10]
+        assert all(set(Counter(order[place] for order in block).values()) == {2} for place in range(5))
+
+
+LEDGER: dict[str, Any] = {
+    "steps": 10, "samples": 100, "samples_digest": "ab", "audited": 4, "forward": 4, "backward": 4,
+    "optimizer_updates": 10, "losses": [1.0, 0.9], "nonzero_gradients": 1.0, "initial_weights": "x", "final_weights": "y",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"optimizer_updates": 9}, "9 optimizer updates in 10 steps"),
+        ({"forward": 8}, "8 forward passes in 4 audited steps"),
+        ({"backward": 0}, "0 backward passes"),
+        ({"nonzero_gradients": 0.0}, "all gradients were zero"),
+        ({"final_weights": "x"}, "weights at the end are those of the start"),
+        ({"losses": [float("nan")]}, "not finite"),
+    ],
+)
+def test_training_that_does_not_train_is_seen(changes: dict[str, Any], words: str) -> None:
+    assert own_faults(LEDGER) == []
+    assert words in "; ".join(own_faults({**LEDGER, **changes}))
+
+
+@pytest.mark.parametrize("name", ["steps", "samples", "samples_digest", "optimizer_updates", "initial_weights"])
+def test_other_work_is_seen(name: str) -> None:
+    assert differences(LEDGER, LEDGER, bits=True) == []
+    for bits in (True, False):
+        assert name in "; ".join(differences({**LEDGER, name: 3}, LEDGER, bits=bits))
+
+
+def test_weights_are_compared_by_bits_only_where_they_can_be() -> None:
+    other = {**LEDGER, "final_weights": "z", "losses": [1.0, 0.9 + 1e-6]}
+    assert "final_weights" in "; ".join(differences(other, LEDGER, bits=True))
+    assert differences(other, LEDGER, bits=False) == []
+    assert "loss of audited step 1" in "; ".join(differences({**LEDGER, "losses": [1.0, 0.8]}, LEDGER, bits=False))
