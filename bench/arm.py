@@ -16,7 +16,7 @@ import torch
 from bench import discovery, wire
 from bench.accelerators import Accelerator, accelerator
 from bench.audit import Audit, batch_digest, weights_digest
-from bench.errors import Unsupported
+from bench.errors import BenchError
 from bench.loops import registry
 from bench.stream import Batches, BatchStream, Grant, Taken
 
@@ -94,7 +94,13 @@ class Gatekeeper:
             self.digest = batch_digest(batch, self.digest)
         wire.send(
             self._connection,
-            {"op": "taken", "seconds": taken.seconds, "cpu": taken.cpu, "involuntary": taken.involuntary},
+            {
+                "op": "taken",
+                "seconds": taken.seconds,
+                "cpu": taken.cpu,
+                "involuntary": taken.involuntary,
+                "faults": taken.faults,
+            },
         )
 
 
@@ -119,6 +125,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     settings = request["requested"]
     device = accelerator(settings["accelerator"])
     start_memory = resident()
+    padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.race
     torch.manual_seed(request["seed"])
     suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
     workload = suite.build(request["point"])
@@ -167,14 +174,14 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "device": device.describe(),
             **notes,
         },
-        "memory": {"peak_memory_host": peak_resident(), "start_memory_host": start_memory, **device.peak_memory()},
+        "memory": {"peak_memory_host": peak_resident(), "start_memory_host": start_memory, "heap_padding": len(padding), **device.peak_memory()},
         "samples_per_step": workload.samples,
     }
 
 
 def _failure(error: BaseException) -> dict[str, str]:
     text = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
-    if isinstance(error, Unsupported):
+    if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
         return {"outcome": "unsupported", "reason": str(error)}
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
         return {"outcome": "oom", "reason": text}

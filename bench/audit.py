@@ -26,7 +26,7 @@ class _FirstMatmul(TorchDispatchMode):
     """Remembers dtype and device of the first matrix product's result."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.dtype: torch.dtype | None = None
         self.device: torch.device | None = None
 

@@ -21,6 +21,7 @@ from bench.spec import Suite
 
 if TYPE_CHECKING:
     from bench.conductor import Options
+    from bench.stats import Summary
 
 DEFAULT_SUITE = "overhead"
 
@@ -235,7 +236,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def summary_of(run: store.Run, arguments: argparse.Namespace) -> dict[str, Any]:
+def summary_of(run: store.Run, arguments: argparse.Namespace) -> Summary:
+    """The run's figures, for the step that the user named."""
     from bench import stats
 
     return stats.summarize(run, reference_step=getattr(arguments, "step", 0.012))
@@ -255,7 +257,7 @@ def show(arguments: argparse.Namespace) -> int:
     run = store.read(store.find(arguments.which, arguments.out))
     summary = summary_of(run, arguments)
     if arguments.format == "json":
-        print(json.dumps(summary, indent=1))
+        print(json.dumps(summary.to_json(), indent=1))
     else:
         writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
         print(writer(summary))

@@ -20,18 +20,19 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bench import intervals, schedule
+from bench.accelerators import accelerator
 from bench.environment import usable_cores
 from bench.ledger import differences, own_faults
 from bench.plan import Cell, Group, Plan
 from bench.processes import Arm, Fleet, Interrupted, zygote_id
-from bench.race import LEAST_ROUNDS, Race, log_ratio
+from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
 from bench.record import Outcome, Record
 from bench.store import RunFolder
 
-# What a launch costs besides its turns: processes, set-up of Trainer, warm-up. Measured on 2 slow cores: 2 to 3 s.
-START_UP = 3.0
+# What the first launch costs besides its turns: processes, set-up of Trainer, warm-up. 1.5 to 3 s on 2 slow cores.
+START_UP = 2.5
 SHORTEST_LAUNCH = 1.0  # seconds of turns
-LONGEST_LAUNCH = 6.0
+LONGEST_LAUNCH = 8.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Options:
     seed: int = 0
     threads: int = 1
     zygotes: int = 2
-    turn: float = 0.002
+    turn: float = 0.003
     launch: float | None = None
     memory_limit: int | None = None
 
@@ -81,6 +82,7 @@ class GroupState:
     ratios: dict[str, list[float]] = field(default_factory=dict)
     widths: list[float | None] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
+    overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
 
 
@@ -225,7 +227,7 @@ class Conductor:
         left = max(0.0, self._options.budget - self._elapsed()) / max(1, open_groups)
         # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
         wanted = max(1, 6 - state.launches)
-        share = left / wanted - START_UP
+        share = left / wanted - statistics.median(state.overheads or [START_UP])
         return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, share))
 
     def _launch(self, fleet: Fleet, state: GroupState) -> None:
@@ -244,7 +246,8 @@ class Conductor:
                 name, zygote_id(cell.preload, chosen), self._request(cell, number), self._folder.log(name)
             )
         fleet.await_ready(list(arms.values()), options.timeout)
-        race = Race(fleet, arms, self._layout.arms, options.timeout, options.turn)
+        behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
+        race = Race(fleet, arms, self._layout.arms, options.timeout, options.turn, asynchronous=behind)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
@@ -278,6 +281,7 @@ class Conductor:
             "seed": self._options.seed + launch,
             "requested": self._requested(cell),
             "memory_limit": self._options.memory_limit,
+            "padding": heap_padding(self._random),
             "environ": {},
         }
 
@@ -334,6 +338,8 @@ class Conductor:
         """Take the records of one launch into the group's state: ratios for the stopping rule, cells that are out."""
         state.launches = max(state.launches, records[0].launch + 1)
         state.costs.append(records[0].launch_seconds)
+        turns = [record.turns for record in records if record.turns is not None]
+        state.overheads.append(state.costs[-1] - sum(sum(taken.first) + sum(taken.counted) for taken in turns))
         failed = {record.cell for record in records if record.outcome != "ok"}
         # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
         state.cells = [cell for cell in state.cells if cell.id not in failed]

@@ -24,7 +24,7 @@ CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", 
 
 def environment(threads: int) -> dict[str, Value]:
     """What a reader needs to judge a figure or to repeat it. Versions come from metadata: nothing is imported."""
-    _, scrubbed = arm_environment(threads, 0)
+    arms, scrubbed = arm_environment(threads, 0)
     values: dict[str, Value] = {
         "loopmark": __version__,
         "python": platform.python_version(),
@@ -41,6 +41,7 @@ def environment(threads: int) -> dict[str, Value]:
         "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
         "load_average": os.getloadavg()[0],
         "scrubbed_variables": " ".join(scrubbed),
+        "allocator": " ".join(f"{name}={value}" for name, value in sorted(arms.items()) if name.startswith("MALLOC_")),
         "commit": _commit(),
         "executable_is_venv": sys.prefix != sys.base_prefix,
     }

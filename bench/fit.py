@@ -57,7 +57,7 @@ class Cost:
         return (
             self.shortest is not None
             and self.longest is not None
-            and not self.shortest <= self.reference_step <= self.longest
+            and not 0.8 * self.shortest <= self.reference_step <= 1.25 * self.longest
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import RunError, one_of
+from bench.pause import pause_factors
 from bench.record import METRICS, Outcome, Record
 from bench.store import Run
 
@@ -26,7 +27,7 @@ MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-work", "n
 
 _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
-_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "stolen")
+_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen")
 _LAUNCH_COLUMNS = (*_KEYS, "metric", "unit", "better", "value", "samples")
 _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
@@ -34,17 +35,20 @@ _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reaso
 def turns(run: Run) -> pd.DataFrame:
     """One row per turn of every record that has turns, those of failed and of short launches included.
 
-    Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, counted steps),
-    first_step_time (s), cpu_time (s a step, over all steps of the turn), involuntary (switches), stolen (s), axes.
+    Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
+    steps, over the launch's pause factor), first_step_time (s), cpu_time (s, step_time times the share of the turn that
+    the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), axes.
 
     Raises:
         RunError: a turn took no time, or none that is a number.
     """
     columns: dict[str, list[Any]] = {name: [] for name in _TURN_COLUMNS + _axis_columns(run, _TURN_COLUMNS)}
+    factors = pause_factors(run.records)
     for record in run.records:
         if record.turns is None:
             continue
         taken = record.turns
+        scale = 1 / (taken.steps * factors[record.group, record.launch])
         count = len(taken.round)
         for turn, seconds in enumerate(taken.counted):
             if taken.steps < 1 or not (math.isfinite(seconds) and seconds > 0):
@@ -54,16 +58,20 @@ def turns(run: Run) -> pd.DataFrame:
             **{name: [value] * count for name, value in _keys(record).items()},
             "round": taken.round,
             "position": taken.position,
-            "step_time": [seconds / taken.steps for seconds in taken.counted],
+            "step_time": [seconds * scale for seconds in taken.counted],
             "first_step_time": taken.first,
-            "cpu_time": [seconds / (taken.steps + 1) for seconds in taken.cpu],
+            "cpu_time": [
+                cpu / (first + counted) * counted * scale
+                for cpu, first, counted in zip(taken.cpu, taken.first, taken.counted, strict=True)
+            ],
             "involuntary": taken.involuntary,
+            "page_faults": [faults / (taken.steps + 1) for faults in taken.faults],
             "stolen": taken.stolen,
             **{name: [value] * count for name, value in _axes(run, record.point, _TURN_COLUMNS).items()},
         }
         for name, column in columns.items():
             column.extend(rows[name])
-    return _typed(columns, (*_SECONDS, "stolen"))
+    return _typed(columns, (*_SECONDS, "page_faults", "stolen"))
 
 
 def launches(run: Run) -> pd.DataFrame:

@@ -39,6 +39,9 @@ class Cell:
         return loops.registry()[str(self.point["loop"])].preload
 
 
+Selector = Callable[[Cell], bool]
+
+
 @dataclass(frozen=True)
 class Group:
     """Cells of a suite that differ only along the compared axis and race each other; baseline first, twin second."""
@@ -130,12 +133,11 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group
     groups = []
     for values in itertools.product(*rest.values()):
         fixed = dict(zip(rest, values, strict=True))
-        name = _id(suite, {axis: value for axis, value in fixed.items() if _shown(suite, axes, axis)})
+        name = _id(suite, fixed)
         cells = []
         for value, twin in [(suite.baseline, False), (suite.baseline, True), *((other, False) for other in others)]:
             point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
-            shown = {axis: point[axis] for axis in axes if _shown(suite, axes, axis)}
-            cells.append((_id(suite, shown), point, twin))
+            cells.append((_id(suite, point), point, twin))
         baseline = cells[0][0]
         groups.append(
             Group(
@@ -150,22 +152,29 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group
     return groups
 
 
-def _shown(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], axis: str) -> bool:
-    """An id names the suite's own axes, and an engine axis once it leaves its first value: ids stay short."""
-    return axis in suite.axes or list(axes[axis]) != list(all_axes(suite)[axis])
-
-
 def _id(suite: Suite, point: Point) -> str:
+    """A readable id that depends on the point alone, not on what else was asked for.
+
+    It names the axes that the suite varies by default, and others where they leave the suite's only value.
+    """
+    default = all_axes(suite)
     inner = ",".join(
-        f"{axis}={str(value).lower() if isinstance(value, bool) else value}" for axis, value in point.items()
+        f"{axis}={as_text(value)}"
+        for axis, value in point.items()
+        if len(default[axis]) > 1 or value != default[axis][0]
     )
     return f"{suite.name}[{inner}]" if inner else suite.name
 
 
-def _keep(group: Group, selected: Callable[[str], bool]) -> Group | None:
-    if not any(selected(cell.id) for cell in group.cells if not cell.twin):
+def as_text(value: AxisValue) -> str:
+    """An axis value as it is written on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _keep(group: Group, selected: Selector) -> Group | None:
+    if not any(selected(cell) for cell in group.cells if not cell.twin):
         return None
-    kept = tuple(cell for cell in group.cells if cell.twin or cell.id == cell.baseline or selected(cell.id))
+    kept = tuple(cell for cell in group.cells if cell.twin or cell.id == cell.baseline or selected(cell))
     return Group(group.id, group.suite, kept)
 
 
@@ -180,10 +189,10 @@ def unsupported(point: Point) -> str | None:
     return None
 
 
-def selector(expression: str) -> Callable[[str], bool]:
-    """A test of cell ids from words joined by `and`, `or`, `not` and parentheses.
+def selector(expression: str) -> Selector:
+    """A test of cells from words joined by `and`, `or`, `not` and parentheses.
 
-    A word `axis=value` matches that axis exactly; any other word matches as a part of the id.
+    A word `axis=value` matches that axis exactly, whether the id shows it or not; any other word is a part of the id.
 
     Raises:
         SpecError: the expression does not parse; says where.
@@ -197,7 +206,7 @@ def selector(expression: str) -> Callable[[str], bool]:
             f"-k {expression!r}: stuck at {found}; allowed: words of cell ids joined by and, or, not and parentheses"
         )
 
-    def disjunction() -> Callable[[str], bool]:
+    def disjunction() -> Selector:
         nonlocal position
         terms = [conjunction()]
         while position < len(tokens) and tokens[position] == "or":
@@ -205,7 +214,7 @@ def selector(expression: str) -> Callable[[str], bool]:
             terms.append(conjunction())
         return lambda cell: any(term(cell) for term in terms)
 
-    def conjunction() -> Callable[[str], bool]:
+    def conjunction() -> Selector:
         nonlocal position
         terms = [negation()]
         while position < len(tokens) and tokens[position] == "and":
@@ -213,7 +222,7 @@ def selector(expression: str) -> Callable[[str], bool]:
             terms.append(negation())
         return lambda cell: all(term(cell) for term in terms)
 
-    def negation() -> Callable[[str], bool]:
+    def negation() -> Selector:
         nonlocal position
         if position >= len(tokens) or tokens[position] in ("and", "or", ")"):
             raise fail()
@@ -236,10 +245,11 @@ def selector(expression: str) -> Callable[[str], bool]:
     return test
 
 
-def _word_matches(word: str, cell: str) -> bool:
-    if "=" in word:
-        return word in re.split(r"[\[\],]", cell)
-    return word in cell
+def _word_matches(word: str, cell: Cell) -> bool:
+    axis, equals, value = word.partition("=")
+    if equals:
+        return axis in cell.point and as_text(cell.point[axis]) == value
+    return word in cell.id
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +14,20 @@ from bench.processes import Arm, ArmLost, Fleet
 from bench.record import Turns
 
 AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
-WARMUP_SECONDS = 0.25  # of steps of each arm: allocator, caches and clock settle in 0.1 to 0.2 s on the machine tried
-WARMUP_STEPS = 12
+# Steps of each arm after the audited ones. Steps of 1.6 ms came within 2 % of their final pace after 40 of them, on the
+# machine tried; longer ones after 10 or so. The second half of the warm-up also tells the undisturbed step time.
+WARMUP_SECONDS = 0.12
+WARMUP_STEPS = 8
+# On a device that runs behind the loop a turn ends when the device has drained, and its edges weigh on it. Turns begin
+# at this many seconds and are doubled until a step keeps its time within EDGE, at most to the last.
+ASYNCHRONOUS_TURN = 0.05
+LONGEST_TURN = 1.6
+EDGE = 0.01
+# Arms of one zygote inherit its heap, and with it accidents of alignment that made up to 6 % of a step at batches of
+# 4.8 MB. Each arm pushes its heap up by a random number of bytes, so that launches draw layouts afresh, and so that the
+# twin differs from the baseline in this as any other arm does.
+PADDING_UNIT = 16  # bytes; malloc aligns to it
+PADDING_UNITS = 2**16
 LEAST_ROUNDS = 8  # a launch with fewer is kept but not used; `stats` says so too
 
 
@@ -27,19 +40,28 @@ class Race:
         cores: where all of them run.
         timeout: seconds until an arm that does not answer is ended.
         turn: seconds that the counted steps of a turn should take.
+        asynchronous: whether the device runs behind the loop; its turns are as long as their edges ask for.
     """
 
     def __init__(
-        self, fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeout: float, turn: float
+        self,
+        fleet: Fleet,
+        arms: Mapping[str, Arm],
+        cores: Sequence[int],
+        timeout: float,
+        turn: float,
+        *,
+        asynchronous: bool = False,
     ) -> None:
         self._fleet = fleet
         self.arms = arms
         self._cores = tuple(cores)
         self._timeout = timeout
         self._turn = turn
+        self._asynchronous = asynchronous
         self._steps = 1
         self.rounds = 0
-        self._rows: dict[str, list[tuple[int, int, float, float, float, int, float]]] = {name: [] for name in arms}
+        self._rows: dict[str, list[tuple[int, int, float, float, float, int, int, float]]] = {name: [] for name in arms}
         self.warmups: dict[str, list[float]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.turn_seconds = 0.0
@@ -72,13 +94,31 @@ class Race:
         if not pace:
             return
         pacemaker = pace.get(baseline, min(pace.values()))
-        more = max(1, min(200, math.ceil(WARMUP_SECONDS / pacemaker)) - steps)
+        more = max(WARMUP_STEPS, min(400, math.ceil(WARMUP_SECONDS / pacemaker)) - steps)
         for name in self.alive:
             if (reply := self._take(name, more)) is not None:
                 self.warmups[name] += reply["seconds"]
                 pace[name] = statistics.median(reply["seconds"])
         pacemaker = pace.get(baseline, min(pace.values()))
         self._steps = max(1, min(64, round(self._turn / pacemaker)))
+        if self._asynchronous:
+            self._steps = self._long_enough(baseline, math.ceil(ASYNCHRONOUS_TURN / pacemaker))
+
+    def _long_enough(self, baseline: str, steps: int) -> int:
+        """Steps of a turn whose edges weigh under EDGE: doubled until the baseline's step keeps its time."""
+        before = math.inf
+        while True:
+            seconds: dict[str, float] = {}
+            for name in self.alive:  # all of them: arms of a launch do the same work
+                if (reply := self._take(name, steps)) is not None:
+                    self.warmups[name] += reply["seconds"]
+                    seconds[name] = sum(reply["seconds"])
+            if not seconds:
+                return steps
+            whole = seconds.get(baseline, min(seconds.values()))
+            if abs(before / (whole / steps) - 1) < EDGE or 2 * whole > LONGEST_TURN:
+                return steps
+            before, steps = whole / steps, 2 * steps
 
     def enough(self, measuring_time: float) -> bool:
         """Whether the turns so far fill the measuring time, in whole balanced blocks of rounds."""
@@ -96,7 +136,7 @@ class Race:
             first, *counted = reply["seconds"]
             self.turn_seconds += first + sum(counted)
             after = stolen(self._cores)
-            counts = (reply["cpu"], reply["involuntary"], round(after - before, 3))
+            counts = (reply["cpu"], reply["involuntary"], reply["faults"], round(after - before, 3))
             self._rows[name].append((self.rounds, position, first, sum(counted), *counts))
             before = after
         self.rounds += 1
@@ -105,8 +145,7 @@ class Race:
         """The samples of one arm, or None when it took no turn."""
         if not self._rows[name]:
             return None
-        number, position, first, counted, cpu, involuntary, lost = zip(*self._rows[name], strict=True)
-        return Turns(self._steps, number, position, first, counted, cpu, involuntary, lost)
+        return Turns(self._steps, *zip(*self._rows[name], strict=True))
 
     def log_ratios(self, baseline: str) -> dict[str, float]:
         """Median over rounds of each arm's log ratio to the baseline's step time, each round paired with itself."""
@@ -141,6 +180,11 @@ class Race:
             except ArmLost:
                 continue  # `lost` is on the arm, and becomes the record's outcome
         self._fleet.end_arms(list(self.arms.values()))
+
+
+def heap_padding(generator: random.Random) -> int:
+    """Bytes by which an arm pushes its heap up before it builds anything."""
+    return PADDING_UNIT * generator.randrange(PADDING_UNITS)
 
 
 def log_ratio(turns: Turns, baseline: Turns) -> float:

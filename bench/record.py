@@ -38,10 +38,11 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("step_time", "s", "lower", "one counted step, from pull to pull: fetch, forward, backward, update"),
+        Metric("step_time", "s", "lower", "one step from pull to pull: fetch, forward, backward, update; as undisturbed"),
         Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
-        Metric("cpu_time", "s", "lower", "processor time of all threads of the arm, for one step of a turn"),
+        Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
+        Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
         Metric("peak_memory_host", "bytes", "lower", "largest resident set of the arm's process, interpreter included"),
     )
 }
@@ -58,6 +59,7 @@ class Turns:
         counted: seconds of all steps after the first together; counted / steps is the step time of the turn.
         cpu: processor seconds of the arm over the whole turn, all `steps` + 1 steps.
         involuntary: involuntary context switches during the turn.
+        faults: page faults during the turn, all `steps` + 1 steps, that needed no disk.
         stolen: seconds that the hypervisor took from the arm's cores during the turn, in the kernel's ticks (10 ms).
         steps: counted steps in each turn, the same for all arms of a group.
     """
@@ -69,6 +71,7 @@ class Turns:
     counted: tuple[float, ...] = ()
     cpu: tuple[float, ...] = ()
     involuntary: tuple[int, ...] = ()
+    faults: tuple[int, ...] = ()
     stolen: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:

@@ -23,10 +23,11 @@ from bench import discovery, intervals, plan, schedule, store
 from bench.conductor import Conductor, Options, Progress, layout
 from bench.plan import Cell
 from bench.processes import Fleet, zygote_id
-from bench.race import Race
+from bench.race import Race, heap_padding
 
 SUITE = "overhead"
 BATCH = 64  # the shortest step of the suite: what the tool costs shows most
+ZYGOTES = 2  # sets of interpreters, as in a run
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[s
             with Fleet(1, Path(folder)) as fleet:
                 progress.phase("starting interpreters")
                 preloads = [("torch",)] + [("torch", "lightning")] * ("interleaving_bias" in wanted)
-                fleet.ensure_zygotes([(0, preload) for preload in preloads], 0)
+                fleet.ensure_zygotes([(number, preload) for number in range(ZYGOTES) for preload in preloads], 0)
                 bench = Workbench(fleet, Path(folder), progress)
                 if "arm_ready" in wanted:
                     progress.phase("arm_ready: forking arms, one by one")
@@ -108,7 +109,7 @@ def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[s
                     results += bench.twins(4 if quick else 16, 2.0)
                 if "interleaving_bias" in wanted:
                     progress.phase("interleaving_bias: every loop, interleaved and uninterrupted")
-                    results.append(bench.bias(3 if quick else 10, 2.5))
+                    results.append(bench.bias(3 if quick else 12, 2.5))
         if wanted & {"time_in_turns", "conductor_cpu"}:
             progress.phase(f"time_in_turns, conductor_cpu: a run of {SUITE}")
             results += whole_run(Path(folder), Options(budget=60.0) if quick else Options(), progress)
@@ -183,7 +184,7 @@ class Workbench:
     """Arms of the suite `overhead` for the checks that need live ones.
 
     Args:
-        fleet: with a zygote of each preload that is needed, set 0.
+        fleet: with ZYGOTES sets of a zygote of each preload that is needed.
         folder: for logs.
     """
 
@@ -194,6 +195,7 @@ class Workbench:
         self._layout = layout(1)
         self._random = random.Random(0)
         self._started = 0
+        self._launches = 0
         found = discovery.all_suites()
         self._suite, self._file = found[SUITE]
         made = plan.make_plan({SUITE: self._suite}, [SUITE], settings=[f"batch_size={BATCH}"])
@@ -203,6 +205,8 @@ class Workbench:
     def _race(self, cells: Sequence[Cell]) -> Iterator[Race]:
         """Fresh arms for these cells, started in random order, warm; ended on leaving."""
         arms = {}
+        self._launches += 1
+        chosen = self._launches % ZYGOTES
         for cell in self._random.sample(list(cells), len(cells)):
             self._started += 1
             name = f"selftest-{self._started}"
@@ -214,10 +218,11 @@ class Workbench:
                 "seed": 0,
                 "requested": requested,
                 "memory_limit": None,
+                "padding": heap_padding(self._random),
                 "environ": {},
             }
             arms[cell.id] = self._fleet.start_arm(
-                name, zygote_id(cell.preload, 0), request, self._folder / f"{name}.log"
+                name, zygote_id(cell.preload, chosen), request, self._folder / f"{name}.log"
             )
         self._fleet.await_ready(list(arms.values()), 60.0)
         for arm in arms.values():
@@ -247,14 +252,25 @@ class Workbench:
             race.take_round([cells[index].id for index in order])
         return race.log_ratios(cells[0].id)
 
-    def _uninterrupted(self, race: Race, cells: Sequence[Cell], seconds: float) -> dict[str, float]:
-        """The same from one long turn of each arm, in random order; `seconds` for all of them together."""
-        medians = {}
-        for cell in self._random.sample(list(cells), len(cells)):
-            steps = max(20, round(seconds / len(cells) / race.pace(cell.id)))
-            medians[cell.id] = statistics.median(race.uninterrupted(cell.id, steps))
-        base = medians[cells[0].id]
-        return {name: math.log(value / base) for name, value in medians.items()}
+    def _uninterrupted(self, race: Race, cells: Sequence[Cell], seconds: float, sweeps: int) -> dict[str, float]:
+        """The same from long turns of each arm in random order, `sweeps` of them; `seconds` for all of them together."""
+        logs: dict[str, list[float]] = {cell.id: [] for cell in cells}
+        for _ in range(sweeps):
+            medians = {}
+            for cell in self._random.sample(list(cells), len(cells)):
+                steps = max(20, round(seconds / sweeps / len(cells) / race.pace(cell.id)))
+                medians[cell.id] = statistics.median(race.uninterrupted(cell.id, steps))
+            for name, value in medians.items():
+                logs[name].append(math.log(value / medians[cells[0].id]))
+        return {name: statistics.fmean(values) for name, values in logs.items()}
+
+    def _one_after_the_other(self, race: Race, cells: Sequence[Cell], seconds: float) -> dict[str, float]:
+        """All of one arm, then all of the next: what a benchmark does that runs its subjects in sequence."""
+        return self._uninterrupted(race, cells, seconds, 1)
+
+    def _long_stretches(self, race: Race, cells: Sequence[Cell], seconds: float) -> dict[str, float]:
+        """Stretches of 0.1 to 0.2 s, undisturbed, each arm's several times: less drift between them."""
+        return self._uninterrupted(race, cells, seconds, 4)
 
     def twins(self, launches: int, seconds: float) -> list[dict[str, Any]]:
         """Interleaved and one after the other, the same two arms, equal measuring time, fresh arms each launch."""
@@ -264,9 +280,9 @@ class Workbench:
         spent = []
         for number in range(launches):
             with self._race(pair) as race:
-                # Which way comes first alternates: neither always gets the younger processes.
-                ways = [(self._interleaved, interleaved), (self._uninterrupted, sequential)]
-                for way, kept in ways if number % 2 else ways[::-1]:
+                # Which way comes first is drawn: neither always gets the younger processes.
+                ways = [(self._interleaved, interleaved), (self._one_after_the_other, sequential)]
+                for way, kept in ways if self._random.random() < 0.5 else ways[::-1]:
                     kept.append(way(race, pair, seconds)[pair[1].id])
                 spent.append(race.turn_seconds)
             self._progress.update(number, launches, f"A/A launch {number + 1} of {launches}")
@@ -292,8 +308,8 @@ class Workbench:
         long: dict[str, list[float]] = {cell.id: [] for cell in cells}
         for number in range(launches):
             with self._race(cells) as race:
-                ways = [(self._interleaved, short), (self._uninterrupted, long)]
-                for way, kept in ways if number % 2 else ways[::-1]:
+                ways = [(self._interleaved, short), (self._long_stretches, long)]
+                for way, kept in ways if self._random.random() < 0.5 else ways[::-1]:
                     for name, value in way(race, cells, seconds).items():
                         kept[name].append(value)
             self._progress.update(number, launches, f"launch {number + 1} of {launches}")

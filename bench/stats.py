@@ -6,6 +6,7 @@ A launch gives one value: the median over its turns or rounds. Intervals come fr
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 from bench import frame
 from bench.fit import Cost, costs
 from bench.intervals import Interval, half_width, interval_of_differences, interval_of_logs
+from bench.pause import pause_factors
 from bench.record import METRICS, Record
 from bench.store import Run
 
@@ -28,9 +30,9 @@ REFERENCE_STEP = 0.012
 NOISY_HALF_WIDTH = 0.10
 NOISY_FROM_LAUNCHES = 3
 
-# What place in the round an arm has is balanced, so an effect of it cancels in the ratios; above 1 % it tells that arms
-# disturb their successors, e.g. by work that goes on while they are held.
-POSITION_EFFECT = 0.01
+# What place in the round an arm has is balanced, so an effect of it cancels in the ratios. Up to 4 % was seen where the
+# arms do nothing while held: an arm that comes late in the round has waited longer, and its caches are colder.
+POSITION_EFFECT = 0.06
 
 # With more than 5 % of the turns' time taken by the hypervisor, what was measured is the neighbours too.
 STOLEN_SHARE = 0.05
@@ -108,6 +110,8 @@ class Summary:
         costs: what each arm costs a step over the baseline, for suites with a length axis.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
+        pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
+            are given undisturbed, that is, divided by the factor of their launch.
         warnings: sentences.
     """
 
@@ -121,6 +125,7 @@ class Summary:
     costs: Sequence[Cost]
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    pause_factors: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -152,8 +157,17 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
         costs=costs(run.info["plan"], pairs, reference_step),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
+        pause_factors=_pause_factors(run),
         warnings=_warnings(run, cells, twin_pairs),
     )
+
+
+def _pause_factors(run: Run) -> dict[str, float]:
+    by_group: dict[str, list[float]] = {}
+    for (group, launch), factor in pause_factors(run.records).items():
+        if launch >= 0:
+            by_group.setdefault(group, []).append(factor)
+    return {group: statistics.median(factors) for group, factors in by_group.items()}
 
 
 def _cells(run: Run, planned: pd.DataFrame, launches: pd.DataFrame, pairs: pd.DataFrame) -> list[Cell]:

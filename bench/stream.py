@@ -35,12 +35,14 @@ class Taken:
         seconds: of each step, from pull to pull; the last one ends when the device has drained.
         cpu: processor seconds of the whole process, all threads.
         involuntary: involuntary context switches.
+        faults: page faults that needed no disk: memory that the allocator had given back, or not had yet.
         samples: samples handed out, as the batches themselves say.
     """
 
     seconds: tuple[float, ...]
     cpu: float
     involuntary: int
+    faults: int
     samples: int
 
 
@@ -88,7 +90,7 @@ class BatchStream:
             gate.before(grant)
             if synchronize is not None:
                 synchronize()
-            switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+            usage = resource.getrusage(resource.RUSAGE_SELF)
             cpu = process_time_ns()
             marks = [perf_counter_ns()]
             # The loop body below is all that a step costs: `bench selftest` holds it under 2 µs (stream_cost).
@@ -102,10 +104,12 @@ class BatchStream:
             if synchronize is not None:
                 synchronize()
                 marks[-1] = perf_counter_ns()
+            cpu_after, after = process_time_ns(), resource.getrusage(resource.RUSAGE_SELF)
             taken = Taken(
                 seconds=tuple((end - start) / 1e9 for start, end in pairwise(marks)),
-                cpu=(process_time_ns() - cpu) / 1e9,
-                involuntary=resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches,
+                cpu=(cpu_after - cpu) / 1e9,
+                involuntary=after.ru_nivcsw - usage.ru_nivcsw,
+                faults=after.ru_minflt - usage.ru_minflt,
                 samples=samples,
             )
             gate.after(grant, taken, handed if audit else [batch])

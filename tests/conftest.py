@@ -1,4 +1,4 @@
-"""Shared by all tests: warm interpreters, started once, since `import torch` and `import lightning` take seconds each."""
+"""Shared by all tests: warm interpreters, started once, since importing torch and lightning takes seconds each."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
     arms = [(loop, False) for loop in truth.costs] + [(PLAIN, True)]
     layout = {arm: _noise(truth, random_, truth.launch_sd) for arm in arms}
     columns: dict[tuple[str, bool], dict[str, list[float]]] = {
-        arm: {name: [] for name in ("round", "position", "first", "counted", "cpu", "involuntary", "stolen")}
+        arm: {name: [] for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")}
         for arm in arms}
     for round_ in range(truth.rounds):
         drift = random_.gauss(0, truth.drift_sd) if truth.noise != "none" else 0.0
@@ -92,7 +92,7 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
             log = drift + layout[arm] + _noise(truth, random_, truth.turn_sd) + truth.position * position
             step = true * math.exp(log)
             row = {"round": round_, "position": position, "first": step * 1.2, "counted": step * truth.steps,
-                   "cpu": step * (truth.steps + 1.2), "involuntary": 0, "stolen": 0.0}
+                   "cpu": step * (truth.steps + 1.2), "involuntary": 0, "faults": 0, "stolen": 0.0}
             for name, value in row.items():
                 columns[arm][name].append(value)
     records = []

@@ -16,7 +16,7 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals"},
     {"loops", "accelerators", "record"},
-    {"spec", "store"},
+    {"spec", "store", "pause"},
     {"discovery", "plan", "audit"},
     {"processes", "arm", "frame"},
     {"environment", "zygote", "fit", "callbacks"},
@@ -46,12 +46,16 @@ def module_name(path: Path) -> str:
 def imports(path: Path, *, top_only: bool) -> set[str]:
     """Dotted names that a file imports; those under TYPE_CHECKING are no imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = list(tree.body) if top_only else [
-        node
-        for top in tree.body
-        if not (isinstance(top, ast.If) and ast.unparse(top.test) == "TYPE_CHECKING")
-        for node in ast.walk(top)
-    ]
+    nodes = (
+        list(tree.body)
+        if top_only
+        else [
+            node
+            for top in tree.body
+            if not (isinstance(top, ast.If) and ast.unparse(top.test) == "TYPE_CHECKING")
+            for node in ast.walk(top)
+        ]
+    )
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -105,10 +109,15 @@ def test_the_parent_never_imports_torch_or_pandas_to_list_or_conduct() -> None:
 
 
 def test_reading_a_run_needs_no_torch() -> None:
-    assert not loaded_after("from bench import frame, stats\nfrom bench.report import console, html, markdown, verify") & {
-        "torch", "lightning"
-    }
+    assert not loaded_after(
+        "from bench import frame, stats\nfrom bench.report import console, html, markdown, verify"
+    ) & {"torch", "lightning"}
 
 
 def test_an_arm_imports_neither_pandas_nor_matplotlib() -> None:
-    assert not loaded_after("import bench.zygote, bench.arm, bench.loops") & {"pandas", "seaborn", "matplotlib", "lightning"}
+    assert not loaded_after("import bench.zygote, bench.arm, bench.loops") & {
+        "pandas",
+        "seaborn",
+        "matplotlib",
+        "lightning",
+    }

@@ -51,7 +51,11 @@ def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path, arguments: lis
 
 
 def test_a_suite_file_that_does_not_import(tmp_path: Path) -> None:
-    for text, words in (("suite = 1 +", "SyntaxError"), ("import nosuch\nsuite = 1", "nosuch"), ("suite = 3", "is int")):
+    for text, words in (
+        ("suite = 1 +", "SyntaxError"),
+        ("import nosuch\nsuite = 1", "nosuch"),
+        ("suite = 3", "is int"),
+    ):
         (tmp_path / "broken.py").write_text(text)
         done = call("list", "--suites", str(tmp_path))
         assert done.returncode == 2
@@ -84,7 +88,11 @@ class Run:
         name, _, value = self.mark.partition("=")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench", "run", *arguments, "--out", str(self.out)],
-            cwd=ROOT, env={**os.environ, name: value}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=ROOT,
+            env={**os.environ, name: value},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def await_records(self, number: int) -> Path:
@@ -124,7 +132,9 @@ def test_an_interrupted_run_keeps_all_it_measured_and_is_resumed(tmp_path: Path,
     before = (folder / "records.jsonl").read_text()
     assert all(json.loads(line)["outcome"] == "ok" for line in before.splitlines())
     if number == signal.SIGINT:
-        spent = sum({(r["group"], r["launch"]): r["launch_seconds"] for r in map(json.loads, before.splitlines())}.values())
+        spent = sum(
+            {(r["group"], r["launch"]): r["launch_seconds"] for r in map(json.loads, before.splitlines())}.values()
+        )
         done = call("run", "--resume", str(folder), "--suites", str(SUITES), "--budget", f"{spent + 12:.0f}s")
         assert done.returncode == 0, done.stderr
         after = (folder / "records.jsonl").read_text()
@@ -161,7 +171,9 @@ def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> N
     done = call("run", *FAULTS, "--set", "fault=none,raise,unsupported", "--budget", "12s", "--out", out)
     assert done.returncode == 3, done.stderr
     shown = json.loads(call("show", "--out", out, "--format", "json").stdout)
-    outcomes = {cell["point"]["fault"]: (cell["outcome"], cell["reason"]) for cell in shown["cells"] if not cell["twin"]}
+    outcomes = {
+        cell["point"]["fault"]: (cell["outcome"], cell["reason"]) for cell in shown["cells"] if not cell["twin"]
+    }
     assert outcomes["none"] == ("ok", "")
     assert outcomes["raise"][0] == "crashed"
     assert "the loss is in no mood" in outcomes["raise"][1]

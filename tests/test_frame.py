@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from synthetic import PLAIN, TRAINER, cell_id, group_id, make
 
 from bench import frame
 from bench.errors import RunError
+from bench.pause import pause_factors
 from bench.record import METRICS
 from bench.store import Run
 
@@ -31,8 +33,35 @@ def test_turns_have_one_row_each_with_axes() -> None:
     first = run.records[0].turns
     assert first is not None
     assert turns["step_time"][0] == first.counted[0] / 2
-    assert turns["cpu_time"][0] == first.cpu[0] / 3
+    share = first.cpu[0] / (first.first[0] + first.counted[0])
+    assert turns["cpu_time"][0] == pytest.approx(share * turns["step_time"][0])
     assert turns["first_step_time"][0] == first.first[0]
+
+
+def test_times_are_given_as_undisturbed_and_ratios_are_not_touched() -> None:
+    run = make(**SMALL, rounds=12, steps=2)
+    # Each arm of the second launch took two thirds of its time in turns in the second half of its warm-up.
+    stretched = []
+    for record in run.records:
+        if record.launch == 1 and record.turns is not None:
+            still = median(record.turns.counted) / record.turns.steps / 1.5
+            record = replace(record, warmup=(9.0,) * 20 + (still,) * 20)
+        stretched.append(record)
+    slowed = replace(run, records=tuple(stretched))
+    assert set(pause_factors(run.records).values()) == {1.0}
+    factors = pause_factors(slowed.records)
+    assert {launch: factors[group, launch] for group, launch in factors} == pytest.approx({0: 1.0, 1: 1.5, 2: 1.0})
+    before, after = frame.turns(run), frame.turns(slowed)
+    second = before["launch"] == 1
+    assert after.loc[second, "step_time"].to_numpy() == pytest.approx(before.loc[second, "step_time"].to_numpy() / 1.5)
+    assert after.loc[~second, "step_time"].equals(before.loc[~second, "step_time"])
+    assert frame.pairs(slowed)["log_ratio"].to_numpy() == pytest.approx(frame.pairs(run)["log_ratio"].to_numpy())
+
+
+def test_a_stretch_of_few_steps_tells_nothing() -> None:
+    run = make(**SMALL)
+    short = [replace(record, warmup=(1.0,) * 14) for record in run.records]
+    assert set(pause_factors(short).values()) == {1.0}
 
 
 def test_launch_values_are_medians_over_turns() -> None:
@@ -134,7 +163,7 @@ def test_pairs_join_by_round_not_by_place() -> None:
     turns = run.records[2].turns
     assert turns is not None
     back = {name: tuple(reversed(getattr(turns, name)))
-            for name in ("round", "position", "first", "counted", "cpu", "involuntary", "stolen")}
+            for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")}
     other = with_record(run, 2, turns=replace(turns, **back))  # type: ignore[arg-type]
     assert frame.pairs(other).equals(frame.pairs(run))
 

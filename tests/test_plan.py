@@ -71,13 +71,23 @@ def test_a_mistake_names_the_thing_the_value_and_what_is_allowed(changes: dict[s
 
 def test_set_replaces_an_axis_and_keeps_the_baseline() -> None:
     cells = made(settings=["loop=fabric", "batch_size=32"]).cells
-    assert [cell.id for cell in cells if not cell.twin] == ["toy[loop=plain,batch_size=32]", "toy[loop=fabric,batch_size=32]"]
+    expected = ["toy[loop=plain,batch_size=32]", "toy[loop=fabric,batch_size=32]"]
+    assert [cell.id for cell in cells if not cell.twin] == expected
 
 
 def test_set_reaches_an_engine_axis_and_shows_it_in_the_id() -> None:
     cells = made(settings=["accelerator=tpu", "batch_size=8"]).cells
     assert cells[0].id == "toy[loop=plain,batch_size=8,accelerator=tpu]"
     assert "TPU" in cells[0].unsupported
+
+
+def test_an_id_depends_on_the_point_alone() -> None:
+    short = suite(axes={"loop": ("plain", "fabric"), "width": (64,)}, length_axis=None)
+    for settings in ([], ["width=64,128"], ["accelerator=cpu,cuda"], ["loop=fabric"]):
+        cells = plan.make_plan({"toy": short}, ["toy"], settings=settings).cells
+        ids = {cell.id for cell in cells if cell.point["width"] == 64 and cell.point["accelerator"] == "cpu"}
+        assert ids == {"toy[loop=plain]", "toy[loop=plain]#twin", "toy[loop=fabric]"}
+        assert len({cell.id for cell in cells}) == len(cells)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +123,14 @@ def test_unknown_suite_and_wrong_setting_come_together() -> None:
         ("batch_size=1", set()),
         ("(fabric or plain) and batch_size=16", {"plain 16", "fabric 16"}),
         ("not not fabric and batch_size=8", {"fabric 8"}),
+        ("accelerator=cpu and plain", {"plain 8", "plain 16"}),  # an axis that the id does not show
+        ("colour=red", set()),
     ],
 )
 def test_selection(expression: str, expected: set[str]) -> None:
     test = plan.selector(expression)
-    cells = {f"{loop} {size}": f"toy[loop={loop},batch_size={size}]" for loop in ("plain", "fabric") for size in (8, 16)}
-    assert {name for name, cell in cells.items() if test(cell)} == expected
+    cells = [cell for cell in made().cells if not cell.twin]
+    assert {f"{cell.point['loop']} {cell.point['batch_size']}" for cell in cells if test(cell)} == expected
 
 
 def test_selection_keeps_the_baseline_that_a_ratio_needs() -> None:

@@ -15,9 +15,16 @@ from bench.record import SCHEMA, Record, Turns, from_json, to_json
 
 def record(**changes: Any) -> Record:
     values: dict[str, Any] = {
-        "suite": "toy", "cell": "toy[loop=plain]", "group": "toy", "point": {"loop": "plain"}, "twin": False,
-        "launch": 0, "outcome": "ok", "turns": Turns(2, (0, 1), (0, 0), (0.2, 0.1), (0.3, 0.3), (0.5, 0.4), (0, 1), (0.0, 0.0)),
-        "cores": (1,), "warmup": (0.1,),
+        "suite": "toy",
+        "cell": "toy[loop=plain]",
+        "group": "toy",
+        "point": {"loop": "plain"},
+        "twin": False,
+        "launch": 0,
+        "outcome": "ok",
+        "turns": Turns(2, (0, 1), (0, 0), (0.2, 0.1), (0.3, 0.3), (0.5, 0.4), (0, 1), (0, 0), (0.0, 0.0)),
+        "cores": (1,),
+        "warmup": (0.1,),
     }
     return Record(**{**values, **changes})
 
@@ -87,7 +94,7 @@ def test_a_half_written_line_is_refused_and_repaired(folder: store.RunFolder) ->
     path = folder.folder / store.RECORDS
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:100])
-    with pytest.raises(RunError, match="truncated.*--resume"):
+    with pytest.raises(RunError, match=r"truncated.*--resume"):
         store.read(folder.folder)
     assert folder.repair() == 100
     folder.close()

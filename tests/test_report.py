@@ -210,6 +210,7 @@ def test_a_run_with_little_or_nothing_in_it_has_a_page(run: Run) -> None:
     text = read(html.render(run, summary)).text
     assert all(cell.id in text for cell in summary.cells)
     assert len(draw(run, summary)) in (0, 1, 3)
+    assert ("as requested" in text) == any(record.effective for record in run.records)
 
 
 def test_an_unfinished_run_has_a_page() -> None:

@@ -131,8 +131,17 @@ def test_orders_are_random_seeded_and_balanced_in_each_block() -> None:
 
 
 LEDGER: dict[str, Any] = {
-    "steps": 10, "samples": 100, "samples_digest": "ab", "audited": 4, "forward": 4, "backward": 4,
-    "optimizer_updates": 10, "losses": [1.0, 0.9], "nonzero_gradients": 1.0, "initial_weights": "x", "final_weights": "y",
+    "steps": 10,
+    "samples": 100,
+    "samples_digest": "ab",
+    "audited": 4,
+    "forward": 4,
+    "backward": 4,
+    "optimizer_updates": 10,
+    "losses": [1.0, 0.9],
+    "nonzero_gradients": 1.0,
+    "initial_weights": "x",
+    "final_weights": "y",
 }
 
 

@@ -59,7 +59,12 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
         mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
         ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
-        outcomes=_count(summary), data=embed(summary))
+        outcomes=_count(summary), pauses=_pauses(summary), data=embed(summary))
+
+
+def _pauses(summary: Summary) -> str:
+    factors = [f"{factor:.2f}" for factor in summary.pause_factors.values()] or ["1.00"]
+    return factors[0] if len(set(factors)) == 1 else f"{min(factors)} to {max(factors)}"
 
 
 def embed(summary: Summary) -> str:

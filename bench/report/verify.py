@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.frame import LEAST_ROUNDS, MEASURED
 from bench.intervals import Interval, interval_of_differences, interval_of_logs
+from bench.pause import pause_factors
 from bench.record import Record, Turns
 from bench.report import html
 from bench.stats import Summary, summarize
@@ -119,17 +120,19 @@ def _own_differences(run: Run, summary: Summary) -> list[str]:
     records = {(record.cell, record.launch): record for record in run.records
                if record.outcome in MEASURED and record.turns is not None}
     found: list[str] = []
+    factors = pause_factors(run.records)
     for cell in summary.cells:
         own = [record for (name, _), record in records.items() if name == cell.id]
-        values = [math.log(statistics.median(_steps(record).values())) for record in own
-                  if len(_steps(record)) >= LEAST_ROUNDS]
+        values = [math.log(statistics.median(_steps(record, factors).values())) for record in own
+                  if len(_steps(record, factors)) >= LEAST_ROUNDS]
         if values or "step_time" in cell.metrics:
             printed = cell.metrics["step_time"]
             found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
                                   _plain(interval_of_logs(values)), f"cells/{cell.id}/metrics/step_time")
         if cell.versus is None:
             continue
-        logs, differences = _paired(own, [records.get((cell.versus.baseline, record.launch)) for record in own])
+        logs, differences = _paired(
+            own, [records.get((cell.versus.baseline, record.launch)) for record in own], factors)
         for name, shown, interval in (("ratio", cell.versus.ratio, interval_of_logs(logs)),
                                       ("difference", cell.versus.difference, interval_of_differences(differences))):
             found += _differences({"estimate": shown.estimate, "low": shown.low, "high": shown.high},
@@ -141,18 +144,21 @@ def _plain(interval: Interval) -> dict[str, float | None]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
 
 
-def _steps(record: Record) -> dict[int, float]:
+def _steps(record: Record, factors: Mapping[tuple[str, int], float]) -> dict[int, float]:
     """Step time by round."""
     turns = record.turns or Turns(1)
-    return {round_: seconds / turns.steps for round_, seconds in zip(turns.round, turns.counted, strict=True)}
+    factor = factors[record.group, record.launch]
+    return {round_: seconds / turns.steps / factor for round_, seconds in zip(turns.round, turns.counted, strict=True)}
 
 
-def _paired(arms: Sequence[Record], baselines: Sequence[Record | None]) -> tuple[list[float], list[float]]:
+def _paired(
+    arms: Sequence[Record], baselines: Sequence[Record | None], factors: Mapping[tuple[str, int], float]
+) -> tuple[list[float], list[float]]:
     logs, differences = [], []
     for arm, base in zip(arms, baselines, strict=True):
         if base is None:
             continue
-        one, other = _steps(arm), _steps(base)
+        one, other = _steps(arm, factors), _steps(base, factors)
         rounds = sorted(one.keys() & other.keys())
         if len(rounds) >= LEAST_ROUNDS:
             logs.append(statistics.median(math.log(one[round_] / other[round_]) for round_ in rounds))

@@ -1,0 +1,94 @@
+"""The documentation says what is: commands, sessions, files, tests and outcomes that it names exist; the wheel is whole."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from bench.cli import parser
+from bench.record import OUTCOMES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def commands() -> list[str]:
+    (choices,) = [action.choices for action in parser()._actions if action.choices and "run" in action.choices]
+    return list(choices)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"bench {command}" in README
+
+
+def test_the_two_commands_of_the_readme_are_sessions() -> None:
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    sessions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list}
+    named = re.findall(r'pip install "nox\[uv\]" && nox -s (\w+)', README)
+    assert named == ["bench", "tests"]
+    assert {*named, "lint"} <= sessions
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS], ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_every_test_that_the_traps_name_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)", (ROOT / "docs" / "traps.md").read_text(encoding="utf-8")))
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(named) > 10
+    assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+def test_every_outcome_is_in_the_glossary() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert [outcome for outcome in OUTCOMES if f"| `{outcome}` |" not in glossary] == []
+
+
+def test_every_module_is_in_the_structure() -> None:
+    structure = (ROOT / "docs" / "structure.md").read_text(encoding="utf-8")
+    names = [path.name for path in (ROOT / "bench").glob("*.py") if not path.name.startswith("__")]
+    assert [name for name in names if f"bench/{name}" not in structure] == []
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="builds the wheel with uv, which nox[uv] brings")
+def test_an_installed_bench_has_its_suites(tmp_path: Path) -> None:
+    build = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path / "dist"), str(ROOT)]
+    subprocess.run([*build, "--build-constraint", str(ROOT / "constraints.txt")], check=True, timeout=120)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    # -P and -I would hide the folder: PYTHONPATH alone leads to the unpacked wheel, far from the checkout.
+    listed = subprocess.run(
+        [sys.executable, "-m", "bench", "list"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "site"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "overhead[loop=trainer,batch_size=64]" in listed.stdout
+    where = "import bench.discovery as d; print(d.suites_folder())"
+    told = subprocess.run(
+        [sys.executable, "-c", where],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert told.stdout.strip() == str(tmp_path / "site" / "bench" / "suites")

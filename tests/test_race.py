@@ -1,0 +1,125 @@
+"""The race without processes: how long turns get, and what the allocator, environment and judgement do. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from bench.conductor import judge
+from bench.processes import Arm, ArmLost, Fleet, arm_environment
+from bench.race import EDGE, Race, log_ratio
+from bench.record import Record, Turns
+
+
+class Device:
+    """Arms on a device whose turns cost `edge` seconds beside `step` seconds a step: replays, no clock."""
+
+    def __init__(self, step: float, edge: float, lost: str = "") -> None:
+        self.step = step
+        self.edge = edge
+        self.lost = lost
+        self.steps: dict[str, int] = {}
+
+    def turn(self, arm: Arm, message: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        if arm.id == self.lost:
+            arm.lost = ArmLost("crashed", "gone")
+            raise arm.lost
+        steps = message["steps"]
+        self.steps[arm.id] = self.steps.get(arm.id, 0) + steps
+        seconds = [self.step] * (steps - 1) + [self.step + self.edge]
+        return {"op": "taken", "seconds": seconds, "cpu": 0.0, "involuntary": 0, "faults": 0}
+
+
+def race(device: Device, *, asynchronous: bool) -> Race:
+    arms = {name: cast(Arm, ArmStub(name)) for name in ("a", "b", "c")}
+    return Race(cast(Fleet, device), arms, (0,), 1.0, 0.002, asynchronous=asynchronous)
+
+
+class ArmStub:
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.lost: ArmLost | None = None
+
+
+@pytest.mark.parametrize("step", [0.0001, 0.001, 0.005, 0.1])
+def test_a_turn_is_a_time_and_no_number_of_steps(step: float) -> None:
+    one = race(Device(step, 0.0), asynchronous=False)
+    one.warm_up("a")
+    one.take_round(["a", "b", "c"])
+    turns = one.turns("a")
+    assert turns is not None
+    assert turns.steps == max(1, round(0.002 / step))
+
+
+@pytest.mark.parametrize("edge", [0.0, 0.0005, 0.003, 0.01])
+def test_the_edges_of_a_turn_weigh_little_where_the_device_runs_behind(edge: float) -> None:
+    step = 0.002
+    device = Device(step, edge)
+    one = race(device, asynchronous=True)
+    one.warm_up("a")
+    one.take_round(["a", "b", "c"])
+    turns = one.turns("a")
+    assert turns is not None
+    # Doubling stops when a step keeps its time within 1 %, so what is left of the edge is under 1 % of the turn.
+    assert edge / ((turns.steps + 1) * step) <= EDGE
+    assert len(set(device.steps.values())) == 1  # all arms did the same work
+
+
+def test_a_lost_arm_does_not_stop_the_others() -> None:
+    device = Device(0.001, 0.0, lost="b")
+    one = race(device, asynchronous=True)
+    one.warm_up("b")
+    for _ in range(3):
+        one.take_round(["c", "b", "a"])
+    assert one.turns("b") is None
+    assert one.turns("a") is not None
+    assert one.alive == ["a", "c"]
+
+
+def test_the_ratio_pairs_each_round_with_itself() -> None:
+    base = Turns(1, (0, 1, 2), (0,) * 3, (1.0,) * 3, (1.0, 2.0, 4.0), (0.0,) * 3, (0,) * 3, (0,) * 3, (0.0,) * 3)
+    arm = Turns(1, (2, 0), (0,) * 2, (1.0,) * 2, (8.0, 2.0), (0.0,) * 2, (0,) * 2, (0,) * 2, (0.0,) * 2)
+    assert log_ratio(arm, base) == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_defaults_of_lightning_that_hide_in_the_environment_are_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = {"PL_TRAINER_MAX_STEPS": "1", "LT_DEVICES": "2", "WORLD_SIZE": "4", "RANK": "1", "OMP_NUM_THREADS": "7"}
+    for name, value in hidden.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PLANET", "kept")
+    environment, scrubbed = arm_environment(3, 5)
+    assert set(hidden) <= set(scrubbed)
+    assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
+    assert environment["PYTHONHASHSEED"] == "5"
+    assert environment["PLANET"] == "kept"
+    assert not {"PL_TRAINER_MAX_STEPS", "LT_DEVICES", "WORLD_SIZE", "RANK"} & set(environment)
+
+
+def test_the_allocator_keeps_its_memory_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    assert int(arm_environment(1, 0)[0]["MALLOC_TRIM_THRESHOLD_"]) > 2**35
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072")
+    assert arm_environment(1, 0)[0]["MALLOC_TRIM_THRESHOLD_"] == "131072"
+
+
+def record(name: str, *, twin: bool = False, **ledger: Any) -> Record:
+    work = {
+        "steps": 10,
+        "samples": 100,
+        "samples_digest": "ab",
+        "optimizer_updates": 10,
+        "initial_weights": "x",
+        "final_weights": "y" * 12,
+        "losses": [1.0],
+    }
+    requested = {"accelerator": "cpu", "precision": "32-true"}
+    return Record("s", name, "g", {}, twin, 0, "ok", requested=requested, ledger={**work, **ledger})
+
+
+def test_other_work_than_the_baseline_is_judged_and_the_baseline_is_not() -> None:
+    records = [record("s[a]"), record("s[a]#twin", twin=True), record("s[b]", final_weights="z" * 12)]
+    assert [item.outcome for item in judge(records)] == ["ok", "ok", "unequal-work"]
+    # Without a baseline there is nothing to compare with, and no ratio either.
+    assert [item.outcome for item in judge(records[1:])] == ["ok", "ok"]
