@@ -174,7 +174,12 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "device": device.describe(),
             **notes,
         },
-        "memory": {"peak_memory_host": peak_resident(), "start_memory_host": start_memory, "heap_padding": len(padding), **device.peak_memory()},
+        "memory": {
+            "peak_memory_host": peak_resident(),
+            "start_memory_host": start_memory,
+            "heap_padding": len(padding),
+            **device.peak_memory(),
+        },
         "samples_per_step": workload.samples,
     }
 

@@ -38,7 +38,7 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("step_time", "s", "lower", "one step from pull to pull: fetch, forward, backward, update; as undisturbed"),
+        Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
         Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),

@@ -253,7 +253,7 @@ class Workbench:
         return race.log_ratios(cells[0].id)
 
     def _uninterrupted(self, race: Race, cells: Sequence[Cell], seconds: float, sweeps: int) -> dict[str, float]:
-        """The same from long turns of each arm in random order, `sweeps` of them; `seconds` for all of them together."""
+        """The same from long turns of each arm in random order, in `sweeps` sweeps; `seconds` for all together."""
         logs: dict[str, list[float]] = {cell.id: [] for cell in cells}
         for _ in range(sweeps):
             medians = {}

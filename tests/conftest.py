@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -75,4 +76,7 @@ def bench(fleet: Fleet, tmp_path: Path) -> Iterator[Bench]:
 def call(*arguments: str, timeout: float = 120.0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`python -m bench ARGUMENTS` as a user calls it."""
     command: Sequence[str] = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd or ROOT, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, cwd=cwd or ROOT, env=environment, check=False
+    )

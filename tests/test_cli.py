@@ -132,14 +132,14 @@ def test_an_interrupted_run_keeps_all_it_measured_and_is_resumed(tmp_path: Path,
     before = (folder / "records.jsonl").read_text()
     assert all(json.loads(line)["outcome"] == "ok" for line in before.splitlines())
     if number == signal.SIGINT:
-        spent = sum(
-            {(r["group"], r["launch"]): r["launch_seconds"] for r in map(json.loads, before.splitlines())}.values()
-        )
-        done = call("run", "--resume", str(folder), "--suites", str(SUITES), "--budget", f"{spent + 12:.0f}s")
-        assert done.returncode == 0, done.stderr
+        resumed = Run(tmp_path, "--resume", str(folder), "--suites", str(SUITES), "--budget", "10m")
+        resumed.await_records(len(before.splitlines()) + 2)
+        resumed.process.send_signal(number)
+        resumed.process.communicate(timeout=30)
         after = (folder / "records.jsonl").read_text()
         assert after.startswith(before)
         launches = [json.loads(line)["launch"] for line in after.splitlines()]
+        assert sorted(set(launches)) == list(range(max(launches) + 1))
         assert max(launches) > max(json.loads(line)["launch"] for line in before.splitlines())
         assert all(launches.count(launch) == 2 for launch in set(launches))  # the baseline and its twin
 
@@ -161,8 +161,10 @@ def test_no_process_outlives_a_killed_run_and_it_is_resumed(tmp_path: Path) -> N
     shown = call("show", str(folder))
     assert shown.returncode == 2
     assert "truncated" in shown.stderr
-    done = call("run", "--resume", str(folder), "--suites", str(SUITES), "--budget", "15s")
-    assert done.returncode == 0, done.stderr
+    resumed = Run(tmp_path, "--resume", str(folder), "--suites", str(SUITES))
+    resumed.await_records((folder / "records.jsonl").read_text().count("\n") + 2)
+    resumed.process.send_signal(signal.SIGTERM)
+    resumed.process.communicate(timeout=30)
     assert call("show", str(folder), "--format", "json").returncode == 0
 
 

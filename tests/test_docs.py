@@ -1,4 +1,4 @@
-"""The documentation says what is: commands, sessions, files, tests and outcomes that it names exist; the wheel is whole."""
+"""The documentation says what is: commands, sessions, files, tests and outcomes that it names exist."""
 
 from __future__ import annotations
 
