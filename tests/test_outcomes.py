@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Bench
+from conftest import SUITES, Bench
 
 from bench.conductor import Options
 from bench.record import Record
@@ -75,6 +78,39 @@ def test_a_killed_zygote_is_replaced(bench: Bench) -> None:
     bench.run("faults", "fault=none", options=QUICK)  # this launch may be lost with the zygote ...
     records = bench.run("faults", "fault=none", options=QUICK)  # ... the next has another one
     assert {record.outcome for record in records} == {"ok"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the state of processes from /proc")
+def test_held_means_held_for_helper_threads_too(bench: Bench, tmp_path: Path) -> None:
+    file = str(SUITES / "faults.py")
+    arms = []
+    for fault in ("thread", "none"):
+        request: dict[str, Any] = {
+            "suite": "faults", "file": file, "point": {"loop": "plain", "fault": fault, "at": 1}, "seed": 0,
+            "requested": {"loop": "plain", "accelerator": "cpu", "precision": "32-true", "devices": 1},
+            "memory_limit": None, "padding": 0, "environ": {},
+        }
+        arms.append(bench.fleet.start_arm(fault, "torch-0", request, tmp_path / f"{fault}.log"))
+    bench.fleet.await_ready(arms, 20)
+    assert [arm.lost for arm in arms] == [None, None]
+    assert [arm.helpers > 0 for arm in arms] == [True, False]
+    try:
+        for _ in range(3):
+            before = [_cpu_ticks(arm.pid) for arm in arms]
+            time.sleep(0.3)
+            # A held arm uses no processor: asleep in a read, or stopped with all its threads.
+            assert [_cpu_ticks(arm.pid) for arm in arms] == before
+            for arm in arms:
+                reply = bench.fleet.turn(arm, {"op": "go", "steps": 5, "audit": False}, 20)
+                assert len(reply["seconds"]) == 5
+    finally:
+        bench.fleet.end_arms(arms)
+
+
+def _cpu_ticks(pid: int) -> int:
+    """Processor time of a process, all threads, in the kernel's ticks."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _alive(pid: int) -> bool:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from bench.spec import Point, Suite, Workload
 
-FAULTS = ("none", "raise", "exit", "kill", "hang", "allocate", "build", "unsupported", "other-data", "frozen", "ends")
+FAULTS = (
+    "none",
+    "raise",
+    "exit",
+    "kill",
+    "hang",
+    "allocate",
+    "build",
+    "unsupported",
+    "other-data",
+    "frozen",
+    "ends",
+    "thread",
+)
 
 
 def build(point: Point) -> Workload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -22,6 +23,8 @@ def faulty_workload(fault: str, at: int) -> Workload:
         raise ValueError("this workload cannot be built")
     if fault == "unsupported":
         raise Unsupported("this workload cannot run on a Sunday")
+    if fault == "thread":
+        threading.Thread(target=busy, daemon=True).start()
     seed = 1 if fault == "other-data" else 0
     data = torch.randn(256, 8, generator=torch.Generator().manual_seed(seed))
     loader: DataLoader[Any] = DataLoader(
@@ -37,6 +40,12 @@ def faulty_workload(fault: str, at: int) -> Workload:
         samples=16,
         lightning=lambda: None,  # type: ignore[arg-type,return-value]  # plain loops only
     )
+
+
+def busy() -> None:
+    """What a loader worker, a refresh thread or a watchdog does: it goes on whether the loop is held or not."""
+    while True:
+        sum(range(1000))
 
 
 def optimizer(fault: str, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
