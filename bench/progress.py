@@ -42,15 +42,19 @@ class Told:
         if not self._terminal:
             print(f"{spent:4.0f} s of at most {budget:.0f} s: {text}", file=self._stream, flush=True)
             return
+        left = max(0, round(budget - spent))
+        clock = f"{left // 60}:{left % 60:02d}"
         if self._bar is None:
-            form = "{l_bar}{bar}| at most {postfix} left"
+            # The bar's unit holds the time left: tqdm puts a comma before a postfix.
+            form = "{l_bar}{bar}| at most {unit} left"
             # No monitor thread: it would wake up while an arm runs.
             tqdm.monitor_interval = 0
-            self._bar = tqdm(total=round(budget), bar_format=form, file=self._stream, leave=False, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=round(budget), bar_format=form, unit=clock, file=self._stream, leave=False, dynamic_ncols=True
+            )
         self._bar.n = min(round(spent), round(budget))
         self._bar.set_description_str(text if len(text) < 50 else "..." + text[-47:], refresh=False)
-        left = max(0, round(budget - spent))
-        self._bar.set_postfix_str(f"{left // 60}:{left % 60:02d}", refresh=False)
+        self._bar.unit = clock
         self._bar.refresh()
 
     def close(self) -> None:
