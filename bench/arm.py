@@ -18,6 +18,7 @@ from bench.accelerators import Accelerator, accelerator
 from bench.audit import Audit, batch_digest, weights_digest
 from bench.errors import BenchError
 from bench.loops import registry
+from bench.precision import PRECISIONS
 from bench.stream import Batches, BatchStream, Grant, Taken
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Job:
         stream: `stream(loader)` is what the loop iterates, one pull a step.
         device: for loops that move things themselves.
         accelerator, precision, devices: as Lightning spells them.
+        dtype: of the weights.
         note: takes settings that only the loop can see, for the record's effective settings.
     """
 
@@ -42,11 +44,14 @@ class Job:
     accelerator: str
     precision: Any
     devices: int
+    dtype: torch.dtype
     note: Callable[[Mapping[str, Any]], None]
 
     def to_device(self, batch: Any) -> Any:
-        """The batch with its tensors on the device, as a careful user moves it: without waiting."""
+        """The batch with its tensors on the device, moved without waiting, and numbers in the dtype of the weights."""
         if isinstance(batch, torch.Tensor):
+            if self.dtype is not torch.float32 and batch.is_floating_point():
+                return batch.to(self.device, self.dtype, non_blocking=True)
             return batch.to(self.device, non_blocking=True)
         if isinstance(batch, tuple | list):
             return type(batch)(self.to_device(part) for part in batch)
@@ -148,6 +153,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         accelerator=settings["accelerator"],
         precision=settings["precision"],
         devices=settings["devices"],
+        dtype=PRECISIONS[settings["precision"]].dtype(),
         note=notes.update,
     )
     loop.run(job)

@@ -52,12 +52,16 @@ class Audit:
         self.losses: list[float] = []
         self.nonzero_gradients = 1.0
         self.training = True
+        self.autocast = "off"
+        self.loss_scale = 1.0
         self._matmul = _FirstMatmul()
-        self._versions: list[int] = []  # after each watched update
+        self._versions: list[int] = []  # at the first watched step's beginning, then after each watched update
         self._open: ExitStack | None = None
 
     def start(self) -> None:
         """Begin to watch."""
+        if not self._versions:
+            self._versions.append(self._version())
         stack = ExitStack()
         handle = self._leaf.register_forward_hook(self._on_forward)
         stack.callback(handle.remove)
@@ -78,6 +82,9 @@ class Audit:
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         self.forward += 1
         self.training = self.training and module.training
+        kind = next((tensor.device.type for tensor in args if isinstance(tensor, torch.Tensor)), "cpu")
+        if torch.is_autocast_enabled(kind):
+            self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._versions.append(self._version())
@@ -87,18 +94,24 @@ class Audit:
 
     @contextmanager
     def _watch_backward(self) -> Iterator[None]:
-        original = torch.autograd.backward
+        original, original_scale = torch.autograd.backward, torch.amp.GradScaler.scale
 
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
-            self.losses.append(float(loss.detach()))
+            self.losses.append(float(loss.detach()) / self.loss_scale)
             original(tensors, *args, **kwargs)
 
+        def scale(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
+            self.loss_scale = scaler.get_scale()  # 1.0 of a scaler that is off
+            return original_scale(scaler, outputs)
+
         torch.autograd.backward = backward
+        torch.amp.GradScaler.scale = scale  # type: ignore[method-assign,assignment]  # for the watched steps only
         try:
             yield
         finally:
             torch.autograd.backward = original
+            torch.amp.GradScaler.scale = original_scale  # type: ignore[method-assign]
 
     def _version(self) -> int:
         # Every in-place change of a tensor raises its version counter; nothing but an update changes a parameter
@@ -106,12 +119,12 @@ class Audit:
         return sum(parameter._version for parameter in self._parameters)
 
     def updates(self) -> int:
-        """Real parameter updates since the first watched one, that one included; 0 when none was seen."""
+        """Real parameter updates since the first watched step; 0 when none was seen."""
         moves = [after - before for before, after in pairwise(self._versions)]
         an_update = min((move for move in moves if move > 0), default=0)
         if not an_update:
             return 0
-        return 1 + (self._version() - self._versions[0]) // an_update
+        return (self._version() - self._versions[0]) // an_update
 
     def ledger(self) -> dict[str, Any]:
         """The watched part of the ledger; see `bench.ledger`."""
@@ -134,6 +147,8 @@ class Audit:
             "devices": torch.distributed.get_world_size() if distributed else 1,
             "threads": torch.get_num_threads(),
             "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+            "autocast": self.autocast,
+            "loss_scale": self.loss_scale,
             "matmul_dtype": str(self._matmul.dtype).removeprefix("torch."),
             "interop_threads": torch.get_num_interop_threads(),
             "float32_matmul_precision": torch.get_float32_matmul_precision(),

@@ -24,6 +24,7 @@ from bench.accelerators import accelerator
 from bench.environment import usable_cores
 from bench.ledger import differences, own_faults
 from bench.plan import Cell, Group, Plan
+from bench.precision import PRECISIONS
 from bench.processes import Arm, Fleet, Interrupted, zygote_id
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
 from bench.record import Outcome, Record
@@ -307,7 +308,7 @@ class Conductor:
         elif changed := [key for key, value in requested.items() if effective.get(key) != value]:
             outcome = "downgraded"
             reason = "; ".join(f"{key}: asked for {requested[key]}, got {effective.get(key)}" for key in changed)
-        elif faults := own_faults(result["ledger"]):
+        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(requested["precision"])].scaled):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,
@@ -368,8 +369,15 @@ def judge(records: Sequence[Record]) -> list[Record]:
     judged = []
     for record in records:
         if record.outcome == "ok" and record is not baseline:
-            bits = record.requested["accelerator"] == "cpu" and record.requested["precision"] == "32-true"
-            found = differences(record.ledger, baseline.ledger, bits=bits)
+            mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
+            cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
+            found = differences(
+                record.ledger,
+                baseline.ledger,
+                bits=cpu and mine == theirs == "32-true",
+                tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
+                same_precision=mine == theirs,
+            )
             if found:
                 record = replace(record, outcome="unequal-work", reason="; ".join(found))
         judged.append(record)

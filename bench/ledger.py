@@ -20,19 +20,28 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+# A scaler that starts at 65,536 halves its scale with every skipped update, so a handful come first; more than this
+# share of all steps is training that does not train.
+SKIPPED = 0.1
+
 # Kernels of devices other than the CPU may add in another order from launch to launch, so weights cannot be compared
 # by bits there. 1e-3 on the loss after tens of steps is far above rounding (1e-6 a step) and far below a lost update.
 LOSS_TOLERANCE = 1e-3
 
 
-def own_faults(ledger: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a ledger by itself, as sentences: training that does not train."""
+def own_faults(ledger: Mapping[str, Any], *, scaled: bool = False) -> list[str]:
+    """What is wrong with a ledger by itself, as sentences: training that does not train.
+
+    Args:
+        scaled: whether the loss is scaled, so that some updates are skipped (GradScaler); they are recorded either way.
+    """
     faults = []
     steps, audited = ledger["steps"], ledger["audited"]
     for name in ("forward", "backward"):
         if ledger[name] != audited:
             faults.append(f"{ledger[name]} {name} passes in {audited} audited steps")
-    if ledger["optimizer_updates"] != steps:
+    skipped = steps - ledger["optimizer_updates"]
+    if skipped < 0 or skipped > (SKIPPED * steps if scaled else 0):
         faults.append(f"{ledger['optimizer_updates']} optimizer updates in {steps} steps")
     if not ledger["nonzero_gradients"] > 0:
         faults.append("all gradients were zero in an audited step")
@@ -43,17 +52,29 @@ def own_faults(ledger: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], *, bits: bool) -> list[str]:
+def differences(
+    ledger: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    *,
+    bits: bool,
+    tolerance: float = LOSS_TOLERANCE,
+    same_precision: bool = True,
+) -> list[str]:
     """How the work of an arm differs from the baseline's, as sentences; empty when it is equal.
 
     Args:
-        bits: whether the weights must agree bit for bit (the CPU in 32-true); else the losses within LOSS_TOLERANCE.
+        bits: whether the weights must agree bit for bit (the CPU in 32-true); else the losses within `tolerance`.
+        tolerance: relative, of the loss of each audited step.
+        same_precision: whether both have weights of one dtype and scale alike; else digests of the first weights
+            differ, and updates that a scaler skips are not counted against either.
     """
     found = [
         f"{name}: {ledger[name]} against the baseline's {baseline[name]}"
-        for name in ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights")
+        for name in ("steps", "samples", "samples_digest", *(("optimizer_updates",) if same_precision else ()))
         if ledger[name] != baseline[name]
     ]
+    if same_precision and ledger["initial_weights"] != baseline["initial_weights"]:
+        found.append("initial_weights: another digest than the baseline's")
     if bits:
         if ledger["final_weights"] != baseline["final_weights"]:
             found.append(
@@ -61,7 +82,7 @@ def differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], *, bits:
             )
     else:
         for index, (loss, expected) in enumerate(zip(ledger["losses"], baseline["losses"], strict=False)):
-            if not math.isclose(loss, expected, rel_tol=LOSS_TOLERANCE):
+            if not math.isclose(loss, expected, rel_tol=tolerance):
                 found.append(f"loss of audited step {index}: {loss:.6g} against the baseline's {expected:.6g}")
                 break
     return found

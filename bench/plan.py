@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import loops
+from bench import loops, precision
 from bench.accelerators import accelerator
 from bench.errors import SpecError, one_of
 from bench.spec import AxisValue, Point, Suite, all_axes, parse_value
@@ -181,6 +181,9 @@ def _keep(group: Group, selected: Selector) -> Group | None:
 def unsupported(point: Point) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
     reason = accelerator(str(point["accelerator"])).unavailable()
+    if reason is not None:
+        return reason
+    reason = precision.unsupported(str(point["precision"]), str(point["accelerator"]))
     if reason is not None:
         return reason
     for module in loops.registry()[str(point["loop"])].preload:

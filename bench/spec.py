@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import loops
 from bench.errors import SpecError, one_of
+from bench.precision import PRECISIONS
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
     return {
         "loop": tuple(loops.registry()),
         "accelerator": ("cpu", "cuda", "mps", "tpu"),
-        "precision": ("32-true",),
+        "precision": tuple(PRECISIONS),
         "devices": (1,),
     }
 

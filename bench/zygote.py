@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -64,6 +65,8 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
     def end(signum: int = 0, frame: FrameType | None = None) -> None:
         for pid in arms:
             kill_group(pid)
+        if os.getppid() != setup["parent"]:  # the run was killed: nobody else is left to remove its socket and scratch
+            shutil.rmtree(Path(setup["address"]).parent, ignore_errors=True)
         os._exit(0)
 
     signal.signal(signal.SIGTERM, end)

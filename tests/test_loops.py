@@ -49,7 +49,7 @@ def train(name: str) -> tuple[Watch, torch.nn.Module]:
     def note(settings: Mapping[str, Any]) -> None:
         notes.update(settings)
 
-    job = Job(workload, BatchStream(watch), torch.device("cpu"), "cpu", "32-true", 1, note)
+    job = Job(workload, BatchStream(watch), torch.device("cpu"), "cpu", "32-true", 1, torch.float32, note)
     loops.registry()[name].run(job)
     return watch, workload.model
 

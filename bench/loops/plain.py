@@ -1,10 +1,12 @@
-"""The loop of the PyTorch tutorials. Its process has not imported lightning, which patches torch.compile."""
+"""The loop of the PyTorch tutorials, and its mixed-precision sister. Its process has not imported lightning, which
+patches torch.compile."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bench.loops import register
+from bench.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from bench.arm import Job
@@ -13,8 +15,10 @@ if TYPE_CHECKING:
 @register("plain", preload=("torch",))
 def plain(job: Job) -> None:
     """Plain PyTorch: forward, loss, zero_grad, backward, step"""
+    if PRECISIONS[job.precision].autocast:
+        return mixed(job)
     workload = job.workload
-    model = workload.model.to(job.device)
+    model = workload.model.to(job.device, PRECISIONS[job.precision].dtype())
     optimizer = workload.optimizer(model.parameters())
     model.train()
     for batch in job.stream(workload.batches):
@@ -22,3 +26,24 @@ def plain(job: Job) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
+
+def mixed(job: Job) -> None:
+    """The same with autocast around forward and loss, and in float16 with a scaler (torch's AMP recipe).
+
+    Nobody who trains in bfloat16 scales the loss, so there the scaler is off, and costs what an `if` costs.
+    """
+    import torch
+
+    workload, precision, kind = job.workload, PRECISIONS[job.precision], job.device.type
+    model = workload.model.to(job.device)
+    optimizer = workload.optimizer(model.parameters())
+    scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
+    model.train()
+    for batch in job.stream(workload.batches):
+        with torch.autocast(kind, precision.autocast_dtype()):
+            loss = workload.loss(model, job.to_device(batch))
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.fit import Cost
-from bench.report.units import given, percent, quantity, span
+from bench.report.units import given, percent, quantity, ratio, span
 from bench.stats import Cell, Summary
 
 # How people call the loops; every other value is called by its name.
@@ -30,7 +30,54 @@ def headlines(summary: Summary) -> list[str]:
         if len(places) > 1:
             prefix += ", ".join(f"{axis} {value}" for axis, value in cost.where.items()) + ": "
         sentences.append(prefix + _sentence(cost, summary, reasons))
+    told = {cost.suite for cost in summary.costs}
+    for suite in summary.compare:
+        if suite not in told:
+            sentences += _choices(suite, summary)
     return sentences
+
+
+def _choices(suite: str, summary: Summary) -> list[str]:
+    """For a suite without step lengths: the fastest value of the compared axis, group by group."""
+    axis = summary.compare[suite]
+    groups: dict[str, list[Cell]] = {}
+    for cell in summary.cells:
+        if cell.suite == suite:
+            groups.setdefault(cell.group, []).append(cell)
+    varying = [
+        name
+        for name in next(iter(summary.cells)).point
+        if name != axis and len({cells[0].point.get(name) for cells in groups.values()}) > 1
+    ]
+    sentences = []
+    for cells in groups.values():
+        where = ", ".join(label(name, cells[0].point[name]) for name in varying)
+        sentences.append((f"{where}: " if where else "") + _choice(axis, cells))
+    return sentences
+
+
+def _choice(axis: str, cells: Sequence[Cell]) -> str:
+    base = next((cell.point[axis] for cell in cells if cell.twin), "the baseline")
+    raced = sorted(
+        (cell.versus.ratio.estimate, index, cell.versus.ratio)
+        for index, cell in enumerate(cells)
+        if not cell.twin and cell.versus is not None and cell.outcome == "ok"
+    )
+    if not raced:
+        return f"no {axis} but {base} ran and did equal work."
+    estimate, index, best = raced[0]
+    value = cells[index].point[axis]
+    if best.high is None or best.low is None:
+        return f"one launch, no interval: {axis} {value} takes {ratio(estimate)} of {base}'s step."
+    if best.high >= 1:
+        return f"no {axis} that does equal work is told to be faster than {base}."
+    # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
+    close = [str(cells[other].point[axis]) for _, other, interval in raced[1:] if interval.overlaps(best)]
+    tie = f" (not told apart from {', '.join(close)})" if close else ""
+    return (
+        f"{axis} {value} is the fastest that does equal work{tie}: "
+        f"{ratio(best.estimate, best.low, best.high)} of {base}'s step."
+    )
 
 
 def _sentence(cost: Cost, summary: Summary, reasons: Mapping[str, Cell]) -> str:

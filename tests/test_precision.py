@@ -1,0 +1,158 @@
+"""Precisions in all loops on the CPU: what was asked for, what really ran, and how equal work is judged across them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from conftest import Bench
+
+from bench import discovery, loops
+from bench.arm import Job
+from bench.audit import Audit
+from bench.conductor import Options
+from bench.ledger import differences, own_faults
+from bench.precision import PRECISIONS, unsupported
+from bench.record import Record
+from bench.stream import BatchStream, Grant, Taken
+
+QUICK = Options(budget=1, launch=0.1, zygotes=1)
+SMALL = ("batch_size=32", "width=16", "samples=256")
+
+
+def by_precision(records: tuple[Record, ...]) -> dict[str, Record]:
+    return {str(record.point["precision"]): record for record in records if not record.twin}
+
+
+def test_plain_runs_every_precision_for_real(bench: Bench) -> None:
+    names = ",".join(PRECISIONS)
+    found = by_precision(bench.run("precision", *SMALL, "loop=plain", f"precision={names}", options=QUICK))
+    outcomes = {name: record.outcome for name, record in found.items()}
+    # Adam's eps of 1e-8 is zero in float16, so 16-true divides by zero: it runs, and does not train.
+    assert outcomes == {**dict.fromkeys(PRECISIONS, "ok"), "16-true": "unequal-work"}
+    assert "not finite" in found["16-true"].reason
+    products = {
+        "32-true": "float32",
+        "bf16-mixed": "bfloat16",
+        "16-mixed": "float16",
+        "bf16-true": "bfloat16",
+        "16-true": "float16",
+        "64-true": "float64",
+    }
+    assert {name: record.effective["matmul_dtype"] for name, record in found.items()} == products
+    assert {name: record.effective["precision"] for name, record in found.items()} == {
+        name: name for name in PRECISIONS
+    }
+    assert found["bf16-mixed"].effective["autocast"] == "bfloat16"
+    assert found["16-mixed"].effective["autocast"] == "float16"
+    assert found["16-mixed"].effective["loss_scale"] > 1.0
+    assert found["bf16-mixed"].effective["loss_scale"] == found["32-true"].effective["loss_scale"] == 1.0
+    # The loss that is recorded is the loss, not what the scaler made of it.
+    assert found["16-mixed"].ledger["losses"][0] == pytest.approx(found["32-true"].ledger["losses"][0], rel=0.01)
+
+
+@pytest.mark.parametrize("loop", ["fabric", "trainer-barebones", "trainer"])
+def test_trap_4_sixteen_mixed_on_the_cpu_is_downgraded_and_never_shown_as_such(bench: Bench, loop: str) -> None:
+    records = bench.run("precision", *SMALL, f"loop={loop}", "precision=32-true,bf16-mixed,16-mixed", options=QUICK)
+    found = by_precision(records)
+    assert found["32-true"].outcome == found["bf16-mixed"].outcome == "ok", found["bf16-mixed"].reason
+    assert found["16-mixed"].outcome == "downgraded"
+    assert "asked for 16-mixed, got bf16-mixed" in found["16-mixed"].reason
+    assert found["16-mixed"].effective["matmul_dtype"] == "bfloat16"
+
+
+def test_plain_mixed_is_the_recipe_of_the_documentation() -> None:
+    """Bit for bit the weights of an autocast loop written out here."""
+
+    def workload() -> Any:
+        torch.manual_seed(5)
+        return discovery.named("overhead").build(
+            {"batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
+        )
+
+    class Gate:
+        def __init__(self) -> None:
+            self.grants = [Grant(6)]
+
+        def wait(self) -> Grant | None:
+            return self.grants.pop() if self.grants else None
+
+        def before(self, grant: Grant) -> None:
+            pass
+
+        def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+            pass
+
+    one = workload()
+    job = Job(one, BatchStream(Gate()), torch.device("cpu"), "cpu", "bf16-mixed", 1, torch.float32, lambda notes: None)
+    loops.registry()["plain"].run(job)
+    other = workload()
+    optimizer = torch.optim.Adam(other.model.parameters(), lr=1e-3)
+    for _, (images, _labels) in zip(range(6), other.batches, strict=False):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = torch.nn.functional.mse_loss(other.model(images), images)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("skips", [0, 3])
+def test_trap_5_updates_that_a_scaler_skips_are_counted_as_skipped(skips: int) -> None:
+    """A real scaler, whose first scales overflow float16 gradients; the first watched steps are among the skipped."""
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    audit = Audit(model)
+    # 60,000 is near float16's largest number: a scale of 2 to the power of `skips` overflows that many times.
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**skips)
+    steps = 8
+    audit.start()
+    for _ in range(steps):
+        with torch.autocast("cpu", torch.float16):
+            loss = model(torch.ones(2, 4)).sum() * 20_000
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    audit.stop(steps)
+    ledger = audit.ledger()
+    assert ledger["optimizer_updates"] == steps - skips
+    assert ledger["backward"] == steps
+
+
+def ledger(**changes: Any) -> dict[str, Any]:
+    values = {
+        "steps": 100,
+        "samples": 100,
+        "samples_digest": "ab",
+        "audited": 4,
+        "forward": 4,
+        "backward": 4,
+        "optimizer_updates": 100,
+        "losses": [1.0, 0.9],
+        "nonzero_gradients": 1.0,
+        "initial_weights": "x",
+        "final_weights": "y",
+    }
+    return {**values, **changes}
+
+
+def test_skipped_updates_are_a_fault_unless_a_scaler_skips_them_and_then_if_many() -> None:
+    assert own_faults(ledger(optimizer_updates=97), scaled=True) == []
+    assert "97 optimizer updates in 100 steps" in own_faults(ledger(optimizer_updates=97), scaled=False)[0]
+    assert "50 optimizer updates in 100 steps" in own_faults(ledger(optimizer_updates=50), scaled=True)[0]
+
+
+def test_across_precisions_the_loss_curve_decides() -> None:
+    other = ledger(initial_weights="z", final_weights="w", losses=[1.0, 0.91], optimizer_updates=98)
+    assert differences(other, ledger(), bits=False, tolerance=0.03, same_precision=False) == []
+    far = differences({**other, "losses": [1.0, 1.0]}, ledger(), bits=False, tolerance=0.03, same_precision=False)
+    assert "loss of audited step 1" in far[0]
+    assert "initial_weights" in "; ".join(differences(other, ledger(), bits=False, tolerance=0.03))
+
+
+def test_what_cannot_run_anywhere_is_known_before_it_is_tried() -> None:
+    assert unsupported("64-true", "mps") is not None
+    assert unsupported("16-mixed", "tpu") is not None
+    assert [name for name in PRECISIONS if unsupported(name, "cpu") or unsupported(name, "cuda")] == []
