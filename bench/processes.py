@@ -285,6 +285,7 @@ class Fleet:
             arm.lost = lost
             raise
         if reply["op"] == "taken":
+            arm.helpers = max(arm.helpers, reply.get("helpers", 0))
             self._hold(arm)
         return reply
 

@@ -162,8 +162,11 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
     allowed = allowed_values(suite, axis)
     if allowed is not None and value not in allowed:
         raise SpecError(one_of(f"value of axis {axis!r}", text, allowed))
-    if kind in (int, float) and not isinstance(value, str) and value <= 0:
-        raise SpecError(f"axis {axis!r}: {text} is not positive; allowed: any {kind.__name__} above 0")
+    # Sizes and counts: below the axis' own zero, if it has one, nothing makes sense.
+    zero = 0 in all_axes(suite)[axis]
+    if kind in (int, float) and not isinstance(value, str) and (value < 0 or (value == 0 and not zero)):
+        allowed_text = f"any {kind.__name__} from 0 on" if zero else f"any {kind.__name__} above 0"
+        raise SpecError(f"axis {axis!r}: {text} is not positive; allowed: {allowed_text}")
     return value
 
 

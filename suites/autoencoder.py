@@ -138,7 +138,8 @@ def autoencoder_workload(point: Point) -> Workload:
     Weights are drawn before the data are, and the data have generators of their own: neither depends on the other.
 
     Args:
-        point: `batch_size`, `data`, `variant`, `width`, `latent`, `samples`; other axes are not looked at.
+        point: `batch_size`, `data`, `variant`, `width`, `latent`, `samples`, and, where they are there, `num_workers`,
+            `persistent_workers`, `pin_memory` of the loaders; other axes are not looked at.
 
     Raises:
         BenchError: a value that is not allowed, or data that cannot be had.
@@ -148,7 +149,15 @@ def autoencoder_workload(point: Point) -> Workload:
     batch_size, source, samples = int(point["batch_size"]), str(point["data"]), int(point["samples"])
 
     def loader(split: Split) -> DataLoader[Any]:
-        return make_loader(load_digits(source, split, samples, seed), batch_size, seed, train=split == "train")
+        return make_loader(
+            load_digits(source, split, samples, seed),
+            batch_size,
+            seed,
+            train=split == "train",
+            num_workers=int(point.get("num_workers", 0)),
+            persistent_workers=bool(point.get("persistent_workers", False)),
+            pin_memory=bool(point.get("pin_memory", False)),
+        )
 
     return Workload(
         model=AutoEncoder(encoder, decoder),

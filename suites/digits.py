@@ -237,12 +237,24 @@ def load_digits(source: str, split: Split, samples: int, seed: int, folder: Path
     raise BenchError(one_of("data", source, SOURCES))
 
 
-def make_loader(digits: Digits, batch_size: int, seed: int, *, train: bool) -> DataLoader[tuple[Tensor, Tensor]]:
+def make_loader(
+    digits: Digits,
+    batch_size: int,
+    seed: int,
+    *,
+    train: bool,
+    num_workers: int = 0,
+    persistent_workers: bool = False,
+    pin_memory: bool = False,
+) -> DataLoader[tuple[Tensor, Tensor]]:
     """The one loader of all loops: training batches are shuffled by a generator of their own and all of one size.
 
     Raises:
-        BenchError: there are fewer training samples than one batch needs, so an epoch would be empty.
+        BenchError: there are fewer training samples than one batch needs, so an epoch would be empty; or workers are
+            to persist that are not there.
     """
+    if persistent_workers and not num_workers:
+        raise BenchError("persistent_workers=true needs num_workers above 0; it is 0")
     if train and batch_size > len(digits):
         raise BenchError(f"batch_size={batch_size} is more than samples={len(digits)}: an epoch would have no batch")
     return DataLoader(
@@ -250,7 +262,9 @@ def make_loader(digits: Digits, batch_size: int, seed: int, *, train: bool) -> D
         batch_size=batch_size,
         shuffle=train,
         drop_last=train,
-        num_workers=0,
+        num_workers=num_workers,
+        persistent_workers=persistent_workers,
+        pin_memory=pin_memory,
         collate_fn=_as_it_is,
         generator=torch.Generator().manual_seed(seed),
     )

@@ -95,7 +95,8 @@ def test_an_id_depends_on_the_point_alone() -> None:
     [
         ("batch=8", "unknown axis 'batch'; allowed: loop, batch_size, accelerator, precision, devices"),
         ("batch_size=x", "'x' is not of type int"),
-        ("batch_size=0", "0 is not positive"),
+        ("batch_size=0", "0 is not positive; allowed: any int above 0"),
+        ("batch_size=-8", "-8 is not positive"),
         ("batch_size", "not of the form axis=value"),
         ("loop=jax", "unknown value of axis 'loop' 'jax'; allowed: plain, fabric, trainer-barebones, trainer"),
         ("accelerator=gpu", "allowed: cpu, cuda, mps, tpu"),
