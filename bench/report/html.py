@@ -127,7 +127,7 @@ def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[st
     """Effective settings: those that all measured cells share, and the rest as (name, its values)."""
     seen = [cell.effective for cell in summary.cells if cell.effective]
     names = dict.fromkeys(name for effective in seen for name in effective)
-    values = {name: [effective.get(name, "") for effective in seen] for name in names}
+    values = {name: [effective.get(name, "–") for effective in seen] for name in names}
     shared = {name: found[0] for name, found in values.items() if all(value == found[0] for value in found)}
     differing = [(name, list(dict.fromkeys(map(str, found)))) for name, found in values.items() if name not in shared]
     return shared, differing
@@ -136,6 +136,8 @@ def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[st
 def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
     ledgers = {(record.cell, record.launch): record.ledger for record in run.records if record.ledger}
+    outcomes = {(record.cell, record.launch): record.outcome for record in run.records}
+    precisions = {cell.id: cell.requested.get("precision") for cell in summary.cells}
     rows = []
     for cell in summary.cells:
         own = [(launch, ledger) for (name, launch), ledger in ledgers.items() if name == cell.id]
@@ -144,8 +146,13 @@ def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
         base = [ledgers.get((baselines[cell.id] or "", launch), {}) for launch, _ in own]
         same = [[ledger.get(name) == other.get(name) for name in LEDGER]
                 for (_, ledger), other in zip(own, base, strict=True)]
-        equal = sum(map(all, same))
-        verdict = "baseline" if cell.id == baselines[cell.id] else f"equal in {equal} of {len(own)} launches"
+        if cell.requested.get("precision") == precisions.get(baselines[cell.id]):
+            verdict = f"equal in {sum(map(all, same))} of {len(own)} launches"
+        else:  # weights of another precision differ in their bits, and the loss curve decides
+            judged = sum(outcomes[cell.id, launch] == "ok" for launch, _ in own)
+            verdict = f"equal by the loss curve in {judged} of {len(own)} launches"
+        if cell.id == baselines[cell.id]:
+            verdict = "baseline"
         rows.append(LedgerRow(cell, [_short(own[-1][1].get(name, "")) for name in LEDGER],
                               [all(column) for column in zip(*same, strict=True)], verdict))
     return rows
