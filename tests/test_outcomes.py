@@ -14,7 +14,7 @@ from conftest import SUITES, Bench
 from bench.conductor import Options
 from bench.record import Record
 
-QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=3.0, memory_limit=700 * 2**20)
+QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=6.0, memory_limit=700 * 2**20)
 
 
 def only(records: tuple[Record, ...], fault: str) -> Record:
@@ -27,7 +27,7 @@ def only(records: tuple[Record, ...], fault: str) -> Record:
         ("raise", "crashed", "RuntimeError: the loss is in no mood"),
         ("exit", "crashed", "exited with status 7"),
         ("kill", "crashed", "killed by SIGKILL"),
-        ("hang", "timeout", "within 3 s"),
+        ("hang", "timeout", "within 6 s"),
         ("allocate", "oom", "memory"),
         ("build", "crashed", "cannot be built"),
         ("unsupported", "unsupported", "cannot run on a Sunday"),
