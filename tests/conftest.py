@@ -27,6 +27,17 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         yield warm
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread for torch in this process: threads that wait for each other take ten times as long on shared cores."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 class Silent:
     """Progress that nobody sees; notes are kept."""
 

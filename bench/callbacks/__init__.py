@@ -1,0 +1,8 @@
+"""Callbacks for any Trainer, and for any loop through `Drive`: they know no model. See docs/callbacks.md."""
+
+from bench.callbacks.drive import Drive, Measuring
+from bench.callbacks.memory import PeakMemory
+from bench.callbacks.phases import Phases
+from bench.callbacks.throughput import Throughput
+
+__all__ = ["Drive", "Measuring", "PeakMemory", "Phases", "Throughput"]
