@@ -106,7 +106,7 @@ def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[s
                     results.append(bench.arm_ready(5 if quick else 25))
                 if wanted & {"interleaving_gain", "time_to_1_percent"}:
                     progress.phase("interleaving_gain, time_to_1_percent: two identical arms")
-                    results += bench.twins(4 if quick else 16, 2.0)
+                    results += bench.twins(4 if quick else 16, 1.0 if quick else 4.0)
                 if "interleaving_bias" in wanted:
                     progress.phase("interleaving_bias: every loop, interleaved and uninterrupted")
                     results.append(bench.bias(3 if quick else 12, 2.5))
