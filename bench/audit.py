@@ -111,7 +111,7 @@ class Audit:
             yield
         finally:
             torch.autograd.backward = original
-            torch.amp.GradScaler.scale = original_scale  # type: ignore[method-assign]
+            torch.amp.GradScaler.scale = original_scale  # type: ignore[method-assign]  # put back
 
     def _version(self) -> int:
         # Every in-place change of a tensor raises its version counter; nothing but an update changes a parameter

@@ -266,7 +266,7 @@ class Conductor:
             self._record(cell, race, number, chosen, order.index(index), started, seconds)
             for index, cell in enumerate(state.cells)
         ]
-        records = judge(records)
+        records = judge(records, state.group.cells[0].id)
         self._folder.append(records)
         self.timing["launches"] += seconds
         self._learn(state, records)
@@ -359,11 +359,13 @@ class Conductor:
         )
 
 
-def judge(records: Sequence[Record]) -> list[Record]:
-    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group."""
-    baseline = next(
-        (record for record in records if not record.twin and record.outcome == "ok" and _is_base(record, records)), None
-    )
+def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
+    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group.
+
+    Args:
+        baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
+    """
+    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
     if baseline is None:
         return list(records)
     judged = []
@@ -382,11 +384,6 @@ def judge(records: Sequence[Record]) -> list[Record]:
                 record = replace(record, outcome="unequal-work", reason="; ".join(found))
         judged.append(record)
     return judged
-
-
-def _is_base(record: Record, records: Sequence[Record]) -> bool:
-    twin = next((other for other in records if other.twin), None)
-    return twin is not None and twin.cell == f"{record.cell}#twin"
 
 
 def _file_name(cell: str) -> str:

@@ -65,7 +65,7 @@ def test_the_phases_add_up_with_manual_optimization() -> None:
             super().__init__(0.005)
             self.automatic_optimization = False
 
-        def training_step(self, batch: Batch, index: int) -> None:  # type: ignore[override]
+        def training_step(self, batch: Batch, index: int) -> None:
             optimizer: Any = self.optimizers()
             for _ in range(2):
                 optimizer.zero_grad()
@@ -162,7 +162,7 @@ def test_validation_is_in_no_step() -> None:
 def test_the_users_profiler_hears_everything_and_is_given_back() -> None:
     profiler, phases = SimpleProfiler(), Phases()
     trainer = fit(Attention(), loader(6), phases, profiler=profiler)
-    assert trainer.profiler is profiler  # type: ignore[attr-defined]
+    assert trainer.profiler is profiler
     assert len(profiler.recorded_durations["[_TrainingEpochLoop].train_dataloader_next"]) == 6
     assert len(profiler.recorded_durations["run_training_batch"]) == 6
 
@@ -175,7 +175,7 @@ def test_the_profiler_is_given_back_after_an_exception() -> None:
     )  # fmt: skip
     with pytest.raises(ZeroDivisionError):
         trainer.fit(Attention(), loader(4))
-    assert trainer.profiler is profiler  # type: ignore[attr-defined]
+    assert trainer.profiler is profiler
 
 
 def test_two_phases_in_one_trainer_are_refused() -> None:
@@ -206,7 +206,7 @@ def test_an_update_that_a_scaler_skips_ends_with_the_batch() -> None:
 
 def test_a_module_that_fetches_by_itself_has_its_fetches_in_data() -> None:
     class Fetches(Attention):
-        def training_step(self, dataloader_iter: Any) -> torch.Tensor:  # type: ignore[override]
+        def training_step(self, dataloader_iter: Any) -> torch.Tensor:
             batch, _, _ = next(dataloader_iter)
             return self.loss(batch)
 
