@@ -96,7 +96,7 @@ def test_held_means_held_for_helper_threads_too(bench: Bench, tmp_path: Path) ->
     assert [arm.helpers > 0 for arm in arms] == [True, False]
     try:
         for _ in range(3):
-            # A signal takes its time to arrive, and the kernel counts in ticks of 10 ms: the last of them may still come.
+            # A signal takes its time to arrive, and the kernel counts in ticks of 10 ms: the last may still come.
             time.sleep(0.2)
             before = [_cpu_ticks(arm.pid) for arm in arms]
             time.sleep(0.5)
