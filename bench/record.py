@@ -79,8 +79,8 @@ class Turns:
     spread: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        columns = [getattr(self, item.name) for item in fields(self) if item.name != "steps"]
-        lengths = {len(column) for column in columns if column is not self.spread or column}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "steps"}
+        lengths = {len(column) for name, column in columns.items() if name != "spread" or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
 
