@@ -223,7 +223,7 @@ def trace_suites(arguments: argparse.Namespace) -> int:
         for group, cells in done.groups:
             print(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
         print(layout.footnote())
-        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all: tensorboard --logdir {folder}")
+        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
     if done.interrupted:
         return 130
     return 3 if any(traced.outcome in FAILED for traced in done.cells) else 0

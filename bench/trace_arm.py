@@ -38,14 +38,17 @@ class Traced:
             yield next(batches)
         # No shapes, stacks or memory: shapes keep inputs alive, which can make operators copy that otherwise would not
         # (torch.profiler's documentation), stacks and memory lengthen each step further.
-        with profile(
+        profiler = profile(
             activities=activities(),
             schedule=schedule(wait=0, warmup=self._warmup, active=self._steps, repeat=1),
             on_trace_ready=self._write,
-        ) as profiler:
-            for _ in range(self._warmup + self._steps):
-                yield next(batches)
-                profiler.step()  # the loop is back for its next batch
+        )
+        # Not as a context: that would write a loop's last steps when it fails, as if they were all.
+        profiler.start()
+        for _ in range(self._warmup + self._steps):
+            yield next(batches)
+            profiler.step()  # the loop is back for its next batch
+        profiler.stop()
         yield from batches
 
     def _write(self, profiler: profile) -> None:

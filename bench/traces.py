@@ -269,7 +269,7 @@ def _group_document(folder: Path, group: Group, cells: Sequence[TracedCell]) -> 
         "cells": [_cell_document(folder, cell) for cell in cells],
         "differences": {
             traced.cell.id: [
-                {"name": item.name, "kind": item.kind, "count": item.count, "self_seconds": item.seconds}
+                {"name": item.name, "kind": item.kind, "count": [*item.count], "self_seconds": [*item.seconds]}
                 for item in differences(baseline.profile, traced.profile)
             ]
             for traced in cells

@@ -25,7 +25,7 @@ AUDITED_STEPS = 4  # their settings are read back, as in a run
 WARMUP_STEPS = 16  # first steps allocate, and autotune where there is something to tune
 PROFILER_WARMUP = 2  # steps in which the profiler starts up and records nothing
 LONGEST_NAME = 180  # a file name may have 255 bytes, and the ending takes some
-SUMMARY = "summary.json"
+SUMMARY, LOGS = "summary.json", "logs"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,13 @@ class Traces:
 
 
 def trace(
-    plan: Plan, files: Mapping[str, str], folder: Path, steps: int, timeout: float, progress: Progress
+    plan: Plan,
+    files: Mapping[str, str],
+    folder: Path,
+    steps: int,
+    timeout: float,
+    progress: Progress,
+    fleet: Fleet | None = None,
 ) -> Traces:
     """Trace every cell that can run here, and write the summary beside the traces.
 
@@ -60,34 +66,41 @@ def trace(
         folder: where traces and logs go; there and empty.
         steps: counted steps of each cell.
         timeout: seconds after which an arm that does not answer is ended.
+        fleet: with interpreters that are warm already; None: one of its own.
 
     Raises:
-        BenchError: the interpreters do not start, or the summary cannot be written.
+        BenchError: the interpreters do not start.
     """
-    done: list[tuple[Group, tuple[TracedCell, ...]]] = []
-    interrupted = False
-    (folder / "logs").mkdir()
-    with Fleet(1, folder / "logs") as fleet:
-        bench = Workbench(fleet, files, folder, steps, timeout)
-        for group in plan.groups:
-            cells: list[TracedCell] = []
-            try:
-                for cell in group.cells:
-                    if not cell.twin and not interrupted:
-                        progress.phase(f"tracing {cell.id}")
-                        cells.append(bench.trace(cell))
-                        if cells[-1].reason:
-                            progress.note(f"{cell.id}: {cells[-1].outcome}: {cells[-1].reason}")
-            except KeyboardInterrupt:  # arms do not see Ctrl-C; what is traced already is kept
-                interrupted = True
-            done.append((group, tuple(cells)))
-    traces = Traces(folder, steps, tuple(done), interrupted)
+    (folder / LOGS).mkdir()
+    if fleet is not None:
+        traces = _trace(plan, Workbench(fleet, files, folder, steps, timeout), folder, steps, progress)
+    else:
+        with Fleet(1, folder / LOGS) as own:
+            traces = _trace(plan, Workbench(own, files, folder, steps, timeout), folder, steps, progress)
     path = folder / SUMMARY
     try:
         path.write_text(json.dumps(traces.to_json(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise BenchError(f"{path}: cannot be written: {error.strerror}; the traces lie beside it") from None
+        progress.note(f"{path}: cannot be written: {error.strerror}; the traces lie beside it")
     return traces
+
+
+def _trace(plan: Plan, bench: Workbench, folder: Path, steps: int, progress: Progress) -> Traces:
+    done: list[tuple[Group, tuple[TracedCell, ...]]] = []
+    interrupted = False
+    for group in plan.groups:
+        cells: list[TracedCell] = []
+        try:
+            for cell in group.cells:
+                if not cell.twin and not interrupted:
+                    progress.phase(f"tracing {cell.id}")
+                    cells.append(bench.trace(cell))
+                    if cells[-1].reason:
+                        progress.note(f"{cell.id}: {cells[-1].outcome}: {cells[-1].reason}")
+        except KeyboardInterrupt:  # arms do not see Ctrl-C; what is traced already is kept
+            interrupted = True
+        done.append((group, tuple(cells)))
+    return Traces(folder, steps, tuple(done), interrupted)
 
 
 class Workbench:
@@ -144,7 +157,7 @@ class Workbench:
                 "steps": self._steps + EDGES,
             },
         }
-        arm = self._fleet.start_arm(name, zygote_id(cell.preload, 0), request, self._folder / "logs" / f"{name}.log")
+        arm = self._fleet.start_arm(name, zygote_id(cell.preload, 0), request, self._folder / LOGS / f"{name}.log")
         try:
             self._fleet.await_ready([arm], self._timeout)
             if arm.lost is not None:
