@@ -249,6 +249,17 @@ def test_work_on_a_device_belongs_to_the_step_that_launched_it() -> None:
     assert row.split()[1:7] == ["1.5", "0.5", "0", "0.5", "0.5", "0.5"]
 
 
+def test_a_rank_that_does_something_else_is_said() -> None:
+    names = ("aten::add", "aten::add", "aten::mul")
+    seen = [profile_of([*steps_of(4), event(name, 110, 20)], 2, name) for name in names]
+    suite = discovery.all_suites([SUITES])["extras"][0]
+    cell = plan.make_plan({"extras": suite}, ["extras"]).groups[0].cells[0]
+    traced = TracedCell(cell, "ok", profile=seen[0], ranks=(seen[1], seen[2]))
+    text = layout.render(suite, plan.Group("g", "extras", (cell,)), [traced], 2)
+    assert f"{cell.id}: rank 2 differs from rank 0 in aten::add, aten::mul" in text
+    assert "rank 1" not in text
+
+
 def test_self_time_leaves_out_what_was_called() -> None:
     events = [event("outer", 0, 10), event("inner", 1, 4), event("innermost", 2, 1), event("second", 6, 2),
               event("elsewhere", 3, 5, tid=2), event("after", 10, 3)]

@@ -23,6 +23,7 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
     if seen:
         lines += _aligned(_totals(seen))
     lines += [f"  {traced.cell.id}: {traced.outcome}: {traced.reason}" for traced in cells if traced.reason]
+    lines += [line for traced in cells for line in _ranks(traced)]
     baseline = baseline_of(group, cells)
     if baseline is None or baseline.profile is None:
         return "\n".join([*lines, "  No comparison: the baseline has no trace."])
@@ -62,6 +63,17 @@ def _totals(seen: Sequence[tuple[str, Profile]]) -> list[list[str]]:
         times = [profile.step_seconds - profile.outside_seconds, profile.outside_seconds, profile.step_seconds]
         table.append([name, *map(count, counts), *(quantity(seconds, "s") for seconds in times)])
     return table
+
+
+def _ranks(traced: TracedCell) -> list[str]:
+    """A line for each rank that does not call what rank 0 calls; the tables are rank 0's."""
+    lines = []
+    for number, rank in enumerate(traced.ranks, start=1):
+        names = [item.name for item in differences(traced.profile, rank)] if traced.profile is not None else []
+        if names:
+            told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            lines.append(f"  {traced.cell.id}: rank {number} differs from rank 0 in {told}")
+    return lines
 
 
 def _memcpys(profile: Profile) -> float:
