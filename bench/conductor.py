@@ -20,9 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from bench import intervals, schedule, strategies
+from bench import intervals, schedule
 from bench.accelerators import accelerator
-from bench.environment import usable_cores
 from bench.handles import Arm, zygote_id
 from bench.ledger import differences, own_faults
 from bench.plan import Cell, Group, Plan
@@ -30,6 +29,7 @@ from bench.precision import PRECISIONS
 from bench.processes import Fleet, Interrupted
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
 from bench.record import Outcome, Record
+from bench.request import Layout, downgrades, file_name, layout, request, requested
 from bench.store import RunFolder
 
 # What the first launch costs besides its turns: processes, set-up of Trainer, warm-up. 1.5 to 3 s on 2 slow cores.
@@ -87,29 +87,6 @@ class GroupState:
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
-
-    arms: tuple[int, ...]
-    conductor: tuple[int, ...]
-    usable: tuple[int, ...] = ()
-
-    def ranks(self, count: int) -> list[list[int]]:
-        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones."""
-        threads, there = len(self.arms), len(self.usable)
-        if not there or threads * count > there:  # ranks of a device that share the cores there are
-            return [list(self.arms)] * count
-        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
-
-
-def layout(threads: int) -> Layout:
-    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
-    cores = usable_cores()
-    arms = cores[-threads:] if threads < len(cores) else cores
-    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
 
 
 class Conductor:
@@ -252,13 +229,13 @@ class Conductor:
         arms: dict[str, Arm] = {}
         for index in order:
             cell = state.cells[index]
-            name = f"{_file_name(cell.id)}-{number}"
+            name = f"{file_name(cell.id)}-{number}"
             arms[cell.id] = fleet.start_arm(
                 name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
             )
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        cores = {core for cell in state.cells for own in self._cores(cell) for core in own}
+        cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
         race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
@@ -286,46 +263,32 @@ class Conductor:
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
     def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
-        return {
-            "suite": cell.suite,
-            "file": self._files[cell.suite],
-            "point": dict(cell.point),
-            "seed": self._options.seed + launch,
-            "requested": self._requested(cell),
-            "memory_limit": self._options.memory_limit,
-            "padding": heap_padding(self._random),
-            "ranks": strategies.ranks(str(cell.point["strategy"]), int(cell.point["devices"])),
-            "cores": self._cores(cell),
-            "compile_cache": str(caches / _file_name(cell.id)),
-        }
-
-    def _cores(self, cell: Cell) -> list[list[int]]:
-        return self._layout.ranks(int(cell.point["devices"]))
-
-    def _requested(self, cell: Cell) -> dict[str, Any]:
-        axes = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
-        return {
-            **{axis: cell.point[axis] for axis in axes},
-            "strategy": strategies.resolved(str(cell.point["strategy"]), int(cell.point["devices"])),
-            "threads": self._options.threads,
-            "cores": [core for own in self._cores(cell) for core in own],
-        }
+        options = self._options
+        return request(
+            cell,
+            self._files[cell.suite],
+            self._layout,
+            threads=options.threads,
+            seed=options.seed + launch,
+            caches=caches,
+            padding=heap_padding(self._random),
+            memory_limit=options.memory_limit,
+        )
 
     def _record(
         self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id, {})
-        requested = self._requested(cell)
+        asked = requested(cell, self._layout, self._options.threads)
         effective = result.get("effective", {})
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
             outcome, reason = arm.lost.outcome, arm.lost.reason
-        elif changed := [key for key, value in requested.items() if effective.get(key) != value]:
-            outcome = "downgraded"
-            reason = "; ".join(f"{key}: asked for {requested[key]}, got {effective.get(key)}" for key in changed)
-        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(requested["precision"])].scaled):
+        elif otherwise := downgrades(asked, effective):
+            outcome, reason = "downgraded", otherwise
+        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(asked["precision"])].scaled):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,
@@ -336,7 +299,7 @@ class Conductor:
             launch=launch,
             outcome=outcome,
             reason=reason,
-            requested=requested,
+            requested=asked,
             effective=effective,
             ledger=result.get("ledger", {}),
             turns=race.turns(cell.id),
@@ -347,7 +310,7 @@ class Conductor:
             order=order,
             ready=arm.ready_after,
             launch_seconds=seconds,
-            cores=tuple(requested["cores"]),
+            cores=tuple(asked["cores"]),
             started=started,
             log=f"logs/{arm.log.name}",
         )
@@ -406,10 +369,6 @@ def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
                 record = replace(record, outcome="unequal-work", reason="; ".join(found))
         judged.append(record)
     return judged
-
-
-def _file_name(cell: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in cell).strip("_")
 
 
 @contextmanager

@@ -17,19 +17,19 @@ LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "strategies", "ranks", "variables"},
     {"loops", "accelerators", "record", "compiling"},
     {"spec", "store", "pause", "handles"},
-    {"discovery", "plan", "audit"},
-    {"processes", "arm", "frame"},
+    {"discovery", "plan", "audit", "trace_arm"},
+    {"processes", "arm", "frame", "traces"},
     {"environment", "zygote", "fit", "callbacks"},
-    {"race", "stats"},
+    {"race", "stats", "request"},
     {"conductor", "report", "exports"},
-    {"progress", "selftest"},
+    {"progress", "selftest", "tracing"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit"},
+    "torch": {"arm", "audit", "trace_arm"},
     "numpy": {"frame", "stats", "fit", "report"},
     "pandas": {"frame", "stats", "fit", "report"},
     "seaborn": {"report"},
