@@ -88,6 +88,16 @@ class GroupState:
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
 
+    @property
+    def alone(self) -> bool:
+        """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
+        return any(cell.point["compile"] != "off" for cell in self.group.runnable)
+
+    @property
+    def least(self) -> int:
+        """Launches that it is given whatever the budget: where code is compiled, one cold and one warm."""
+        return 2 if self.alone else 1
+
 
 class Conductor:
     """Runs one plan into one folder.
@@ -202,9 +212,12 @@ class Conductor:
         reason = intervals.stop_reason(state.widths, self._options.target)
         if reason is not None:
             return reason
-        # The first launch is always made: a budget too small for anything still gives each cell a record.
-        if state.launches and self._elapsed() + statistics.median(state.costs) > self._options.budget:
-            return "budget"
+        # The first launch is always made: a budget too small for anything still gives each cell a record. The last one
+        # may have cost less than those before it, which compiled cold.
+        if state.launches >= state.least:
+            cost = min(statistics.median(state.costs), state.costs[-1])
+            if self._elapsed() + cost > self._options.budget:
+                return "budget"
         return ""
 
     def _measuring_time(self, state: GroupState) -> float:
@@ -230,13 +243,15 @@ class Conductor:
         for index in order:
             cell = state.cells[index]
             name = f"{file_name(cell.id)}-{number}"
-            arms[cell.id] = fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
-            )
+            asked = self._request(cell, number, fleet.caches, alone=state.alone)
+            arms[cell.id] = fleet.start_arm(name, zygote_id(cell.preload, chosen), asked, self._folder.log(name))
+            if state.alone:
+                fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
         cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
-        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
+        epochs = state.cells[0].epochs
+        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
@@ -251,7 +266,7 @@ class Conductor:
             return  # nothing was measured
         seconds = time.monotonic() - began
         records = [
-            self._record(cell, race, number, chosen, order.index(index), started, seconds)
+            self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
             for index, cell in enumerate(state.cells)
         ]
         records = judge(records, state.group.cells[0].id)
@@ -262,7 +277,7 @@ class Conductor:
             if record.outcome != "ok":
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
-    def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
+    def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
         options = self._options
         return request(
             cell,
@@ -272,11 +287,21 @@ class Conductor:
             seed=options.seed + launch,
             caches=caches,
             padding=heap_padding(self._random),
+            alone=alone,
             memory_limit=options.memory_limit,
         )
 
     def _record(
-        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+        self,
+        cell: Cell,
+        race: Race,
+        launch: int,
+        zygote: int,
+        order: int,
+        started: str,
+        seconds: float,
+        *,
+        alone: bool,
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id, {})
@@ -306,6 +331,7 @@ class Conductor:
             warmup=tuple(race.warmups.get(cell.id, ())),
             samples_per_step=result.get("samples_per_step", 0),
             memory=result.get("memory", {}),
+            extra=start_up(race, cell.id, effective) if alone else {},
             zygote=zygote,
             order=order,
             ready=arm.ready_after,
@@ -320,7 +346,7 @@ class Conductor:
         state.launches = max(state.launches, records[0].launch + 1)
         state.costs.append(records[0].launch_seconds)
         turns = [record.turns for record in records if record.turns is not None]
-        state.overheads.append(state.costs[-1] - sum(sum(taken.first) + sum(taken.counted) for taken in turns))
+        state.overheads.append(state.costs[-1] - sum(taken.seconds for taken in turns))
         failed = {record.cell for record in records if record.outcome != "ok"}
         # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
         state.cells = [cell for cell in state.cells if cell.id not in failed]
@@ -337,6 +363,15 @@ class Conductor:
         state.widths.append(
             None if not widths or None in widths else max(width for width in widths if width is not None)
         )
+
+
+def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
+    """The time to the first step of an arm that was set up while no other was, under its metric's name."""
+    if not race.warmups.get(cell):
+        return {}
+    kind = effective.get("compile_cache")
+    name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
+    return {name: race.arms[cell].setup + race.warmups[cell][0]}
 
 
 def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench import frame
+from bench.answers import Answer, answers
 from bench.fit import Cost, costs
 from bench.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.pause import pause_factors
@@ -86,6 +87,7 @@ class Cell:
     effective: Mapping[str, Any]
     metrics: Mapping[str, MetricEstimate]
     versus: Versus | None
+    samples_per_step: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Summary:
         twins: by group.
         reference_step: seconds; the step that `costs` are stated for.
         costs: what each arm costs a step over the baseline, for suites with a length axis.
+        answers: to the questions of suites that compare devices, compile modes or loaders.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
         pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
@@ -123,6 +126,7 @@ class Summary:
     twins: Mapping[str, Twin]
     reference_step: float
     costs: Sequence[Cost]
+    answers: Sequence[Answer] = ()
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     pause_factors: Mapping[str, float] = field(default_factory=dict)
@@ -146,15 +150,17 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
     cells = _cells(run, planned, launches, pairs)
     twin_pairs = pairs[pairs["twin"]]
     suites = list(run.info["plan"]["suites"])
+    compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
     return Summary(
         run=run.id,
         suite=suites[0] if len(suites) == 1 else suites,
-        compare={name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()},
+        compare=compare,
         cells=cells,
         twin=_twin(twin_pairs),
         twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := _twin(rows))},
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
+        answers=answers(cells, compare),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
@@ -187,7 +193,8 @@ def _cells(run: Run, planned: pd.DataFrame, launches: pd.DataFrame, pairs: pd.Da
         found.append(Cell(
             id=row.cell, suite=row.suite, group=row.group, twin=bool(row.twin), point=points[row.cell],
             outcome=outcome, reason=reason, requested=record.requested if record else {},
-            effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against))
+            effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against,
+            samples_per_step=record.samples_per_step if record else 0))
     return found
 
 

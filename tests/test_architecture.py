@@ -16,7 +16,7 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "strategies", "ranks", "variables"},
     {"loops", "accelerators", "record", "compiling"},
-    {"spec", "store", "pause", "handles"},
+    {"spec", "store", "pause", "handles", "answers"},
     {"discovery", "plan", "audit", "trace_arm"},
     {"processes", "arm", "frame", "traces"},
     {"environment", "zygote", "fit", "callbacks"},
