@@ -195,6 +195,7 @@ def test_a_compiled_model_is_counted_uncompiled_and_stays_compiled(warmup: int, 
     flops = FLOPs(warmup)
     fit(module, rows(6 * ROWS), flops)
     assert flops.metrics["flops_per_step"] == BY_HAND
+    assert steps_in_the_rate(flops) == 6 - max(2, warmup + 1)  # compilation is never in it
     assert compiled == [1]  # once, and not once more after it was counted
     assert ran == [step for step in range(1, 7) if step != warmup + 1]
 

@@ -29,9 +29,10 @@ class FLOPs(Callback):
 
     Counted are matrix products, convolutions and attention, a multiplication and an addition as two, in forward,
     backward and update; element-wise arithmetic is not. What is computed twice (activation checkpoints) counts twice.
-    The step after `warmup` is counted, uncompiled; it is slow, and not in the rate. The rate's clock runs from step to
-    step, stands still during validation and between epochs, and waits for the device only where it starts and stops.
-    Steps whose batch has other shapes than the counted one's are left out, with a wait before and after them.
+    The step after `warmup` is counted, uncompiled; it is slow, and not in the rate (with no warm-up, nor is the step
+    after it, which may be the first to be compiled). The rate's clock runs from step to step, stands still during
+    validation and between epochs, and waits for the device only where it starts and stops. Steps whose batch has other
+    shapes than the counted one's are left out, with a wait before and after them.
 
     Args:
         warmup: steps before the counted one, 0 or more.
@@ -72,6 +73,7 @@ class FLOPs(Callback):
         self._kinds: dict[str, int] | None = None  # of the counted step
         self._unknown: tuple[str, ...] = ()
         self._shapes: object = None
+        self._other = False  # whether this batch has other shapes
         self._odd = 0
         self._steps, self._seconds = 0, 0.0  # of closed spans
         self._span, self._since, self._last = 0, 0.0, 0.0
@@ -155,10 +157,11 @@ class FLOPs(Callback):
                 self._close()
                 self._open = Counting(self._formulas)
             return
-        same = shapes(batch) == self._shapes
-        if self._running and not same:
+        self._other = shapes(batch) != self._shapes
+        if self._running and self._other:
             self._stop()
-        elif not self._running and same and not self._many_shapes():
+        # Where the very first step was counted, the next one is the first to be compiled.
+        elif not self._running and not self._other and self._seen > 1 and not self._many_shapes():
             self._since = self._last = self._now()
             self._running = True
 
@@ -173,7 +176,7 @@ class FLOPs(Callback):
         elif self._running:
             self._span += 1
             self._last = perf_counter()
-        elif self._kinds is not None:
+        elif self._kinds is not None and self._other:
             self._odd += 1
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
