@@ -34,7 +34,8 @@ class Ceiling:
         low: the slowest repeat at that size; with `value` the spread.
         repeats: how many there were.
         size: edge of the square matrices, or bytes of the buffer.
-        settled: whether the rate had stopped rising with the size; if not, the true ceiling is higher.
+        settled: whether the rate had stopped rising with the size, and no other process took the processor; if not, the
+            true ceiling is higher.
         reason: why there is no figure, or why it had not settled; empty for a settled one.
     """
 

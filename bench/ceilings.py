@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 from bench.accelerators import Accelerator, accelerator
@@ -37,6 +37,7 @@ GROWING = 0.6  # share of the time of one kind of work that finding the size may
 GLIMPSE, SAMPLE = 0.02, 0.15  # seconds of one sample while the size grows, and of one repeat afterwards
 GLIMPSES = 3  # samples at each size, of which the best counts
 REPEATS = (3, 9)  # fewest and most repeats at the best size
+UNSHARED = 0.9  # share of its processors that the best repeat must have had: on a loaded core, half a ceiling was seen
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 EDGES = tuple(edge for power in range(7, 15) for edge in (2**power, 3 * 2 ** (power - 1)))  # 128, 192, ... 24576
@@ -66,6 +67,7 @@ class Job:
         sizes: in growing order.
         prepare: makes the kernel of a size; raises where the machine cannot do it.
         stale: sizes in a row at which the rate has not risen, after which it has stopped rising.
+        processors: whose time all of the work needs; 0 where a device does it.
         weight: its part of the time. Fresh memory is slow to get: 1.2 s for the first copy of 480 MiB were seen.
     """
 
@@ -74,6 +76,7 @@ class Job:
     sizes: Sequence[int]
     prepare: Callable[[int], Kernel]
     stale: int = 3
+    processors: int = 0
     weight: float = 1.0
 
 
@@ -142,8 +145,18 @@ def main() -> None:
         print(json.dumps({"unsupported": str(error)}))
 
 
-def measure(job: Job, seconds: float, clock: Callable[[], float] = perf_counter) -> Ceiling:
-    """The ceiling of one kind of work, in about that time; a single call that takes longer is not cut short."""
+def measure(
+    job: Job,
+    seconds: float,
+    clock: Callable[[], float] = perf_counter,
+    processor: Callable[[], float] = process_time,
+) -> Ceiling:
+    """The ceiling of one kind of work, in about that time; a single call that takes longer is not cut short.
+
+    Args:
+        clock: wall seconds.
+        processor: seconds of processor time of this process, all threads.
+    """
     deadline = clock() + GROWING * seconds
     best: tuple[float, int, Kernel] | None = None
     stale, settled, took, work = 0, False, 0.0, 1.0
@@ -176,11 +189,16 @@ def measure(job: Job, seconds: float, clock: Callable[[], float] = perf_counter)
         return Ceiling(job.name, job.unit, reason="there is not enough free memory for the smallest size")
     _, size, kernel = best
     fewest, most = REPEATS
-    rates = [_rate(kernel, SAMPLE, clock)]
+    rates: list[tuple[float, float]] = []  # and the share of the processors that it had
     until = clock() + (1 - GROWING) * seconds
     while len(rates) < fewest or (len(rates) < most and clock() < until):
-        rates.append(_rate(kernel, SAMPLE, clock))
-    return Ceiling(job.name, job.unit, max(rates), min(rates), len(rates), size, settled, reason)
+        began, used = clock(), processor()
+        rate = _rate(kernel, SAMPLE, clock)
+        rates.append((rate, (processor() - used) / max((clock() - began) * job.processors, 1e-9)))
+    (value, share), (low, _) = max(rates), min(rates)
+    if job.processors and share < UNSHARED:
+        settled, reason = False, f"other processes took {1 - share:.0%} of the processor even from the best repeat"
+    return Ceiling(job.name, job.unit, value, low, len(rates), size, settled, reason)
 
 
 def _rate(kernel: Kernel, seconds: float, clock: Callable[[], float]) -> float:
@@ -197,17 +215,18 @@ def _rate(kernel: Kernel, seconds: float, clock: Callable[[], float]) -> float:
 
 def jobs(here: Accelerator, device: torch.device) -> Iterator[Job]:
     """What is measured on that device."""
+    import torch
+
     free = free_memory(device)
+    processors = torch.get_num_threads() if device.type == "cpu" else 0
     for arithmetic in [*DTYPES[:1], *(["tf32"] if device.type == "cuda" else []), *DTYPES[1:]]:
         width = 8 if arithmetic == "float64" else 4
         edges = [edge for edge in EDGES if edge**2 * width <= free / FREE_SHARE]
-        yield Job(f"matmul_{arithmetic}", "FLOP/s", edges, _Matmul(here, device, arithmetic))
+        yield Job(f"matmul_{arithmetic}", "FLOP/s", edges, _Matmul(here, device, arithmetic), processors=processors)
     smallest = max(SMALLEST_COPY, last_cache() if device.type == "cpu" else 0)
     sizes = [smallest * 2**power for power in range(8) if smallest * 2**power <= free / FREE_SHARE]
-    yield Job("copy", "bytes/s", sizes, _Copy(here, device, device), stale=1, weight=3.0)
+    yield Job("copy", "bytes/s", sizes, _Copy(here, device, device), stale=1, processors=processors, weight=3.0)
     if device.type not in ("cpu", "mps"):  # those share the host's memory
-        import torch
-
         yield Job("host_to_device", "bytes/s", sizes, _Copy(here, torch.device("cpu"), device), stale=1, weight=3.0)
 
 

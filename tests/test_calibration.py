@@ -44,9 +44,9 @@ class Machine:
 
         return Kernel(run, work)
 
-    def measure(self, seconds: float = 1000.0, **options: Any) -> Ceiling:
+    def measure(self, seconds: float = 1000.0, share: float = 1.0, **options: Any) -> Ceiling:
         job = Job("matmul_float32", "FLOP/s", tuple(self.rates), self.prepare, **options)
-        return measure(job, seconds, self.clock)
+        return measure(job, seconds, self.clock, lambda: share * self.now)
 
 
 RISING = {64: 1e8, 128: 3e8, 256: 5e8, 512: 5.1e8, 1024: 5e8, 2048: 4.9e8}
@@ -84,6 +84,16 @@ def test_a_rate_that_still_rises_when_sizes_or_time_are_up_has_not_settled() -> 
     assert "no time for size" in hasty.reason
     assert hasty.value == pytest.approx(RISING[hasty.size])
     assert machine.now < 3  # beyond its time by what three repeats need at least
+
+
+def test_a_ceiling_of_a_processor_that_others_use_has_not_settled() -> None:
+    assert Machine(RISING).measure(share=0.95, processors=1).settled
+    assert Machine(RISING).measure(share=1.9, processors=2).settled
+    for share, processors in ((0.6, 1), (1.2, 2)):
+        shared = Machine(RISING).measure(share=share, processors=processors)
+        assert not shared.settled
+        assert shared.reason == "other processes took 40% of the processor even from the best repeat"
+    assert Machine(RISING).measure(share=0.01).settled  # a device does it, and the host waits
 
 
 def test_a_size_that_would_take_too_long_is_not_begun() -> None:
