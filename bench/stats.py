@@ -268,6 +268,10 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
     warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(names)}"
                  for cell in cells if (names := _changing(run, cell.id))]
+    for cell in cells:
+        if again := cell.effective.get("recompiles"):
+            warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short last "
+                            "batch: compile time is in its steps")
     twin = _twin(twin_pairs)
     if twin and not twin.ratio.contains(1.0):
         warnings.append(f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
@@ -288,9 +292,14 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
     return warnings
 
 
+# What compiling finds differs between a cold cache and a warm one, and is meant to.
+_OF_CACHES = frozenset({"compile_cache", "cache_hits", "cache_misses"})
+
+
 def _changing(run: Run, cell: str) -> list[str]:
     seen = [record.effective for record in run.records if record.cell == cell and record.effective]
-    return sorted(name for name in set().union(*seen) if any(item.get(name) != seen[0].get(name) for item in seen))
+    names = set().union(*seen) - _OF_CACHES
+    return sorted(name for name in names if any(item.get(name) != seen[0].get(name) for item in seen))
 
 
 def _stolen_share(run: Run) -> float:

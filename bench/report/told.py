@@ -42,18 +42,20 @@ def compiling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]
     sentences = []
     for cell, kinds in by_cell.items():
         metrics = cells[cell].metrics
-        parts = []
-        for kind, answer in kinds.items():
-            first = quantity(metrics[f"time_to_first_step_{kind}"].estimate, "s")
-            cache = "an empty cache" if kind == "cold" else "a warm one"
-            parts.append(f"{_when(answer)} from {cache} (first step after {first})")
-        sentences.append(f"compile {cells[cell].point['compile']} has paid for itself {' and '.join(parts)}.")
+        name = f"compile {cells[cell].point['compile']}"
+        firsts = {kind: quantity(metrics[f"time_to_first_step_{kind}"].estimate, "s") for kind in kinds}
+        caches = {"cold": "an empty cache", "warm": "a warm one"}
+        if all(answer.estimate is None for answer in kinds.values()):
+            starts = " and ".join(f"{firsts[kind]} from {caches[kind]}" for kind in kinds)
+            sentences.append(f"{name} saves no time a step that was seen, and so never pays for its start: {starts}.")
+            continue
+        parts = [f"{_when(answer)} from {caches[kind]} (start {firsts[kind]})" for kind, answer in kinds.items()]
+        sentences.append(f"{name} has paid for its start {' and '.join(parts)}.")
     return sentences
 
 
 def _when(answer: Answer) -> str:
-    if answer.estimate is None:
-        return "never" if answer.low is None and answer.launches > 1 else "at no number of steps that was found"
+    assert answer.estimate is not None
     after = f"after {_count(answer.estimate)} steps"
     if answer.low is None:
         return after

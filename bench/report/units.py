@@ -8,6 +8,7 @@ import re
 _SI = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti")
 DIGITS = 3
+CLOSE = ("FLOP", "FLOP/s", "B/s")  # written with their prefix as one word, long as they are
 
 
 def quantity(value: float, unit: str, low: float | None = None, high: float | None = None, *,
@@ -18,7 +19,7 @@ def quantity(value: float, unit: str, low: float | None = None, high: float | No
 
     Args:
         value, low, high: in `unit`, without prefix.
-        unit: `s`, `bytes`, `samples/s`, or any other; bytes get binary prefixes.
+        unit: `s`, `bytes`, `bytes/s`, `samples/s`, or any other; bytes get binary prefixes, bytes/s decimal ones.
         signed: whether the estimate, if positive, gets a plus sign.
     """
     # Bytes and counts are often the same in every launch: [300, 300] would tell nothing.
@@ -28,8 +29,8 @@ def quantity(value: float, unit: str, low: float | None = None, high: float | No
     lead = largest if bounds and bounds[0] <= 0 <= bounds[1] else abs(value)
     factor, prefix = _prefix(lead, unit)
     scaled = [item / factor for item in [value, *bounds]]
-    name = "B" if unit == "bytes" else unit
-    space = " " if prefix and len(name) > 2 else ""
+    name = unit.replace("bytes", "B")
+    space = " " if prefix and len(name) > 2 and name not in CLOSE else ""
     return _text(scaled, f" {prefix}{space}{name}" if name else "", signed=signed)
 
 
