@@ -270,8 +270,8 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
                  for cell in cells if (names := _changing(run, cell.id))]
     for cell in cells:
         if again := cell.effective.get("recompiles"):
-            warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short last "
-                            "batch: compile time is in its steps")
+            warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
+                            "last batch: compile time is in its steps")
     twin = _twin(twin_pairs)
     if twin and not twin.ratio.contains(1.0):
         warnings.append(f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
