@@ -17,12 +17,15 @@ from bench import discovery, wire
 from bench.accelerators import Accelerator, accelerator
 from bench.audit import Audit, batch_digest, weights_digest
 from bench.errors import BenchError
+from bench.looking import Look
 from bench.loops import registry
 from bench.memory import peak_resident, resident
 from bench.precision import PRECISIONS
 from bench.stream import Batches, BatchStream, Grant, Taken
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
     from bench.spec import Workload
 
 
@@ -37,6 +40,7 @@ class Job:
         accelerator, precision, devices: as Lightning spells them.
         dtype: of the weights.
         note: takes settings that only the loop can see, for the record's effective settings.
+        callbacks: for a Trainer's `callbacks=`; none in a launch that is timed.
     """
 
     workload: Workload
@@ -47,6 +51,7 @@ class Job:
     devices: int
     dtype: torch.dtype
     note: Callable[[Mapping[str, Any]], None]
+    callbacks: tuple[Callback, ...] = ()
 
     def to_device(self, batch: Any) -> Any:
         """The batch with its tensors on the device, moved without waiting, and numbers in the dtype of the weights."""
@@ -64,10 +69,11 @@ class Job:
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
-    def __init__(self, connection: Connection, audit: Audit, device: Accelerator) -> None:
+    def __init__(self, connection: Connection, audit: Audit, device: Accelerator, look: Look | None = None) -> None:
         self._connection = connection
         self._audit = audit
         self._device = device
+        self._look = look
         self._ready = False
         self.ended = False
         self.steps = 0
@@ -85,13 +91,17 @@ class Gatekeeper:
         if message["op"] == "stop":
             self.ended = True
             return None
-        return Grant(message["steps"], message["audit"])
+        return Grant(message["steps"], message["audit"], message.get("look", False))
 
     def before(self, grant: Grant) -> None:
         if grant.audit:
             self._audit.start()
+        if grant.look and self._look is not None:
+            self._look.start()
 
     def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        if grant.look and self._look is not None:
+            self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
         if grant.audit:
             self._audit.stop(grant.steps)
         self.steps += grant.steps
@@ -136,18 +146,19 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
     audit = Audit(workload.model)
-    gate = Gatekeeper(connection, audit, device)
+    look = Look(workload, device.device(), Job) if request.get("look") else None
+    gate = Gatekeeper(connection, audit, device, look)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
 
     def watched_stream(loader: Any) -> Batches:
         notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
         notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
-        return stream(loader)
+        return stream(loader if look is None else look.watch(loader))
 
     loop = registry()[settings["loop"]]
     job = Job(
-        workload=workload,
+        workload=workload if look is None else look.workload,
         stream=watched_stream,
         device=device.device(),
         accelerator=settings["accelerator"],
@@ -155,7 +166,10 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         devices=settings["devices"],
         dtype=PRECISIONS[settings["precision"]].dtype(),
         note=notes.update,
+        callbacks=() if look is None else look.callbacks,
     )
+    if look is not None:
+        look.begin()
     loop.run(job)
     if not gate.ended:
         raise RuntimeError(
@@ -178,6 +192,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "lightning_imported": "lightning" in sys.modules,
             "pandas_imported": "pandas" in sys.modules,
             "device": device.describe(),
+            "callbacks": "none" if look is None else look.names,
             **notes,
         },
         "memory": {
@@ -187,6 +202,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             **device.peak_memory(),
         },
         "samples_per_step": workload.samples,
+        "looked": {} if look is None else look.result(),
     }
 
 

@@ -23,11 +23,12 @@ from bench import intervals, schedule
 from bench.accelerators import accelerator
 from bench.environment import usable_cores
 from bench.ledger import differences, own_faults
+from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
 from bench.processes import Arm, Fleet, Interrupted, zygote_id
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
-from bench.record import Outcome, Record
+from bench.record import Metric, Outcome, Record
 from bench.store import RunFolder
 
 # What the first launch costs besides its turns: processes, set-up of Trainer, warm-up. 1.5 to 3 s on 2 slow cores.
@@ -50,6 +51,7 @@ class Options:
         turn: seconds a turn's counted steps should take.
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
+        looks: looking launches of each group, at most, after its timed ones; see `bench.looks`.
     """
 
     budget: float = 180.0
@@ -61,6 +63,7 @@ class Options:
     turn: float = 0.003
     launch: float | None = None
     memory_limit: int | None = None
+    looks: int = 0
 
 
 class Progress(Protocol):
@@ -85,6 +88,7 @@ class GroupState:
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
+    seen: Seen = field(default_factory=Seen)  # by its looking launches
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ class Conductor:
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run
         self._began = time.monotonic()
-        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "conductor_cpu": 0.0}
+        self._timed_budget = options.budget - reserve(plan, options)
+        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
         self._recall(plan, done)
 
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
@@ -148,7 +153,9 @@ class Conductor:
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
-                if record.group == state.group.id and record.launch >= 0:
+                if record.group == state.group.id and record.looking:
+                    self._spent += state.seen.take(record)
+                elif record.group == state.group.id and record.launch >= 0:
                     launches.setdefault(record.launch, []).append(record)
             for number in sorted(launches):
                 self._spent += launches[number][0].launch_seconds
@@ -178,6 +185,7 @@ class Conductor:
                     self._zygotes(fleet, list(preloads))
                 while (state := self._next(fleet)) is not None:
                     self._launch(fleet, state)
+                self._look(fleet)
             except Interrupted:
                 for state in self._states:
                     state.stop = state.stop or "interrupted"
@@ -216,7 +224,7 @@ class Conductor:
         if reason is not None:
             return reason
         # The first launch is always made: a budget too small for anything still gives each cell a record.
-        if state.launches and self._elapsed() + statistics.median(state.costs) > self._options.budget:
+        if state.launches and self._elapsed() + statistics.median(state.costs) > self._timed_budget:
             return "budget"
         return ""
 
@@ -225,7 +233,7 @@ class Conductor:
         if self._options.launch is not None:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
-        left = max(0.0, self._options.budget - self._elapsed()) / max(1, open_groups)
+        left = max(0.0, self._timed_budget - self._elapsed()) / max(1, open_groups)
         # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
         wanted = max(1, 6 - state.launches)
         share = left / wanted - statistics.median(state.overheads or [START_UP])
@@ -252,7 +260,7 @@ class Conductor:
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
-            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > options.budget
+            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
             if not race.alive or fleet.interrupts or late or race.enough(measuring_time):
                 break
             race.take_round([state.cells[index].id for index in position_by_round])
@@ -273,6 +281,25 @@ class Conductor:
         for record in records:
             if record.outcome != "ok":
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
+
+    def _look(self, fleet: Fleet) -> None:
+        """The looking launches of all groups, at least one each."""
+        host = Host(self._request, self._record, lambda cell: self._folder.log(_file_name(cell)))
+        looker = Looker(fleet, self._options, self._progress, self._layout.arms, host)
+        began = time.monotonic()
+        for sweep in range(self._options.looks):
+            for state in self._states:
+                if not looker.wanted(state.seen, sweep, self._options.budget - self._elapsed()):
+                    continue
+                self._progress.update(self._elapsed(), self._options.budget, f"{state.group.id} looking")
+                baseline = state.group.cells[0].id
+                records = judge(looker.look(state.cells, state.seen, baseline), baseline)
+                self._folder.append(records)
+                for record in records:
+                    state.seen.take(record)
+                    if record.outcome != "ok":
+                        self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+        self.timing["looks"] += time.monotonic() - began
 
     def _request(self, cell: Cell, launch: int) -> dict[str, Any]:
         return {
@@ -326,6 +353,8 @@ class Conductor:
             warmup=tuple(race.warmups.get(cell.id, ())),
             samples_per_step=result.get("samples_per_step", 0),
             memory=result.get("memory", {}),
+            extra=result.get("looked", {}).get("metrics", {}),
+            declared=tuple(Metric(**metric) for metric in result.get("looked", {}).get("declared", ())),
             zygote=zygote,
             order=order,
             ready=arm.ready_after,

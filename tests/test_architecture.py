@@ -14,13 +14,13 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision"},
+    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "memory"},
     {"loops", "accelerators", "record"},
     {"spec", "store", "pause"},
-    {"discovery", "plan", "audit"},
-    {"processes", "arm", "frame"},
-    {"environment", "zygote", "fit", "callbacks"},
-    {"race", "stats"},
+    {"discovery", "plan", "audit", "callbacks"},
+    {"processes", "arm", "looking", "frame"},
+    {"environment", "zygote", "fit"},
+    {"race", "looks", "stats"},
     {"conductor", "report", "exports"},
     {"progress", "selftest"},
     {"cli", "__main__"},
@@ -29,7 +29,7 @@ LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit"},
+    "torch": {"arm", "audit", "looking"},
     "numpy": {"frame", "stats", "fit", "report"},
     "pandas": {"frame", "stats", "fit", "report"},
     "seaborn": {"report"},

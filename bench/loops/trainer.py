@@ -16,7 +16,12 @@ def trainer_barebones(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(
-        accelerator=job.accelerator, devices=job.devices, precision=job.precision, max_epochs=1, barebones=True
+        accelerator=job.accelerator,
+        devices=job.devices,
+        precision=job.precision,
+        max_epochs=1,
+        barebones=True,
+        callbacks=list(job.callbacks),
     )
     trainer.fit(job.workload.lightning(), job.stream(job.workload.batches))
     job.note(trainer_features(trainer))
@@ -27,7 +32,13 @@ def trainer(job: Job) -> None:
     """Trainer: its defaults, with logger, progress bar, checkpoint and sanity check as they come"""
     from lightning.pytorch import Trainer
 
-    trainer = Trainer(accelerator=job.accelerator, devices=job.devices, precision=job.precision, max_epochs=1)
+    trainer = Trainer(
+        accelerator=job.accelerator,
+        devices=job.devices,
+        precision=job.precision,
+        max_epochs=1,
+        callbacks=list(job.callbacks),
+    )
     trainer.fit(job.workload.lightning(), job.stream(job.workload.batches), job.workload.validation)
     job.note(trainer_features(trainer))
 
@@ -39,6 +50,7 @@ def trainer_features(trainer: Trainer) -> dict[str, str]:
         "progress_bar": type(trainer.progress_bar_callback).__name__ if trainer.progress_bar_callback else "none",
         "checkpoint": type(trainer.checkpoint_callback).__name__ if trainer.checkpoint_callback else "none",
         "sanity_steps": str(trainer.num_sanity_val_steps),
+        "trainer_callbacks": ", ".join(type(callback).__name__ for callback in vars(trainer)["callbacks"]) or "none",
     }
 
 
