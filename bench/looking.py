@@ -112,7 +112,7 @@ class Look:
         from bench.callbacks.phases import WHOLE
 
         found: dict[Metric, float] = {}
-        for callback in self._callbacks:
+        for callback in reversed(self._callbacks):  # Phases first: reports show metrics in this order
             for metric, value in values(callback).items():
                 if not math.isfinite(value):
                     raise SpecError(f"{type(callback).__name__}: {metric.name} is {value}; allowed: a finite number")
