@@ -148,7 +148,7 @@ def positive(text: str) -> int:
 def count(text: str) -> int:
     """A whole number from 0 on."""
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; a suite's name comes before --look")
     return int(text)
 
 

@@ -152,6 +152,7 @@ class Looker:
         self._fleet.await_ready(list(arms.values()), self._options.timeout)
         race = looked_at(self._fleet, arms, self._cores, self._options.timeout, baseline)
         if self._fleet.interrupts:
+            self._progress.note("interrupted: looking launches are left out; what was timed stands")
             return []
         seconds = time.monotonic() - began
         return [

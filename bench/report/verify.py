@@ -149,7 +149,10 @@ def _looked_differences(run: Run, cell: Cell) -> list[str]:
         values = [extra[name] for extra in seen if name in extra]
         interval = interval_of_logs([math.log(value) for value in values]) if min(values, default=0.0) > 0 else \
             interval_of_differences(values)
-        printed = cell.looked[name]
+        printed = cell.looked.get(name)
+        if printed is None:
+            found.append(f"cells/{cell.id}/looked/{name}: missing in the report, the records give it")
+            continue
         found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
                               _plain(interval), f"cells/{cell.id}/looked/{name}")
     return found
