@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -19,13 +20,26 @@ if TYPE_CHECKING:
 
 
 class Accelerator:
-    """Six questions about a device; the base answers for one that needs nothing special."""
+    """Questions about a device; the base answers for one that needs nothing special."""
 
     name = "cpu"
 
     def unavailable(self) -> str | None:
         """Why cells cannot run on it on this machine, or None."""
         return None
+
+    def count(self) -> int:
+        """How many of it there are for us, without asking torch. On the CPU a device is a process, and needs a core."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def too_many(self, devices: int, threads: int) -> str | None:
+        """Why so many devices cannot be had, or None."""
+        if devices == 1 or devices * threads <= self.count():  # one process may share its cores with its own threads
+            return None
+        return (
+            f"devices={devices} with {threads} threads each need {devices * threads} cores, and {self.count()} are "
+            f"usable; allowed: 1 to {max(1, self.count() // threads)}"
+        )
 
     def device(self, local_rank: int = 0) -> torch.device:
         import torch
@@ -51,8 +65,25 @@ class Accelerator:
         return {}
 
 
-class CUDA(Accelerator):
+class Device(Accelerator):
+    """A device of its own beside the processor."""
+
+    def count(self) -> int:
+        return 1
+
+    def too_many(self, devices: int, threads: int) -> str | None:
+        if devices <= self.count():
+            return None
+        return f"devices={devices}: there are fewer {self.name} devices; allowed: 1 to {self.count()}"
+
+
+class CUDA(Device):
     name = "cuda"
+
+    def count(self) -> int:
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        there = len(glob.glob("/dev/nvidia[0-9]*")) or len(glob.glob("/proc/driver/nvidia/gpus/*")) or 1
+        return there if named is None else min(there, len([name for name in named.split(",") if name.strip()]))
 
     def unavailable(self) -> str | None:
         if glob.glob("/dev/nvidia[0-9]*") or glob.glob("/proc/driver/nvidia/gpus/*") or sys.platform == "win32":
@@ -95,7 +126,7 @@ class CUDA(Accelerator):
         }
 
 
-class MPS(Accelerator):
+class MPS(Device):
     name = "mps"
 
     def unavailable(self) -> str | None:
@@ -119,7 +150,7 @@ class MPS(Accelerator):
         return {"peak_memory_device_reserved": torch.mps.driver_allocated_memory()}
 
 
-class TPU(Accelerator):
+class TPU(Device):
     name = "tpu"
 
     def unavailable(self) -> str | None:

@@ -14,19 +14,22 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from bench import intervals, schedule
+from bench import intervals, schedule, strategies
 from bench.accelerators import accelerator
 from bench.environment import usable_cores
-from bench.ledger import differences, own_faults
+from bench.handles import Arm, zygote_id
+from bench.judging import judge
+from bench.ledger import own_faults
 from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
-from bench.processes import Arm, Fleet, Interrupted, zygote_id
+from bench.processes import Fleet, Interrupted
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
 from bench.record import Metric, Outcome, Record
 from bench.store import RunFolder
@@ -93,17 +96,25 @@ class GroupState:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things run: the arms' cores, and the conductor's own."""
+    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
 
     arms: tuple[int, ...]
     conductor: tuple[int, ...]
+    usable: tuple[int, ...] = ()
+
+    def ranks(self, count: int) -> list[list[int]]:
+        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones."""
+        threads, there = len(self.arms), len(self.usable)
+        if not there or threads * count > there:  # ranks of a device that share the cores there are
+            return [list(self.arms)] * count
+        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
 
 
 def layout(threads: int) -> Layout:
     """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
     cores = usable_cores()
     arms = cores[-threads:] if threads < len(cores) else cores
-    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores))
+    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
 
 
 class Conductor:
@@ -252,11 +263,12 @@ class Conductor:
             cell = state.cells[index]
             name = f"{_file_name(cell.id)}-{number}"
             arms[cell.id] = fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), self._request(cell, number), self._folder.log(name)
+                name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
             )
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        race = Race(fleet, arms, self._layout.arms, options.timeout, options.turn, asynchronous=behind)
+        cores = {core for cell in state.cells for own in self._cores(cell) for core in own}
+        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
@@ -284,7 +296,11 @@ class Conductor:
 
     def _look(self, fleet: Fleet) -> None:
         """The looking launches of all groups, at least one each."""
-        host = Host(self._request, self._record, lambda cell: self._folder.log(_file_name(cell)))
+        host = Host(
+            lambda cell, number: self._request(cell, number, fleet.caches),
+            self._record,
+            lambda name: self._folder.log(_file_name(name)),
+        )
         looker = Looker(fleet, self._options, self._progress, self._layout.arms, host)
         began = time.monotonic()
         for sweep in range(self._options.looks):
@@ -301,7 +317,7 @@ class Conductor:
                         self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
         self.timing["looks"] += time.monotonic() - began
 
-    def _request(self, cell: Cell, launch: int) -> dict[str, Any]:
+    def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
         return {
             "suite": cell.suite,
             "file": self._files[cell.suite],
@@ -310,15 +326,21 @@ class Conductor:
             "requested": self._requested(cell),
             "memory_limit": self._options.memory_limit,
             "padding": heap_padding(self._random),
-            "environ": {},
+            "ranks": strategies.ranks(str(cell.point["strategy"]), int(cell.point["devices"])),
+            "cores": self._cores(cell),
+            "compile_cache": str(caches / _file_name(cell.id)),
         }
 
+    def _cores(self, cell: Cell) -> list[list[int]]:
+        return self._layout.ranks(int(cell.point["devices"]))
+
     def _requested(self, cell: Cell) -> dict[str, Any]:
+        axes = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
         return {
-            **{axis: cell.point[axis] for axis in ("loop", "accelerator", "precision", "devices")},
+            **{axis: cell.point[axis] for axis in axes},
+            "strategy": strategies.resolved(str(cell.point["strategy"]), int(cell.point["devices"])),
             "threads": self._options.threads,
-            "cores": list(self._layout.arms),
-            "compile": "off",
+            "cores": [core for own in self._cores(cell) for core in own],
         }
 
     def _record(
@@ -359,7 +381,7 @@ class Conductor:
             order=order,
             ready=arm.ready_after,
             launch_seconds=seconds,
-            cores=self._layout.arms,
+            cores=tuple(requested["cores"]),
             started=started,
             log=f"logs/{arm.log.name}",
         )
@@ -386,33 +408,6 @@ class Conductor:
         state.widths.append(
             None if not widths or None in widths else max(width for width in widths if width is not None)
         )
-
-
-def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
-    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group.
-
-    Args:
-        baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
-    """
-    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
-    if baseline is None:
-        return list(records)
-    judged = []
-    for record in records:
-        if record.outcome == "ok" and record is not baseline:
-            mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
-            cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
-            found = differences(
-                record.ledger,
-                baseline.ledger,
-                bits=cpu and mine == theirs == "32-true",
-                tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
-                same_precision=mine == theirs,
-            )
-            if found:
-                record = replace(record, outcome="unequal-work", reason="; ".join(found))
-        judged.append(record)
-    return judged
 
 
 def _file_name(cell: str) -> str:

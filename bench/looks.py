@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import BenchError
+from bench.handles import Arm, ArmLost, zygote_id
 from bench.plan import Cell, Plan
-from bench.processes import Arm, ArmLost, Fleet, zygote_id
+from bench.processes import Fleet
 from bench.race import Race
 from bench.record import Record
 

@@ -16,9 +16,13 @@ def fabric(job: Job) -> None:
     from lightning.fabric import Fabric
 
     workload = job.workload
-    fabric = Fabric(accelerator=job.accelerator, devices=job.devices, precision=job.precision)
+    # Lightning knows no name for one device without a strategy but `auto`.
+    strategy = "auto" if job.strategy == "single_device" else job.strategy
+    fabric = Fabric(accelerator=job.accelerator, devices=job.devices, precision=job.precision, strategy=strategy)
     fabric.launch()
-    model, optimizer = fabric.setup(workload.model, workload.optimizer(workload.model.parameters()))
+    # Fabric takes a compiled model apart and compiles it again, around what its strategy wraps it in.
+    compiled = job.compiled(workload.model)
+    model, optimizer = fabric.setup(compiled, workload.optimizer(workload.model.parameters()))
     model.train()
     for batch in job.stream(fabric.setup_dataloaders(workload.batches)):
         loss = workload.loss(model, batch)
