@@ -94,6 +94,19 @@ def test_mixed_precision_is_looked_at(bench: Bench, loop: str) -> None:
         assert min(record.extra["phase_optimizer"], record.extra["phase_backward"]) > 0
 
 
+def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
+    bench.run("overhead", *SMALL, "devices=2", options=replace(QUICK, timeout=60.0))
+    run = store.read(bench.folder)
+    assert [record.point["loop"] for record in run.looks] == list(loops.registry())
+    for record in run.looks:
+        assert record.outcome == "ok", record.reason
+        assert record.effective["devices"] == 2
+        assert record.extra["phases_gap"] <= 0.05
+        assert all(record.extra[f"phase_{name}"] > 0 for name in PHASES)
+        # One figure of both ranks, gathered at the end; they go in step, so that each has about half.
+        assert 1.5 < record.extra["samples_per_second_global"] / record.extra["samples_per_second"] < 2.5
+
+
 def looked_at(bench: Bench, callback: str, *, looks: int = 1) -> store.Run:
     select = "callback=" + ("Counting" if callback == "Counting" else f"Counting,{callback}")
     bench.run("outsiders", select, options=replace(QUICK, looks=looks))
