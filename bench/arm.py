@@ -171,6 +171,10 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     def watched_stream(loader: Any) -> Batches:
         notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
         notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
+        if "trace" in request:  # imported here: a timed arm has no profiler in it
+            from bench.trace_arm import Traced
+
+            loader = Traced(loader, request["trace"], request["rank"])
         return stream(loader if look is None else look.watch(loader))
 
     loop = registry()[settings["loop"]]

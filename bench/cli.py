@@ -93,6 +93,12 @@ def parser() -> argparse.ArgumentParser:
     )
     running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    tracing = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
+    selection(tracing)
+    tracing.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
+    tracing.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    tracing.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
+    tracing.add_argument("--format", choices=("table", "json"), default="table")
     showing = command("show", show, "print a run")
     which(showing)
     showing.add_argument("--format", choices=("table", "json", "csv", "md"), default="table")
@@ -156,8 +162,8 @@ def planned(arguments: argparse.Namespace) -> tuple[plan.Plan, dict[str, str]]:
     """The plan of the command line, and the file of each of its suites."""
     found = discovery.all_suites(arguments.folders)
     suites: dict[str, Suite] = {name: suite for name, (suite, _) in found.items()}
-    # `bench list` alone shows everything; `bench run` alone runs the default.
-    names = arguments.suites or ([DEFAULT_SUITE] if arguments.command == "run" else list(suites))
+    # `bench list` alone shows everything; `bench run` and `bench trace` alone take the default.
+    names = arguments.suites or (list(suites) if arguments.command == "list" else [DEFAULT_SUITE])
     threads = getattr(arguments, "threads", None) or 1
     made = plan.make_plan(suites, names, settings=arguments.settings, select=arguments.select, threads=threads)
     return made, {name: found[name][1] for name in made.suites}
@@ -218,6 +224,28 @@ def run_suites(arguments: argparse.Namespace) -> int:
         print(f"interrupted; to go on: bench run --resume {folder.folder}")
         return 130
     return 3 if any(record.outcome in FAILED for record in run.records) else 0
+
+
+def trace_suites(arguments: argparse.Namespace) -> int:
+    """`bench trace`"""
+    from bench import tracing
+    from bench.progress import progress
+    from bench.report import traces as layout
+
+    made, files = planned(arguments)
+    folder = store.fresh_folder(arguments.out, "traces")
+    with progress(sys.stderr) as told:
+        done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
+    if arguments.format == "json":
+        print(json.dumps(done.to_json(), indent=1))
+    else:
+        for group, cells in done.groups:
+            print(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
+        print(layout.footnote())
+        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
+    if done.interrupted:
+        return 130
+    return 3 if any(traced.outcome in FAILED for traced in done.cells) else 0
 
 
 def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Options:

@@ -14,24 +14,23 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from bench import intervals, schedule, strategies
+from bench import intervals, schedule
 from bench.accelerators import accelerator
-from bench.environment import usable_cores
 from bench.handles import Arm, zygote_id
-from bench.judging import judge
-from bench.ledger import own_faults
+from bench.ledger import differences, own_faults
 from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
 from bench.processes import Fleet, Interrupted
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
 from bench.record import Metric, Outcome, Record
+from bench.request import Layout, downgrades, file_name, layout, request, requested
 from bench.store import RunFolder
 
 # What the first launch costs besides its turns: processes, set-up of Trainer, warm-up. 1.5 to 3 s on 2 slow cores.
@@ -92,29 +91,6 @@ class GroupState:
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
     seen: Seen = field(default_factory=Seen)  # by its looking launches
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
-
-    arms: tuple[int, ...]
-    conductor: tuple[int, ...]
-    usable: tuple[int, ...] = ()
-
-    def ranks(self, count: int) -> list[list[int]]:
-        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones."""
-        threads, there = len(self.arms), len(self.usable)
-        if not there or threads * count > there:  # ranks of a device that share the cores there are
-            return [list(self.arms)] * count
-        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
-
-
-def layout(threads: int) -> Layout:
-    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
-    cores = usable_cores()
-    arms = cores[-threads:] if threads < len(cores) else cores
-    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
 
 
 class Conductor:
@@ -261,13 +237,13 @@ class Conductor:
         arms: dict[str, Arm] = {}
         for index in order:
             cell = state.cells[index]
-            name = f"{_file_name(cell.id)}-{number}"
+            name = f"{file_name(cell.id)}-{number}"
             arms[cell.id] = fleet.start_arm(
                 name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
             )
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        cores = {core for cell in state.cells for own in self._cores(cell) for core in own}
+        cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
         race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
@@ -296,68 +272,45 @@ class Conductor:
 
     def _look(self, fleet: Fleet) -> None:
         """The looking launches of all groups, at least one each."""
+        began = time.monotonic()
         host = Host(
-            lambda cell, number: self._request(cell, number, fleet.caches),
-            self._record,
-            lambda name: self._folder.log(_file_name(name)),
+            request=lambda cell, number: self._request(cell, number, fleet.caches),
+            record=self._record,
+            judge=judge,
+            folder=self._folder,
+            elapsed=self._elapsed,
         )
         looker = Looker(fleet, self._options, self._progress, self._layout.arms, host)
-        began = time.monotonic()
-        for sweep in range(self._options.looks):
-            for state in self._states:
-                if not looker.wanted(state.seen, sweep, self._options.budget - self._elapsed()):
-                    continue
-                self._progress.update(self._elapsed(), self._options.budget, f"{state.group.id} looking")
-                baseline = state.group.cells[0].id
-                records = judge(looker.look(state.cells, state.seen, baseline), baseline)
-                self._folder.append(records)
-                for record in records:
-                    state.seen.take(record)
-                    if record.outcome != "ok":
-                        self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+        looker.run([(state.group, state.cells, state.seen) for state in self._states])
         self.timing["looks"] += time.monotonic() - began
 
     def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
-        return {
-            "suite": cell.suite,
-            "file": self._files[cell.suite],
-            "point": dict(cell.point),
-            "seed": self._options.seed + launch,
-            "requested": self._requested(cell),
-            "memory_limit": self._options.memory_limit,
-            "padding": heap_padding(self._random),
-            "ranks": strategies.ranks(str(cell.point["strategy"]), int(cell.point["devices"])),
-            "cores": self._cores(cell),
-            "compile_cache": str(caches / _file_name(cell.id)),
-        }
-
-    def _cores(self, cell: Cell) -> list[list[int]]:
-        return self._layout.ranks(int(cell.point["devices"]))
-
-    def _requested(self, cell: Cell) -> dict[str, Any]:
-        axes = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
-        return {
-            **{axis: cell.point[axis] for axis in axes},
-            "strategy": strategies.resolved(str(cell.point["strategy"]), int(cell.point["devices"])),
-            "threads": self._options.threads,
-            "cores": [core for own in self._cores(cell) for core in own],
-        }
+        options = self._options
+        return request(
+            cell,
+            self._files[cell.suite],
+            self._layout,
+            threads=options.threads,
+            seed=options.seed + launch,
+            caches=caches,
+            padding=heap_padding(self._random),
+            memory_limit=options.memory_limit,
+        )
 
     def _record(
         self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id, {})
-        requested = self._requested(cell)
+        asked = requested(cell, self._layout, self._options.threads)
         effective = result.get("effective", {})
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
             outcome, reason = arm.lost.outcome, arm.lost.reason
-        elif changed := [key for key, value in requested.items() if effective.get(key) != value]:
-            outcome = "downgraded"
-            reason = "; ".join(f"{key}: asked for {requested[key]}, got {effective.get(key)}" for key in changed)
-        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(requested["precision"])].scaled):
+        elif otherwise := downgrades(asked, effective):
+            outcome, reason = "downgraded", otherwise
+        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(asked["precision"])].scaled):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,
@@ -368,7 +321,7 @@ class Conductor:
             launch=launch,
             outcome=outcome,
             reason=reason,
-            requested=requested,
+            requested=asked,
             effective=effective,
             ledger=result.get("ledger", {}),
             turns=race.turns(cell.id),
@@ -381,7 +334,7 @@ class Conductor:
             order=order,
             ready=arm.ready_after,
             launch_seconds=seconds,
-            cores=tuple(requested["cores"]),
+            cores=tuple(asked["cores"]),
             started=started,
             log=f"logs/{arm.log.name}",
         )
@@ -410,8 +363,36 @@ class Conductor:
         )
 
 
-def _file_name(cell: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in cell).strip("_")
+def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
+    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group.
+
+    Args:
+        baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
+    """
+    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
+    if baseline is None:
+        return list(records)
+    judged = []
+    for record in records:
+        if record.outcome == "ok" and record is not baseline:
+            mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
+            cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
+            # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
+            arithmetic = ("compile", "strategy", "matmul_precision", "devices")
+            alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
+            same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
+            found = differences(
+                record.ledger,
+                baseline.ledger,
+                bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
+                tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
+                same_precision=mine == theirs,
+                planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
+            )
+            if found:
+                record = replace(record, outcome="unequal-work", reason="; ".join(found))
+        judged.append(record)
+    return judged
 
 
 @contextmanager

@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import BenchError
 from bench.handles import Arm, ArmLost, zygote_id
-from bench.plan import Cell, Plan
+from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
 from bench.race import Race
 from bench.record import Record
+from bench.request import file_name
+from bench.store import RunFolder
 
 if TYPE_CHECKING:
     from bench.conductor import Options, Progress
@@ -46,11 +47,21 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True)
 class Host:
-    """What the conductor knows of arms: what to ask one for, how to record it, where the log of that name lies."""
+    """What the conductor lends.
+
+    Attributes:
+        request: what an arm of a cell is asked for in the launch of that number.
+        record: what its answers come to.
+        judge: whether the arms of a launch did the work of the baseline, whose id it gets.
+        folder: takes records and logs.
+        elapsed: seconds of the run so far.
+    """
 
     request: Callable[[Cell, int], dict[str, Any]]
     record: Recorder
-    log: Callable[[str], Path]
+    judge: Callable[[Sequence[Record], str], list[Record]]
+    folder: RunFolder
+    elapsed: Callable[[], float]
 
 
 @dataclass
@@ -104,8 +115,8 @@ class Looker:
 
     Args:
         fleet: whose arms are used.
-        cores: where all arms run.
-        host: the conductor.
+        cores: of an arm of one process.
+        host: the conductor's side.
     """
 
     def __init__(
@@ -123,21 +134,32 @@ class Looker:
         self._host = host
         self._given_up = False
 
-    def wanted(self, seen: Seen, sweep: int, left: float) -> bool:
-        """Whether a group is to be looked at in this sweep. The first looking launch is made whatever the time says.
+    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], Seen]]) -> None:
+        """Sweep after sweep of looking launches, as many as were asked for and as the budget has room for.
 
         Args:
-            left: seconds of the budget.
+            groups: each with those of its cells that may be looked at, and what was seen of it.
         """
-        time_for_it = not seen.launches or seen.cost <= left
+        for sweep in range(self._options.looks):
+            for group, cells, seen in groups:
+                if not self._wanted(seen, sweep):
+                    continue
+                self._progress.update(self._host.elapsed(), self._options.budget, f"{group.id} looking")
+                baseline = group.cells[0].id
+                records = self._host.judge(self._look(cells, seen, baseline), baseline)
+                self._host.folder.append(records)
+                for record in records:
+                    seen.take(record)
+                    if record.outcome != "ok":
+                        self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+
+    def _wanted(self, seen: Seen, sweep: int) -> bool:
+        """Whether a group is to be looked at in this sweep. The first looking launch is made whatever the time says."""
+        time_for_it = not seen.launches or self._host.elapsed() + seen.cost <= self._options.budget
         return not self._given_up and not self._fleet.interrupts and seen.launches <= sweep and time_for_it
 
-    def look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
-        """One looking launch of these cells of a group: the records, or none where it did not come to it.
-
-        Args:
-            cells: twins are left out, and those whose looking launch failed before.
-        """
+    def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
+        """One looking launch of these cells of a group, twins and those that failed at it left out: its records."""
         began, started, number = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), seen.launches
         cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
         if not cells:
@@ -147,7 +169,7 @@ class Looker:
             return []
         arms: dict[str, Arm] = {}
         for cell in cells:
-            log = self._host.log(f"{cell.id}-look-{number}")
+            log = self._host.folder.log(f"{file_name(cell.id)}-look-{number}")
             request = {**self._host.request(cell, number), "look": True}
             arms[cell.id] = self._fleet.start_arm(log.stem, zygote_id(preload(cell), 0), request, log)
         self._fleet.await_ready(list(arms.values()), self._options.timeout)

@@ -101,14 +101,27 @@ def _cut_half_line(file: IO[bytes]) -> int:
 
 
 def create(out: Path) -> RunFolder:
-    """A new run folder under `out`, named by UTC time and a random suffix, so that two never share one."""
+    """A new run folder under `out`.
+
+    Raises:
+        RunError: nothing can be written there.
+    """
+    return RunFolder(fresh_folder(out, "results"))
+
+
+def fresh_folder(out: Path, what: str) -> Path:
+    """A new folder under `out`, named by UTC time and a random suffix, so that two never share one.
+
+    Raises:
+        RunError: nothing can be written there; says what was to be.
+    """
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / name).mkdir()
     except OSError as error:
-        raise RunError(f"{out}: results cannot be written there: {error.strerror}; choose another --out") from None
-    return RunFolder(out / name)
+        raise RunError(f"{out}: {what} cannot be written there: {error.strerror}; choose another --out") from None
+    return out / name
 
 
 def find(run: str | None, out: Path) -> Path:

@@ -87,7 +87,7 @@ class BatchStream:
     def turns(self, loader: Iterable[Any]) -> Iterator[Any]:
         """Hand out batches, turn by turn, until the gate says that it is over."""
         gate, synchronize = self._gate, self._synchronize
-        batches = _forever(loader)
+        batches = forever(loader)
         while (grant := gate.wait()) is not None:
             handed: list[Any] = []
             samples = 0
@@ -143,7 +143,8 @@ def batch_size(batch: Any) -> int:
     return len(batch)
 
 
-def _forever(loader: Iterable[Any]) -> Iterator[Any]:
+def forever(loader: Iterable[Any]) -> Iterator[Any]:
+    """The batches of a loader that is iterated again each time it is exhausted."""
     for epoch in itertools.count():
         # A distributed sampler shuffles by seed and epoch; without this every epoch had the order of the first.
         set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)

@@ -16,20 +16,20 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "strategies", "ranks", "variables"},
     {"loops", "accelerators", "record", "compiling", "memory"},
-    {"spec", "store", "pause", "handles", "judging"},
-    {"discovery", "plan", "audit", "callbacks"},
-    {"processes", "arm", "looking", "frame"},
+    {"spec", "store", "pause", "handles"},
+    {"discovery", "plan", "audit", "trace_arm", "callbacks"},
+    {"processes", "arm", "looking", "frame", "traces"},
     {"environment", "zygote", "fit"},
-    {"race", "looks", "stats"},
+    {"race", "looks", "stats", "request"},
     {"conductor", "report", "exports"},
-    {"progress", "selftest"},
+    {"progress", "selftest", "tracing"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit", "looking"},
+    "torch": {"arm", "audit", "trace_arm", "looking"},
     "numpy": {"frame", "stats", "fit", "report"},
     "pandas": {"frame", "stats", "fit", "report"},
     "seaborn": {"report"},
