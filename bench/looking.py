@@ -215,11 +215,12 @@ class Look:
 
 
 class Watched:
-    """A loader whose fetches a `Look` hears of."""
+    """A loader whose fetches a `Look` hears of; `sampler` is the loader's, which the stream tells each epoch."""
 
     def __init__(self, look: Look, loader: Iterable[Any]) -> None:
         self._look = look
         self._loader = loader
+        self.sampler = getattr(loader, "sampler", None)
 
     def __iter__(self) -> Iterator[Any]:
         return self._look.fetches(self._loader)
