@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -86,6 +87,8 @@ class Gatekeeper:
         self._device = device
         self._look = look
         self._ready = False
+        self.began = perf_counter()
+        self.epoch = 0  # batches in an epoch; 0: the loader does not say
         self.ended = False
         self.steps = 0
         self.samples = 0
@@ -95,7 +98,8 @@ class Gatekeeper:
         if not self._ready:
             self._ready = True
             self._device.reset_peak_memory()
-            wire.send(self._connection, {"op": "ready", "helpers": helpers()})
+            ready = {"op": "ready", "helpers": helpers(), "setup": perf_counter() - self.began, "epoch": self.epoch}
+            wire.send(self._connection, ready)
         message = wire.receive(self._connection)
         # Not at the start: arms are set up all at once, on all cores.
         pin(self._cores)
@@ -123,6 +127,7 @@ class Gatekeeper:
         message = {
             "op": "taken",
             "seconds": taken.seconds,
+            "fetching": taken.fetching,
             "cpu": taken.cpu,
             "involuntary": taken.involuntary,
             "faults": taken.faults,
@@ -153,9 +158,9 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     device = accelerator(settings["accelerator"])
     torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
     mode = settings.get("compile", "off")
-    if mode != "off":
-        compiling.use_cache(Path(request["compile_cache"]))
-    watch = compiling.CompileWatch() if mode != "off" else None
+    watch = compiling.CompileWatch(Path(request["compile_cache"])) if mode != "off" else None
+    if request.get("alone"):
+        pin(request["cores"])
     start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.race
     torch.manual_seed(request["seed"])
@@ -171,6 +176,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     def watched_stream(loader: Any) -> Batches:
         notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
         notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
+        gate.epoch = len(loader) if isinstance(loader, Sized) else 0
         if "trace" in request:  # imported here: a timed arm has no profiler in it
             from bench.trace_arm import Traced
 
@@ -191,6 +197,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         compile=mode,
         callbacks=() if look is None else look.callbacks,
     )
+    gate.began = perf_counter()
     if look is not None:
         look.begin()
     loop.run(job)

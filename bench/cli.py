@@ -10,13 +10,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__, discovery, environment, plan, store
 from bench.accelerators import ACCELERATORS
-from bench.errors import BenchError, RunError, SpecError, one_of
+from bench.errors import BenchError, RunError, SpecError, Unsupported, one_of
 from bench.looks import LOOKS
 from bench.record import FAILED, Record
 from bench.spec import Suite
@@ -110,6 +111,9 @@ def parser() -> argparse.ArgumentParser:
     verifying.add_argument("--report", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     env = command("env", show_environment, "the machine and the software, as runs record them")
     env.add_argument("--format", choices=("table", "json"), default="table")
+    env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
+    env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
+    env.add_argument("--budget", type=duration, metavar="TIME", help="of --calibrate, each accelerator; default: 24s")
     testing = command("selftest", run_selftest, "measure the tool itself on this machine")
     testing.add_argument("--format", choices=("table", "json"), default="table")
     testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
@@ -347,12 +351,39 @@ def verify_run(arguments: argparse.Namespace) -> int:
 
 def show_environment(arguments: argparse.Namespace) -> int:
     """`bench env`"""
-    values = environment.environment(1)
+    if arguments.calibrate:
+        return calibrate(arguments)
+    if arguments.budget is not None:
+        raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
+    values = environment.environment(arguments.threads)
     if arguments.format == "json":
         print(json.dumps(values, indent=1))
     else:
         width = max(map(len, values))
         print("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
+    return 0
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """`bench env --calibrate`: every accelerator that is here."""
+    from bench import calibration, ceilings
+    from bench.progress import progress
+
+    made, lines = [], []
+    with progress(sys.stderr) as told:
+        for kind, device in ACCELERATORS.items():
+            if device.unavailable():
+                continue
+            told.phase(f"measuring the ceilings of {kind}")
+            try:
+                found = ceilings.calibrate(kind, arguments.threads, arguments.budget or ceilings.BUDGET)
+            except Unsupported as error:
+                lines.append(f"{kind}: not measured: {error}")
+                continue
+            path = calibration.save(found)
+            made.append({"file": str(path), **asdict(found)})
+            lines += [ceilings.table(found), f"  kept in {path}"]
+    print(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
     return 0
 
 

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,8 @@ from typing import Any, Protocol
 from bench import intervals, schedule
 from bench.accelerators import accelerator
 from bench.handles import Arm, zygote_id
-from bench.ledger import differences, own_faults
+from bench.judging import judge
+from bench.ledger import own_faults
 from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
@@ -91,6 +92,16 @@ class GroupState:
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
     seen: Seen = field(default_factory=Seen)  # by its looking launches
+
+    @property
+    def alone(self) -> bool:
+        """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
+        return any(cell.point["compile"] != "off" for cell in self.group.runnable)
+
+    @property
+    def least(self) -> int:
+        """Launches that it is given whatever the budget: where code is compiled, one cold and one warm."""
+        return 2 if self.alone else 1
 
 
 class Conductor:
@@ -210,9 +221,12 @@ class Conductor:
         reason = intervals.stop_reason(state.widths, self._options.target)
         if reason is not None:
             return reason
-        # The first launch is always made: a budget too small for anything still gives each cell a record.
-        if state.launches and self._elapsed() + statistics.median(state.costs) > self._timed_budget:
-            return "budget"
+        # The first launch is always made: a budget too small for anything still gives each cell a record. The last one
+        # may have cost less than those before it, which compiled cold.
+        if state.launches >= state.least:
+            cost = min(statistics.median(state.costs), state.costs[-1])
+            if self._elapsed() + cost > self._timed_budget:
+                return "budget"
         return ""
 
     def _measuring_time(self, state: GroupState) -> float:
@@ -238,13 +252,15 @@ class Conductor:
         for index in order:
             cell = state.cells[index]
             name = f"{file_name(cell.id)}-{number}"
-            arms[cell.id] = fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
-            )
+            asked = self._request(cell, number, fleet.caches, alone=state.alone)
+            arms[cell.id] = fleet.start_arm(name, zygote_id(cell.preload, chosen), asked, self._folder.log(name))
+            if state.alone:
+                fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
         cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
-        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
+        epochs = state.cells[0].epochs
+        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
@@ -259,7 +275,7 @@ class Conductor:
             return  # nothing was measured
         seconds = time.monotonic() - began
         records = [
-            self._record(cell, race, number, chosen, order.index(index), started, seconds)
+            self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
             for index, cell in enumerate(state.cells)
         ]
         records = judge(records, state.group.cells[0].id)
@@ -274,7 +290,7 @@ class Conductor:
         """The looking launches of all groups, at least one each."""
         began = time.monotonic()
         host = Host(
-            request=lambda cell, number: self._request(cell, number, fleet.caches),
+            request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
             record=self._record,
             judge=judge,
             folder=self._folder,
@@ -284,7 +300,7 @@ class Conductor:
         looker.run([(state.group, state.cells, state.seen) for state in self._states])
         self.timing["looks"] += time.monotonic() - began
 
-    def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
+    def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
         options = self._options
         return request(
             cell,
@@ -294,16 +310,26 @@ class Conductor:
             seed=options.seed + launch,
             caches=caches,
             padding=heap_padding(self._random),
+            alone=alone,
             memory_limit=options.memory_limit,
         )
 
     def _record(
-        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+        self,
+        cell: Cell,
+        race: Race,
+        launch: int,
+        zygote: int,
+        order: int,
+        started: str,
+        seconds: float,
+        *,
+        alone: bool = False,
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id, {})
         asked = requested(cell, self._layout, self._options.threads)
-        effective = result.get("effective", {})
+        effective, looked = result.get("effective", {}), result.get("looked", {})
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
@@ -328,8 +354,8 @@ class Conductor:
             warmup=tuple(race.warmups.get(cell.id, ())),
             samples_per_step=result.get("samples_per_step", 0),
             memory=result.get("memory", {}),
-            extra=result.get("looked", {}).get("metrics", {}),
-            declared=tuple(Metric(**metric) for metric in result.get("looked", {}).get("declared", ())),
+            extra=start_up(race, cell.id, effective) if alone else looked.get("metrics", {}),
+            declared=tuple(Metric(**metric) for metric in looked.get("declared", ())),
             zygote=zygote,
             order=order,
             ready=arm.ready_after,
@@ -344,7 +370,7 @@ class Conductor:
         state.launches = max(state.launches, records[0].launch + 1)
         state.costs.append(records[0].launch_seconds)
         turns = [record.turns for record in records if record.turns is not None]
-        state.overheads.append(state.costs[-1] - sum(sum(taken.first) + sum(taken.counted) for taken in turns))
+        state.overheads.append(state.costs[-1] - sum(taken.seconds for taken in turns))
         failed = {record.cell for record in records if record.outcome != "ok"}
         # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
         state.cells = [cell for cell in state.cells if cell.id not in failed]
@@ -363,36 +389,13 @@ class Conductor:
         )
 
 
-def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
-    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group.
-
-    Args:
-        baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
-    """
-    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
-    if baseline is None:
-        return list(records)
-    judged = []
-    for record in records:
-        if record.outcome == "ok" and record is not baseline:
-            mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
-            cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
-            # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
-            arithmetic = ("compile", "strategy", "matmul_precision", "devices")
-            alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
-            same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
-            found = differences(
-                record.ledger,
-                baseline.ledger,
-                bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
-                tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
-                same_precision=mine == theirs,
-                planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
-            )
-            if found:
-                record = replace(record, outcome="unequal-work", reason="; ".join(found))
-        judged.append(record)
-    return judged
+def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
+    """The time to the first step of an arm that was set up while no other was, under its metric's name."""
+    if not race.warmups.get(cell):
+        return {}
+    kind = effective.get("compile_cache")
+    name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
+    return {name: race.arms[cell].setup + race.warmups[cell][0]}
 
 
 @contextmanager

@@ -27,7 +27,8 @@ MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-work", "n
 
 _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
-_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", "rank_spread")
+_SOME = ("rank_spread", "data_time", "epoch_gap")  # NaN where an arm has none
+_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", *_SOME)
 _LAUNCH_COLUMNS = (*_KEYS, "looking", "metric", "unit", "better", "value", "samples")
 _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
@@ -38,7 +39,8 @@ def turns(run: Run) -> pd.DataFrame:
     Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
     steps, over the launch's pause factor), first_step_time (s), cpu_time (s, step_time times the share of the turn that
     the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), rank_spread (s a step, NaN
-    for an arm of one process), axes.
+    for an arm of one process), data_time (s a step, NaN in older records), epoch_gap (s, NaN unless a turn is a whole
+    epoch), axes.
 
     Raises:
         RunError: a turn took no time, or none that is a number.
@@ -62,18 +64,20 @@ def turns(run: Run) -> pd.DataFrame:
             "step_time": [seconds * scale for seconds in taken.counted],
             "first_step_time": taken.first,
             "cpu_time": [
-                cpu / (first + counted) * counted * scale
+                cpu / (counted + (0.0 if taken.whole else first)) * counted * scale
                 for cpu, first, counted in zip(taken.cpu, taken.first, taken.counted, strict=True)
             ],
+            "data_time": [seconds * scale for seconds in taken.fetching] or [math.nan] * count,
+            "epoch_gap": taken.gap or [math.nan] * count,
             "involuntary": taken.involuntary,
-            "page_faults": [faults / (taken.steps + 1) for faults in taken.faults],
+            "page_faults": [faults / taken.taken for faults in taken.faults],
             "stolen": taken.stolen,
             "rank_spread": [seconds * scale for seconds in taken.spread] or [math.nan] * count,
             **{name: [value] * count for name, value in _axes(run, record.point, _TURN_COLUMNS).items()},
         }
         for name, column in columns.items():
             column.extend(rows[name])
-    return _typed(columns, (*_SECONDS, "page_faults", "stolen", "rank_spread"))
+    return _typed(columns, (*_SECONDS, "page_faults", "stolen", *_SOME))
 
 
 def launches(run: Run) -> pd.DataFrame:

@@ -11,6 +11,7 @@ Schema history:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -52,12 +53,21 @@ METRICS: dict[str, Metric] = {
         Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
         Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
+        Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
+        Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
+        Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
+        Metric("time_to_first_step_cold", "s", "lower", "the same with torch.compile and an empty cache of its own"),
+        Metric("time_to_first_step_warm", "s", "lower", "the same with the cache of an earlier launch"),
         Metric("rank_spread", "s", "lower", "what the slowest rank's step takes longer than the fastest's"),
         Metric("peak_memory_host", "bytes", "lower", "largest resident set of an arm's process, interpreter included"),
     )
 }
+
+
+# Columns that some turns do not have.
+LATER = ("spread", "fetching", "gap")
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,10 @@ class Turns:
         stolen: seconds that the hypervisor took from the arm's cores during the turn, in the kernel's ticks (10 ms).
         spread: seconds that the slowest rank's counted steps took longer than the fastest's; of one process, nothing.
             All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
+        fetching: seconds of the counted steps in which the loop waited for its batch; nothing in older records.
+        gap: seconds by which the turn's first step took longer than the middle one of the others; only of whole epochs.
         steps: counted steps in each turn, the same for all arms of a group.
+        whole: whether a turn is a whole epoch; its first step is then counted too.
     """
 
     steps: int
@@ -88,10 +101,23 @@ class Turns:
     faults: tuple[int, ...] = ()
     stolen: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
+    fetching: tuple[float, ...] = ()
+    gap: tuple[float, ...] = ()
+    whole: bool = False
+
+    @property
+    def taken(self) -> int:
+        """Steps in each turn, counted or not."""
+        return self.steps + (not self.whole)
+
+    @property
+    def seconds(self) -> float:
+        """Of all turns together."""
+        return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
 
     def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "steps"}
-        lengths = {len(column) for name, column in columns.items() if name != "spread" or column}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("steps", "whole")}
+        lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
 
@@ -185,8 +211,8 @@ def from_json(data: object) -> Record:
     try:
         if values.get("turns") is not None:
             columns = dict(values["turns"])
-            steps = columns.pop("steps")
-            values["turns"] = Turns(steps, **{name: tuple(column) for name, column in columns.items()})
+            steps, whole = columns.pop("steps"), columns.pop("whole", False)
+            values["turns"] = Turns(steps, **{name: tuple(column) for name, column in columns.items()}, whole=whole)
         for name in ("warmup", "cores"):
             values[name] = tuple(values.get(name, ()))
         values["declared"] = tuple(Metric(**metric) for metric in values.get("declared", ()))

@@ -26,8 +26,13 @@ class Layout:
     conductor: tuple[int, ...]
     usable: tuple[int, ...] = ()
 
-    def ranks(self, count: int) -> list[list[int]]:
-        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones."""
+    def ranks(self, count: int, workers: int = 0) -> list[list[int]]:
+        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones.
+
+        With loader workers all have all cores: workers that share their loop's core cannot run beside it.
+        """
+        if workers:
+            return [list(self.usable)] * count
         threads, there = len(self.arms), len(self.usable)
         if not there or threads * count > there:  # ranks of a device that share the cores there are
             return [list(self.arms)] * count
@@ -48,7 +53,7 @@ def requested(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
         **{axis: cell.point[axis] for axis in AXES},
         "strategy": strategies.resolved(str(cell.point["strategy"]), devices),
         "threads": threads,
-        "cores": [core for own in place.ranks(devices) for core in own],
+        "cores": [core for own in place.ranks(devices, cell.workers) for core in own],
     }
 
 
@@ -61,6 +66,7 @@ def request(
     seed: int,
     caches: Path,
     padding: int = 0,
+    alone: bool = False,
     memory_limit: int | None = None,
 ) -> dict[str, Any]:
     """What `Fleet.start_arm` is asked for.
@@ -69,6 +75,7 @@ def request(
         file: of the cell's suite, "" for one that came by an entry point.
         caches: where compiled code is kept, a folder a cell.
         padding: bytes by which the arm pushes its heap up.
+        alone: whether it is set up alone, and so on its own cores from the start.
         memory_limit: bytes that it may allocate over what its interpreter has, or None.
     """
     devices = int(cell.point["devices"])
@@ -80,8 +87,9 @@ def request(
         "requested": requested(cell, place, threads),
         "memory_limit": memory_limit,
         "padding": padding,
+        "alone": alone,
         "ranks": strategies.ranks(str(cell.point["strategy"]), devices),
-        "cores": place.ranks(devices),
+        "cores": place.ranks(devices, cell.workers),
         # A twin compiles for itself: it is the same code, and must pay the same.
         "compile_cache": str(caches / file_name(cell.id)),
     }

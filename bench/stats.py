@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench import frame
+from bench.answers import Answer, answers
 from bench.fit import Cost, costs
 from bench.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.pause import pause_factors
@@ -91,6 +92,7 @@ class Cell:
     metrics: Mapping[str, MetricEstimate]
     versus: Versus | None
     looked: Mapping[str, MetricEstimate] = field(default_factory=dict)
+    samples_per_step: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Summary:
         twins: by group.
         reference_step: seconds; the step that `costs` are stated for.
         costs: what each arm costs a step over the baseline, for suites with a length axis.
+        answers: to the questions of suites that compare devices, compile modes or loaders.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
         pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
@@ -129,6 +132,7 @@ class Summary:
     twins: Mapping[str, Twin]
     reference_step: float
     costs: Sequence[Cost]
+    answers: Sequence[Answer] = ()
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     pause_factors: Mapping[str, float] = field(default_factory=dict)
@@ -153,15 +157,17 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
     cells = _cells(run, planned, launches, pairs)
     twin_pairs = pairs[pairs["twin"]]
     suites = list(run.info["plan"]["suites"])
+    compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
     return Summary(
         run=run.id,
         suite=suites[0] if len(suites) == 1 else suites,
-        compare={name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()},
+        compare=compare,
         cells=cells,
         twin=_twin(twin_pairs),
         twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := _twin(rows))},
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
+        answers=answers(cells, compare),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
@@ -198,7 +204,7 @@ def _cells(run: Run, planned: pd.DataFrame, launches: pd.DataFrame, pairs: pd.Da
             id=row.cell, suite=row.suite, group=row.group, twin=bool(row.twin), point=points[row.cell],
             outcome=outcome, reason=reason, requested=record.requested if record else {},
             effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against,
-            looked=looked.get(row.cell, {})))
+            looked=looked.get(row.cell, {}), samples_per_step=record.samples_per_step if record else 0))
     return found
 
 
@@ -272,6 +278,10 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
     warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(names)}"
                  for cell in cells if (names := _changing(run, cell.id))]
+    for cell in cells:
+        if again := cell.effective.get("recompiles"):
+            warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short last "
+                            "batch: compile time is in its steps")
     twin = _twin(twin_pairs)
     if twin and not twin.ratio.contains(1.0):
         warnings.append(f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
@@ -307,9 +317,14 @@ def _seen_in_looks(run: Run, cells: Sequence[Cell], known: Mapping[str, Metric])
     return warnings
 
 
+# What compiling finds differs between a cold cache and a warm one, and is meant to.
+_OF_CACHES = frozenset({"compile_cache", "cache_hits", "cache_misses"})
+
+
 def _changing(run: Run, cell: str) -> list[str]:
     seen = [record.effective for record in run.records if record.cell == cell and record.effective]
-    return sorted(name for name in set().union(*seen) if any(item.get(name) != seen[0].get(name) for item in seen))
+    names = set().union(*seen) - _OF_CACHES
+    return sorted(name for name in names if any(item.get(name) != seen[0].get(name) for item in seen))
 
 
 def _stolen_share(run: Run) -> float:

@@ -38,6 +38,7 @@ class Taken:
 
     Attributes:
         seconds: of each step, from pull to pull; the last one ends when the device has drained.
+        fetching: of each step, the part in which the loop waited for its batch.
         cpu: processor seconds of the whole process, all threads.
         involuntary: involuntary context switches.
         faults: page faults that needed no disk: memory that the allocator had given back, or not had yet.
@@ -45,6 +46,7 @@ class Taken:
     """
 
     seconds: tuple[float, ...]
+    fetching: tuple[float, ...]
     cpu: float
     involuntary: int
     faults: int
@@ -98,9 +100,11 @@ class BatchStream:
             usage = resource.getrusage(resource.RUSAGE_SELF)
             cpu = process_time_ns()
             marks = [perf_counter_ns()]
+            fetched: list[int] = []
             # The loop body below is all that a step costs: `bench selftest` holds it under 2 µs (stream_cost).
             for _ in range(grant.steps):
                 batch = next(batches)
+                fetched.append(perf_counter_ns())
                 samples += batch_size(batch)
                 if audit:
                     handed.append(batch)
@@ -112,6 +116,7 @@ class BatchStream:
             cpu_after, after = process_time_ns(), resource.getrusage(resource.RUSAGE_SELF)
             taken = Taken(
                 seconds=tuple((end - start) / 1e9 for start, end in pairwise(marks)),
+                fetching=tuple((end - start) / 1e9 for start, end in zip(marks, fetched, strict=False)),
                 cpu=(cpu_after - cpu) / 1e9,
                 involuntary=after.ru_nivcsw - usage.ru_nivcsw,
                 faults=after.ru_minflt - usage.ru_minflt,

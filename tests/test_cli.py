@@ -41,6 +41,8 @@ def test_list_shows_cells_and_what_cannot_run_and_why() -> None:
         (["run", "overhead", "--resume", "nowhere"], "leave out SUITE, -k and --set"),
         (["show", "nowhere"], "unknown run 'nowhere'"),
         (["show", "--out", "nowhere"], "no runs under nowhere"),
+        (["env", "--budget", "3s"], "give --calibrate too"),
+        (["env", "--calibrate", "--threads", "9999"], "--threads 9999: allowed: 1 to"),
         (["selftest", "-k", "speed"], "unknown check 'speed'; allowed: arm_ready"),
     ],
 )

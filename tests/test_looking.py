@@ -45,7 +45,8 @@ def test_every_loop_is_looked_at_and_its_phases_are_its_step(bench: Bench) -> No
         assert not set(seen) & set(METRICS)
         # The callbacks did not change the work: as in timed launches, all loops end with the same weights.
         assert record.ledger["final_weights"] == run.looks[0].ledger["final_weights"]
-        assert record.effective["callbacks"] == "Throughput, PeakMemory, Phases"
+        assert record.effective["callbacks"] == "FLOPs, DeviceStats, Throughput, PeakMemory, Phases"
+        assert seen["flops_per_step"] == run.looks[0].extra["flops_per_step"] > 0
         assert record.effective["lightning_imported"] is True
     in_trainer = {str(record.point["loop"]): record.effective.get("trainer_callbacks", "") for record in run.looks}
     assert ["Relay" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]

@@ -8,7 +8,9 @@ from typing import cast
 
 from lightning.pytorch import Callback
 
+from bench.callbacks.device import DeviceStats
 from bench.callbacks.drive import Measuring
+from bench.callbacks.flops import FLOPs
 from bench.callbacks.memory import PeakMemory
 from bench.callbacks.phases import Phases
 from bench.callbacks.throughput import Throughput
@@ -17,7 +19,10 @@ from bench.record import METRICS, Metric
 
 # A callback's place decides whose cost it sees: Phases comes last, so that what the others do at the beginning of a
 # hook is in the phase before. Windows of 10 fit twice into the least number of steps that are looked at.
+# FLOPs counts the first of these steps, which is slow by that, and which neither Phases nor Throughput's rate has.
 LOOKED: tuple[Callable[[], Callback], ...] = (
+    lambda: FLOPs(warmup=0),
+    lambda: DeviceStats(),
     lambda: Throughput(window=10),
     lambda: PeakMemory(every=20),
     lambda: Phases(warmup=1),
