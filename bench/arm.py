@@ -18,11 +18,15 @@ from bench import compiling, discovery, wire
 from bench.accelerators import Accelerator, accelerator
 from bench.audit import Audit, batch_digest, distributed, weights_digest
 from bench.errors import BenchError
+from bench.looking import Look
 from bench.loops import registry
+from bench.memory import peak_resident, resident
 from bench.precision import PRECISIONS
 from bench.stream import Batches, BatchStream, Grant, Taken
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
     from bench.spec import Workload
 
 
@@ -39,6 +43,7 @@ class Job:
         note: takes settings that only the loop can see, for the record's effective settings.
         strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
         compile: torch's name of a compile mode, or `off`.
+        callbacks: for a Trainer's `callbacks=`; none in a launch that is timed.
     """
 
     workload: Workload
@@ -51,6 +56,7 @@ class Job:
     note: Callable[[Mapping[str, Any]], None]
     strategy: str = "single_device"
     compile: str = "off"
+    callbacks: tuple[Callback, ...] = ()
 
     def compiled(self, model: Any) -> Any:
         """The model as torch.compile gives it in the mode that was asked for, or as it is."""
@@ -72,11 +78,14 @@ class Job:
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
-    def __init__(self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int]) -> None:
+    def __init__(
+        self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int], look: Look | None = None
+    ) -> None:
         self._connection = connection
         self._cores = cores
         self._audit = audit
         self._device = device
+        self._look = look
         self._ready = False
         self.began = perf_counter()
         self.epoch = 0  # batches in an epoch; 0: the loader does not say
@@ -98,13 +107,17 @@ class Gatekeeper:
         if message["op"] == "stop":
             self.ended = True
             return None
-        return Grant(message["steps"], message["audit"])
+        return Grant(message["steps"], message["audit"], message.get("look", False))
 
     def before(self, grant: Grant) -> None:
         if grant.audit:
             self._audit.start()
+        if grant.look and self._look is not None:
+            self._look.start()
 
     def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        if grant.look and self._look is not None:
+            self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
         if grant.audit:
             self._audit.stop(grant.steps)
         self.steps += grant.steps
@@ -155,7 +168,8 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, watch)
-    gate = Gatekeeper(connection, audit, device, request.get("cores", []))
+    look = Look(workload, device.device(request["rank"]), Job) if request.get("look") else None
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), look)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
 
@@ -167,11 +181,11 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             from bench.trace_arm import Traced
 
             loader = Traced(loader, request["trace"], request["rank"])
-        return stream(loader)
+        return stream(loader if look is None else look.watch(loader))
 
     loop = registry()[settings["loop"]]
     job = Job(
-        workload=workload,
+        workload=workload if look is None else look.workload,
         stream=watched_stream,
         device=device.device(request["rank"]),
         accelerator=settings["accelerator"],
@@ -181,8 +195,11 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         note=notes.update,
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
+        callbacks=() if look is None else look.callbacks,
     )
     gate.began = perf_counter()
+    if look is not None:
+        look.begin()
     loop.run(job)
     if not gate.ended:
         raise RuntimeError(
@@ -204,6 +221,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "lightning_imported": "lightning" in sys.modules,
             "pandas_imported": "pandas" in sys.modules,
             "device": device.describe(),
+            "callbacks": "none" if look is None else look.names,
             **notes,
         },
         "memory": {
@@ -213,6 +231,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             **device.peak_memory(),
         },
         "samples_per_step": workload.samples,
+        "looked": {} if look is None else look.result(),
     }
     if distributed():
         torch.distributed.destroy_process_group()
@@ -242,37 +261,3 @@ def pin(cores: list[int]) -> None:
         return
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), cores)
-
-
-def resident() -> int:
-    """Resident bytes of this process now."""
-    return _status("VmRSS")
-
-
-def peak_resident() -> int:
-    """The largest resident set since the arm began (`forget_peak`), in bytes."""
-    return _status("VmHWM")
-
-
-def forget_peak() -> None:
-    """Begin a new peak: a forked process starts with its zygote's. Linux: proc(5), /proc/pid/clear_refs, value 5."""
-    path = Path("/proc/self/clear_refs")
-    if path.exists():
-        path.write_text("5")
-
-
-def data_size() -> int:
-    """Bytes of private writable memory of this process now."""
-    return _status("VmData")
-
-
-def _status(key: str) -> int:
-    path = Path("/proc/self/status")
-    if path.exists():
-        for line in path.read_text().splitlines():
-            if line.startswith(f"{key}:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bench import __version__, discovery, environment, plan, store
 from bench.accelerators import ACCELERATORS
 from bench.errors import BenchError, RunError, SpecError, Unsupported, one_of
+from bench.looks import LOOKS
 from bench.record import FAILED, Record
 from bench.spec import Suite
 
@@ -82,6 +83,16 @@ def parser() -> argparse.ArgumentParser:
     running.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     running.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
     running.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    running.add_argument(
+        "--look",
+        dest="looks",
+        type=count,
+        nargs="?",
+        const=LOOKS,
+        metavar="N",
+        help=f"looking launches of each group, which carry callbacks; default: {LOOKS}, as far as the budget goes",
+    )
+    running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     tracing = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
     selection(tracing)
@@ -141,6 +152,13 @@ def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; name suites before --look")
     return int(text)
 
 
@@ -238,9 +256,9 @@ def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Opt
     """Options of the command line over those of a stored run over the defaults."""
     from bench.conductor import Options
 
-    names = ("budget", "target", "timeout", "seed", "threads", "memory_limit")
+    names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return Options(**{**stored, **given})
+    return Options(**{"looks": LOOKS, **stored, **given})
 
 
 def resumed(
@@ -266,7 +284,7 @@ def resumed(
     found = discovery.all_suites(arguments.folders)
     files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
     made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
-    return made, files, folder, info, run.records, options
+    return made, files, folder, info, (*run.records, *run.looks), options
 
 
 def now() -> str:

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -23,12 +23,14 @@ from typing import Any, Protocol
 from bench import intervals, schedule
 from bench.accelerators import accelerator
 from bench.handles import Arm, zygote_id
-from bench.ledger import differences, own_faults
+from bench.judging import judge
+from bench.ledger import own_faults
+from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
 from bench.processes import Fleet, Interrupted
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
-from bench.record import Outcome, Record
+from bench.record import Metric, Outcome, Record
 from bench.request import Layout, downgrades, file_name, layout, request, requested
 from bench.store import RunFolder
 
@@ -52,6 +54,7 @@ class Options:
         turn: seconds a turn's counted steps should take.
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
+        looks: looking launches of each group, at most, after its timed ones; see `bench.looks`.
     """
 
     budget: float = 180.0
@@ -63,6 +66,7 @@ class Options:
     turn: float = 0.003
     launch: float | None = None
     memory_limit: int | None = None
+    looks: int = 0
 
 
 class Progress(Protocol):
@@ -87,6 +91,7 @@ class GroupState:
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
+    seen: Seen = field(default_factory=Seen)  # by its looking launches
 
     @property
     def alone(self) -> bool:
@@ -129,7 +134,8 @@ class Conductor:
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run
         self._began = time.monotonic()
-        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "conductor_cpu": 0.0}
+        self._timed_budget = options.budget - reserve(plan, options)
+        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
         self._recall(plan, done)
 
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
@@ -145,7 +151,9 @@ class Conductor:
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
-                if record.group == state.group.id and record.launch >= 0:
+                if record.group == state.group.id and record.looking:
+                    self._spent += state.seen.take(record)
+                elif record.group == state.group.id and record.launch >= 0:
                     launches.setdefault(record.launch, []).append(record)
             for number in sorted(launches):
                 self._spent += launches[number][0].launch_seconds
@@ -175,6 +183,7 @@ class Conductor:
                     self._zygotes(fleet, list(preloads))
                 while (state := self._next(fleet)) is not None:
                     self._launch(fleet, state)
+                self._look(fleet)
             except Interrupted:
                 for state in self._states:
                     state.stop = state.stop or "interrupted"
@@ -216,7 +225,7 @@ class Conductor:
         # may have cost less than those before it, which compiled cold.
         if state.launches >= state.least:
             cost = min(statistics.median(state.costs), state.costs[-1])
-            if self._elapsed() + cost > self._options.budget:
+            if self._elapsed() + cost > self._timed_budget:
                 return "budget"
         return ""
 
@@ -225,7 +234,7 @@ class Conductor:
         if self._options.launch is not None:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
-        left = max(0.0, self._options.budget - self._elapsed()) / max(1, open_groups)
+        left = max(0.0, self._timed_budget - self._elapsed()) / max(1, open_groups)
         # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
         wanted = max(1, 6 - state.launches)
         share = left / wanted - statistics.median(state.overheads or [START_UP])
@@ -255,7 +264,7 @@ class Conductor:
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
-            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > options.budget
+            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
             if not race.alive or fleet.interrupts or late or race.enough(measuring_time):
                 break
             race.take_round([state.cells[index].id for index in position_by_round])
@@ -276,6 +285,20 @@ class Conductor:
         for record in records:
             if record.outcome != "ok":
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
+
+    def _look(self, fleet: Fleet) -> None:
+        """The looking launches of all groups, at least one each."""
+        began = time.monotonic()
+        host = Host(
+            request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
+            record=self._record,
+            judge=judge,
+            folder=self._folder,
+            elapsed=self._elapsed,
+        )
+        looker = Looker(fleet, self._options, self._progress, self._layout.arms, host)
+        looker.run([(state.group, state.cells, state.seen) for state in self._states])
+        self.timing["looks"] += time.monotonic() - began
 
     def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
         options = self._options
@@ -301,12 +324,12 @@ class Conductor:
         started: str,
         seconds: float,
         *,
-        alone: bool,
+        alone: bool = False,
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id, {})
         asked = requested(cell, self._layout, self._options.threads)
-        effective = result.get("effective", {})
+        effective, looked = result.get("effective", {}), result.get("looked", {})
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
@@ -331,7 +354,8 @@ class Conductor:
             warmup=tuple(race.warmups.get(cell.id, ())),
             samples_per_step=result.get("samples_per_step", 0),
             memory=result.get("memory", {}),
-            extra=start_up(race, cell.id, effective) if alone else {},
+            extra=start_up(race, cell.id, effective) if alone else looked.get("metrics", {}),
+            declared=tuple(Metric(**metric) for metric in looked.get("declared", ())),
             zygote=zygote,
             order=order,
             ready=arm.ready_after,
@@ -372,38 +396,6 @@ def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, f
     kind = effective.get("compile_cache")
     name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
     return {name: race.arms[cell].setup + race.warmups[cell][0]}
-
-
-def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
-    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group.
-
-    Args:
-        baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
-    """
-    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
-    if baseline is None:
-        return list(records)
-    judged = []
-    for record in records:
-        if record.outcome == "ok" and record is not baseline:
-            mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
-            cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
-            # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
-            arithmetic = ("compile", "strategy", "matmul_precision", "devices")
-            alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
-            same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
-            found = differences(
-                record.ledger,
-                baseline.ledger,
-                bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
-                tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
-                same_precision=mine == theirs,
-                planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
-            )
-            if found:
-                record = replace(record, outcome="unequal-work", reason="; ".join(found))
-        judged.append(record)
-    return judged
 
 
 @contextmanager

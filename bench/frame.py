@@ -15,7 +15,7 @@ import pandas as pd
 
 from bench.errors import RunError, one_of
 from bench.pause import pause_factors
-from bench.record import METRICS, Outcome, Record
+from bench.record import METRICS, Metric, Outcome, Record
 from bench.store import Run
 
 # A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
@@ -29,7 +29,7 @@ _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
 _SOME = ("rank_spread", "data_time", "epoch_gap")  # NaN where an arm has none
 _TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", *_SOME)
-_LAUNCH_COLUMNS = (*_KEYS, "metric", "unit", "better", "value", "samples")
+_LAUNCH_COLUMNS = (*_KEYS, "looking", "metric", "unit", "better", "value", "samples")
 _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
 
@@ -81,21 +81,25 @@ def turns(run: Run) -> pd.DataFrame:
 
 
 def launches(run: Run) -> pd.DataFrame:
-    """One row per cell, launch and metric, of launches that measured at least LEAST_ROUNDS rounds.
+    """One row per cell, launch and metric: of launches that measured at least LEAST_ROUNDS rounds, and of looking ones.
 
-    Columns: suite, group, cell, twin, launch, outcome (of the record), metric, unit, better, value, samples (how many
-    raw values it rests on), axes. A metric that is a column of `turns` has the median over the launch's turns;
-    throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and `extra`.
+    Columns: suite, group, cell, twin, launch, outcome (of the record), looking, metric, unit, better, value, samples
+    (how many raw values it rests on), axes. A metric that is a column of `turns` has the median over the launch's
+    turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and
+    `extra`. A looking launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
 
     Raises:
-        RunError: a record's `extra` has a name that is not in `record.METRICS`; says which are.
+        RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
     columns: dict[str, list[Any]] = {name: [] for name in _LAUNCH_COLUMNS + _axis_columns(run, _LAUNCH_COLUMNS)}
-    for record, values in _launch_values(run):
+    looked = ((record, {name: (float(value), 1) for name, value in record.extra.items()})
+              for record in run.looks if record.outcome in MEASURED)
+    known = declared(run)
+    for record, values in (*_launch_values(run), *looked):
         for name, (value, samples) in values.items():
-            metric = METRICS[name]
-            row = {**_keys(record), **_axes(run, record.point, _LAUNCH_COLUMNS), "metric": name, "unit": metric.unit,
-                   "better": metric.better, "value": value, "samples": samples}
+            metric = known[name]
+            row = {**_keys(record), **_axes(run, record.point, _LAUNCH_COLUMNS), "looking": record.looking,
+                   "metric": name, "unit": metric.unit, "better": metric.better, "value": value, "samples": samples}
             for column, cells_ in columns.items():
                 cells_.append(row[column])
     return _typed(columns, ("value",))
@@ -103,17 +107,35 @@ def launches(run: Run) -> pd.DataFrame:
 
 def _typed(columns: dict[str, list[Any]], floats: Iterable[str]) -> pd.DataFrame:
     # A frame without rows would have columns of objects, which cannot mask, have no median and no logarithm.
-    return pd.DataFrame(columns).astype({"twin": bool, **dict.fromkeys(floats, float)})
+    types: dict[str, Any] = {name: bool for name in ("twin", "looking") if name in columns}
+    return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
+
+
+def declared(run: Run) -> dict[str, Metric]:
+    """Every metric of the run by name: those of `record.METRICS`, then those that records declare.
+
+    Raises:
+        RunError: a record has a metric that nobody declares, or two of one name differ in unit or direction.
+    """
+    known = dict(METRICS)
+    for record in (*run.records, *run.looks):
+        for metric in record.declared:
+            first = known.setdefault(metric.name, metric)
+            if (first.unit, first.better) != (metric.unit, metric.better):
+                raise RunError(f"{record.cell}, launch {record.launch}: metric {metric.name!r} in {metric.unit}, "
+                               f"{metric.better} is better; elsewhere in {first.unit}, {first.better} is better")
+        for name in record.extra:
+            if name not in known:
+                raise RunError(f"{record.cell}, launch {record.launch}: {one_of('metric', name, known)}")
+    return known
 
 
 def _launch_values(run: Run) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     all_turns = turns(run)
     of_turns = [name for name in METRICS if name in all_turns.columns]
     middle = all_turns.groupby(["cell", "launch"], sort=False)[of_turns].median()
+    known = declared(run)
     for record in run.records:
-        for name in record.extra:
-            if name not in METRICS:
-                raise RunError(f"{record.cell}, launch {record.launch}: {one_of('metric', name, METRICS)}")
         if record.outcome not in MEASURED or record.turns is None or len(record.turns.round) < LEAST_ROUNDS:
             continue
         count = len(record.turns.round)
@@ -122,9 +144,9 @@ def _launch_values(run: Run) -> Iterable[tuple[Record, dict[str, tuple[float, in
         if record.samples_per_step:
             values["throughput"] = (record.samples_per_step / values["step_time"][0], count)
         for name, value in {**record.memory, **record.extra}.items():
-            if name in METRICS:
+            if name in METRICS or name in record.extra:
                 values[name] = (float(value), 1)
-        yield record, {name: values[name] for name in METRICS if name in values}
+        yield record, {name: values[name] for name in known if name in values}
 
 
 def short_launches(run: Run) -> pd.DataFrame:

@@ -5,6 +5,8 @@ prefixes: seconds, bytes, samples/s.
 
 Schema history:
     1  first version.
+    2  `looking` and `declared`: launches that carry callbacks, and what their metrics are. Version 1 is read as it is:
+       none of its launches looked.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import Any, Literal, get_args
 
 from bench.errors import RunError, one_of
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMAS = range(1, SCHEMA + 1)  # those that are read
 
 Outcome = Literal["ok", "unsupported", "downgraded", "unequal-work", "oom", "timeout", "crashed", "noisy"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -28,12 +31,20 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A named quantity with unit and direction; frame, reports and exports read these and know no metric by name."""
+    """A named quantity with unit and direction; frame, reports and exports read these and know no metric by name.
+
+    Attributes:
+        name, unit, better, description: what it is; units are SI without prefixes, "1" for a plain number.
+        part_of: the metric that this one and its like add up to, or ""; the report draws the parts of a whole.
+        limit: the summary warns where the estimate is worse than this; None: nowhere.
+    """
 
     name: str
     unit: str
     better: Better
     description: str
+    part_of: str = ""
+    limit: float | None = None
 
 
 METRICS: dict[str, Metric] = {
@@ -128,6 +139,8 @@ class Record:
         samples_per_step: samples in one batch, all ranks together.
         memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
         extra: launch-level metrics by name, of callbacks.
+        looking: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
+        declared: what the metrics of `extra` are, as their callbacks declare them.
         zygote: number of the set of zygotes that the arm was forked from.
         order: the order in which the arm was started within the launch, from 0.
         ready: seconds from the request for the arm to its first pull of a batch.
@@ -160,12 +173,16 @@ class Record:
     cores: tuple[int, ...] = ()
     started: str = ""
     log: str = ""
+    looking: bool = False
+    declared: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:
             raise RunError(one_of("outcome", self.outcome, OUTCOMES))
         if (self.outcome == "ok") == bool(self.reason):
             raise RunError(f"{self.cell}: outcome {self.outcome!r} with reason {self.reason!r}; each but 'ok' has one")
+        if self.looking and self.turns is not None:
+            raise RunError(f"{self.cell}: a looking launch has no timed turns")
 
 
 def to_json(record: Record) -> dict[str, Any]:
@@ -183,14 +200,14 @@ def from_json(data: object) -> Record:
         raise RunError(f"not a record: {str(data)[:80]!r}")
     values = dict(data)
     schema = values.pop("schema")
-    if schema != SCHEMA:
-        raise RunError(one_of("schema version", schema, range(1, SCHEMA + 1)))
+    if schema not in SCHEMAS:
+        raise RunError(one_of("schema version", schema, SCHEMAS))
     known = {item.name for item in fields(Record)}
     required = ("suite", "cell", "group", "point", "twin", "launch", "outcome")
     missing = [name for name in required if name not in values]
     unknown = sorted(set(values) - known)
     if missing or unknown:
-        raise RunError(f"not a record of schema {SCHEMA}: missing {missing}, unknown {unknown}")
+        raise RunError(f"not a record of schema {schema}: missing {missing}, unknown {unknown}")
     try:
         if values.get("turns") is not None:
             columns = dict(values["turns"])
@@ -198,6 +215,7 @@ def from_json(data: object) -> Record:
             values["turns"] = Turns(steps, **{name: tuple(column) for name, column in columns.items()}, whole=whole)
         for name in ("warmup", "cores"):
             values[name] = tuple(values.get(name, ()))
+        values["declared"] = tuple(Metric(**metric) for metric in values.get("declared", ()))
         return Record(**values)
     except (TypeError, AttributeError, ValueError, KeyError) as error:
-        raise RunError(f"not a record of schema {SCHEMA}: {type(error).__name__}: {error}") from None
+        raise RunError(f"not a record of schema {schema}: {type(error).__name__}: {error}") from None

@@ -22,10 +22,14 @@ ENDLESS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Grant:
-    """Leave to take `steps` steps. `audit`: they are watched for the ledger, and never timed for a figure."""
+    """Leave to take `steps` steps.
+
+    `audit`: they are watched for the ledger; `look`: callbacks see them. Neither are ever timed for a figure.
+    """
 
     steps: int
     audit: bool = False
+    look: bool = False
 
 
 @dataclass(frozen=True)

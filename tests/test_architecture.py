@@ -15,12 +15,12 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "strategies", "ranks", "variables"},
-    {"loops", "accelerators", "record", "compiling"},
-    {"spec", "store", "pause", "handles", "answers"},
-    {"discovery", "plan", "audit", "trace_arm"},
-    {"processes", "arm", "frame", "traces"},
-    {"environment", "zygote", "fit", "calibration", "callbacks"},
-    {"race", "stats", "request"},
+    {"loops", "accelerators", "record", "compiling", "memory", "environment"},
+    {"spec", "store", "pause", "handles", "answers", "calibration"},
+    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
+    {"processes", "arm", "looking", "frame", "traces"},
+    {"zygote", "fit"},
+    {"race", "looks", "stats", "request"},
     {"conductor", "report", "exports"},
     {"progress", "selftest", "tracing", "ceilings"},
     {"cli", "__main__"},
@@ -29,7 +29,7 @@ LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit", "trace_arm", "callbacks"},
+    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking"},
     "numpy": {"frame", "stats", "fit", "report"},
     "pandas": {"frame", "stats", "fit", "report"},
     "seaborn": {"report"},

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from bench.conductor import judge
 from bench.handles import Arm, ArmLost
+from bench.judging import judge
 from bench.processes import Fleet
 from bench.race import EDGE, Race, log_ratio
 from bench.record import Record, Turns
