@@ -73,7 +73,8 @@ def test_trap_14_the_first_launch_compiles_cold_and_the_next_one_warm(bench: Ben
     ],
 )
 def test_compiled_loops_do_the_same_work(bench: Bench, devices: int, precision: str, names: str) -> None:
-    records = bench.run("compile", *SMALL, f"loop={names}", f"devices={devices}", f"precision={precision}", options=QUICK)
+    cells = (f"loop={names}", f"devices={devices}", f"precision={precision}")
+    records = bench.run("compile", *SMALL, *cells, options=QUICK)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     found = compiled(records)
     assert set(found) == set(names.split(","))

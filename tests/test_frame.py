@@ -17,7 +17,11 @@ from bench.record import METRICS
 from bench.store import Run
 
 # Metrics that turns of one process, of a part of an epoch, of no compiled launch do not have.
-NOT_HERE = {"rank_spread", "data_time", "epoch_gap"} | {name for name in METRICS if name.startswith("time_to_first_step")}
+NOT_HERE = {name for name in METRICS if name.startswith("time_to_first_step")} | {
+    "rank_spread",
+    "data_time",
+    "epoch_gap",
+}
 
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 3}
 

@@ -1,0 +1,100 @@
+"""What several commands take: selections of cells, runs, times, sizes, shares."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from bench import discovery, plan
+from bench.spec import Suite
+
+DEFAULT_SUITE = "overhead"
+
+
+class Adder(Protocol):
+    """Adds a command by name, what it does and one line of help; gives its parser."""
+
+    def __call__(
+        self, name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser: ...
+
+
+def selection(added: argparse.ArgumentParser) -> None:
+    added.add_argument("suites", nargs="*", metavar="SUITE", help=f"suites; default: {DEFAULT_SUITE}")
+    added.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
+    added.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
+    added.add_argument(
+        "--suites",
+        dest="folders",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="a folder with more suite files",
+    )
+
+
+def which(added: argparse.ArgumentParser) -> None:
+    added.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
+    added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    added.add_argument("--step", type=duration, default=0.012, metavar="TIME", help="your step; default: 12ms")
+
+
+def duration(text: str) -> float:
+    """Seconds from `90`, `90s`, `12ms`, `3m`, `1h`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
+    if match is None or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time; allowed: a number above 0 with ms, s, m or h, e.g. 90s"
+        )
+    return float(match[1]) * {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+
+
+def fraction(text: str) -> float:
+    """A fraction from `1%` or `0.01`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text)
+    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share; allowed: above 0 and below 100%, e.g. 1% or 0.01")
+    return value
+
+
+def size(text: str) -> int:
+    """Bytes from `4GiB`, `512MiB` or a number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(KiB|MiB|GiB|)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; allowed: a number with KiB, MiB or GiB, e.g. 4GiB")
+    return int(float(match[1]) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]])
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; name suites before --look")
+    return int(text)
+
+
+def planned(arguments: argparse.Namespace) -> tuple[plan.Plan, dict[str, str]]:
+    """The plan of the command line, and the file of each of its suites."""
+    found = discovery.all_suites(arguments.folders)
+    suites: dict[str, Suite] = {name: suite for name, (suite, _) in found.items()}
+    # `bench list` alone shows everything; `bench run` and `bench trace` alone take the default.
+    names = arguments.suites or (list(suites) if arguments.command == "list" else [DEFAULT_SUITE])
+    threads = getattr(arguments, "threads", None) or 1
+    made = plan.make_plan(suites, names, settings=arguments.settings, select=arguments.select, threads=threads)
+    return made, {name: found[name][1] for name in made.suites}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,185 @@
+"""`bench list`, `run`, `trace`, `selftest`: what starts arms, or says which it would start."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench import __version__, discovery, environment, plan, store
+from bench.accelerators import ACCELERATORS
+from bench.cli.arguments import Adder, count, duration, fraction, now, planned, positive, selection, size
+from bench.cli.reading import print_run
+from bench.conductor import Options
+from bench.errors import RunError, SpecError, one_of
+from bench.looks import LOOKS
+from bench.record import FAILED, Record
+
+
+def add(command: Adder) -> None:
+    """The commands of this file."""
+    listing = command("list", list_cells, "suites, their cells, and what cannot run here and why")
+    selection(listing)
+    running = command("run", run_suites, "measure")
+    selection(running)
+    running.add_argument("--budget", type=duration, metavar="TIME", help="wall time for all of it; default: 3m")
+    running.add_argument("--target", type=fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
+    running.add_argument("--timeout", type=duration, metavar="TIME", help="for one answer of an arm; default: 60s")
+    running.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
+    running.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
+    running.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
+    running.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    running.add_argument(
+        "--look",
+        dest="looks",
+        type=count,
+        nargs="?",
+        const=LOOKS,
+        metavar="N",
+        help=f"looking launches of each group, which carry callbacks; default: {LOOKS}, as far as the budget goes",
+    )
+    running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
+    running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    tracing = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
+    selection(tracing)
+    tracing.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
+    tracing.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    tracing.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
+    tracing.add_argument("--format", choices=("table", "json"), default="table")
+    testing = command("selftest", run_selftest, "measure the tool itself on this machine")
+    testing.add_argument("--format", choices=("table", "json"), default="table")
+    testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
+    testing.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a measurement")
+
+
+def list_cells(arguments: argparse.Namespace) -> int:
+    """`bench list`"""
+    made, _ = planned(arguments)
+    for name, device in ACCELERATORS.items():
+        reason = device.unavailable()
+        print(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
+    for name, suite in made.suites.items():
+        print(f"{name}: {suite.title}")
+        print(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        for cell in made.cells:
+            if cell.suite == name and not cell.twin:
+                print(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
+    return 0
+
+
+def run_suites(arguments: argparse.Namespace) -> int:
+    """`bench run`"""
+    from bench.conductor import Conductor
+    from bench.progress import progress
+
+    if arguments.resume is not None:
+        made, files, folder, info, done, options = resumed(arguments)
+    else:
+        made, files = planned(arguments)
+        options = chosen_options(arguments, {})
+        folder, done = store.create(arguments.out), ()
+        info = {
+            "run": folder.folder.name,
+            "loopmark": __version__,
+            "argv": ["bench", *sys.argv[1:]],
+            "options": vars(options),
+            "plan": plan.to_json(made),
+            "files": files,
+            "environment": environment.environment(options.threads),
+            "started": now(),
+            "finished": None,
+            "stops": {},
+            "timing": {},
+        }
+        folder.write_info(info)
+    with progress(sys.stderr) as told:
+        told.note(f"run {folder.folder}")
+        conductor = Conductor(made, files, folder, options, told, done)
+        stops = conductor.run()
+    earlier = info["timing"]
+    timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
+    folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing})
+    folder.close()
+    run = store.read(folder.folder)
+    print_run(run, arguments)
+    print(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
+    if any(stop["reason"] == "interrupted" for stop in stops.values()):
+        print(f"interrupted; to go on: bench run --resume {folder.folder}")
+        return 130
+    return 3 if any(record.outcome in FAILED for record in run.records) else 0
+
+
+def trace_suites(arguments: argparse.Namespace) -> int:
+    """`bench trace`"""
+    from bench import tracing
+    from bench.progress import progress
+    from bench.report import traces as layout
+
+    made, files = planned(arguments)
+    folder = store.fresh_folder(arguments.out, "traces")
+    with progress(sys.stderr) as told:
+        done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
+    if arguments.format == "json":
+        print(json.dumps(done.to_json(), indent=1))
+    else:
+        for group, cells in done.groups:
+            print(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
+        print(layout.footnote())
+        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
+    if done.interrupted:
+        return 130
+    return 3 if any(traced.outcome in FAILED for traced in done.cells) else 0
+
+
+def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Options:
+    """Options of the command line over those of a stored run over the defaults."""
+    from bench.conductor import Options
+
+    names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return Options(**{"looks": LOOKS, **stored, **given})
+
+
+def resumed(
+    arguments: argparse.Namespace,
+) -> tuple[plan.Plan, dict[str, str], store.RunFolder, dict[str, Any], tuple[Record, ...], Options]:
+    """What `--resume` goes on with.
+
+    Raises:
+        RunError: it cannot go on: other suites or settings were asked for, or the machine is another.
+    """
+    if arguments.suites or arguments.settings or arguments.select:
+        raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
+    path = store.find(arguments.resume, arguments.out)
+    folder = store.RunFolder(path)
+    folder.repair()
+    run = store.read(path)
+    info = dict(run.info)
+    info.pop("schema")
+    options = chosen_options(arguments, info["options"])
+    differ = environment.mismatches(info["environment"], environment.environment(options.threads))
+    if differ:
+        raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
+    found = discovery.all_suites(arguments.folders)
+    files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
+    made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
+    return made, files, folder, info, (*run.records, *run.looks), options
+
+
+def run_selftest(arguments: argparse.Namespace) -> int:
+    """`bench selftest`"""
+    from bench import selftest
+    from bench.progress import progress
+
+    unknown = [name for name in arguments.select if name not in selftest.CHECKS]
+    if unknown:
+        raise SpecError([one_of("check", name, selftest.CHECKS) for name in unknown])
+    with progress(sys.stderr) as told:
+        checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
+    if arguments.format == "json":
+        print(json.dumps({"checks": checks}, indent=1))
+    else:
+        print(selftest.table(checks))
+    return 0 if all(check["ok"] for check in checks) else 3
