@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "strategies", "ranks", "variables"},
-    {"loops", "accelerators", "record", "compiling", "memory", "environment"},
+    {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
     {"processes", "arm", "looking", "frame", "traces"},
