@@ -67,6 +67,8 @@ class Gatekeeper:
         self._connection = connection
         self._audit = audit
         self._device = device
+        self._watch = device.watch()
+        self._timed = False
         self._ready = False
         self.ended = False
         self.steps = 0
@@ -84,13 +86,16 @@ class Gatekeeper:
         if message["op"] == "stop":
             self.ended = True
             return None
+        self._timed = message.get("timed", False)
         return Grant(message["steps"], message["audit"])
 
     def before(self, grant: Grant) -> None:
         if grant.audit:
             self._audit.start()
+        self._watch.before()
 
     def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
         if grant.audit:
             self._audit.stop(grant.steps)
         self.steps += grant.steps
@@ -106,6 +111,10 @@ class Gatekeeper:
         }
         # Loader workers start with the first fetch, so at the first pull there are none yet.
         wire.send(self._connection, {**message, "helpers": helpers()} if grant.audit else message)
+
+    def effective(self) -> dict[str, Any]:
+        """What the device's own counters told."""
+        return self._watch.effective()
 
 
 def run(request: Mapping[str, Any], connection: Connection) -> None:
@@ -127,7 +136,9 @@ def run(request: Mapping[str, Any], connection: Connection) -> None:
 
 def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
     settings = request["requested"]
-    device = accelerator(settings["accelerator"])
+    loop = registry()[settings["loop"]]
+    device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
+    device.prepare()
     start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.race
     torch.manual_seed(request["seed"])
@@ -144,12 +155,11 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
         return stream(loader)
 
-    loop = registry()[settings["loop"]]
     job = Job(
         workload=workload,
         stream=watched_stream,
         device=device.device(),
-        accelerator=settings["accelerator"],
+        accelerator=device.lightning,
         precision=settings["precision"],
         devices=settings["devices"],
         dtype=PRECISIONS[settings["precision"]].dtype(),
@@ -174,8 +184,10 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "loop": loop.name,
             "compile": "off",
             **audit.effective(),
+            **gate.effective(),
             "lightning_imported": "lightning" in sys.modules,
             "pandas_imported": "pandas" in sys.modules,
+            "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
             **notes,
         },

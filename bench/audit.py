@@ -19,7 +19,12 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-MATMULS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product")
+from bench import xla
+
+MATMULS = (
+    *("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product"),
+    "convolution_overrideable",  # on XLA
+)
 
 
 class _FirstMatmul(TorchDispatchMode):
@@ -35,7 +40,7 @@ class _FirstMatmul(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if self.dtype is None and isinstance(result, torch.Tensor) and func._schema.name.split("::")[1] in MATMULS:
-            self.dtype, self.device = result.dtype, result.device
+            self.dtype, self.device = xla.real_dtype(result), result.device
         return result
 
 
@@ -43,7 +48,8 @@ class Audit:
     """Watches steps while it is open, and keeps what it saw over all that it watched."""
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._model = model
+        self._parameters: list[torch.nn.Parameter] = []
         self._leaf = next(
             (module for module in model.modules() if next(module.parameters(recurse=False), None) is not None), model
         )
@@ -61,6 +67,8 @@ class Audit:
     def start(self) -> None:
         """Begin to watch."""
         if not self._versions:
+            # Not before: a move to XLA makes new parameters, where a move to other devices changes those there are.
+            self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
             self._versions.append(self._version())
         stack = ExitStack()
         handle = self._leaf.register_forward_hook(self._on_forward)
@@ -139,10 +147,10 @@ class Audit:
 
     def effective(self) -> dict[str, Any]:
         """The settings that were really in force inside the first watched step."""
-        parameter = self._parameters[0].dtype if self._parameters else None
+        parameter = xla.real_dtype(self._parameters[0]) if self._parameters else None
         distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         return {
-            "accelerator": self._matmul.device.type if self._matmul.device else "none seen",
+            "accelerator": xla.kind(self._matmul.device) if self._matmul.device else "none seen",
             "precision": precision_name(parameter, self._matmul.dtype),
             "devices": torch.distributed.get_world_size() if distributed else 1,
             "threads": torch.get_num_threads(),

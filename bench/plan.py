@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import loops, precision
-from bench.accelerators import accelerator
+from bench import loops, precision, xla
+from bench.accelerators import Accelerator, accelerator
 from bench.errors import SpecError, one_of
 from bench.spec import AxisValue, Point, Suite, all_axes, parse_value
 
@@ -36,7 +36,9 @@ class Cell:
 
     @property
     def preload(self) -> tuple[str, ...]:
-        return loops.registry()[str(self.point["loop"])].preload
+        """What its interpreter has imported before it forks: what the loop needs, and after torch what the device does."""
+        first, *rest = loops.registry()[str(self.point["loop"])].preload
+        return (first, *device(self.point).packages, *rest)
 
 
 Selector = Callable[[Cell], bool]
@@ -97,6 +99,8 @@ def make_plan(
         selected = None
     if mistakes:
         raise SpecError(mistakes)
+    for own in axes.values():
+        own["accelerator"] = list(dict.fromkeys(map(_value, own["accelerator"])))
     groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name])]
     if selected is not None:
         everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
@@ -127,15 +131,16 @@ def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, 
 
 def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group]:
     compared = list(axes[suite.compare])
+    baseline_value = _baseline(suite)
     # The baseline is raced whatever was asked for: there is no ratio without it.
-    others = [value for value in compared if value != suite.baseline]
+    others = [value for value in compared if value != baseline_value]
     rest = {axis: values for axis, values in axes.items() if axis != suite.compare}
     groups = []
     for values in itertools.product(*rest.values()):
         fixed = dict(zip(rest, values, strict=True))
         name = _id(suite, fixed)
         cells = []
-        for value, twin in [(suite.baseline, False), (suite.baseline, True), *((other, False) for other in others)]:
+        for value, twin in [(baseline_value, False), (baseline_value, True), *((other, False) for other in others)]:
             point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
             cells.append((_id(suite, point), point, twin))
         baseline = cells[0][0]
@@ -150,6 +155,23 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group
             )
         )
     return groups
+
+
+def _value(accelerator: AxisValue) -> AxisValue:
+    return str(xla.real_name(accelerator))
+
+
+def _baseline(suite: Suite) -> AxisValue:
+    return _value(suite.baseline) if suite.compare == "accelerator" else suite.baseline
+
+
+def device(point: Point) -> Accelerator:
+    """The accelerator of a point, as its loop drives it."""
+    return accelerator(str(point["accelerator"]), lightning=_lightning(point))
+
+
+def _lightning(point: Point) -> bool:
+    return "lightning" in loops.registry()[str(point["loop"])].preload
 
 
 def _id(suite: Suite, point: Point) -> str:
@@ -180,10 +202,11 @@ def _keep(group: Group, selected: Selector) -> Group | None:
 
 def unsupported(point: Point) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
-    reason = accelerator(str(point["accelerator"])).unavailable()
+    reason = device(point).unavailable()
     if reason is not None:
         return reason
-    reason = precision.unsupported(str(point["precision"]), str(point["accelerator"]))
+    asked = str(point["precision"]), str(point["accelerator"])
+    reason = precision.unsupported(*asked, lightning=_lightning(point))
     if reason is not None:
         return reason
     for module in loops.registry()[str(point["loop"])].preload:
@@ -262,7 +285,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             name: {
                 "title": suite.title,
                 "compare": suite.compare,
-                "baseline": suite.baseline,
+                "baseline": _baseline(suite),
                 "length_axis": suite.length_axis,
                 "axes": {axis: list(values) for axis, values in suite.axes.items()},
             }

@@ -70,8 +70,8 @@ class Race:
     def alive(self) -> list[str]:
         return [name for name, arm in self.arms.items() if arm.lost is None]
 
-    def _take(self, name: str, steps: int, *, audit: bool = False) -> dict[str, Any] | None:
-        message = {"op": "go", "steps": steps, "audit": audit, "cores": self._cores}
+    def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> dict[str, Any] | None:
+        message = {"op": "go", "steps": steps, "audit": audit, "timed": timed, "cores": self._cores}
         if name in self.warmups:
             del message["cores"]
         try:
@@ -131,7 +131,7 @@ class Race:
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
                 continue
-            if (reply := self._take(name, 1 + self._steps)) is None:
+            if (reply := self._take(name, 1 + self._steps, timed=True)) is None:
                 continue
             first, *counted = reply["seconds"]
             self.turn_seconds += first + sum(counted)

@@ -34,7 +34,7 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
     """
     return {
         "loop": tuple(loops.registry()),
-        "accelerator": ("cpu", "cuda", "mps", "tpu"),
+        "accelerator": ("cpu", "cuda", "mps", "tpu", "xla-cpu"),
         "precision": tuple(PRECISIONS),
         "devices": (1,),
     }
