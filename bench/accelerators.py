@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import platform
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import xla
 from bench.errors import SpecError, Unsupported, one_of
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 
-class Watch:
-    """What a device does besides the arithmetic, read at the edges of turns; of most there is nothing to say."""
+class Watch(Protocol):
+    """What a device does besides the arithmetic, read at the edges of turns."""
 
     def before(self) -> None:
         """Just before a turn; not timed."""
@@ -29,6 +30,18 @@ class Watch:
 
     def effective(self) -> dict[str, Any]:
         """What goes into the record's effective settings."""
+
+
+class NoWatch:
+    """Of most devices there is nothing to say."""
+
+    def before(self) -> None:
+        pass
+
+    def after(self, steps: int, *, audited: bool, timed: bool) -> None:
+        pass
+
+    def effective(self) -> dict[str, Any]:
         return {}
 
 
@@ -52,11 +65,24 @@ class Accelerator:
         """What an arm does before it builds anything."""
 
     def watch(self) -> Watch:
-        return Watch()
+        return NoWatch()
 
     def unavailable(self) -> str | None:
         """Why cells cannot run on it on this machine, or None."""
         return None
+
+    def count(self) -> int:
+        """How many of it there are for us, without asking torch. On the CPU a device is a process, and needs a core."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def too_many(self, devices: int, threads: int) -> str | None:
+        """Why so many devices cannot be had, or None."""
+        if devices == 1 or devices * threads <= self.count():  # one process may share its cores with its own threads
+            return None
+        return (
+            f"devices={devices} with {threads} threads each need {devices * threads} cores, and {self.count()} are "
+            f"usable; allowed: 1 to {max(1, self.count() // threads)}"
+        )
 
     def device(self, local_rank: int = 0) -> torch.device:
         import torch
@@ -82,8 +108,25 @@ class Accelerator:
         return {}
 
 
-class CUDA(Accelerator):
+class Device(Accelerator):
+    """A device of its own beside the processor."""
+
+    def count(self) -> int:
+        return 1
+
+    def too_many(self, devices: int, threads: int) -> str | None:
+        if devices <= self.count():
+            return None
+        return f"devices={devices}: there are fewer {self.name} devices; allowed: 1 to {self.count()}"
+
+
+class CUDA(Device):
     name = "cuda"
+
+    def count(self) -> int:
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        there = len(glob.glob("/dev/nvidia[0-9]*")) or len(glob.glob("/proc/driver/nvidia/gpus/*")) or 1
+        return there if named is None else min(there, len([name for name in named.split(",") if name.strip()]))
 
     def unavailable(self) -> str | None:
         if glob.glob("/dev/nvidia[0-9]*") or glob.glob("/proc/driver/nvidia/gpus/*") or sys.platform == "win32":
@@ -126,7 +169,7 @@ class CUDA(Accelerator):
         }
 
 
-class MPS(Accelerator):
+class MPS(Device):
     name = "mps"
 
     def unavailable(self) -> str | None:
@@ -150,7 +193,7 @@ class MPS(Accelerator):
         return {"peak_memory_device_reserved": torch.mps.driver_allocated_memory()}
 
 
-class XLA(Accelerator):
+class XLA(Device):
     """A TPU through torch_xla. The client must not start before Fabric or Trainer is made: they set XLA_USE_BF16."""
 
     name = "tpu"
@@ -203,7 +246,7 @@ class XLAOnCPU(XLA):
         return f"{xla.hardware()}, PJRT's CPU device: no TPU"
 
 
-class TorchTPU(Accelerator):
+class TorchTPU(Device):
     """A TPU through torch_tpu, which is eager and registers itself as torch's accelerator."""
 
     name = "tpu"

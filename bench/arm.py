@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench import discovery, wire
+from bench import compiling, discovery, wire
 from bench.accelerators import Accelerator, accelerator
-from bench.audit import Audit, batch_digest, weights_digest
+from bench.audit import Audit, batch_digest, distributed, weights_digest
 from bench.errors import BenchError
 from bench.loops import registry
 from bench.precision import PRECISIONS
@@ -36,6 +36,8 @@ class Job:
         accelerator, precision, devices: as Lightning spells them.
         dtype: of the weights.
         note: takes settings that only the loop can see, for the record's effective settings.
+        strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
+        compile: torch's name of a compile mode, or `off`.
     """
 
     workload: Workload
@@ -46,6 +48,12 @@ class Job:
     devices: int
     dtype: torch.dtype
     note: Callable[[Mapping[str, Any]], None]
+    strategy: str = "single_device"
+    compile: str = "off"
+
+    def compiled(self, model: Any) -> Any:
+        """The model as torch.compile gives it in the mode that was asked for, or as it is."""
+        return model if self.compile == "off" else torch.compile(model, mode=self.compile)
 
     def to_device(self, batch: Any) -> Any:
         """The batch with its tensors on the device, moved without waiting, and numbers in the dtype of the weights."""
@@ -63,8 +71,9 @@ class Job:
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
-    def __init__(self, connection: Connection, audit: Audit, device: Accelerator) -> None:
+    def __init__(self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int]) -> None:
         self._connection = connection
+        self._cores = cores
         self._audit = audit
         self._device = device
         self._watch = device.watch()
@@ -81,8 +90,9 @@ class Gatekeeper:
             self._device.reset_peak_memory()
             wire.send(self._connection, {"op": "ready", "helpers": helpers()})
         message = wire.receive(self._connection)
-        if "cores" in message:
-            pin(message["cores"])
+        # Not at the start: arms are set up all at once, on all cores.
+        pin(self._cores)
+        self._cores = []
         if message["op"] == "stop":
             self.ended = True
             return None
@@ -139,14 +149,19 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     loop = registry()[settings["loop"]]
     device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
     device.prepare()
+    torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
+    mode = settings.get("compile", "off")
+    if mode != "off":
+        compiling.use_cache(Path(request["compile_cache"]))
+    watch = compiling.CompileWatch() if mode != "off" else None
     start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.race
     torch.manual_seed(request["seed"])
     suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
-    audit = Audit(workload.model)
-    gate = Gatekeeper(connection, audit, device)
+    audit = Audit(workload.model, watch)
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []))
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
 
@@ -158,19 +173,21 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     job = Job(
         workload=workload,
         stream=watched_stream,
-        device=device.device(),
+        device=device.device(request["rank"]),
         accelerator=device.lightning,
         precision=settings["precision"],
         devices=settings["devices"],
         dtype=PRECISIONS[settings["precision"]].dtype(),
         note=notes.update,
+        strategy=settings.get("strategy", "single_device"),
+        compile=mode,
     )
     loop.run(job)
     if not gate.ended:
         raise RuntimeError(
             f"the loop {loop.name!r} ended by itself after {gate.steps} steps; it must run as the stream does"
         )
-    return {
+    result = {
         "op": "result",
         "ledger": {
             "steps": gate.steps,
@@ -182,7 +199,6 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         },
         "effective": {
             "loop": loop.name,
-            "compile": "off",
             **audit.effective(),
             **gate.effective(),
             "lightning_imported": "lightning" in sys.modules,
@@ -199,6 +215,9 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         },
         "samples_per_step": workload.samples,
     }
+    if distributed():
+        torch.distributed.destroy_process_group()
+    return result
 
 
 def _failure(error: BaseException) -> dict[str, str]:

@@ -7,19 +7,23 @@ dispatcher (dtype and device of the first matrix product).
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench import xla
+
+if TYPE_CHECKING:
+    from bench.compiling import CompileWatch
 
 MATMULS = (
     *("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product"),
@@ -45,10 +49,17 @@ class _FirstMatmul(TorchDispatchMode):
 
 
 class Audit:
-    """Watches steps while it is open, and keeps what it saw over all that it watched."""
+    """Watches steps while it is open, and keeps what it saw over all that it watched.
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    Args:
+        model: whose parameters are trained.
+        compiled: what sees the compiled regions, where there are any: no hook and no dispatch mode may go in there, so
+            a forward pass is then counted by the loss that it left to the backward pass.
+    """
+
+    def __init__(self, model: torch.nn.Module, compiled: CompileWatch | None = None) -> None:
         self._model = model
+        self._compiled = compiled
         self._parameters: list[torch.nn.Parameter] = []
         self._leaf = next(
             (module for module in model.modules() if next(module.parameters(recurse=False), None) is not None), model
@@ -58,6 +69,8 @@ class Audit:
         self.losses: list[float] = []
         self.nonzero_gradients = 1.0
         self.training = True
+        self.ranks = 1
+        self.strategy = "single_device"
         self.autocast = "off"
         self.loss_scale = 1.0
         self._matmul = _FirstMatmul()
@@ -67,16 +80,18 @@ class Audit:
     def start(self) -> None:
         """Begin to watch."""
         if not self._versions:
-            # Not before: a move to XLA makes new parameters, where a move to other devices changes those there are.
+            # Not before: sharding puts other parameters in the place of those that the workload was built with, and so
+            # does a move to XLA.
             self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
             self._versions.append(self._version())
         stack = ExitStack()
-        handle = self._leaf.register_forward_hook(self._on_forward)
-        stack.callback(handle.remove)
+        if self._compiled is None:
+            handle = self._leaf.register_forward_hook(self._on_forward)
+            stack.callback(handle.remove)
         hook = register_optimizer_step_post_hook(self._on_step)
         stack.callback(hook.remove)
         stack.enter_context(self._watch_backward())
-        if self._matmul.dtype is None:
+        if self._compiled is None and self._matmul.dtype is None:
             stack.enter_context(self._matmul)
         self._open = stack
 
@@ -86,6 +101,9 @@ class Audit:
         self._open.close()
         self._open = None
         self.audited += steps
+        # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
+        self.ranks = torch.distributed.get_world_size() if distributed() else 1
+        self.strategy = wrapping(self._parameters)
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         self.forward += 1
@@ -97,7 +115,7 @@ class Audit:
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._versions.append(self._version())
         gradients = [parameter.grad for parameter in self._parameters]
-        alive = sum(1 for gradient in gradients if gradient is not None and bool(gradient.any()))
+        alive = sum(1 for gradient in gradients if gradient is not None and bool(_local(gradient).any()))
         self.nonzero_gradients = min(self.nonzero_gradients, alive / max(1, len(gradients)))
 
     @contextmanager
@@ -107,6 +125,9 @@ class Audit:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
             self.losses.append(float(loss.detach()) / self.loss_scale)
+            if self._compiled is not None:
+                self.forward += loss.grad_fn is not None
+                self.training = self.training and self._model.training
             original(tensors, *args, **kwargs)
 
         def scale(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
@@ -148,22 +169,52 @@ class Audit:
     def effective(self) -> dict[str, Any]:
         """The settings that were really in force inside the first watched step."""
         parameter = xla.real_dtype(self._parameters[0]) if self._parameters else None
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        seen = self._compiled or self._matmul
         return {
-            "accelerator": xla.kind(self._matmul.device) if self._matmul.device else "none seen",
-            "precision": precision_name(parameter, self._matmul.dtype),
-            "devices": torch.distributed.get_world_size() if distributed else 1,
+            "accelerator": xla.kind(seen.device) if seen.device else "none seen",
+            "precision": precision_name(parameter, seen.dtype),
+            "devices": self.ranks,
+            "strategy": self.strategy,
             "threads": torch.get_num_threads(),
             "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
-            "autocast": self.autocast,
+            "autocast": self._compiled.autocast if self._compiled else self.autocast,
             "loss_scale": self.loss_scale,
-            "matmul_dtype": str(self._matmul.dtype).removeprefix("torch."),
+            "matmul_dtype": str(seen.dtype).removeprefix("torch."),
             "interop_threads": torch.get_num_interop_threads(),
-            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            "matmul_precision": torch.get_float32_matmul_precision(),
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "training_mode": self.training,
+            **(self._compiled.effective() if self._compiled else {"compile": "off"}),
         }
+
+
+def distributed() -> bool:
+    """Whether this process is a rank of a process group."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def wrapping(parameters: Sequence[torch.nn.Parameter]) -> str:
+    """How these parameters are really trained together: `single_device`, `ddp` or `fsdp`; looks at what there is."""
+    if not distributed():
+        return "single_device"
+    from torch.distributed.tensor import DTensor
+    from torch.nn.parallel import DistributedDataParallel
+
+    if any(isinstance(parameter, DTensor) for parameter in parameters):
+        return "fsdp"
+    ours = set(map(id, parameters))
+    for found in gc.get_objects():
+        if type(found) is DistributedDataParallel and not ours.isdisjoint(map(id, found.module.parameters())):
+            return "ddp"
+    flat = [kind for kind in map(type, parameters) if kind.__name__ == "FlatParameter"]
+    return "fsdp" if flat else "single_device"
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    """This rank's part of a tensor that is sharded; others as they are."""
+    local = getattr(tensor, "to_local", None)
+    return tensor if local is None else local()
 
 
 def precision_name(parameter: torch.dtype | None, matmul: torch.dtype | None) -> str:
@@ -179,8 +230,9 @@ def weights_digest(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         if isinstance(tensor, torch.Tensor):
+            whole = getattr(tensor, "full_tensor", None)  # of a sharded one: every rank must come here
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(_bytes(tensor))
+            digest.update(_bytes(tensor if whole is None else whole()))
     return digest.hexdigest()
 
 

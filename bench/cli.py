@@ -140,7 +140,8 @@ def planned(arguments: argparse.Namespace) -> tuple[plan.Plan, dict[str, str]]:
     suites: dict[str, Suite] = {name: suite for name, (suite, _) in found.items()}
     # `bench list` alone shows everything; `bench run` alone runs the default.
     names = arguments.suites or ([DEFAULT_SUITE] if arguments.command == "run" else list(suites))
-    made = plan.make_plan(suites, names, settings=arguments.settings, select=arguments.select)
+    threads = getattr(arguments, "threads", None) or 1
+    made = plan.make_plan(suites, names, settings=arguments.settings, select=arguments.select, threads=threads)
     return made, {name: found[name][1] for name in made.suites}
 
 
@@ -232,7 +233,7 @@ def resumed(
         raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
     found = discovery.all_suites(arguments.folders)
     files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
-    made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()})
+    made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
     return made, files, folder, info, run.records, options
 
 

@@ -16,16 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from bench import intervals, schedule
+from bench import intervals, schedule, strategies
 from bench.accelerators import accelerator
 from bench.environment import usable_cores
+from bench.handles import Arm, zygote_id
 from bench.ledger import differences, own_faults
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
-from bench.processes import Arm, Fleet, Interrupted, zygote_id
+from bench.processes import Fleet, Interrupted
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
 from bench.record import Outcome, Record
 from bench.store import RunFolder
@@ -89,17 +91,25 @@ class GroupState:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things run: the arms' cores, and the conductor's own."""
+    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
 
     arms: tuple[int, ...]
     conductor: tuple[int, ...]
+    usable: tuple[int, ...] = ()
+
+    def ranks(self, count: int) -> list[list[int]]:
+        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones."""
+        threads, there = len(self.arms), len(self.usable)
+        if not there or threads * count > there:  # ranks of a device that share the cores there are
+            return [list(self.arms)] * count
+        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
 
 
 def layout(threads: int) -> Layout:
     """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
     cores = usable_cores()
     arms = cores[-threads:] if threads < len(cores) else cores
-    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores))
+    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
 
 
 class Conductor:
@@ -244,11 +254,12 @@ class Conductor:
             cell = state.cells[index]
             name = f"{_file_name(cell.id)}-{number}"
             arms[cell.id] = fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), self._request(cell, number), self._folder.log(name)
+                name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
             )
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        race = Race(fleet, arms, self._layout.arms, options.timeout, options.turn, asynchronous=behind)
+        cores = {core for cell in state.cells for own in self._cores(cell) for core in own}
+        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
@@ -274,7 +285,7 @@ class Conductor:
             if record.outcome != "ok":
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
-    def _request(self, cell: Cell, launch: int) -> dict[str, Any]:
+    def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
         return {
             "suite": cell.suite,
             "file": self._files[cell.suite],
@@ -283,15 +294,21 @@ class Conductor:
             "requested": self._requested(cell),
             "memory_limit": self._options.memory_limit,
             "padding": heap_padding(self._random),
-            "environ": {},
+            "ranks": strategies.ranks(str(cell.point["strategy"]), int(cell.point["devices"])),
+            "cores": self._cores(cell),
+            "compile_cache": str(caches / _file_name(cell.id)),
         }
 
+    def _cores(self, cell: Cell) -> list[list[int]]:
+        return self._layout.ranks(int(cell.point["devices"]))
+
     def _requested(self, cell: Cell) -> dict[str, Any]:
+        axes = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
         return {
-            **{axis: cell.point[axis] for axis in ("loop", "accelerator", "precision", "devices")},
+            **{axis: cell.point[axis] for axis in axes},
+            "strategy": strategies.resolved(str(cell.point["strategy"]), int(cell.point["devices"])),
             "threads": self._options.threads,
-            "cores": list(self._layout.arms),
-            "compile": "off",
+            "cores": [core for own in self._cores(cell) for core in own],
         }
 
     def _record(
@@ -330,7 +347,7 @@ class Conductor:
             order=order,
             ready=arm.ready_after,
             launch_seconds=seconds,
-            cores=self._layout.arms,
+            cores=tuple(requested["cores"]),
             started=started,
             log=f"logs/{arm.log.name}",
         )
@@ -373,12 +390,17 @@ def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
         if record.outcome == "ok" and record is not baseline:
             mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
             cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
+            # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
+            arithmetic = ("compile", "strategy", "matmul_precision", "devices")
+            alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
+            same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
             found = differences(
                 record.ledger,
                 baseline.ledger,
-                bits=cpu and mine == theirs == "32-true",
+                bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
                 tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
                 same_precision=mine == theirs,
+                planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
             )
             if found:
                 record = replace(record, outcome="unequal-work", reason="; ".join(found))

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench import __version__
-from bench.processes import arm_environment
+from bench.variables import arm_environment
 
 Value = str | int | float | bool
 

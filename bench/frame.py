@@ -27,7 +27,7 @@ MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-work", "n
 
 _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
-_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen")
+_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", "rank_spread")
 _LAUNCH_COLUMNS = (*_KEYS, "metric", "unit", "better", "value", "samples")
 _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
@@ -37,7 +37,8 @@ def turns(run: Run) -> pd.DataFrame:
 
     Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
     steps, over the launch's pause factor), first_step_time (s), cpu_time (s, step_time times the share of the turn that
-    the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), axes.
+    the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), rank_spread (s a step, NaN
+    for an arm of one process), axes.
 
     Raises:
         RunError: a turn took no time, or none that is a number.
@@ -67,11 +68,12 @@ def turns(run: Run) -> pd.DataFrame:
             "involuntary": taken.involuntary,
             "page_faults": [faults / (taken.steps + 1) for faults in taken.faults],
             "stolen": taken.stolen,
+            "rank_spread": [seconds * scale for seconds in taken.spread] or [math.nan] * count,
             **{name: [value] * count for name, value in _axes(run, record.point, _TURN_COLUMNS).items()},
         }
         for name, column in columns.items():
             column.extend(rows[name])
-    return _typed(columns, (*_SECONDS, "page_faults", "stolen"))
+    return _typed(columns, (*_SECONDS, "page_faults", "stolen", "rank_spread"))
 
 
 def launches(run: Run) -> pd.DataFrame:
@@ -112,7 +114,7 @@ def _launch_values(run: Run) -> Iterable[tuple[Record, dict[str, tuple[float, in
             continue
         count = len(record.turns.round)
         medians = middle.loc[(record.cell, record.launch)]
-        values = {name: (float(medians[name]), count) for name in of_turns}
+        values = {name: (float(medians[name]), count) for name in of_turns if not math.isnan(medians[name])}
         if record.samples_per_step:
             values["throughput"] = (record.samples_per_step / values["step_time"][0], count)
         for name, value in {**record.memory, **record.extra}.items():

@@ -12,6 +12,8 @@ A ledger is a mapping of plain values:
     nonzero_gradients   smallest share of parameters that had a gradient other than zero in an audited step
     initial_weights     SHA-256 of the state at the start, and
     final_weights       at the end
+    rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
+                        samples are then those of all ranks, losses their means, `rank_losses` those of each
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def own_faults(ledger: Mapping[str, Any], *, scaled: bool = False) -> list[str]:
     Args:
         scaled: whether the loss is scaled, so that some updates are skipped (GradScaler); they are recorded either way.
     """
-    faults = []
+    faults = list(ledger.get("rank_differences", ()))
     steps, audited = ledger["steps"], ledger["audited"]
     for name in ("forward", "backward"):
         if ledger[name] != audited:
@@ -59,6 +61,7 @@ def differences(
     bits: bool,
     tolerance: float = LOSS_TOLERANCE,
     same_precision: bool = True,
+    planned: tuple[int, int] | None = None,
 ) -> list[str]:
     """How the work of an arm differs from the baseline's, as sentences; empty when it is equal.
 
@@ -67,12 +70,24 @@ def differences(
         tolerance: relative, of the loss of each audited step.
         same_precision: whether both have weights of one dtype and scale alike; else digests of the first weights
             differ, and updates that a scaler skips are not counted against either.
+        planned: samples in a step of this arm and of the baseline, all ranks together, where these are other numbers of
+            ranks: batches and losses then differ, and samples must be in this proportion. None: the same batches.
     """
+    names = ["steps"]
+    if planned is None:
+        names += ["samples", "samples_digest"]
+    if same_precision:
+        names += ["optimizer_updates"]
     found = [
         f"{name}: {ledger[name]} against the baseline's {baseline[name]}"
-        for name in ("steps", "samples", "samples_digest", *(("optimizer_updates",) if same_precision else ()))
+        for name in names
         if ledger[name] != baseline[name]
     ]
+    if planned is not None and ledger["samples"] * planned[1] != baseline["samples"] * planned[0]:
+        found.append(
+            f"samples: {ledger['samples']} in steps of {planned[0]} against the baseline's {baseline['samples']} in "
+            f"steps of {planned[1]}"
+        )
     if same_precision and ledger["initial_weights"] != baseline["initial_weights"]:
         found.append("initial_weights: another digest than the baseline's")
     if bits:
@@ -80,7 +95,7 @@ def differences(
             found.append(
                 f"final_weights: {ledger['final_weights'][:12]} against the baseline's {baseline['final_weights'][:12]}"
             )
-    else:
+    elif planned is None:
         for index, (loss, expected) in enumerate(zip(ledger["losses"], baseline["losses"], strict=False)):
             if not math.isclose(loss, expected, rel_tol=tolerance):
                 found.append(f"loss of audited step {index}: {loss:.6g} against the baseline's {expected:.6g}")

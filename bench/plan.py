@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import loops, precision, xla
+from bench import loops, precision, strategies, xla
 from bench.accelerators import Accelerator, accelerator
 from bench.errors import SpecError, one_of
-from bench.spec import AxisValue, Point, Suite, all_axes, parse_value
+from bench.spec import AxisValue, Point, Suite, all_axes, engine_axes, parse_value
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Cell:
 
     @property
     def preload(self) -> tuple[str, ...]:
-        """What its interpreter has imported before it forks: what the loop needs, and after torch what the device does."""
+        """What its interpreter has imported before it forks: torch, what the device needs, what the loop needs."""
         first, *rest = loops.registry()[str(self.point["loop"])].preload
         return (first, *device(self.point).packages, *rest)
 
@@ -75,6 +75,7 @@ def make_plan(
     *,
     settings: Sequence[str] = (),
     select: str | None = None,
+    threads: int = 1,
 ) -> Plan:
     """The plan for these suites.
 
@@ -83,6 +84,7 @@ def make_plan(
         names: those to run.
         settings: `axis=v1,v2` each, replacing the values of an axis.
         select: an expression over cell ids, as `selector` reads it; a group's baseline and its twin always come along.
+        threads: of each process, which with the devices says how many cores a cell needs.
 
     Raises:
         SpecError: all that is wrong with names, settings and selection, or no cell is left; says what there is.
@@ -101,7 +103,7 @@ def make_plan(
         raise SpecError(mistakes)
     for own in axes.values():
         own["accelerator"] = list(dict.fromkeys(map(_value, own["accelerator"])))
-    groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name])]
+    groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name], threads)]
     if selected is not None:
         everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
         groups = [kept for group in groups if (kept := _keep(group, selected)) is not None]
@@ -129,7 +131,7 @@ def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, 
     return list(dict.fromkeys(mistakes))
 
 
-def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group]:
+def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int) -> list[Group]:
     compared = list(axes[suite.compare])
     baseline_value = _baseline(suite)
     # The baseline is raced whatever was asked for: there is no ratio without it.
@@ -149,7 +151,9 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]]) -> list[Group
                 name,
                 suite.name,
                 tuple(
-                    Cell(cell + "#twin" * twin, suite.name, name, point, twin, baseline, unsupported(point) or "")
+                    Cell(
+                        cell + "#twin" * twin, suite.name, name, point, twin, baseline, refused(suite, point, threads)
+                    )
                     for cell, point, twin in cells
                 ),
             )
@@ -200,15 +204,26 @@ def _keep(group: Group, selected: Selector) -> Group | None:
     return Group(group.id, group.suite, kept)
 
 
-def unsupported(point: Point) -> str | None:
+def refused(suite: Suite, point: Point, threads: int) -> str:
+    """Why a cell is not tried: its suite says that the point makes no sense, or it cannot run here; "" if it is."""
+    return suite.refuses(point) or unsupported(point, threads) or ""
+
+
+def unsupported(point: Point, threads: int = 1) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
-    reason = device(point).unavailable()
-    if reason is not None:
-        return reason
-    asked = str(point["precision"]), str(point["accelerator"])
-    reason = precision.unsupported(*asked, lightning=_lightning(point))
-    if reason is not None:
-        return reason
+    kind, loop, devices = str(point["accelerator"]), str(point["loop"]), int(point["devices"])
+    driver = device(point)
+    reasons = (
+        driver.unavailable,
+        lambda: precision.unsupported(str(point["precision"]), kind, lightning=_lightning(point)),
+        lambda: strategies.unsupported_strategy(str(point["strategy"]), devices, kind, loop),
+        lambda: strategies.unsupported_compile(str(point["compile"]), kind),
+        lambda: driver.too_many(devices, threads),
+    )
+    for ask in reasons:
+        reason = ask()
+        if reason is not None:
+            return reason
     for module in loops.registry()[str(point["loop"])].preload:
         if importlib.util.find_spec(module) is None:
             return f"the package {module!r} is not installed"
@@ -308,7 +323,12 @@ def to_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite]) -> Plan:
+def _unnamed() -> dict[str, AxisValue]:
+    """The engine's axes at their first values, for points that were written before there were as many."""
+    return {axis: values[0] for axis, values in engine_axes().items()}
+
+
+def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
     """The plan of a run that is resumed.
 
     Raises:
@@ -322,10 +342,10 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite]) -> Plan:
             cell["id"],
             cell["suite"],
             cell["group"],
-            cell["point"],
+            {**_unnamed(), **cell["point"]},
             cell["twin"],
             cell["baseline"],
-            unsupported(cell["point"]) or "",
+            refused(suites[cell["suite"]], {**_unnamed(), **cell["point"]}, threads),
         )
         for cell in data["cells"]
     ]

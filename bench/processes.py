@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import queue
-import re
 import secrets
 import select
 import shutil
@@ -21,93 +20,22 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener, wait
 from pathlib import Path
 from typing import Any
 
-from bench import wire
+from bench import ranks, wire
 from bench.errors import BenchError
-from bench.record import Outcome
+from bench.handles import Arm, ArmLost, Rank, Zygote, free_port, oom_kills, tail, zygote_id
+from bench.variables import arm_environment, rank_environment
 
-# Environment variables that change the loops' defaults behind everybody's back (Lightning reads PL_TRAINER_* and LT_*),
-# or that would make an arm believe that it is a rank of somebody else's job.
-SCRUBBED = re.compile(
-    r"^(PL_.*|LT_.*|RANK|LOCAL_RANK|GROUP_RANK|NODE_RANK|ROLE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT"
-    r"|TORCHELASTIC_.*|SLURM_.*|OMP_.*|MKL_.*|OPENBLAS_NUM_THREADS|KMP_.*|GOMP_.*|PYTORCH_.*|TORCH_.*|TORCHINDUCTOR_.*)$"
-)
 ZYGOTE_PATIENCE = 300.0  # seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems
-
-
-class ArmLost(Exception):
-    """An arm will give no more answers: what became of it, and why."""
-
-    def __init__(self, outcome: Outcome, reason: str) -> None:
-        self.outcome: Outcome = outcome
-        self.reason = reason
-        super().__init__(reason)
+GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say what they died of
 
 
 class Interrupted(Exception):
     """The user asked to stop, twice: leave everything at once."""
-
-
-def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[str]]:
-    """The environment of every zygote and arm, and the names that were taken out of it.
-
-    Args:
-        threads: intra-operator threads of every arm.
-        hash_seed: PYTHONHASHSEED, the same for all arms of a launch, another for each set of zygotes.
-    """
-    scrubbed = sorted(name for name in os.environ if SCRUBBED.match(name))
-    kept = {name: value for name, value in os.environ.items() if name not in scrubbed}
-    # glibc gives the top of the heap back to the system when it is freed and fetches it again, page by page, in the
-    # next step; whether it does hangs on the accidental layout of the heap. Identical loops took 2 to 1,500 page faults
-    # a step at batches of 4.8 MB, alike in all arms of one zygote, and differed by up to 10 %. No loop is to blame.
-    allocator = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
-    # OpenBLAS, numpy's library, starts its threads at import; a zygote must have none when it forks.
-    ours = {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONHASHSEED": str(hash_seed),
-        "PYTHONUNBUFFERED": "1",
-        # `import torch` loads whatever backend is installed, and torch_tpu patches torch.compile; see bench.xla.
-        "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
-    }
-    # Arms work in a scratch folder; a path that was relative to ours must lead there all the same.
-    ours |= {name: os.path.abspath(kept[name]) for name in ("BENCH_DATA_DIR",) if kept.get(name)}
-    return {**allocator, **kept, **ours}, scrubbed
-
-
-@dataclass
-class Zygote:
-    """A warm interpreter: which modules it has imported, and the set that it belongs to."""
-
-    id: str
-    process: subprocess.Popen[bytes]
-    connection: Connection | None = None
-    seconds: float = 0.0
-    threads: int = 1
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Arm:
-    """A live cell: one process, held unless it was granted a turn."""
-
-    id: str
-    zygote: Zygote
-    log: Path
-    requested_at: float
-    connection: Connection | None = None
-    poll: select.poll | None = None
-    pid: int = 0
-    helpers: int = 0
-    ready_after: float = 0.0
-    stopped: bool = False
-    lost: ArmLost | None = None
 
 
 class Fleet:
@@ -158,6 +86,11 @@ class Fleet:
     def scratch(self, name: str) -> Path:
         """A folder for what an arm writes (checkpoints, loggers); gone with the run."""
         return self._home / "scratch" / name
+
+    @property
+    def caches(self) -> Path:
+        """Where compiled code is kept from launch to launch of a run, a folder a cell; gone with the run."""
+        return self._home / "caches"
 
     def ensure_zygotes(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> None:
         """Start those of these zygotes (number of the set, preload) that do not live, and await their imports.
@@ -213,126 +146,195 @@ class Fleet:
         self.zygotes[name] = Zygote(name, process)
 
     def start_arm(self, name: str, zygote: str, request: Mapping[str, Any], log: Path) -> Arm:
-        """Ask a zygote for an arm. It begins at once; `await_ready` waits for its first pull."""
+        """Ask a zygote for an arm. It begins at once; `await_ready` waits for its first pull.
+
+        Args:
+            request: for every rank alike; `ranks` (0: one process that is no rank), and `cores`, a list for each rank.
+            log: of rank 0; that of rank 1 is called `NAME-rank1.log`.
+        """
         keeper = self.zygotes[zygote]
         assert keeper.connection is not None
         self._started += 1
-        arm = Arm(f"{name}#{self._started}", keeper, log, time.perf_counter())
+        count = max(1, request.get("ranks", 0))
+        logs = [log] + [log.with_name(f"{log.stem}-rank{number}.log") for number in range(1, count)]
+        members = [Rank(f"{name}#{self._started}.{number}", path) for number, path in enumerate(logs)]
+        arm = Arm(f"{name}#{self._started}", keeper, members, time.perf_counter())
         self.arms[arm.id] = arm
-        order = {
-            "op": "fork",
-            "arm": arm.id,
-            "rank": 0,
-            "log": str(log),
-            "scratch": str(self.scratch(arm.id)),
-            **request,
-        }
-        try:
-            wire.send(keeper.connection, order)
-        except OSError:
-            arm.lost = ArmLost("crashed", f"the interpreter {zygote!r} died before it could fork")
+        port = free_port() if request.get("ranks") else 0
+        for number, member in enumerate(members):
+            environ = rank_environment(number, count, port) if port else {}
+            order = {
+                **request,
+                "op": "fork",
+                "arm": member.id,
+                "rank": number,
+                "log": str(member.log),
+                "scratch": str(self.scratch(arm.id) / str(number)),
+                "environ": {**request.get("environ", {}), **environ},
+                "cores": request["cores"][number] if request.get("cores") else [],
+            }
+            try:
+                wire.send(keeper.connection, order)
+            except OSError:
+                arm.lost = ArmLost("crashed", f"the interpreter {zygote!r} died before it could fork")
         return arm
 
     def await_ready(self, arms: Sequence[Arm], timeout: float) -> None:
-        """Wait until each of these arms has pulled its first batch, or is lost."""
+        """Wait until each rank of each of these arms has pulled its first batch, or the arm is lost."""
         deadline = time.monotonic() + timeout
         waiting = [arm for arm in arms if arm.lost is None]
         while waiting and time.monotonic() < deadline and not self.interrupts > 1:
-            connections = [arm.connection for arm in waiting if arm.connection is not None]
-            for connection in self._wait(connections, min(deadline, time.monotonic() + 0.5)):
-                arm = next(arm for arm in waiting if arm.connection is connection)
-                try:
-                    message = self._receive(arm)
-                except ArmLost as lost:
-                    arm.lost = lost
-                else:
-                    arm.helpers = message["helpers"]
-                    arm.ready_after = time.perf_counter() - arm.requested_at
-                    self._hold(arm)
+            by_connection = {
+                rank.connection: (arm, number)
+                for arm in waiting
+                for number, rank in enumerate(arm.ranks)
+                if rank.connection is not None and not rank.ready_after
+            }
+            for connection in self._wait(list(by_connection), min(deadline, time.monotonic() + 0.5)):
+                arm, number = by_connection[connection]
+                if arm.lost is not None:
+                    continue
+                message = self._hear(arm, number)
+                if message is not None:
+                    arm.ranks[number].helpers = message["helpers"]
+                    arm.ranks[number].ready_after = time.perf_counter() - arm.requested_at
+                    if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
+                        self._hold(arm)
             for arm in waiting:
-                if arm.connection is None and arm.id in self._exits:
-                    arm.lost = self._died(arm)
+                for number, rank in enumerate(arm.ranks):
+                    if arm.lost is None and rank.connection is None and rank.id in self._exits:
+                        self._lose(arm, {number: self._died(rank)})
             waiting = [arm for arm in waiting if not arm.ready_after and arm.lost is None]
         for arm in waiting:
-            arm.lost = self._too_late(arm, timeout, "pulled no batch")
+            self._too_late(arm, [n for n, rank in enumerate(arm.ranks) if not rank.ready_after], timeout, "no batch")
 
     def turn(self, arm: Arm, message: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        """Let one arm go for one turn, and wait until it is held again.
+        """Let one arm go for one turn, and wait until all of its ranks are held again; `ranks.together` of replies.
 
         Raises:
             ArmLost: it died, failed, or did not answer within `timeout` seconds.
         """
         if arm.lost is not None:
             raise arm.lost
-        assert arm.connection is not None
-        assert arm.poll is not None
         if arm.stopped:
-            os.killpg(arm.pid, signal.SIGCONT)
+            for rank in arm.ranks:
+                os.killpg(rank.pid, signal.SIGCONT)
             arm.stopped = False
         go, patience = wire.encode(message), math.ceil(timeout * 1000)
+        replies: dict[int, dict[str, Any]] = {}
         cpu = time.process_time()
-        try:
-            arm.connection.send_bytes(go)
-            # Connection.poll would build a selector each turn: 3 times the processor time, while the arm runs.
-            answered = bool(arm.poll.poll(patience))
-        except OSError:
-            answered = True  # its end of the connection is gone; reading says so
+        for rank in arm.ranks:
+            assert rank.connection is not None
+            with suppress(OSError):  # its end of the connection is gone; reading says so
+                rank.connection.send_bytes(go)
+        # Connection.poll would build a selector each turn: 3 times the processor time, while the arm runs.
+        answered = arm.poll.poll(patience)
         self.conductor_cpu += time.process_time() - cpu
-        if not answered:
-            arm.lost = self._too_late(arm, timeout, "did not finish its turn")
+        while answered:
+            numbers = {rank.connection.fileno(): n for n, rank in enumerate(arm.ranks) if rank.connection is not None}
+            for descriptor, _ in answered:
+                number = numbers[descriptor]
+                if number not in replies and (reply := self._hear(arm, number)) is not None:
+                    replies[number] = reply
+                if arm.lost is not None:
+                    raise arm.lost
+            if len(replies) == len(arm.ranks):
+                break
+            answered = self._poll_rest(arm, replies, patience)
+        else:
+            self._too_late(arm, [n for n in range(len(arm.ranks)) if n not in replies], timeout, "did not finish")
+            assert arm.lost is not None
             raise arm.lost
-        try:
-            reply = self._receive(arm)
-        except ArmLost as lost:
-            arm.lost = lost
-            raise
-        if reply["op"] == "taken":
-            arm.helpers = max(arm.helpers, reply.get("helpers", 0))
+        for number, reply in replies.items():
+            arm.ranks[number].helpers = max(arm.ranks[number].helpers, reply.get("helpers", 0))
+        if replies[0]["op"] == "taken":
             self._hold(arm)
-        return reply
+        return ranks.together([replies[number] for number in range(len(arm.ranks))])
+
+    @staticmethod
+    def _poll_rest(arm: Arm, replies: Mapping[int, Any], patience: int) -> list[tuple[int, int]]:
+        rest = select.poll()
+        for number, rank in enumerate(arm.ranks):
+            if number not in replies and rank.connection is not None:
+                rest.register(rank.connection.fileno(), select.POLLIN)
+        return rest.poll(patience)
 
     def _hold(self, arm: Arm) -> None:
         # An arm that waits for its turn sleeps in a read. Its helper threads and loader workers do not: stop them all.
+        # All ranks or none: threads of one serve the others.
         if arm.helpers:
-            os.killpg(arm.pid, signal.SIGSTOP)
+            for rank in arm.ranks:
+                os.killpg(rank.pid, signal.SIGSTOP)
             arm.stopped = True
 
-    def _receive(self, arm: Arm) -> dict[str, Any]:
-        assert arm.connection is not None
+    def _hear(self, arm: Arm, number: int) -> dict[str, Any] | None:
+        """The message that has come from a rank; None where it is lost, and the arm with it."""
+        loss = self._receive(arm.ranks[number])
+        if isinstance(loss, ArmLost):
+            self._lose(arm, {number: loss})
+            return None
+        return loss
+
+    def _receive(self, rank: Rank) -> dict[str, Any] | ArmLost:
+        assert rank.connection is not None
         try:
-            message = wire.receive(arm.connection)
+            message = wire.receive(rank.connection)
         except (EOFError, OSError):
-            raise self._died(arm) from None
+            return self._died(rank)
         if message["op"] == "failed":
-            raise ArmLost(message["outcome"], message["reason"])
+            return ArmLost(message["outcome"], message["reason"])
         return message
 
-    def _died(self, arm: Arm) -> ArmLost:
+    def _lose(self, arm: Arm, losses: dict[int, ArmLost]) -> None:
+        """An arm without one of its ranks is lost as a whole: hear what the others have to say, then end them all."""
+        deadline = time.monotonic() + GRACE
+        while len(losses) < len(arm.ranks) and time.monotonic() < deadline:
+            rest = {r.connection: n for n, r in enumerate(arm.ranks) if n not in losses and r.connection is not None}
+            for connection in self._wait(list(rest), deadline):
+                heard = self._receive(arm.ranks[rest[connection]])
+                if isinstance(heard, ArmLost):
+                    losses[rest[connection]] = heard
+            if not rest:
+                break
+        told = {number: (loss.outcome, loss.reason) for number, loss in losses.items()}
+        outcome, reason = ranks.blame(told, len(arm.ranks))
+        arm.lost = ArmLost(next(loss.outcome for loss in losses.values() if loss.outcome == outcome), reason)
+        if len(arm.ranks) > 1:
+            self.end_arm(arm)
+
+    def _died(self, rank: Rank) -> ArmLost:
         deadline = time.monotonic() + 5.0
-        while arm.id not in self._exits and time.monotonic() < deadline:
+        while rank.id not in self._exits and time.monotonic() < deadline:
             self._wait([], deadline)
-        status = self._exits.get(arm.id)
+        status = self._exits.get(rank.id)
         if status is None:
             return ArmLost("crashed", "its connection ended, and its zygote does not know why")
         if status < 0:
             name = signal.Signals(-status).name
             if -status == signal.SIGKILL and oom_kills() > self._oom_kills:
                 return ArmLost("oom", "killed by SIGKILL while the kernel ran out of memory")
-            return ArmLost("crashed", f"killed by {name}; its last words: {tail(arm.log) or '(none)'}")
+            return ArmLost("crashed", f"killed by {name}; its last words: {tail(rank.log) or '(none)'}")
         return ArmLost(
-            "crashed", f"exited with status {status} in mid-run; its last words: {tail(arm.log) or '(none)'}"
+            "crashed", f"exited with status {status} in mid-run; its last words: {tail(rank.log) or '(none)'}"
         )
 
-    def _too_late(self, arm: Arm, timeout: float, what: str) -> ArmLost:
-        if arm.pid:
+    def _too_late(self, arm: Arm, missing: Sequence[int], timeout: float, what: str) -> None:
+        """End an arm of which these ranks did not answer in time; their stacks go to their logs."""
+        for number in range(len(arm.ranks)):
+            rank = arm.ranks[number]
+            if not rank.pid:
+                continue
             try:
-                os.killpg(arm.pid, signal.SIGCONT)
-                os.kill(arm.pid, signal.SIGUSR1)  # faulthandler writes the stacks of all threads to the arm's log
+                os.killpg(rank.pid, signal.SIGCONT)
+                os.kill(rank.pid, signal.SIGUSR1)  # faulthandler writes the stacks of all threads to the rank's log
             except ProcessLookupError:
-                return self._died(arm)
-            time.sleep(0.5)
+                return self._lose(arm, {number: self._died(rank)})
+        time.sleep(0.5)
         self.end_arm(arm)
-        return ArmLost("timeout", f"{what} within {timeout:g} s; its stacks are in logs/{arm.log.name}")
+        what = {"no batch": "pulled no batch", "did not finish": "did not finish its turn"}[what]
+        logs = " and ".join(f"logs/{arm.ranks[number].log.name}" for number in missing)
+        who = f"rank {' and '.join(map(str, missing))} of {len(arm.ranks)} " if len(arm.ranks) > 1 else ""
+        arm.lost = ArmLost("timeout", f"{who}{what} within {timeout:g} s; its stacks are in {logs}")
 
     def _wait(self, connections: Sequence[Connection], deadline: float) -> list[Connection]:
         """Wait for messages of these connections, taking in arrivals and exits meanwhile."""
@@ -361,7 +363,8 @@ class Fleet:
         zygote.process.wait()
         for arm in self.arms.values():
             if arm.zygote is zygote:
-                self._exits.setdefault(arm.id, -signal.SIGKILL)
+                for rank in arm.ranks:
+                    self._exits.setdefault(rank.id, -signal.SIGKILL)
 
     def _welcome(self, connection: Connection, hello: Mapping[str, Any]) -> None:
         if hello["role"] == "zygote":
@@ -369,28 +372,31 @@ class Fleet:
             zygote.connection, zygote.seconds = connection, hello["seconds"]
             zygote.threads, zygote.versions = hello["threads"], hello["versions"]
         else:
-            arm = self.arms[hello["id"]]
-            arm.connection, arm.pid = connection, hello["pid"]
-            arm.poll = select.poll()
+            name, _, number = hello["id"].rpartition(".")
+            arm = self.arms[name]
+            rank = arm.ranks[int(number)]
+            rank.connection, rank.pid = connection, hello["pid"]
             arm.poll.register(connection.fileno(), select.POLLIN)
 
     def end_arms(self, arms: Sequence[Arm]) -> None:
         """End these arms, however they are, and wait until they are gone: what dies slowly disturbs the next launch."""
         for arm in arms:
             self.end_arm(arm)
+        processes = [rank for arm in arms for rank in arm.ranks]
         deadline = time.monotonic() + 5.0
-        while any(arm.pid and arm.id not in self._exits for arm in arms) and time.monotonic() < deadline:
+        while any(rank.pid and rank.id not in self._exits for rank in processes) and time.monotonic() < deadline:
             self._wait([], deadline)
 
     def end_arm(self, arm: Arm) -> None:
         """Kill an arm with all processes that it started."""
-        if arm.pid and arm.id not in self._exits:
-            # Where it has ended by itself, its zygote reports how.
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(arm.pid, signal.SIGKILL)
-        if arm.connection is not None:
-            arm.connection.close()
-            arm.connection = None
+        for rank in arm.ranks:
+            if rank.pid and rank.id not in self._exits:
+                # Where it has ended by itself, its zygote reports how.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(rank.pid, signal.SIGKILL)
+            if rank.connection is not None:
+                rank.connection.close()
+                rank.connection = None
         shutil.rmtree(self.scratch(arm.id), ignore_errors=True)
 
     def close(self) -> None:
@@ -416,26 +422,3 @@ class Fleet:
         for descriptor in (self._bell, self._ringer):
             os.close(descriptor)
         shutil.rmtree(self._home, ignore_errors=True)
-
-
-def zygote_id(preload: tuple[str, ...], number: int) -> str:
-    """The name of the zygote of that preload in set `number`."""
-    return f"{'+'.join(preload)}-{number}"
-
-
-def oom_kills() -> int:
-    """Processes that the kernel has killed for want of memory since boot (Linux); 0 where it does not say."""
-    path = Path("/proc/vmstat")
-    if path.exists():
-        for line in path.read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
-
-
-def tail(log: Path, length: int = 200) -> str:
-    """The last line of a log that says something."""
-    if not log.exists():
-        return ""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][-length:] if lines else ""

@@ -10,7 +10,8 @@ from typing import Any
 
 from bench import schedule
 from bench.environment import stolen
-from bench.processes import Arm, ArmLost, Fleet
+from bench.handles import Arm, ArmLost
+from bench.processes import Fleet
 from bench.record import Turns
 
 AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
@@ -37,7 +38,7 @@ class Race:
     Args:
         fleet: whose arms they are.
         arms: by cell id, all waiting at their first pull, or lost.
-        cores: where all of them run.
+        cores: all that they run on; what the hypervisor takes from them is watched.
         timeout: seconds until an arm that does not answer is ended.
         turn: seconds that the counted steps of a turn should take.
         asynchronous: whether the device runs behind the loop; its turns are as long as their edges ask for.
@@ -61,7 +62,7 @@ class Race:
         self._asynchronous = asynchronous
         self._steps = 1
         self.rounds = 0
-        self._rows: dict[str, list[tuple[int, int, float, float, float, int, int, float]]] = {name: [] for name in arms}
+        self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in arms}
         self.warmups: dict[str, list[float]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.turn_seconds = 0.0
@@ -71,9 +72,7 @@ class Race:
         return [name for name, arm in self.arms.items() if arm.lost is None]
 
     def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> dict[str, Any] | None:
-        message = {"op": "go", "steps": steps, "audit": audit, "timed": timed, "cores": self._cores}
-        if name in self.warmups:
-            del message["cores"]
+        message = {"op": "go", "steps": steps, "audit": audit, "timed": timed}
         try:
             return self._fleet.turn(self.arms[name], message, self._timeout)
         except ArmLost:
@@ -136,7 +135,8 @@ class Race:
             first, *counted = reply["seconds"]
             self.turn_seconds += first + sum(counted)
             after = stolen(self._cores)
-            counts = (reply["cpu"], reply["involuntary"], reply["faults"], round(after - before, 3))
+            spread = (reply["spread"],) if "spread" in reply else ()
+            counts = (reply["cpu"], reply["involuntary"], reply["faults"], round(after - before, 3), *spread)
             self._rows[name].append((self.rounds, position, first, sum(counted), *counts))
             before = after
         self.rounds += 1

@@ -43,7 +43,8 @@ METRICS: dict[str, Metric] = {
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
-        Metric("peak_memory_host", "bytes", "lower", "largest resident set of the arm's process, interpreter included"),
+        Metric("rank_spread", "s", "lower", "what the slowest rank's step takes longer than the fastest's"),
+        Metric("peak_memory_host", "bytes", "lower", "largest resident set of an arm's process, interpreter included"),
     )
 }
 
@@ -61,6 +62,8 @@ class Turns:
         involuntary: involuntary context switches during the turn.
         faults: page faults during the turn, all `steps` + 1 steps, that needed no disk.
         stolen: seconds that the hypervisor took from the arm's cores during the turn, in the kernel's ticks (10 ms).
+        spread: seconds that the slowest rank's counted steps took longer than the fastest's; of one process, nothing.
+            All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
         steps: counted steps in each turn, the same for all arms of a group.
     """
 
@@ -73,9 +76,11 @@ class Turns:
     involuntary: tuple[int, ...] = ()
     faults: tuple[int, ...] = ()
     stolen: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {len(getattr(self, item.name)) for item in fields(self) if item.name != "steps"}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "steps"}
+        lengths = {len(column) for name, column in columns.items() if name != "spread" or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
 

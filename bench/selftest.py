@@ -21,8 +21,9 @@ from typing import Any
 
 from bench import discovery, intervals, plan, schedule, store
 from bench.conductor import Conductor, Options, Progress, layout
+from bench.handles import zygote_id
 from bench.plan import Cell
-from bench.processes import Fleet, zygote_id
+from bench.processes import Fleet
 from bench.race import Race, heap_padding
 
 SUITE = "overhead"
@@ -219,7 +220,7 @@ class Workbench:
                 "requested": requested,
                 "memory_limit": None,
                 "padding": heap_padding(self._random),
-                "environ": {},
+                "cores": [list(self._layout.arms)],
             }
             arms[cell.id] = self._fleet.start_arm(
                 name, zygote_id(cell.preload, chosen), request, self._folder / f"{name}.log"

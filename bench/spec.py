@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench import loops
 from bench.errors import SpecError, one_of
 from bench.precision import PRECISIONS
+from bench.strategies import COMPILE_MODES, MATMUL_PRECISIONS, STRATEGIES
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +37,15 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
         "loop": tuple(loops.registry()),
         "accelerator": ("cpu", "cuda", "mps", "tpu", "xla-cpu"),
         "precision": tuple(PRECISIONS),
+        "matmul_precision": MATMUL_PRECISIONS,
         "devices": (1,),
+        "strategy": STRATEGIES,
+        "compile": COMPILE_MODES,
     }
+
+
+# Axes of the engine that take any value of their type, not only those that `engine_axes` lists.
+OPEN = frozenset({"devices"})
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,9 @@ class Workload:
         model: the module whose parameters are trained in place, by every loop; its weights are the ledger's digests.
         loss: `loss(model, batch)` gives the scalar training loss. The model passed may be a wrapper of `model`.
         optimizer: `optimizer(parameters)` gives the optimizer.
-        batches: the training batches of one epoch; iterated again when exhausted.
-        samples: samples in one batch.
+        batches: the training batches of one epoch; iterated again when exhausted. Of several ranks (RANK and WORLD_SIZE
+            in the environment, as torchrun sets them) each gives its own share.
+        samples: samples in one batch, of this rank.
         lightning: gives the LightningModule around the same `model`; called only where lightning is imported.
         validation: validation batches for loops that validate, or None.
     """
@@ -76,6 +85,7 @@ class Suite:
         build: makes the workload of one point; runs in the arm.
         choices: all values that `--set` takes for an axis, where these are a closed list.
         length_axis: the axis that varies the length of a step, for the fit of cost against step length, or None.
+        refuses: says why a point makes no sense, or None where it does; asked by the parent, so without torch.
     """
 
     name: str
@@ -86,6 +96,7 @@ class Suite:
     build: Callable[[Point], Workload]
     choices: Mapping[str, Sequence[AxisValue]] = field(default_factory=dict)
     length_axis: str | None = None
+    refuses: Callable[[Point], str | None] = lambda point: None
 
     def __post_init__(self) -> None:
         mistakes = suite_mistakes(self)
@@ -138,7 +149,7 @@ def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:
     """The closed list of values of an axis, or None where any value of its type may be asked for."""
     if axis in suite.choices:
         return suite.choices[axis]
-    return engine_axes().get(axis)
+    return None if axis in OPEN else engine_axes().get(axis)
 
 
 def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:

@@ -7,6 +7,7 @@ A turn is a number of pulls that somebody else (the conductor, through a `Gate`)
 
 from __future__ import annotations
 
+import itertools
 import resource
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -139,7 +140,11 @@ def batch_size(batch: Any) -> int:
 
 
 def _forever(loader: Iterable[Any]) -> Iterator[Any]:
-    while True:
+    for epoch in itertools.count():
+        # A distributed sampler shuffles by seed and epoch; without this every epoch had the order of the first.
+        set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)
         empty = True
         for batch in loader:
             empty = False

@@ -49,7 +49,7 @@ def no_torch_xla() -> str | None:
         return f"the package {missing.name!r} is not installed"
     if importlib.util.find_spec("torch_xla") is None:
         return "the package 'torch_xla' has metadata but no module"
-    # Its metadata pins no torch, so nothing stops a wrong one; the symbols of its library are those of one minor version.
+    # Its metadata pins no torch, so nothing stops a wrong one; its library is built against one minor version.
     needed = ".".join(own.split(".")[:2])
     if torch.split(".")[:2] != own.split(".")[:2]:
         return f"torch_xla {own} needs torch {needed}, and torch {torch} is installed"
@@ -112,8 +112,8 @@ def answer_lightning() -> None:
     def yes() -> bool:
         return True
 
-    XLAAccelerator.auto_device_count = staticmethod(one)
-    XLAAccelerator.is_available = staticmethod(yes)
+    XLAAccelerator.auto_device_count = staticmethod(one)  # type: ignore[method-assign,assignment]  # was cached
+    XLAAccelerator.is_available = staticmethod(yes)  # type: ignore[method-assign,assignment]  # was cached
 
 
 def wait() -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from bench.errors import BenchError, one_of
 
@@ -249,18 +249,30 @@ def make_loader(
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """The one loader of all loops: training batches are shuffled by a generator of their own and all of one size.
 
+    Of several ranks (WORLD_SIZE and RANK in the environment, as torchrun sets them) each trains on its share, by
+    torch's DistributedSampler; what does not divide is left out, as padding would give some samples twice.
+
     Raises:
-        BenchError: there are fewer training samples than one batch needs, so an epoch would be empty; or workers are
-            to persist that are not there.
+        BenchError: there are fewer training samples than one batch of each rank needs, so an epoch would be empty; or
+            workers are to persist that are not there.
     """
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if persistent_workers and not num_workers:
         raise BenchError("persistent_workers=true needs num_workers above 0; it is 0")
-    if train and batch_size > len(digits):
-        raise BenchError(f"batch_size={batch_size} is more than samples={len(digits)}: an epoch would have no batch")
+    if train and batch_size * ranks > len(digits):
+        each = f" for each of {ranks} ranks" if ranks > 1 else ""
+        raise BenchError(
+            f"batch_size={batch_size}{each} is more than samples={len(digits)}: an epoch would have no batch"
+        )
+    sampler: DistributedSampler[tuple[Tensor, Tensor]] | None = None
+    if train and "RANK" in os.environ:
+        rank = int(os.environ["RANK"])
+        sampler = DistributedSampler(digits, num_replicas=ranks, rank=rank, shuffle=True, seed=seed, drop_last=True)
     return DataLoader(
         digits,
         batch_size=batch_size,
-        shuffle=train,
+        shuffle=train and sampler is None,
+        sampler=sampler,
         drop_last=train,
         num_workers=num_workers,
         persistent_workers=persistent_workers,

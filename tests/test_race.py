@@ -8,9 +8,11 @@ from typing import Any, cast
 import pytest
 
 from bench.conductor import judge
-from bench.processes import Arm, ArmLost, Fleet, arm_environment
+from bench.handles import Arm, ArmLost
+from bench.processes import Fleet
 from bench.race import EDGE, Race, log_ratio
 from bench.record import Record, Turns
+from bench.variables import arm_environment
 
 
 class Device:

@@ -10,6 +10,8 @@ from bench.loops.lazy import lazy
 from bench.precision import PRECISIONS
 
 if TYPE_CHECKING:
+    import torch
+
     from bench.arm import Job
 
 
@@ -21,7 +23,7 @@ def plain(job: Job) -> None:
     if PRECISIONS[job.precision].autocast:
         return mixed(job)
     workload = job.workload
-    model = workload.model.to(job.device, PRECISIONS[job.precision].dtype())
+    model = wrapped(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
     optimizer = workload.optimizer(model.parameters())
     model.train()
     for batch in job.stream(workload.batches):
@@ -39,7 +41,7 @@ def mixed(job: Job) -> None:
     import torch
 
     workload, precision, kind = job.workload, PRECISIONS[job.precision], job.device.type
-    model = workload.model.to(job.device)
+    model = wrapped(workload.model.to(job.device), job)
     optimizer = workload.optimizer(model.parameters())
     scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
     model.train()
@@ -50,3 +52,22 @@ def mixed(job: Job) -> None:
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
+
+
+def wrapped(model: torch.nn.Module, job: Job) -> torch.nn.Module:
+    """The model for all ranks, then compiled: torch's tutorials compile outside of DistributedDataParallel, so that
+    gradients of one part of the graph are exchanged while those of the next are computed."""
+    from torch import distributed
+    from torch.nn.parallel import DistributedDataParallel
+
+    if job.strategy != "single_device":
+        distributed.init_process_group("nccl" if job.device.type == "cuda" else "gloo")
+    if job.strategy == "ddp":
+        model = DistributedDataParallel(model, device_ids=[job.device] if job.device.type == "cuda" else None)
+    elif job.strategy == "fsdp":
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(model, mesh=init_device_mesh(job.device.type, (distributed.get_world_size(),)))
+    whole: torch.nn.Module = job.compiled(model)
+    return whole

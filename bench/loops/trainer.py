@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.loops import register
 
@@ -15,10 +15,8 @@ def trainer_barebones(job: Job) -> None:
     """Trainer(barebones=True): no logger, no progress bar, no checkpoint, no sanity check"""
     from lightning.pytorch import Trainer
 
-    trainer = Trainer(
-        accelerator=job.accelerator, devices=job.devices, precision=job.precision, max_epochs=1, barebones=True
-    )
-    trainer.fit(job.workload.lightning(), job.stream(job.workload.batches))
+    trainer = Trainer(**settings(job), barebones=True)
+    trainer.fit(job.compiled(job.workload.lightning()), job.stream(job.workload.batches))
     job.note(trainer_features(trainer))
 
 
@@ -27,9 +25,21 @@ def trainer(job: Job) -> None:
     """Trainer: its defaults, with logger, progress bar, checkpoint and sanity check as they come"""
     from lightning.pytorch import Trainer
 
-    trainer = Trainer(accelerator=job.accelerator, devices=job.devices, precision=job.precision, max_epochs=1)
-    trainer.fit(job.workload.lightning(), job.stream(job.workload.batches), job.workload.validation)
+    trainer = Trainer(**settings(job))
+    model = job.compiled(job.workload.lightning())
+    trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
     job.note(trainer_features(trainer))
+
+
+def settings(job: Job) -> dict[str, Any]:
+    """What both Trainers are told. Lightning's name for one device without a strategy is `auto`."""
+    return {
+        "accelerator": job.accelerator,
+        "devices": job.devices,
+        "strategy": "auto" if job.strategy == "single_device" else job.strategy,
+        "precision": job.precision,
+        "max_epochs": 1,
+    }
 
 
 def trainer_features(trainer: Trainer) -> dict[str, str]:

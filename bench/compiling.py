@@ -1,0 +1,107 @@
+"""What torch.compile really did in an arm: graphs, breaks, recompiles, caches, dtypes inside compiled regions.
+
+Nothing may be hooked inside a compiled region: a hook would be compiled with it, or break the graph. So this watches
+the door by which every graph goes to inductor (`torch._inductor.compile_fx.compile_fx`, looked up anew for each graph
+by `torch._TorchCompileInductorWrapper.__call__`, torch 2.9 to 2.13), reads dtype and device off the graph's own nodes,
+and asks dynamo's counters for the rest. Importing it imports nothing; `CompileWatch()` imports inductor: 3 s on slow
+cores.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+MATMULS = ("linear", "matmul", "addmm", "mm", "bmm", "baddbmm", "conv", "convolution", "scaled_dot_product")
+
+
+def use_cache(folder: Path) -> None:
+    """Keep what inductor and triton compile in a folder of the cell's own: the first arm that uses it compiles cold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    os.environ["TRITON_CACHE_DIR"] = str(folder / "triton")
+
+
+class CompileWatch:
+    """Sees every graph that is handed to inductor, from now to the end of the process."""
+
+    def __init__(self) -> None:
+        import torch._inductor.compile_fx as inductor
+
+        self.graphs = 0
+        self.options: dict[str, Any] | None = None  # of the first graph; a mode is a set of options
+        self.dtype: torch.dtype | None = None
+        self.device: torch.device | None = None
+        self.autocast = "off"
+        self._inside = False
+        original = inductor.compile_fx
+
+        def compile_fx(graph: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._inside:  # it calls itself, once with its options applied
+                return original(graph, *args, **kwargs)
+            self._look(graph, kwargs.get("config_patches"))
+            self._inside = True
+            try:
+                return original(graph, *args, **kwargs)
+            finally:
+                self._inside = False
+
+        inductor.compile_fx = compile_fx  # type: ignore[assignment]  # same arguments, same result
+
+    def _look(self, graph: Any, options: dict[str, Any] | None) -> None:
+        import torch
+
+        self.graphs += 1
+        if self.options is None:
+            self.options = dict(options or {})
+        for node in graph.graph.nodes:
+            value = node.meta.get("example_value", node.meta.get("val"))
+            if not isinstance(value, torch.Tensor):
+                continue
+            name = str(getattr(node.target, "__name__", node.target)).split(".")[0]
+            if self.dtype is None and node.op == "call_function" and name.startswith(MATMULS):
+                self.dtype, self.device = value.dtype, value.device
+                if any(own.dtype != value.dtype for own in _floating_inputs(node)):
+                    self.autocast = str(value.dtype).removeprefix("torch.")
+
+    def mode(self) -> str:
+        """torch's name of the mode whose options the graphs were compiled with; `off` where none was."""
+        import torch._inductor
+
+        if self.options is None:
+            return "off"
+        modes = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+        known = {mode: torch._inductor.list_mode_options(mode) for mode in modes}
+        named = [mode for mode, options in known.items() if options == self.options]
+        return named[0] if named else f"options {self.options}"
+
+    def effective(self) -> dict[str, Any]:
+        """What became of compilation, for the record.
+
+        `graphs` that inductor compiled, backward passes not counted; `graph_breaks`; `recompiles`, frames compiled
+        again because a guard failed; caches hit and missed; CUDA graphs that were asked for and left out.
+        """
+        from torch._dynamo.utils import counters, get_compilation_metrics
+
+        again = {str(seen.compile_id) for seen in get_compilation_metrics() if seen.recompile_reason}
+        inductor, autograd = counters["inductor"], counters["aot_autograd"]
+        return {
+            "compile": self.mode(),
+            "graphs": self.graphs,
+            "graph_breaks": sum(counters["graph_break"].values()),
+            "recompiles": len(again),
+            "cache_hits": autograd["autograd_cache_hit"] + inductor["fxgraph_cache_hit"],
+            "cache_misses": autograd["autograd_cache_miss"] + inductor["fxgraph_cache_miss"],
+            "cudagraph_skips": inductor["cudagraph_skips"],
+        }
+
+
+def _floating_inputs(node: Any) -> list[torch.Tensor]:
+    import torch
+
+    values = [own.meta.get("example_value", own.meta.get("val")) for own in node.all_input_nodes]
+    return [value for value in values if isinstance(value, torch.Tensor) and value.is_floating_point()]

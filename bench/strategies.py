@@ -1,0 +1,54 @@
+"""How several devices train one model, and how a model is compiled: the names, and what cannot run. No torch.
+
+Fabric and Trainer are given Lightning's name of a strategy and torch's of a compile mode, and do as they do; what they
+really did is read back. The plain loop asks here. Read in torch 2.13's and Lightning 2.6.6's sources.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Literal
+
+STRATEGIES = ("auto", "ddp", "fsdp")
+COMPILE_MODES = ("off", "default", "reduce-overhead", "max-autotune")
+MATMUL_PRECISIONS = ("highest", "high", "medium")
+
+Wrapping = Literal["single_device", "ddp", "fsdp"]
+
+
+def resolved(strategy: str, devices: int) -> Wrapping:
+    """What a strategy's name means for so many devices: `auto` is one process for one, and ddp for more."""
+    if strategy == "fsdp":
+        return "fsdp"
+    return "ddp" if strategy == "ddp" or devices > 1 else "single_device"
+
+
+def ranks(strategy: str, devices: int) -> int:
+    """Processes that are ranks of a process group; 0 where one process trains by itself."""
+    return 0 if resolved(strategy, devices) == "single_device" else devices
+
+
+def unsupported_strategy(strategy: str, devices: int, accelerator: str, loop: str) -> str | None:
+    """Why a strategy cannot run, or None."""
+    wrapping = resolved(strategy, devices)
+    if wrapping == "single_device":
+        return None
+    if accelerator in ("mps", "tpu", "xla-cpu"):
+        return f"no {wrapping} on {accelerator}: Lightning and torch have none there"
+    if wrapping == "fsdp" and accelerator != "cuda" and loop != "plain":
+        return f"Lightning runs fsdp on cuda only, not on {accelerator}"
+    return None
+
+
+def unsupported_compile(mode: str, accelerator: str) -> str | None:
+    """Why a compile mode cannot run, or None."""
+    if mode == "off":
+        return None
+    if accelerator in ("tpu", "xla-cpu"):
+        return "inductor, torch.compile's default backend, has none for XLA"
+    if mode == "reduce-overhead" and accelerator != "cuda":
+        return f"reduce-overhead is CUDA graphs (torch._inductor.list_mode_options), which {accelerator} has not"
+    if accelerator == "cpu" and not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++")))):
+        return "torch.compile needs a C++ compiler for the CPU: no g++ or clang++ on the path, and no CXX"
+    return None

@@ -1,0 +1,50 @@
+"""What a second device brings, and where the rest goes: weak and strong scaling of every loop."""
+
+from __future__ import annotations
+
+from bench.spec import Point, Suite, Workload
+
+
+def batch_of_one_rank(point: Point) -> int:
+    """`batch_size` is what one device gets: in weak scaling that of each, in strong scaling shared by all."""
+    devices = int(point["devices"])
+    return int(point["batch_size"]) // (devices if point["scaling"] == "strong" else 1)
+
+
+def refuses(point: Point) -> str | None:
+    batch, devices = int(point["batch_size"]), int(point["devices"])
+    if point["scaling"] == "strong" and batch % devices:
+        return f"batch_size={batch} cannot be shared by devices={devices} in strong scaling; allowed: multiples of it"
+    return None
+
+
+def build(point: Point) -> Workload:
+    from .autoencoder import autoencoder_workload
+
+    return autoencoder_workload({**point, "batch_size": batch_of_one_rank(point)})
+
+
+suite = Suite(
+    name="scaling",
+    title="what more devices bring, weak (each its own batch) and strong (one batch shared), in every loop",
+    axes={
+        "devices": (1, 2),
+        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+        "scaling": ("weak", "strong"),
+        "batch_size": (512,),
+        # Wide enough that there are gradients to exchange: 0.8 million parameters, 3.3 MB a step.
+        "width": (512,),
+        "latent": (3,),
+        "data": ("synthetic",),
+        "variant": ("mlp",),
+        "samples": (8192,),
+        "num_workers": (0,),
+        "persistent_workers": (False,),
+        "pin_memory": (False,),
+    },
+    compare="devices",
+    baseline=1,
+    choices={"data": ("synthetic", "mnist"), "variant": ("mlp", "conv"), "scaling": ("weak", "strong")},
+    refuses=refuses,
+    build=build,
+)
