@@ -15,7 +15,7 @@ import torch
 
 from bench import compiling, discovery, wire
 from bench.accelerators import Accelerator, accelerator
-from bench.audit import Audit, batch_digest, distributed, weights_digest
+from bench.audit import Audit, batch_digest, distributed, rounded, weights_digest
 from bench.errors import BenchError
 from bench.loops import registry
 from bench.precision import PRECISIONS
@@ -83,6 +83,7 @@ class Gatekeeper:
         self.steps = 0
         self.samples = 0
         self.digest = 0
+        self.rounded = False  # batches came back from the device in fewer bits than they have on the CPU
 
     def wait(self) -> Grant | None:
         if not self._ready:
@@ -112,6 +113,7 @@ class Gatekeeper:
         self.samples += taken.samples
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
+            self.rounded = self.rounded or rounded(batch)
         message = {
             "op": "taken",
             "seconds": taken.seconds,
@@ -192,7 +194,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         "ledger": {
             "steps": gate.steps,
             "samples": gate.samples,
-            "samples_digest": f"{gate.digest:08x}",
+            "samples_digest": "" if gate.rounded else f"{gate.digest:08x}",
             "initial_weights": initial,
             "final_weights": weights_digest(workload.model),
             **audit.ledger(),

@@ -249,6 +249,17 @@ def batch_digest(batch: Any, start: int) -> int:
     return zlib.crc32(repr(batch).encode(), start)
 
 
+def rounded(batch: Any) -> bool:
+    """Whether a tensor of a batch has another dtype on its device than it says: its bytes tell of the device, then.
+
+    Fabric moves batches before the stream hands them out, so under XLA_USE_BF16 they come back in fewer bits.
+    """
+    if isinstance(batch, torch.Tensor):
+        return xla.real_dtype(batch) != batch.dtype
+    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    return any(map(rounded, parts))
+
+
 def _bytes(tensor: torch.Tensor) -> memoryview:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().data
