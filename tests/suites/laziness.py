@@ -21,7 +21,7 @@ def build(point: Point) -> Workload:
             rows = torch.cat([rows, rows.new_ones(seen[0], 4)])
         found = (model(rows) - rows).square().mean()
         if trouble == "fallback":
-            found = found + 0 * torch.linalg.eigvals(rows[:4].detach()).real.sum()
+            found = found + 0 * torch.histc(rows.detach(), 4).sum()
         return found
 
     return Workload(
