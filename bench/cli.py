@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__, discovery, environment, plan, store
-from bench.accelerators import ACCELERATORS
+from bench.accelerators import ACCELERATORS, accelerator
 from bench.errors import BenchError, RunError, SpecError, one_of
 from bench.record import FAILED, Record
 from bench.spec import Suite
@@ -148,8 +148,8 @@ def planned(arguments: argparse.Namespace) -> tuple[plan.Plan, dict[str, str]]:
 def list_cells(arguments: argparse.Namespace) -> int:
     """`bench list`"""
     made, _ = planned(arguments)
-    for name, device in ACCELERATORS.items():
-        reason = device.unavailable()
+    for name in ACCELERATORS:
+        reason = accelerator(name).unavailable()
         print(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in made.suites.items():
         print(f"{name}: {suite.title}")

@@ -34,7 +34,9 @@ def unsupported_strategy(strategy: str, devices: int, accelerator: str, loop: st
     wrapping = resolved(strategy, devices)
     if wrapping == "single_device":
         return None
-    if accelerator in ("mps", "tpu", "xla-cpu"):
+    if accelerator in ("tpu", "xla-cpu"):
+        return f"one {accelerator} device only: Lightning's strategy for several is `xla`, and it is not driven here"
+    if accelerator == "mps":
         return f"no {wrapping} on {accelerator}: Lightning and torch have none there"
     if wrapping == "fsdp" and accelerator != "cuda" and loop != "plain":
         return f"Lightning runs fsdp on cuda only, not on {accelerator}"
