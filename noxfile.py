@@ -61,6 +61,13 @@ def xla(session: nox.Session) -> None:
 
 
 @nox.session
+def tensorboard(session: nox.Session) -> None:
+    """Let TensorBoard's profiler plugin read real traces. Apart from `tests`: it changes Trainer's default logger."""
+    _install(session, "--editable", ".[trace]", *GROUPS["tests"])
+    session.run("pytest", "tests/test_tracing.py", "-k", "tensorboard", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff and types with mypy, strictly."""
     # The project's dependencies are there for their types, and nox for the noxfile's.

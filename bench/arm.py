@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,11 +18,15 @@ from bench import compiling, discovery, wire
 from bench.accelerators import Accelerator, accelerator
 from bench.audit import Audit, batch_digest, distributed, rounded, weights_digest
 from bench.errors import BenchError
+from bench.looking import Look
 from bench.loops import registry
+from bench.memory import peak_resident, resident
 from bench.precision import PRECISIONS
 from bench.stream import Batches, BatchStream, Grant, Taken
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
     from bench.spec import Workload
 
 
@@ -38,6 +43,7 @@ class Job:
         note: takes settings that only the loop can see, for the record's effective settings.
         strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
         compile: torch's name of a compile mode, or `off`.
+        callbacks: for a Trainer's `callbacks=`; none in a launch that is timed.
     """
 
     workload: Workload
@@ -50,6 +56,7 @@ class Job:
     note: Callable[[Mapping[str, Any]], None]
     strategy: str = "single_device"
     compile: str = "off"
+    callbacks: tuple[Callback, ...] = ()
 
     def compiled(self, model: Any) -> Any:
         """The model as torch.compile gives it in the mode that was asked for, or as it is."""
@@ -71,14 +78,19 @@ class Job:
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
-    def __init__(self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int]) -> None:
+    def __init__(
+        self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int], look: Look | None = None
+    ) -> None:
         self._connection = connection
         self._cores = cores
         self._audit = audit
         self._device = device
+        self._look = look
         self._watch = device.watch()
         self._timed = False
         self._ready = False
+        self.began = perf_counter()
+        self.epoch = 0  # batches in an epoch; 0: the loader does not say
         self.ended = False
         self.steps = 0
         self.samples = 0
@@ -89,7 +101,8 @@ class Gatekeeper:
         if not self._ready:
             self._ready = True
             self._device.reset_peak_memory()
-            wire.send(self._connection, {"op": "ready", "helpers": helpers()})
+            ready = {"op": "ready", "helpers": helpers(), "setup": perf_counter() - self.began, "epoch": self.epoch}
+            wire.send(self._connection, ready)
         message = wire.receive(self._connection)
         # Not at the start: arms are set up all at once, on all cores.
         pin(self._cores)
@@ -98,14 +111,18 @@ class Gatekeeper:
             self.ended = True
             return None
         self._timed = message.get("timed", False)
-        return Grant(message["steps"], message["audit"])
+        return Grant(message["steps"], message["audit"], message.get("look", False))
 
     def before(self, grant: Grant) -> None:
         if grant.audit:
             self._audit.start()
+        if grant.look and self._look is not None:
+            self._look.start()
         self._watch.before()
 
     def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        if grant.look and self._look is not None:
+            self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
         self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
         if grant.audit:
             self._audit.stop(grant.steps)
@@ -117,6 +134,7 @@ class Gatekeeper:
         message = {
             "op": "taken",
             "seconds": taken.seconds,
+            "fetching": taken.fetching,
             "cpu": taken.cpu,
             "involuntary": taken.involuntary,
             "faults": taken.faults,
@@ -153,9 +171,9 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     device.prepare()
     torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
     mode = settings.get("compile", "off")
-    if mode != "off":
-        compiling.use_cache(Path(request["compile_cache"]))
-    watch = compiling.CompileWatch() if mode != "off" else None
+    watch = compiling.CompileWatch(Path(request["compile_cache"])) if mode != "off" else None
+    if request.get("alone"):
+        pin(request["cores"])
     start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.race
     torch.manual_seed(request["seed"])
@@ -163,17 +181,23 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, watch)
-    gate = Gatekeeper(connection, audit, device, request.get("cores", []))
+    look = Look(workload, device.device(request["rank"]), Job) if request.get("look") else None
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), look)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
 
     def watched_stream(loader: Any) -> Batches:
         notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
         notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
-        return stream(loader)
+        gate.epoch = len(loader) if isinstance(loader, Sized) else 0
+        if "trace" in request:  # imported here: a timed arm has no profiler in it
+            from bench.trace_arm import Traced
+
+            loader = Traced(loader, request["trace"], request["rank"])
+        return stream(loader if look is None else look.watch(loader))
 
     job = Job(
-        workload=workload,
+        workload=workload if look is None else look.workload,
         stream=watched_stream,
         device=device.device(request["rank"]),
         accelerator=device.lightning,
@@ -183,7 +207,11 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         note=notes.update,
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
+        callbacks=() if look is None else look.callbacks,
     )
+    gate.began = perf_counter()
+    if look is not None:
+        look.begin()
     loop.run(job)
     if not gate.ended:
         raise RuntimeError(
@@ -207,6 +235,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "pandas_imported": "pandas" in sys.modules,
             "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
+            "callbacks": "none" if look is None else look.names,
             **notes,
         },
         "memory": {
@@ -216,6 +245,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             **device.peak_memory(),
         },
         "samples_per_step": workload.samples,
+        "looked": {} if look is None else look.result(),
     }
     if distributed():
         torch.distributed.destroy_process_group()
@@ -245,37 +275,3 @@ def pin(cores: list[int]) -> None:
         return
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), cores)
-
-
-def resident() -> int:
-    """Resident bytes of this process now."""
-    return _status("VmRSS")
-
-
-def peak_resident() -> int:
-    """The largest resident set since the arm began (`forget_peak`), in bytes."""
-    return _status("VmHWM")
-
-
-def forget_peak() -> None:
-    """Begin a new peak: a forked process starts with its zygote's. Linux: proc(5), /proc/pid/clear_refs, value 5."""
-    path = Path("/proc/self/clear_refs")
-    if path.exists():
-        path.write_text("5")
-
-
-def data_size() -> int:
-    """Bytes of private writable memory of this process now."""
-    return _status("VmData")
-
-
-def _status(key: str) -> int:
-    path = Path("/proc/self/status")
-    if path.exists():
-        for line in path.read_text().splitlines():
-            if line.startswith(f"{key}:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -71,6 +71,7 @@ class Audit:
         self.training = True
         self.ranks = 1
         self.strategy = "single_device"
+        self.compiled_around_ddp = False
         self.autocast = "off"
         self.loss_scale = 1.0
         self._matmul = _FirstMatmul()
@@ -104,6 +105,7 @@ class Audit:
         # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
         self.ranks = torch.distributed.get_world_size() if distributed() else 1
         self.strategy = wrapping(self._parameters)
+        self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         self.forward += 1
@@ -185,6 +187,7 @@ class Audit:
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
             "deterministic": torch.are_deterministic_algorithms_enabled(),
             "training_mode": self.training,
+            **({"compiled_around_ddp": self.compiled_around_ddp} if self._compiled and self.strategy == "ddp" else {}),
             **(self._compiled.effective() if self._compiled else {"compile": "off"}),
         }
 
@@ -209,6 +212,17 @@ def wrapping(parameters: Sequence[torch.nn.Parameter]) -> str:
             return "ddp"
     flat = [kind for kind in map(type, parameters) if kind.__name__ == "FlatParameter"]
     return "fsdp" if flat else "single_device"
+
+
+def compiled_around_ddp() -> bool:
+    """Whether a module that torch.compile made holds a DistributedDataParallel, and not the other way round."""
+    from torch._dynamo.eval_frame import OptimizedModule
+    from torch.nn.parallel import DistributedDataParallel
+
+    return any(
+        type(found) is OptimizedModule and isinstance(found._orig_mod, DistributedDataParallel)
+        for found in gc.get_objects()
+    )
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:

@@ -10,13 +10,15 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import __version__, discovery, environment, plan, store
 from bench.accelerators import ACCELERATORS, accelerator
-from bench.errors import BenchError, RunError, SpecError, one_of
+from bench.errors import BenchError, RunError, SpecError, Unsupported, one_of
+from bench.looks import LOOKS
 from bench.record import FAILED, Record
 from bench.spec import Suite
 
@@ -81,7 +83,23 @@ def parser() -> argparse.ArgumentParser:
     running.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     running.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
     running.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    running.add_argument(
+        "--look",
+        dest="looks",
+        type=count,
+        nargs="?",
+        const=LOOKS,
+        metavar="N",
+        help=f"looking launches of each group, which carry callbacks; default: {LOOKS}, as far as the budget goes",
+    )
+    running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    tracing = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
+    selection(tracing)
+    tracing.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
+    tracing.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    tracing.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
+    tracing.add_argument("--format", choices=("table", "json"), default="table")
     showing = command("show", show, "print a run")
     which(showing)
     showing.add_argument("--format", choices=("table", "json", "csv", "md"), default="table")
@@ -93,6 +111,9 @@ def parser() -> argparse.ArgumentParser:
     verifying.add_argument("--report", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     env = command("env", show_environment, "the machine and the software, as runs record them")
     env.add_argument("--format", choices=("table", "json"), default="table")
+    env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
+    env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
+    env.add_argument("--budget", type=duration, metavar="TIME", help="of --calibrate, each accelerator; default: 24s")
     testing = command("selftest", run_selftest, "measure the tool itself on this machine")
     testing.add_argument("--format", choices=("table", "json"), default="table")
     testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
@@ -134,12 +155,19 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; name suites before --look")
+    return int(text)
+
+
 def planned(arguments: argparse.Namespace) -> tuple[plan.Plan, dict[str, str]]:
     """The plan of the command line, and the file of each of its suites."""
     found = discovery.all_suites(arguments.folders)
     suites: dict[str, Suite] = {name: suite for name, (suite, _) in found.items()}
-    # `bench list` alone shows everything; `bench run` alone runs the default.
-    names = arguments.suites or ([DEFAULT_SUITE] if arguments.command == "run" else list(suites))
+    # `bench list` alone shows everything; `bench run` and `bench trace` alone take the default.
+    names = arguments.suites or (list(suites) if arguments.command == "list" else [DEFAULT_SUITE])
     threads = getattr(arguments, "threads", None) or 1
     made = plan.make_plan(suites, names, settings=arguments.settings, select=arguments.select, threads=threads)
     return made, {name: found[name][1] for name in made.suites}
@@ -202,13 +230,35 @@ def run_suites(arguments: argparse.Namespace) -> int:
     return 3 if any(record.outcome in FAILED for record in run.records) else 0
 
 
+def trace_suites(arguments: argparse.Namespace) -> int:
+    """`bench trace`"""
+    from bench import tracing
+    from bench.progress import progress
+    from bench.report import traces as layout
+
+    made, files = planned(arguments)
+    folder = store.fresh_folder(arguments.out, "traces")
+    with progress(sys.stderr) as told:
+        done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
+    if arguments.format == "json":
+        print(json.dumps(done.to_json(), indent=1))
+    else:
+        for group, cells in done.groups:
+            print(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
+        print(layout.footnote())
+        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
+    if done.interrupted:
+        return 130
+    return 3 if any(traced.outcome in FAILED for traced in done.cells) else 0
+
+
 def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Options:
     """Options of the command line over those of a stored run over the defaults."""
     from bench.conductor import Options
 
-    names = ("budget", "target", "timeout", "seed", "threads", "memory_limit")
+    names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return Options(**{**stored, **given})
+    return Options(**{"looks": LOOKS, **stored, **given})
 
 
 def resumed(
@@ -234,7 +284,7 @@ def resumed(
     found = discovery.all_suites(arguments.folders)
     files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
     made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
-    return made, files, folder, info, run.records, options
+    return made, files, folder, info, (*run.records, *run.looks), options
 
 
 def now() -> str:
@@ -301,12 +351,39 @@ def verify_run(arguments: argparse.Namespace) -> int:
 
 def show_environment(arguments: argparse.Namespace) -> int:
     """`bench env`"""
-    values = environment.environment(1)
+    if arguments.calibrate:
+        return calibrate(arguments)
+    if arguments.budget is not None:
+        raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
+    values = environment.environment(arguments.threads)
     if arguments.format == "json":
         print(json.dumps(values, indent=1))
     else:
         width = max(map(len, values))
         print("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
+    return 0
+
+
+def calibrate(arguments: argparse.Namespace) -> int:
+    """`bench env --calibrate`: every accelerator that is here."""
+    from bench import calibration, ceilings
+    from bench.progress import progress
+
+    made, lines = [], []
+    with progress(sys.stderr) as told:
+        for kind, device in ACCELERATORS.items():
+            if device.unavailable():
+                continue
+            told.phase(f"measuring the ceilings of {kind}")
+            try:
+                found = ceilings.calibrate(kind, arguments.threads, arguments.budget or ceilings.BUDGET)
+            except Unsupported as error:
+                lines.append(f"{kind}: not measured: {error}")
+                continue
+            path = calibration.save(found)
+            made.append({"file": str(path), **asdict(found)})
+            lines += [ceilings.table(found), f"  kept in {path}"]
+    print(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
     return 0
 
 

@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 MATMULS = ("linear", "matmul", "addmm", "mm", "bmm", "baddbmm", "conv", "convolution", "scaled_dot_product")
 
 
-def use_cache(folder: Path) -> None:
-    """Keep what inductor and triton compile in a folder of the cell's own: the first arm that uses it compiles cold."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-    os.environ["TRITON_CACHE_DIR"] = str(folder / "triton")
-
-
 class CompileWatch:
-    """Sees every graph that is handed to inductor, from now to the end of the process."""
+    """Sees every graph that is handed to inductor, from now to the end of the process.
 
-    def __init__(self) -> None:
+    Args:
+        cache: where inductor and triton keep what they compile, a folder of the cell's own: the first arm that uses it
+            compiles cold, the later ones warm.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
+        self.cold = not any(cache.iterdir())
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
+        os.environ["TRITON_CACHE_DIR"] = str(cache / "triton")
         import torch._inductor.compile_fx as inductor
 
         self.graphs = 0
@@ -91,6 +93,7 @@ class CompileWatch:
         inductor, autograd = counters["inductor"], counters["aot_autograd"]
         return {
             "compile": self.mode(),
+            "compile_cache": "cold" if self.cold else "warm",
             "graphs": self.graphs,
             "graph_breaks": sum(counters["graph_break"].values()),
             "recompiles": len(again),

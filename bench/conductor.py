@@ -14,22 +14,24 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from bench import intervals, schedule, strategies
+from bench import intervals, schedule
 from bench.accelerators import accelerator
-from bench.environment import usable_cores
 from bench.handles import Arm, zygote_id
-from bench.ledger import differences, own_faults
+from bench.judging import judge
+from bench.ledger import own_faults
+from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
 from bench.processes import Fleet, Interrupted
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
-from bench.record import Outcome, Record
+from bench.record import Metric, Outcome, Record
+from bench.request import Layout, downgrades, file_name, layout, request, requested
 from bench.store import RunFolder
 
 # What the first launch costs besides its turns: processes, set-up of Trainer, warm-up. 1.5 to 3 s on 2 slow cores.
@@ -52,6 +54,7 @@ class Options:
         turn: seconds a turn's counted steps should take.
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
+        looks: looking launches of each group, at most, after its timed ones; see `bench.looks`.
     """
 
     budget: float = 180.0
@@ -63,6 +66,7 @@ class Options:
     turn: float = 0.003
     launch: float | None = None
     memory_limit: int | None = None
+    looks: int = 0
 
 
 class Progress(Protocol):
@@ -87,29 +91,17 @@ class GroupState:
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
+    seen: Seen = field(default_factory=Seen)  # by its looking launches
 
+    @property
+    def alone(self) -> bool:
+        """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
+        return any(cell.point["compile"] != "off" for cell in self.group.runnable)
 
-@dataclass(frozen=True)
-class Layout:
-    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
-
-    arms: tuple[int, ...]
-    conductor: tuple[int, ...]
-    usable: tuple[int, ...] = ()
-
-    def ranks(self, count: int) -> list[list[int]]:
-        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones."""
-        threads, there = len(self.arms), len(self.usable)
-        if not there or threads * count > there:  # ranks of a device that share the cores there are
-            return [list(self.arms)] * count
-        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
-
-
-def layout(threads: int) -> Layout:
-    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
-    cores = usable_cores()
-    arms = cores[-threads:] if threads < len(cores) else cores
-    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
+    @property
+    def least(self) -> int:
+        """Launches that it is given whatever the budget: where code is compiled, one cold and one warm."""
+        return 2 if self.alone else 1
 
 
 class Conductor:
@@ -142,7 +134,8 @@ class Conductor:
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run
         self._began = time.monotonic()
-        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "conductor_cpu": 0.0}
+        self._timed_budget = options.budget - reserve(plan, options)
+        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
         self._recall(plan, done)
 
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
@@ -158,7 +151,9 @@ class Conductor:
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
-                if record.group == state.group.id and record.launch >= 0:
+                if record.group == state.group.id and record.looking:
+                    self._spent += state.seen.take(record)
+                elif record.group == state.group.id and record.launch >= 0:
                     launches.setdefault(record.launch, []).append(record)
             for number in sorted(launches):
                 self._spent += launches[number][0].launch_seconds
@@ -188,6 +183,7 @@ class Conductor:
                     self._zygotes(fleet, list(preloads))
                 while (state := self._next(fleet)) is not None:
                     self._launch(fleet, state)
+                self._look(fleet)
             except Interrupted:
                 for state in self._states:
                     state.stop = state.stop or "interrupted"
@@ -225,9 +221,12 @@ class Conductor:
         reason = intervals.stop_reason(state.widths, self._options.target)
         if reason is not None:
             return reason
-        # The first launch is always made: a budget too small for anything still gives each cell a record.
-        if state.launches and self._elapsed() + statistics.median(state.costs) > self._options.budget:
-            return "budget"
+        # The first launch is always made: a budget too small for anything still gives each cell a record. The last one
+        # may have cost less than those before it, which compiled cold.
+        if state.launches >= state.least:
+            cost = min(statistics.median(state.costs), state.costs[-1])
+            if self._elapsed() + cost > self._timed_budget:
+                return "budget"
         return ""
 
     def _measuring_time(self, state: GroupState) -> float:
@@ -235,7 +234,7 @@ class Conductor:
         if self._options.launch is not None:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
-        left = max(0.0, self._options.budget - self._elapsed()) / max(1, open_groups)
+        left = max(0.0, self._timed_budget - self._elapsed()) / max(1, open_groups)
         # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
         wanted = max(1, 6 - state.launches)
         share = left / wanted - statistics.median(state.overheads or [START_UP])
@@ -252,18 +251,20 @@ class Conductor:
         arms: dict[str, Arm] = {}
         for index in order:
             cell = state.cells[index]
-            name = f"{_file_name(cell.id)}-{number}"
-            arms[cell.id] = fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), self._request(cell, number, fleet.caches), self._folder.log(name)
-            )
+            name = f"{file_name(cell.id)}-{number}"
+            asked = self._request(cell, number, fleet.caches, alone=state.alone)
+            arms[cell.id] = fleet.start_arm(name, zygote_id(cell.preload, chosen), asked, self._folder.log(name))
+            if state.alone:
+                fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        cores = {core for cell in state.cells for own in self._cores(cell) for core in own}
-        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind)
+        cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
+        epochs = state.cells[0].epochs
+        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
         measuring_time = self._measuring_time(state)
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
-            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > options.budget
+            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
             if not race.alive or fleet.interrupts or late or race.enough(measuring_time):
                 break
             race.take_round([state.cells[index].id for index in position_by_round])
@@ -274,7 +275,7 @@ class Conductor:
             return  # nothing was measured
         seconds = time.monotonic() - began
         records = [
-            self._record(cell, race, number, chosen, order.index(index), started, seconds)
+            self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
             for index, cell in enumerate(state.cells)
         ]
         records = judge(records, state.group.cells[0].id)
@@ -285,47 +286,57 @@ class Conductor:
             if record.outcome != "ok":
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
-    def _request(self, cell: Cell, launch: int, caches: Path) -> dict[str, Any]:
-        return {
-            "suite": cell.suite,
-            "file": self._files[cell.suite],
-            "point": dict(cell.point),
-            "seed": self._options.seed + launch,
-            "requested": self._requested(cell),
-            "memory_limit": self._options.memory_limit,
-            "padding": heap_padding(self._random),
-            "ranks": strategies.ranks(str(cell.point["strategy"]), int(cell.point["devices"])),
-            "cores": self._cores(cell),
-            "compile_cache": str(caches / _file_name(cell.id)),
-        }
+    def _look(self, fleet: Fleet) -> None:
+        """The looking launches of all groups, at least one each."""
+        began = time.monotonic()
+        host = Host(
+            request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
+            record=self._record,
+            judge=judge,
+            folder=self._folder,
+            elapsed=self._elapsed,
+        )
+        looker = Looker(fleet, self._options, self._progress, self._layout.arms, host)
+        looker.run([(state.group, state.cells, state.seen) for state in self._states])
+        self.timing["looks"] += time.monotonic() - began
 
-    def _cores(self, cell: Cell) -> list[list[int]]:
-        return self._layout.ranks(int(cell.point["devices"]))
-
-    def _requested(self, cell: Cell) -> dict[str, Any]:
-        axes = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
-        return {
-            **{axis: cell.point[axis] for axis in axes},
-            "strategy": strategies.resolved(str(cell.point["strategy"]), int(cell.point["devices"])),
-            "threads": self._options.threads,
-            "cores": [core for own in self._cores(cell) for core in own],
-        }
+    def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
+        options = self._options
+        return request(
+            cell,
+            self._files[cell.suite],
+            self._layout,
+            threads=options.threads,
+            seed=options.seed + launch,
+            caches=caches,
+            padding=heap_padding(self._random),
+            alone=alone,
+            memory_limit=options.memory_limit,
+        )
 
     def _record(
-        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+        self,
+        cell: Cell,
+        race: Race,
+        launch: int,
+        zygote: int,
+        order: int,
+        started: str,
+        seconds: float,
+        *,
+        alone: bool = False,
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id, {})
-        requested = self._requested(cell)
-        effective = result.get("effective", {})
+        asked = requested(cell, self._layout, self._options.threads)
+        effective, looked = result.get("effective", {}), result.get("looked", {})
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
             outcome, reason = arm.lost.outcome, arm.lost.reason
-        elif changed := [key for key, value in requested.items() if effective.get(key) != value]:
-            outcome = "downgraded"
-            reason = "; ".join(f"{key}: asked for {requested[key]}, got {effective.get(key)}" for key in changed)
-        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(requested["precision"])].scaled):
+        elif otherwise := downgrades(asked, effective):
+            outcome, reason = "downgraded", otherwise
+        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(asked["precision"])].scaled):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,
@@ -336,18 +347,20 @@ class Conductor:
             launch=launch,
             outcome=outcome,
             reason=reason,
-            requested=requested,
+            requested=asked,
             effective=effective,
             ledger=result.get("ledger", {}),
             turns=race.turns(cell.id),
             warmup=tuple(race.warmups.get(cell.id, ())),
             samples_per_step=result.get("samples_per_step", 0),
             memory=result.get("memory", {}),
+            extra=start_up(race, cell.id, effective) if alone else looked.get("metrics", {}),
+            declared=tuple(Metric(**metric) for metric in looked.get("declared", ())),
             zygote=zygote,
             order=order,
             ready=arm.ready_after,
             launch_seconds=seconds,
-            cores=tuple(requested["cores"]),
+            cores=tuple(asked["cores"]),
             started=started,
             log=f"logs/{arm.log.name}",
         )
@@ -357,7 +370,7 @@ class Conductor:
         state.launches = max(state.launches, records[0].launch + 1)
         state.costs.append(records[0].launch_seconds)
         turns = [record.turns for record in records if record.turns is not None]
-        state.overheads.append(state.costs[-1] - sum(sum(taken.first) + sum(taken.counted) for taken in turns))
+        state.overheads.append(state.costs[-1] - sum(taken.seconds for taken in turns))
         failed = {record.cell for record in records if record.outcome != "ok"}
         # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
         state.cells = [cell for cell in state.cells if cell.id not in failed]
@@ -376,40 +389,13 @@ class Conductor:
         )
 
 
-def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
-    """Records of one launch with `unequal-work` where an arm did other work than the baseline of its group.
-
-    Args:
-        baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
-    """
-    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
-    if baseline is None:
-        return list(records)
-    judged = []
-    for record in records:
-        if record.outcome == "ok" and record is not baseline:
-            mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
-            cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
-            # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
-            arithmetic = ("compile", "strategy", "matmul_precision", "devices")
-            alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
-            same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
-            found = differences(
-                record.ledger,
-                baseline.ledger,
-                bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
-                tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
-                same_precision=mine == theirs,
-                planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
-            )
-            if found:
-                record = replace(record, outcome="unequal-work", reason="; ".join(found))
-        judged.append(record)
-    return judged
-
-
-def _file_name(cell: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_.=" else "_" for letter in cell).strip("_")
+def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
+    """The time to the first step of an arm that was set up while no other was, under its metric's name."""
+    if not race.warmups.get(cell):
+        return {}
+    kind = effective.get("compile_cache")
+    name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
+    return {name: race.arms[cell].setup + race.warmups[cell][0]}
 
 
 @contextmanager

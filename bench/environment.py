@@ -34,14 +34,14 @@ def environment(threads: int) -> dict[str, Value]:
         "system": platform.system(),
         "kernel": platform.release(),
         "machine": platform.machine(),
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "cores": os.cpu_count() or 1,
         "cores_usable": len(usable_cores()) or 1,
         "memory": _memory(),
         "threads": threads,
         "virtual_machine": _hypervisor(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
+        "cpu_quota": cpu_quota(),
         "load_average": os.getloadavg()[0],
         "scrubbed_variables": " ".join(scrubbed),
         "allocator": " ".join(f"{name}={value}" for name, value in sorted(arms.items()) if name.startswith("MALLOC_")),
@@ -95,7 +95,13 @@ def _read(path: str) -> str:
         return "unknown"
 
 
-def _cpu() -> str:
+def cpu_quota() -> str:
+    """The control group's share of processor time, as the kernel writes it (Linux, cgroup v2: quota and period)."""
+    return _read("/sys/fs/cgroup/cpu.max")
+
+
+def cpu() -> str:
+    """The processor's name."""
     info = _read("/proc/cpuinfo")
     for line in info.splitlines():
         if line.startswith(("model name", "Model")):

@@ -15,7 +15,7 @@ import pandas as pd
 
 from bench.errors import RunError, one_of
 from bench.pause import pause_factors
-from bench.record import METRICS, Outcome, Record
+from bench.record import METRICS, Metric, Outcome, Record
 from bench.store import Run
 
 # A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
@@ -27,8 +27,9 @@ MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-work", "n
 
 _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
-_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", "rank_spread")
-_LAUNCH_COLUMNS = (*_KEYS, "metric", "unit", "better", "value", "samples")
+_SOME = ("rank_spread", "data_time", "epoch_gap")  # NaN where an arm has none
+_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", *_SOME)
+_LAUNCH_COLUMNS = (*_KEYS, "looking", "metric", "unit", "better", "value", "samples")
 _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
 
@@ -38,7 +39,8 @@ def turns(run: Run) -> pd.DataFrame:
     Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
     steps, over the launch's pause factor), first_step_time (s), cpu_time (s, step_time times the share of the turn that
     the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), rank_spread (s a step, NaN
-    for an arm of one process), axes.
+    for an arm of one process), data_time (s a step, NaN in older records), epoch_gap (s, NaN unless a turn is a whole
+    epoch), axes.
 
     Raises:
         RunError: a turn took no time, or none that is a number.
@@ -62,36 +64,42 @@ def turns(run: Run) -> pd.DataFrame:
             "step_time": [seconds * scale for seconds in taken.counted],
             "first_step_time": taken.first,
             "cpu_time": [
-                cpu / (first + counted) * counted * scale
+                cpu / (counted + (0.0 if taken.whole else first)) * counted * scale
                 for cpu, first, counted in zip(taken.cpu, taken.first, taken.counted, strict=True)
             ],
+            "data_time": [seconds * scale for seconds in taken.fetching] or [math.nan] * count,
+            "epoch_gap": taken.gap or [math.nan] * count,
             "involuntary": taken.involuntary,
-            "page_faults": [faults / (taken.steps + 1) for faults in taken.faults],
+            "page_faults": [faults / taken.taken for faults in taken.faults],
             "stolen": taken.stolen,
             "rank_spread": [seconds * scale for seconds in taken.spread] or [math.nan] * count,
             **{name: [value] * count for name, value in _axes(run, record.point, _TURN_COLUMNS).items()},
         }
         for name, column in columns.items():
             column.extend(rows[name])
-    return _typed(columns, (*_SECONDS, "page_faults", "stolen", "rank_spread"))
+    return _typed(columns, (*_SECONDS, "page_faults", "stolen", *_SOME))
 
 
 def launches(run: Run) -> pd.DataFrame:
-    """One row per cell, launch and metric, of launches that measured at least LEAST_ROUNDS rounds.
+    """One row per cell, launch and metric: of launches that measured at least LEAST_ROUNDS rounds, and of looking ones.
 
-    Columns: suite, group, cell, twin, launch, outcome (of the record), metric, unit, better, value, samples (how many
-    raw values it rests on), axes. A metric that is a column of `turns` has the median over the launch's turns;
-    throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and `extra`.
+    Columns: suite, group, cell, twin, launch, outcome (of the record), looking, metric, unit, better, value, samples
+    (how many raw values it rests on), axes. A metric that is a column of `turns` has the median over the launch's
+    turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and
+    `extra`. A looking launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
 
     Raises:
-        RunError: a record's `extra` has a name that is not in `record.METRICS`; says which are.
+        RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
     columns: dict[str, list[Any]] = {name: [] for name in _LAUNCH_COLUMNS + _axis_columns(run, _LAUNCH_COLUMNS)}
-    for record, values in _launch_values(run):
+    looked = ((record, {name: (float(value), 1) for name, value in record.extra.items()})
+              for record in run.looks if record.outcome in MEASURED)
+    known = declared(run)
+    for record, values in (*_launch_values(run), *looked):
         for name, (value, samples) in values.items():
-            metric = METRICS[name]
-            row = {**_keys(record), **_axes(run, record.point, _LAUNCH_COLUMNS), "metric": name, "unit": metric.unit,
-                   "better": metric.better, "value": value, "samples": samples}
+            metric = known[name]
+            row = {**_keys(record), **_axes(run, record.point, _LAUNCH_COLUMNS), "looking": record.looking,
+                   "metric": name, "unit": metric.unit, "better": metric.better, "value": value, "samples": samples}
             for column, cells_ in columns.items():
                 cells_.append(row[column])
     return _typed(columns, ("value",))
@@ -99,17 +107,35 @@ def launches(run: Run) -> pd.DataFrame:
 
 def _typed(columns: dict[str, list[Any]], floats: Iterable[str]) -> pd.DataFrame:
     # A frame without rows would have columns of objects, which cannot mask, have no median and no logarithm.
-    return pd.DataFrame(columns).astype({"twin": bool, **dict.fromkeys(floats, float)})
+    types: dict[str, Any] = {name: bool for name in ("twin", "looking") if name in columns}
+    return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
+
+
+def declared(run: Run) -> dict[str, Metric]:
+    """Every metric of the run by name: those of `record.METRICS`, then those that records declare.
+
+    Raises:
+        RunError: a record has a metric that nobody declares, or two of one name differ in unit or direction.
+    """
+    known = dict(METRICS)
+    for record in (*run.records, *run.looks):
+        for metric in record.declared:
+            first = known.setdefault(metric.name, metric)
+            if (first.unit, first.better) != (metric.unit, metric.better):
+                raise RunError(f"{record.cell}, launch {record.launch}: metric {metric.name!r} in {metric.unit}, "
+                               f"{metric.better} is better; elsewhere in {first.unit}, {first.better} is better")
+        for name in record.extra:
+            if name not in known:
+                raise RunError(f"{record.cell}, launch {record.launch}: {one_of('metric', name, known)}")
+    return known
 
 
 def _launch_values(run: Run) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     all_turns = turns(run)
     of_turns = [name for name in METRICS if name in all_turns.columns]
     middle = all_turns.groupby(["cell", "launch"], sort=False)[of_turns].median()
+    known = declared(run)
     for record in run.records:
-        for name in record.extra:
-            if name not in METRICS:
-                raise RunError(f"{record.cell}, launch {record.launch}: {one_of('metric', name, METRICS)}")
         if record.outcome not in MEASURED or record.turns is None or len(record.turns.round) < LEAST_ROUNDS:
             continue
         count = len(record.turns.round)
@@ -118,9 +144,9 @@ def _launch_values(run: Run) -> Iterable[tuple[Record, dict[str, tuple[float, in
         if record.samples_per_step:
             values["throughput"] = (record.samples_per_step / values["step_time"][0], count)
         for name, value in {**record.memory, **record.extra}.items():
-            if name in METRICS:
+            if name in METRICS or name in record.extra:
                 values[name] = (float(value), 1)
-        yield record, {name: values[name] for name in METRICS if name in values}
+        yield record, {name: values[name] for name in known if name in values}
 
 
 def short_launches(run: Run) -> pd.DataFrame:

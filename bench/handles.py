@@ -44,6 +44,8 @@ class Rank:
     pid: int = 0
     helpers: int = 0
     ready_after: float = 0.0
+    setup: float = 0.0  # seconds that its loop took to its first pull
+    epoch: int = 0  # batches in an epoch of its loader, 0 where that is not known
 
 
 @dataclass
@@ -70,6 +72,11 @@ class Arm:
     def helpers(self) -> int:
         """Threads and processes besides the ranks' main threads, the most that a rank has."""
         return max(rank.helpers for rank in self.ranks)
+
+    @property
+    def setup(self) -> float:
+        """Seconds that the slowest rank's loop took to its first pull."""
+        return max(rank.setup for rank in self.ranks)
 
     @property
     def ready_after(self) -> float:

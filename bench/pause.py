@@ -24,6 +24,8 @@ def pause_factor(records: Iterable[Record]) -> float:
         stretch = record.warmup[len(record.warmup) // 2 :]
         # Where steps return before their work is done, single ones tell when the loop went on; only their sum is right.
         middle = statistics.median if record.requested.get("accelerator", "cpu") == "cpu" else statistics.fmean
+        if record.turns is not None and record.turns.whole:
+            continue  # an epoch is as long as it is; its first step would be taken for a pause's doing
         if record.turns is not None and record.turns.counted and len(stretch) >= LEAST_STRETCH:
             in_turns = statistics.median(record.turns.counted) / record.turns.steps
             logs.append(math.log(in_turns / middle(stretch)))

@@ -24,6 +24,8 @@ class Cell:
         group: the id without the compared axis.
         baseline: the id of the group's baseline.
         unsupported: why it cannot run here, or "".
+        workers: the most loader workers that a cell of its group has; all of them then run on all cores.
+        epochs: whether a turn is a whole epoch.
     """
 
     id: str
@@ -33,6 +35,8 @@ class Cell:
     twin: bool
     baseline: str
     unsupported: str = ""
+    workers: int = 0
+    epochs: bool = False
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -142,6 +146,8 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
         fixed = dict(zip(rest, values, strict=True))
         name = _id(suite, fixed)
         cells = []
+        points = [{**fixed, suite.compare: value} for value in (baseline_value, *others)]
+        workers = max(map(suite.workers, points))
         for value, twin in [(baseline_value, False), (baseline_value, True), *((other, False) for other in others)]:
             point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
             cells.append((_id(suite, point), point, twin))
@@ -152,7 +158,15 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                 suite.name,
                 tuple(
                     Cell(
-                        cell + "#twin" * twin, suite.name, name, point, twin, baseline, refused(suite, point, threads)
+                        cell + "#twin" * twin,
+                        suite.name,
+                        name,
+                        point,
+                        twin,
+                        baseline,
+                        refused(suite, point, threads),
+                        workers,
+                        suite.epochs,
                     )
                     for cell, point, twin in cells
                 ),
@@ -337,6 +351,10 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int
     missing = [one_of("suite", name, suites) for name in data["suites"] if name not in suites]
     if missing:
         raise SpecError(missing)
+
+    def same_group(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        return bool(one["group"] == other["group"])
+
     cells = [
         Cell(
             cell["id"],
@@ -346,6 +364,8 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int
             cell["twin"],
             cell["baseline"],
             refused(suites[cell["suite"]], {**_unnamed(), **cell["point"]}, threads),
+            max(suites[other["suite"]].workers(other["point"]) for other in data["cells"] if same_group(cell, other)),
+            suites[cell["suite"]].epochs,
         )
         for cell in data["cells"]
     ]

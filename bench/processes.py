@@ -196,7 +196,8 @@ class Fleet:
                     continue
                 message = self._hear(arm, number)
                 if message is not None:
-                    arm.ranks[number].helpers = message["helpers"]
+                    rank = arm.ranks[number]
+                    rank.helpers, rank.setup, rank.epoch = message["helpers"], message["setup"], message["epoch"]
                     arm.ranks[number].ready_after = time.perf_counter() - arm.requested_at
                     if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
                         self._hold(arm)

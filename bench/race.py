@@ -42,6 +42,7 @@ class Race:
         timeout: seconds until an arm that does not answer is ended.
         turn: seconds that the counted steps of a turn should take.
         asynchronous: whether the device runs behind the loop; its turns are as long as their edges ask for.
+        epochs: whether a turn is a whole epoch of the arms' loaders, the gap before it included.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Race:
         turn: float,
         *,
         asynchronous: bool = False,
+        epochs: bool = False,
     ) -> None:
         self._fleet = fleet
         self.arms = arms
@@ -61,8 +63,9 @@ class Race:
         self._turn = turn
         self._asynchronous = asynchronous
         self._steps = 1
+        self._epochs = epochs
         self.rounds = 0
-        self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in arms}
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self.warmups: dict[str, list[float]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.turn_seconds = 0.0
@@ -84,6 +87,8 @@ class Race:
         for name in names:
             if (reply := self._take(name, AUDITED_STEPS, audit=True)) is not None:
                 self.warmups[name] = list(reply["seconds"])
+        if self._epochs:
+            return self._whole_epochs(baseline)
         steps = WARMUP_STEPS
         pace: dict[str, float] = {}
         for name in self.alive:
@@ -102,6 +107,20 @@ class Race:
         self._steps = max(1, min(64, round(self._turn / pacemaker)))
         if self._asynchronous:
             self._steps = self._long_enough(baseline, math.ceil(ASYNCHRONOUS_TURN / pacemaker))
+
+    def _whole_epochs(self, baseline: str) -> None:
+        """The rest of the first epoch, and one more: from here on every turn begins with the loader's first batch."""
+        lengths = {name: self.arms[name].ranks[0].epoch for name in self.alive}
+        epoch = lengths.get(baseline, max(lengths.values(), default=0))
+        for name, length in lengths.items():
+            if length != epoch or not length:
+                reason = f"turns are whole epochs, its loader has {length or 'no number of'} batches, others {epoch}"
+                self.arms[name].lost = ArmLost("unequal-work", reason)
+        self._steps = epoch
+        for steps in (-AUDITED_STEPS % epoch, epoch) if epoch else ():
+            for name in self.alive:
+                if steps and (reply := self._take(name, steps)) is not None:
+                    self.warmups[name] += reply["seconds"]
 
     def _long_enough(self, baseline: str, steps: int) -> int:
         """Steps of a turn whose edges weigh under EDGE: doubled until the baseline's step keeps its time."""
@@ -130,14 +149,19 @@ class Race:
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
                 continue
-            if (reply := self._take(name, 1 + self._steps, timed=True)) is None:
+            if (reply := self._take(name, self._steps + (not self._epochs), timed=True)) is None:
                 continue
-            first, *counted = reply["seconds"]
-            self.turn_seconds += first + sum(counted)
+            first, *others = reply["seconds"]
+            self.turn_seconds += first + sum(others)
+            counted, fetching = (reply[column][not self._epochs :] for column in ("seconds", "fetching"))
             after = stolen(self._cores)
             spread = (reply["spread"],) if "spread" in reply else ()
-            counts = (reply["cpu"], reply["involuntary"], reply["faults"], round(after - before, 3), *spread)
-            self._rows[name].append((self.rounds, position, first, sum(counted), *counts))
+            gap = (first - statistics.median(others or [first]),) if self._epochs else ()
+            counts = (reply["cpu"], reply["involuntary"], reply["faults"], round(after - before, 3))
+            more = {"spread": spread, "fetching": (sum(fetching),), "gap": gap}
+            row = {"round": self.rounds, "position": position, "first": first, "counted": sum(counted)}
+            row |= zip(("cpu", "involuntary", "faults", "stolen"), counts, strict=True)
+            self._rows[name].append({**row, **{key: value[0] for key, value in more.items() if value}})
             before = after
         self.rounds += 1
 
@@ -145,7 +169,8 @@ class Race:
         """The samples of one arm, or None when it took no turn."""
         if not self._rows[name]:
             return None
-        return Turns(self._steps, *zip(*self._rows[name], strict=True))
+        rows = self._rows[name]
+        return Turns(self._steps, **{key: tuple(row[key] for row in rows) for key in rows[0]}, whole=self._epochs)
 
     def log_ratios(self, baseline: str) -> dict[str, float]:
         """Median over rounds of each arm's log ratio to the baseline's step time, each round paired with itself."""

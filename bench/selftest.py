@@ -20,11 +20,12 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench import discovery, intervals, plan, schedule, store
-from bench.conductor import Conductor, Options, Progress, layout
+from bench.conductor import Conductor, Options, Progress
 from bench.handles import zygote_id
 from bench.plan import Cell
 from bench.processes import Fleet
 from bench.race import Race, heap_padding
+from bench.request import layout, request
 
 SUITE = "overhead"
 BATCH = 64  # the shortest step of the suite: what the tool costs shows most
@@ -211,19 +212,17 @@ class Workbench:
         for cell in self._random.sample(list(cells), len(cells)):
             self._started += 1
             name = f"selftest-{self._started}"
-            requested = {axis: cell.point[axis] for axis in ("loop", "accelerator", "precision", "devices")}
-            request = {
-                "suite": SUITE,
-                "file": self._file,
-                "point": dict(cell.point),
-                "seed": 0,
-                "requested": requested,
-                "memory_limit": None,
-                "padding": heap_padding(self._random),
-                "cores": [list(self._layout.arms)],
-            }
+            asked = request(
+                cell,
+                self._file,
+                self._layout,
+                threads=1,
+                seed=0,
+                caches=self._fleet.caches,
+                padding=heap_padding(self._random),
+            )
             arms[cell.id] = self._fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), request, self._folder / f"{name}.log"
+                name, zygote_id(cell.preload, chosen), asked, self._folder / f"{name}.log"
             )
         self._fleet.await_ready(list(arms.values()), 60.0)
         for arm in arms.values():

@@ -85,7 +85,9 @@ class Suite:
         build: makes the workload of one point; runs in the arm.
         choices: all values that `--set` takes for an axis, where these are a closed list.
         length_axis: the axis that varies the length of a step, for the fit of cost against step length, or None.
+        epochs: whether a turn is a whole epoch of the loader, so that the gap between epochs is a part of it.
         refuses: says why a point makes no sense, or None where it does; asked by the parent, so without torch.
+        workers: loader workers of a point, by default its `num_workers`; a group that has any runs on all cores.
     """
 
     name: str
@@ -96,6 +98,8 @@ class Suite:
     build: Callable[[Point], Workload]
     choices: Mapping[str, Sequence[AxisValue]] = field(default_factory=dict)
     length_axis: str | None = None
+    epochs: bool = False
+    workers: Callable[[Point], int] = lambda point: int(point.get("num_workers", 0))
     refuses: Callable[[Point], str | None] = lambda point: None
 
     def __post_init__(self) -> None:

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from bench import frame
+from bench.answers import Answer, answers
 from bench.fit import Cost, costs
 from bench.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.pause import pause_factors
-from bench.record import METRICS, Record
+from bench.record import Metric, Record
 from bench.store import Run
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
@@ -73,7 +74,11 @@ class Versus:
 
 @dataclass(frozen=True)
 class Cell:
-    """What is known of one planned cell. `versus` is None for the baseline and where no ratio may be taken."""
+    """What is known of one planned cell.
+
+    `versus` is None for the baseline and where no ratio may be taken. `looked` are the metrics of looking launches,
+    which are never compared.
+    """
 
     id: str
     suite: str
@@ -86,6 +91,8 @@ class Cell:
     effective: Mapping[str, Any]
     metrics: Mapping[str, MetricEstimate]
     versus: Versus | None
+    looked: Mapping[str, MetricEstimate] = field(default_factory=dict)
+    samples_per_step: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,11 +115,13 @@ class Summary:
         twins: by group.
         reference_step: seconds; the step that `costs` are stated for.
         costs: what each arm costs a step over the baseline, for suites with a length axis.
+        answers: to the questions of suites that compare devices, compile modes or loaders.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
         pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
             are given undisturbed, that is, divided by the factor of their launch.
         warnings: sentences.
+        declared: what the metrics of `looked` are, by name, in the order of their callbacks.
     """
 
     run: str
@@ -123,10 +132,12 @@ class Summary:
     twins: Mapping[str, Twin]
     reference_step: float
     costs: Sequence[Cost]
+    answers: Sequence[Answer] = ()
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     pause_factors: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    declared: Mapping[str, Metric] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -142,23 +153,26 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
     """
-    planned, launches, pairs = frame.cells(run), frame.launches(run), frame.pairs(run)
+    planned, launches, pairs, known = frame.cells(run), frame.launches(run), frame.pairs(run), frame.declared(run)
     cells = _cells(run, planned, launches, pairs)
     twin_pairs = pairs[pairs["twin"]]
     suites = list(run.info["plan"]["suites"])
+    compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
     return Summary(
         run=run.id,
         suite=suites[0] if len(suites) == 1 else suites,
-        compare={name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()},
+        compare=compare,
         cells=cells,
         twin=_twin(twin_pairs),
         twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := _twin(rows))},
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
+        answers=answers(cells, compare),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
-        warnings=_warnings(run, cells, twin_pairs),
+        warnings=[*_warnings(run, cells, twin_pairs), *_seen_in_looks(run, cells, known)],
+        declared={name: metric for name, metric in known.items() if any(name in cell.looked for cell in cells)},
     )
 
 
@@ -175,7 +189,9 @@ def _cells(run: Run, planned: pd.DataFrame, launches: pd.DataFrame, pairs: pd.Da
     last: dict[str, Record] = {record.cell: record for record in run.records}
     # A launch that failed before the settings were read back has none; the last one that has them tells.
     settings = {record.cell: record.effective for record in run.records if record.effective}
-    metrics = {str(cell): _metrics(rows) for cell, rows in launches.groupby("cell", sort=False)}
+    timed, looks = launches[~launches["looking"]], launches[launches["looking"]]
+    metrics = {str(cell): _metrics(rows) for cell, rows in timed.groupby("cell", sort=False)}
+    looked = {str(cell): _metrics(rows) for cell, rows in looks.groupby("cell", sort=False)}
     versus = {str(cell): _versus(rows) for cell, rows in pairs.groupby("cell", sort=False)}
     found = []
     for row in planned.itertuples():
@@ -187,7 +203,8 @@ def _cells(run: Run, planned: pd.DataFrame, launches: pd.DataFrame, pairs: pd.Da
         found.append(Cell(
             id=row.cell, suite=row.suite, group=row.group, twin=bool(row.twin), point=points[row.cell],
             outcome=outcome, reason=reason, requested=record.requested if record else {},
-            effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against))
+            effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against,
+            looked=looked.get(row.cell, {}), samples_per_step=record.samples_per_step if record else 0))
     return found
 
 
@@ -205,14 +222,14 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
 def _metrics(rows: pd.DataFrame) -> dict[str, MetricEstimate]:
     found = {}
     for name, own in rows.groupby("metric", sort=False):
-        metric = METRICS[str(name)]
+        first = own.iloc[0]
         values = [float(value) for value in own["value"]]
         # A count of a callback's may be zero, which has no logarithm.
         positive = all(value > 0 for value in values)
         interval = interval_of_logs([math.log(value) for value in values]) if positive else \
             interval_of_differences(values)
-        found[metric.name] = MetricEstimate(metric.unit, metric.better, interval.estimate, interval.low, interval.high,
-                                            interval.launches, int(own["samples"].sum()))
+        found[str(name)] = MetricEstimate(str(first["unit"]), str(first["better"]), interval.estimate, interval.low,
+                                          interval.high, interval.launches, int(own["samples"].sum()))
     return found
 
 
@@ -262,6 +279,10 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
     warnings += _xla_warnings(run)
     warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(names)}"
                  for cell in cells if (names := _changing(run, cell.id))]
+    for cell in cells:
+        if again := cell.effective.get("recompiles"):
+            warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
+                            "last batch: compile time is in its steps")
     twin = _twin(twin_pairs)
     if twin and not twin.ratio.contains(1.0):
         warnings.append(f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
@@ -295,9 +316,29 @@ def _xla_warnings(run: Run) -> list[str]:
     return found
 
 
+def _seen_in_looks(run: Run, cells: Sequence[Cell], known: Mapping[str, Metric]) -> list[str]:
+    """What is wrong with looking launches; it spoils nothing that was timed."""
+    warnings = [f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"
+                for record in run.looks if record.outcome != "ok"]
+    for cell in cells:
+        for name, seen in cell.looked.items():
+            metric = known[name]
+            worse = metric.limit is not None and (
+                seen.estimate > metric.limit if metric.better == "lower" else seen.estimate < metric.limit)
+            if worse:
+                warnings.append(f"{cell.id}: {name} is {seen.estimate:.3g}, and should be {metric.limit:g} or "
+                                f"{'less' if metric.better == 'lower' else 'more'}: {metric.description}")
+    return warnings
+
+
+# What compiling finds differs between a cold cache and a warm one, and is meant to.
+_OF_CACHES = frozenset({"compile_cache", "cache_hits", "cache_misses"})
+
+
 def _changing(run: Run, cell: str) -> list[str]:
     seen = [record.effective for record in run.records if record.cell == cell and record.effective]
-    return sorted(name for name in set().union(*seen) if any(item.get(name) != seen[0].get(name) for item in seen))
+    names = set().union(*seen) - _OF_CACHES
+    return sorted(name for name in names if any(item.get(name) != seen[0].get(name) for item in seen))
 
 
 def _stolen_share(run: Run) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.errors import RunError, one_of
-from bench.record import SCHEMA, Record, from_json, to_json
+from bench.record import SCHEMA, SCHEMAS, Record, from_json, to_json
 
 RUN, RECORDS, LOGS, LOCK, REPORT = "run.json", "records.jsonl", "logs", "lock", "report.html"
 
@@ -25,12 +25,14 @@ class Run:
     Attributes:
         folder: where it lies.
         info: run.json: id, schema, argv, options, plan, environment, started, finished, stops, timing.
-        records: all records in the order in which they were written.
+        records: those of timed launches, and of cells that cannot run, in the order in which they were written.
+        looks: those of looking launches. They stand apart, so that nothing that times or compares can meet one.
     """
 
     folder: Path
     info: dict[str, Any]
     records: tuple[Record, ...]
+    looks: tuple[Record, ...] = ()
 
     @property
     def id(self) -> str:
@@ -99,14 +101,27 @@ def _cut_half_line(file: IO[bytes]) -> int:
 
 
 def create(out: Path) -> RunFolder:
-    """A new run folder under `out`, named by UTC time and a random suffix, so that two never share one."""
+    """A new run folder under `out`.
+
+    Raises:
+        RunError: nothing can be written there.
+    """
+    return RunFolder(fresh_folder(out, "results"))
+
+
+def fresh_folder(out: Path, what: str) -> Path:
+    """A new folder under `out`, named by UTC time and a random suffix, so that two never share one.
+
+    Raises:
+        RunError: nothing can be written there; says what was to be.
+    """
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / name).mkdir()
     except OSError as error:
-        raise RunError(f"{out}: results cannot be written there: {error.strerror}; choose another --out") from None
-    return RunFolder(out / name)
+        raise RunError(f"{out}: {what} cannot be written there: {error.strerror}; choose another --out") from None
+    return out / name
 
 
 def find(run: str | None, out: Path) -> Path:
@@ -140,9 +155,11 @@ def read(folder: Path) -> Run:
         raise RunError(f"{folder / RUN}: not readable as a run: {error}") from None
     if not isinstance(info, dict) or "run" not in info or "plan" not in info:
         raise RunError(f"{folder / RUN}: not a run: no 'run' and 'plan' in it")
-    if info.get("schema") != SCHEMA:
-        raise RunError(f"{folder / RUN}: {one_of('schema version', info.get('schema'), range(1, SCHEMA + 1))}")
-    return Run(folder, info, tuple(_read_records(folder / RECORDS)))
+    if info.get("schema") not in SCHEMAS:
+        raise RunError(f"{folder / RUN}: {one_of('schema version', info.get('schema'), SCHEMAS)}")
+    records = _read_records(folder / RECORDS)
+    timed = tuple(record for record in records if not record.looking)
+    return Run(folder, info, timed, tuple(record for record in records if record.looking))
 
 
 def _read_records(path: Path) -> list[Record]:

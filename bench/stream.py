@@ -22,10 +22,14 @@ ENDLESS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Grant:
-    """Leave to take `steps` steps. `audit`: they are watched for the ledger, and never timed for a figure."""
+    """Leave to take `steps` steps.
+
+    `audit`: they are watched for the ledger; `look`: callbacks see them. Neither are ever timed for a figure.
+    """
 
     steps: int
     audit: bool = False
+    look: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Taken:
 
     Attributes:
         seconds: of each step, from pull to pull; the last one ends when the device has drained.
+        fetching: of each step, the part in which the loop waited for its batch.
         cpu: processor seconds of the whole process, all threads.
         involuntary: involuntary context switches.
         faults: page faults that needed no disk: memory that the allocator had given back, or not had yet.
@@ -41,6 +46,7 @@ class Taken:
     """
 
     seconds: tuple[float, ...]
+    fetching: tuple[float, ...]
     cpu: float
     involuntary: int
     faults: int
@@ -83,7 +89,7 @@ class BatchStream:
     def turns(self, loader: Iterable[Any]) -> Iterator[Any]:
         """Hand out batches, turn by turn, until the gate says that it is over."""
         gate, synchronize = self._gate, self._synchronize
-        batches = _forever(loader)
+        batches = forever(loader)
         while (grant := gate.wait()) is not None:
             handed: list[Any] = []
             samples = 0
@@ -94,9 +100,11 @@ class BatchStream:
             usage = resource.getrusage(resource.RUSAGE_SELF)
             cpu = process_time_ns()
             marks = [perf_counter_ns()]
+            fetched: list[int] = []
             # The loop body below is all that a step costs: `bench selftest` holds it under 2 µs (stream_cost).
             for _ in range(grant.steps):
                 batch = next(batches)
+                fetched.append(perf_counter_ns())
                 samples += batch_size(batch)
                 if audit:
                     handed.append(batch)
@@ -108,6 +116,7 @@ class BatchStream:
             cpu_after, after = process_time_ns(), resource.getrusage(resource.RUSAGE_SELF)
             taken = Taken(
                 seconds=tuple((end - start) / 1e9 for start, end in pairwise(marks)),
+                fetching=tuple((end - start) / 1e9 for start, end in zip(marks, fetched, strict=False)),
                 cpu=(cpu_after - cpu) / 1e9,
                 involuntary=after.ru_nivcsw - usage.ru_nivcsw,
                 faults=after.ru_minflt - usage.ru_minflt,
@@ -139,7 +148,8 @@ def batch_size(batch: Any) -> int:
     return len(batch)
 
 
-def _forever(loader: Iterable[Any]) -> Iterator[Any]:
+def forever(loader: Iterable[Any]) -> Iterator[Any]:
+    """The batches of a loader that is iterated again each time it is exhausted."""
     for epoch in itertools.count():
         # A distributed sampler shuffles by seed and epoch; without this every epoch had the order of the first.
         set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)

@@ -120,8 +120,9 @@ def child(request: Mapping[str, Any], setup: Mapping[str, Any], zygote: int) -> 
         Path(request["scratch"]).mkdir(parents=True, exist_ok=True)
         os.chdir(request["scratch"])
         from bench import arm
+        from bench.memory import forget_peak
 
-        arm.forget_peak()
+        forget_peak()
         if request["memory_limit"]:
             limit_memory(request["memory_limit"])
         before = set(sys.modules)
@@ -143,7 +144,7 @@ def limit_memory(extra: int) -> None:
     4.7 and later, getrlimit(2)); RLIMIT_AS would count torch's gigabytes of mapped libraries too."""
     import resource
 
-    from bench.arm import data_size
+    from bench.memory import data_size
 
     limit = data_size() + extra
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

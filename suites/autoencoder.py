@@ -139,7 +139,8 @@ def autoencoder_workload(point: Point) -> Workload:
 
     Args:
         point: `batch_size`, `data`, `variant`, `width`, `latent`, `samples`, and, where they are there, `num_workers`,
-            `persistent_workers`, `pin_memory` of the loaders; other axes are not looked at.
+            `persistent_workers`, `pin_memory` of the loaders and `access` (`batch` or `sample`); other axes are not
+            looked at.
 
     Raises:
         BenchError: a value that is not allowed, or data that cannot be had.
@@ -157,6 +158,7 @@ def autoencoder_workload(point: Point) -> Workload:
             num_workers=int(point.get("num_workers", 0)),
             persistent_workers=bool(point.get("persistent_workers", False)),
             pin_memory=bool(point.get("pin_memory", False)),
+            by_sample=point.get("access") == "sample",
         )
 
     return Workload(

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
 from bench.errors import BenchError, one_of
 
@@ -210,6 +210,19 @@ class Digits(Dataset[tuple[Tensor, Tensor]]):
         return images, self.labels.index_select(0, chosen)
 
 
+class SampleBySample(Dataset[tuple[Tensor, Tensor]]):
+    """The same digits, one at a time and collated by torch, as datasets without `__getitems__` give them."""
+
+    def __init__(self, digits: Digits) -> None:
+        self.digits = digits
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.digits[index]
+
+
 def split_samples(samples: int, split: Split) -> int:
     """How many samples a split has: all for training, an eighth, within MNIST's 5000, for each of the others."""
     return samples if split == "train" else max(1, min(samples // 8, MNIST_VALIDATION))
@@ -246,6 +259,7 @@ def make_loader(
     num_workers: int = 0,
     persistent_workers: bool = False,
     pin_memory: bool = False,
+    by_sample: bool = False,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """The one loader of all loops: training batches are shuffled by a generator of their own and all of one size.
 
@@ -264,20 +278,23 @@ def make_loader(
         raise BenchError(
             f"batch_size={batch_size}{each} is more than samples={len(digits)}: an epoch would have no batch"
         )
-    sampler: DistributedSampler[tuple[Tensor, Tensor]] | None = None
+    sampler: Sampler[int] | None = None
+    if train:
+        # Not the loader's own generator: a loader draws from that for every epoch's workers, once only if they persist,
+        # and so the order of the batches would hang on the setting.
+        sampler = RandomSampler(digits, generator=torch.Generator().manual_seed(seed))
     if train and "RANK" in os.environ:
         rank = int(os.environ["RANK"])
         sampler = DistributedSampler(digits, num_replicas=ranks, rank=rank, shuffle=True, seed=seed, drop_last=True)
     return DataLoader(
-        digits,
+        SampleBySample(digits) if by_sample else digits,
         batch_size=batch_size,
-        shuffle=train and sampler is None,
         sampler=sampler,
         drop_last=train,
         num_workers=num_workers,
         persistent_workers=persistent_workers,
         pin_memory=pin_memory,
-        collate_fn=_as_it_is,
+        collate_fn=None if by_sample else _as_it_is,
         generator=torch.Generator().manual_seed(seed),
     )
 

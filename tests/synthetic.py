@@ -9,13 +9,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.record import Outcome, Record, Turns
+from bench.record import Metric, Outcome, Record, Turns
 from bench.store import Run
 
 SUITE = "overhead"
 PLAIN, FABRIC, TRAINER = "plain", "fabric", "trainer"
 
 Noise = Literal["none", "gaussian", "spikes"]
+
+DECLARED = (
+    Metric("half_one", "s", "lower", "the first half of a step", part_of="whole_step"),
+    Metric("half_two", "s", "lower", "the other half", part_of="whole_step"),
+    Metric("whole_step", "s", "lower", "both of them"),
+    Metric("stalls", "1", "lower", "how often it stood still", limit=0.5),
+    Metric("grip", "bytes", "higher", "what it held"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Truth:
         drift_sd: sd of the log factor that all arms of a round share; pairing removes it.
         noise: "none", "gaussian", or "spikes": lognormal stalls in 5 % of turns and of launches besides.
         position: log factor added per place in the round, for the position check.
+        looks: looking launches of each group.
         failures: outcome and reason by (cell's loop, batch size, launch); launch -1 for a cell never started.
     """
 
@@ -44,6 +53,7 @@ class Truth:
     drift_sd: float = 0.05
     noise: Noise = "gaussian"
     position: float = 0.0
+    looks: int = 0
     failures: Mapping[tuple[str, int, int], tuple[Outcome, str]] = field(default_factory=dict)
     seed: int = 0
 
@@ -111,6 +121,20 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
     return records
 
 
+def looks(truth: Truth, batch: int, launch: int) -> list[Record]:
+    """Of each cell, known to the bit: halves of a quarter and three quarters of a step, no stall, 2 MiB."""
+    found = []
+    for loop, cost in truth.costs.items():
+        step = (truth.lengths[batch] + cost) * 1.25**launch
+        seen = {"half_one": step / 4, "half_two": 3 * step / 4, "whole_step": step, "stalls": 0.0, "grip": 2.0**21}
+        found.append(Record(
+            suite=SUITE, cell=cell_id(loop, batch), group=group_id(batch),
+            point={"loop": loop, "batch_size": batch, "data": "synthetic"}, twin=False, launch=launch, outcome="ok",
+            requested=settings(loop), effective={**settings(loop), "lightning_imported": True},
+            ledger=ledger(loop, batch, 24), extra=seen, declared=DECLARED, looking=True, launch_seconds=2.0))
+    return found
+
+
 def make(truth: Truth | None = None, **changes: Any) -> Run:
     """A run as `store.read` would give it; `changes` are fields of Truth."""
     truth = replace(truth or Truth(), **changes)
@@ -143,4 +167,6 @@ def make(truth: Truth | None = None, **changes: Any) -> Run:
         "started": "2025-01-01T00:00:00+00:00", "finished": "2025-01-01T00:03:00+00:00",
         "stops": {group_id(batch): {"reason": "target", "launches": truth.launches} for batch in truth.lengths},
         "timing": {"wall": 180.0, "zygotes": 20.0, "launches": 30.0, "turns": 120.0, "conductor_cpu": 1.0}}
-    return Run(Path("results") / "20250101-000000-abcd", info, tuple(records))
+    seen = [record for launch in range(truth.looks) for batch in truth.lengths
+            for record in looks(truth, batch, launch)]
+    return Run(Path("results") / "20250101-000000-abcd", info, tuple(records), tuple(seen))

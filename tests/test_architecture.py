@@ -15,22 +15,22 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals"},
-    {"precision", "xla", "strategies", "ranks", "variables"},
-    {"loops", "accelerators", "record", "compiling"},
-    {"spec", "store", "pause", "handles"},
-    {"discovery", "plan", "audit"},
-    {"processes", "arm", "frame"},
-    {"environment", "zygote", "fit", "callbacks"},
-    {"race", "stats"},
+    {"precision", "strategies", "ranks", "variables", "xla"},
+    {"loops", "accelerators", "record", "compiling", "memory", "environment"},
+    {"spec", "store", "pause", "handles", "answers", "calibration"},
+    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
+    {"processes", "arm", "looking", "frame", "traces"},
+    {"zygote", "fit"},
+    {"race", "looks", "stats", "request"},
     {"conductor", "report", "exports"},
-    {"progress", "selftest"},
+    {"progress", "selftest", "tracing", "ceilings"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit"},
+    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking"},
     "numpy": {"frame", "stats", "fit", "report"},
     "pandas": {"frame", "stats", "fit", "report"},
     "seaborn": {"report"},
@@ -102,7 +102,7 @@ def loaded_after(code: str) -> set[str]:
 def test_the_parent_never_imports_torch_or_pandas_to_list_or_conduct() -> None:
     code = (
         "import contextlib, io\n"
-        "from bench import cli, conductor, selftest, progress\n"
+        "from bench import calibration, ceilings, cli, conductor, selftest, progress\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    cli.main(['list'])\n"
     )

@@ -16,14 +16,19 @@ from watching import (
     with_fabric,
 )
 
-from bench.callbacks import Measuring, PeakMemory, Phases, Throughput
+from bench.callbacks import DeviceStats, FLOPs, Measuring, PeakMemory, Phases, Throughput
 from bench.errors import SpecError
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]  # Trainer advises a lot
 
 
-EACH: list[Callable[[], Any]] = [lambda: Throughput(window=4), lambda: PeakMemory(every=2), lambda: Phases()]
-NAMES = ["Throughput", "PeakMemory", "Phases"]
+EACH: list[Callable[[], Any]] = [
+    lambda: Throughput(window=4),
+    lambda: PeakMemory(every=2),
+    lambda: Phases(),
+    lambda: FLOPs(),
+]
+NAMES = ["Throughput", "PeakMemory", "Phases", "FLOPs"]  # DeviceStats needs a device: test_callbacks_device.py
 
 
 @pytest.mark.parametrize("make", EACH, ids=NAMES)
@@ -47,7 +52,7 @@ def test_metrics_are_declared_and_the_same_in_every_loop(make: Callable[[], Any]
 
 
 def test_no_two_callbacks_share_a_name() -> None:
-    names = [metric.name for kind in (Throughput, PeakMemory, Phases) for metric in kind.METRICS]
+    names = [metric.name for kind in (Throughput, PeakMemory, Phases, FLOPs, DeviceStats) for metric in kind.METRICS]
     assert len(names) == len(set(names))
 
 
@@ -61,15 +66,19 @@ def test_a_callback_can_be_used_in_a_second_fit(make: Callable[[], Any]) -> None
 
 
 def test_all_together_in_one_trainer() -> None:
-    throughput, memory, phases = Throughput(window=4), PeakMemory(), Phases()
-    fit(Attention(0.005), loader(12), throughput, memory, phases, max_epochs=2, validation=loader(2))
+    throughput, memory, phases, flops, device = Throughput(window=4), PeakMemory(), Phases(), FLOPs(), DeviceStats()
+    watching = [throughput, memory, phases, flops, device]
+    fit(Attention(0.005), loader(12), *watching, max_epochs=2, validation=loader(2))
+    assert flops.metrics
+    assert device.metrics or device.notes
     assert throughput.metrics
     assert memory.metrics
     assert len(phases.steps) == 23
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Throughput(0), lambda: PeakMemory(0), lambda: Phases(-1), lambda: Phases(keep=-1)]
+    "make",
+    [lambda: Throughput(0), lambda: PeakMemory(0), lambda: Phases(-1), lambda: Phases(keep=-1), lambda: FLOPs(-1)],
 )
 def test_bad_arguments_are_refused_with_what_is_allowed(make: Callable[[], Any]) -> None:
     with pytest.raises(SpecError, match=r"allowed: [01] or more"):

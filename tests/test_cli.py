@@ -26,19 +26,23 @@ def test_list_shows_cells_and_what_cannot_run_and_why() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "overheads"], "unknown suite 'overheads'; allowed: overhead"),
+        (["run", "overheads"], "unknown suite 'overheads'; allowed: "),
         (["run", "--set", "batchsize=3"], "unknown axis 'batchsize'; allowed: loop, batch_size"),
         (["run", "--set", "data=imagenet"], "unknown value of axis 'data' 'imagenet'; allowed: synthetic, mnist"),
         (["run", "--set", "batch_size=many"], "'many' is not of type int"),
         (["run", "-k", "nothing"], "selects no cell"),
         (["run", "--budget", "soon"], "'soon' is not a time; allowed"),
         (["run", "--target", "150%"], "is not a share; allowed"),
+        (["run", "--look", "overhead"], "'overhead' is not a whole number from 0 on"),
+        (["run", "--look", "-1"], "--look"),
         (["run", "--suites", "nowhere"], "nowhere: no such folder"),
         (["run", "--out", "/proc/nowhere"], "results cannot be written there"),
         (["run", "--resume", "nowhere"], "unknown run 'nowhere'"),
         (["run", "overhead", "--resume", "nowhere"], "leave out SUITE, -k and --set"),
         (["show", "nowhere"], "unknown run 'nowhere'"),
         (["show", "--out", "nowhere"], "no runs under nowhere"),
+        (["env", "--budget", "3s"], "give --calibrate too"),
+        (["env", "--calibrate", "--threads", "9999"], "--threads 9999: allowed: 1 to"),
         (["selftest", "-k", "speed"], "unknown check 'speed'; allowed: arm_ready"),
     ],
 )
@@ -170,8 +174,10 @@ def test_no_process_outlives_a_killed_run_and_it_is_resumed(tmp_path: Path) -> N
 
 def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> None:
     out = str(tmp_path / "results")
-    done = call("run", *FAULTS, "--set", "fault=none,raise,unsupported", "--budget", "12s", "--out", out)
+    faults = "fault=none,raise,unsupported"
+    done = call("run", *FAULTS, "--set", faults, "--budget", "12s", "--look", "1", "--out", out)
     assert done.returncode == 3, done.stderr
+    assert "never compared" in done.stdout
     shown = json.loads(call("show", "--out", out, "--format", "json").stdout)
     outcomes = {
         cell["point"]["fault"]: (cell["outcome"], cell["reason"]) for cell in shown["cells"] if not cell["twin"]
@@ -180,6 +186,9 @@ def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> N
     assert outcomes["raise"][0] == "crashed"
     assert "the loss is in no mood" in outcomes["raise"][1]
     assert outcomes["unsupported"][0] == "unsupported"
+    looked = {cell["point"]["fault"]: cell["looked"] for cell in shown["cells"] if not cell["twin"]}
+    assert looked["none"]["phase_forward"]["launches"] == 1
+    assert looked["raise"] == looked["unsupported"] == {}  # what failed is not tried again with callbacks
     for format_ in ("table", "csv", "md"):
         text = call("show", "--out", out, "--format", format_).stdout
         assert "crashed" in text

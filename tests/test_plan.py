@@ -93,7 +93,7 @@ def test_an_id_depends_on_the_point_alone() -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("batch=8", "unknown axis 'batch'; allowed: loop, batch_size, accelerator, precision, matmul_precision, devices, strategy, compile"),
+        ("batch=8", "unknown axis 'batch'; allowed: loop, batch_size, accelerator, precision, matmul_precision"),
         ("batch_size=x", "'x' is not of type int"),
         ("batch_size=0", "0 is not positive; allowed: any int above 0"),
         ("batch_size=-8", "-8 is not positive"),

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from bench.conductor import judge
 from bench.handles import Arm, ArmLost
+from bench.judging import judge
 from bench.processes import Fleet
 from bench.race import EDGE, Race, log_ratio
 from bench.record import Record, Turns
@@ -31,7 +31,8 @@ class Device:
         steps = message["steps"]
         self.steps[arm.id] = self.steps.get(arm.id, 0) + steps
         seconds = [self.step] * (steps - 1) + [self.step + self.edge]
-        return {"op": "taken", "seconds": seconds, "cpu": 0.0, "involuntary": 0, "faults": 0}
+        return {"op": "taken", "seconds": seconds, "cpu": 0.0, "involuntary": 0, "faults": 0,
+                "fetching": [0.0] * steps}
 
 
 def race(device: Device, *, asynchronous: bool) -> Race:

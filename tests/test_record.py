@@ -10,7 +10,7 @@ import pytest
 
 from bench import store
 from bench.errors import RunError
-from bench.record import SCHEMA, Record, Turns, from_json, to_json
+from bench.record import SCHEMA, Metric, Record, Turns, from_json, to_json
 
 
 def record(**changes: Any) -> Record:
@@ -35,6 +35,19 @@ def test_a_record_survives_its_journey_through_json() -> None:
     assert from_json(json.loads(json.dumps(to_json(failed)))) == failed
 
 
+def test_a_record_of_schema_1_is_still_read() -> None:
+    old = {name: value for name, value in to_json(record()).items() if name not in ("looking", "declared")}
+    assert from_json(json.loads(json.dumps({**old, "schema": 1}))) == record()
+
+
+def test_what_a_looking_launch_saw_survives_with_its_declaration() -> None:
+    stalls = Metric("stalls", "1", "lower", "how often it stood still", part_of="all", limit=0.5)
+    looking = record(turns=None, looking=True, extra={"stalls": 2.0}, declared=(stalls,))
+    assert from_json(json.loads(json.dumps(to_json(looking)))) == looking
+    with pytest.raises(RunError, match="a looking launch has no timed turns"):
+        record(looking=True)
+
+
 def test_every_outcome_but_ok_has_a_reason() -> None:
     with pytest.raises(RunError, match="'crashed' with reason ''"):
         record(outcome="crashed")
@@ -53,6 +66,7 @@ def test_every_outcome_but_ok_has_a_reason() -> None:
         ({**to_json(record()), "colour": "red"}, "unknown \\['colour'\\]"),
         ({**to_json(record()), "turns": {"steps": 1, "round": [1], "position": []}}, "unequal length"),
         ({**to_json(record()), "turns": {"step": 1}}, "not a record"),
+        ({**to_json(record()), "declared": [{"name": "stalls"}]}, "not a record"),
     ],
 )
 def test_what_is_no_record_says_why(data: object, words: str) -> None:
@@ -74,6 +88,18 @@ def test_a_run_is_read_back(folder: store.RunFolder) -> None:
     run = store.read(folder.folder)
     assert [item.launch for item in run.records] == [0, 1]
     assert run.id == folder.folder.name
+
+
+def test_a_run_of_schema_1_is_read_and_looking_records_stand_apart(folder: store.RunFolder) -> None:
+    folder.append([record(launch=1), record(turns=None, looking=True)])
+    folder.close()
+    for path in (folder.folder / store.RUN, folder.folder / store.RECORDS):
+        assert '"schema"' in path.read_text()
+    info = folder.folder / store.RUN
+    info.write_text(info.read_text().replace(f'"schema": {SCHEMA}', '"schema": 1'))
+    run = store.read(folder.folder)
+    assert [(item.launch, item.looking) for item in run.records] == [(0, False), (1, False)]
+    assert [(item.launch, item.looking) for item in run.looks] == [(0, True)]
 
 
 def test_a_second_writer_is_refused(folder: store.RunFolder) -> None:

@@ -1,8 +1,10 @@
 """Callbacks for any Trainer, and for any loop through `Drive`: they know no model. See docs/callbacks.md."""
 
+from bench.callbacks.device import DeviceStats
 from bench.callbacks.drive import Drive, Measuring
+from bench.callbacks.flops import FLOPs
 from bench.callbacks.memory import PeakMemory
 from bench.callbacks.phases import Phases
 from bench.callbacks.throughput import Throughput
 
-__all__ = ["Drive", "Measuring", "PeakMemory", "Phases", "Throughput"]
+__all__ = ["DeviceStats", "Drive", "FLOPs", "Measuring", "PeakMemory", "Phases", "Throughput"]

@@ -66,7 +66,7 @@ def accelerator_of(pl_module: LightningModule) -> Accelerator:
         SpecError: a device type that this program does not know.
     """
     kind = str(pl_module.device.type)
-    return accelerator({"xla": "tpu"}.get(kind, kind))  # torch_xla's devices are of type xla
+    return accelerator("tpu", lightning=True) if kind == "xla" else accelerator(kind)  # torch_xla's type is xla
 
 
 @dataclass
@@ -96,6 +96,7 @@ class Drive:
         model: its first parameter says which device is waited for.
         optimizers: those whose `step` ends the phase `optimizer`.
         loggers: get what callbacks log; none by default.
+        device: what the callbacks take for the module's device; by default that of the model's first parameter.
     """
 
     def __init__(
@@ -104,15 +105,24 @@ class Drive:
         model: torch.nn.Module,
         optimizers: Sequence[torch.optim.Optimizer],
         loggers: Sequence[Logger] = (),
+        *,
+        device: torch.device | None = None,
     ) -> None:
         self.callbacks = tuple(callbacks)
-        from torch import distributed
-
-        ranks = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-        self._state = StandInTrainer(list(optimizers), list(loggers), world_size=ranks)
+        self._state = StandInTrainer(list(optimizers), list(loggers))
         # Callbacks are typed for the real ones, which take a second to build and bring connectors, loops and signals.
         self._trainer = cast(Trainer, self._state)
-        self._module = cast(LightningModule, StandInModule(next(model.parameters()).device))
+        self._module = cast(LightningModule, StandInModule(device or next(model.parameters()).device))
+        self._begun = False
+
+    @property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """Those that the callbacks find; one may be added until `on_train_start`."""
+        return self._state.optimizers
+
+    def attach(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Pass a real Trainer and module from now on; their hooks are called in the places where theirs are."""
+        self._trainer, self._module = trainer, pl_module
 
     def __enter__(self) -> Drive:
         self.on_train_start()
@@ -129,31 +139,43 @@ class Drive:
 
     def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
         """The loader's batches, one epoch, with each fetch announced to the profiler as Trainer does it."""
-        action = f"[Drive]{FETCH}"
         iterator = iter(loader)
         while True:
-            with self._state.profiler.profile(action):
+            with self.fetch():
                 try:
                     batch = next(iterator)
                 except StopIteration:
                     break
             yield batch
-        for callback in self.callbacks:
-            callback.on_train_epoch_end(self._trainer, self._module)
+        self.on_train_epoch_end()
+
+    def fetch(self) -> AbstractContextManager[None]:
+        """Around the pull of a batch from the loader."""
+        return self._announced(FETCH)
 
     def transfer(self) -> AbstractContextManager[None]:
         """Around the copy of a batch to the device."""
-        return self._transfer()
+        return self._announced(TRANSFER)
 
     @contextmanager
-    def _transfer(self) -> Iterator[None]:
-        with self._state.profiler.profile(f"[Drive]{TRANSFER}"):
+    def _announced(self, action: str) -> Iterator[None]:
+        with self._state.profiler.profile(f"[Drive]{action}"):
             yield
 
-    def on_train_start(self) -> None:
-        """Begin: `on_fit_start` and `on_train_start`."""
+    def on_fit_start(self) -> None:
+        """Before anything is put on the device; called by `on_train_start` if nobody did."""
+        self._begun = True
         for callback in self.callbacks:
             callback.on_fit_start(self._trainer, self._module)
+
+    def on_train_start(self) -> None:
+        """Training begins."""
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized():
+            self._state.world_size = distributed.get_world_size()
+        if not self._begun:
+            self.on_fit_start()
         for callback in self.callbacks:
             callback.on_train_start(self._trainer, self._module)
 
@@ -187,6 +209,11 @@ class Drive:
         """The step is over."""
         for callback in self.callbacks:
             callback.on_train_batch_end(self._trainer, self._module, outputs, batch, batch_idx)
+
+    def on_train_epoch_end(self) -> None:
+        """The loader has no more batches."""
+        for callback in self.callbacks:
+            callback.on_train_epoch_end(self._trainer, self._module)
 
     def on_train_end(self) -> None:
         """End: `on_train_end`, where callbacks gather over ranks and give back what they hold."""

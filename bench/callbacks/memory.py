@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bench.accelerators import Accelerator
-from bench.arm import forget_peak, peak_resident, resident
 from bench.callbacks.drive import accelerator_of
 from bench.errors import SpecError
+from bench.memory import forget_peak, peak_resident, resident
 from bench.record import Metric
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Phase = Literal["data", "transfer", "forward", "backward", "optimizer", "rest"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
+WHOLE = "phase_step"  # the metric that they add up to
 
 
 class Mark(Protocol):
@@ -97,6 +98,10 @@ def mark_for(device_type: str) -> Callable[[], Mark]:
     return CUDAMark if device_type == "cuda" else HostMark
 
 
+def _part(phase: Phase, description: str) -> Metric:
+    return Metric(f"phase_{phase}", "s", "lower", description, part_of=WHOLE)
+
+
 @dataclass(frozen=True)
 class Step:
     """Seconds of one step, from the pull of its batch to the pull of the next, or to validation or the epoch's end.
@@ -155,13 +160,13 @@ class Phases(Callback):
     """
 
     METRICS: ClassVar[tuple[Metric, ...]] = (
-        Metric("phase_data", "s", "lower", "a step's time inside the loader's next"),
-        Metric("phase_transfer", "s", "lower", "a step's time moving the batch to the device"),
-        Metric("phase_forward", "s", "lower", "a step's forward pass and loss"),
-        Metric("phase_backward", "s", "lower", "a step's backward pass, gradient reduction included"),
-        Metric("phase_optimizer", "s", "lower", "a step's clipping and update, averaged over steps that have none too"),
-        Metric("phase_rest", "s", "lower", "a step's time in no other phase"),
-        Metric("phase_step", "s", "lower", "the whole step, of which the phases are parts; seen with this callback on"),
+        _part("data", "a step's time inside the loader's next"),
+        _part("transfer", "a step's time moving the batch to the device"),
+        _part("forward", "a step's forward pass and loss"),
+        _part("backward", "a step's backward pass, gradient reduction included"),
+        _part("optimizer", "a step's clipping and update, averaged over steps that have none too"),
+        _part("rest", "a step's time in no other phase"),
+        Metric(WHOLE, "s", "lower", "the whole step, of which the phases are parts; seen with this callback on"),
     )
 
     def __init__(self, warmup: int = 1, *, keep: int = 10_000) -> None:
@@ -198,7 +203,7 @@ class Phases(Callback):
         if not sums.steps:
             return {}
         means = {f"phase_{phase}": seconds / sums.steps for phase, seconds in sums.phases.items()}
-        return {**means, "phase_step": sums.seconds / sums.steps}
+        return {**means, WHOLE: sums.seconds / sums.steps}
 
     @property
     def shares(self) -> dict[str, float]:
@@ -373,7 +378,8 @@ class Listener(Profiler):
             self._before[action_name] = self._phases.enter("transfer")
 
     def stop(self, action_name: str) -> None:
-        if action_name.endswith((FETCH, TRANSFER)):
+        # One that began before this listener did is not known here.
+        if action_name in self._before:
             self._phases.enter(self._before.pop(action_name))
         self.inner.stop(action_name)
 

@@ -39,6 +39,7 @@ def settings(job: Job) -> dict[str, Any]:
         "strategy": "auto" if job.strategy == "single_device" else job.strategy,
         "precision": job.precision,
         "max_epochs": 1,
+        "callbacks": list(job.callbacks),
     }
 
 
@@ -51,6 +52,7 @@ def trainer_features(trainer: Trainer) -> dict[str, str]:
         "progress_bar": type(trainer.progress_bar_callback).__name__ if trainer.progress_bar_callback else "none",
         "checkpoint": type(trainer.checkpoint_callback).__name__ if trainer.checkpoint_callback else "none",
         "sanity_steps": str(trainer.num_sanity_val_steps),
+        "trainer_callbacks": ", ".join(type(callback).__name__ for callback in vars(trainer)["callbacks"]) or "none",
     }
 
 

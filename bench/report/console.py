@@ -27,6 +27,7 @@ def render(summary: Summary) -> str:
     for group, rows in groups.items():
         lines += [group[:WIDTH], *body[:len(rows)], ""]
         del body[:len(rows)]
+    lines += _looked(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         if sentences:
@@ -36,14 +37,34 @@ def render(summary: Summary) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
+def _looked(summary: Summary) -> list[str]:
+    """What wholes are made of, a line for each cell; the other metrics are in the page and the other formats."""
+    lines: list[str] = []
+    for whole, names in tables.parts(summary).items():
+        groups = {table.group: table for table in tables.looked(summary)}
+        table = [["", *tables.short([*names, whole])]]
+        for group in groups.values():
+            rows = {metric.name: entries for metric, entries in group.rows}
+            for place, arm in enumerate(group.arms):
+                texts = [rows[name][place].text.partition(" [")[0] if name in rows else "" for name in (*names, whole)]
+                table.append([arm, *texts])
+        header, *body = _aligned(table, left=1)
+        lines += [f"{tables.LOOKED}:", header]
+        for group in groups.values():
+            lines += [group.group[:WIDTH], *body[: len(group.arms)]]
+            del body[: len(group.arms)]
+        lines.append("")
+    return lines
+
+
+def _aligned(table: list[list[str]], left: int = 2) -> list[str]:
     # Where all columns do not fit, the last go first: launches, then throughput.
     while True:
         widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
         if 2 + sum(widths) + 2 * (len(widths) - 1) <= WIDTH or len(widths) <= 3:
             break
         table = [row[:-1] for row in table]
-    return [("  " + "  ".join(text.ljust(width) if index < 2 else text.rjust(width)
+    return [("  " + "  ".join(text.ljust(width) if index < left else text.rjust(width)
                               for index, (text, width) in enumerate(zip(row, widths, strict=True)))).rstrip()[:WIDTH]
             for row in table]
 

@@ -10,7 +10,7 @@ from bench.stats import Summary
 
 
 def render(summary: Summary) -> str:
-    """One line per cell; empty where there is no figure."""
+    """One line per cell; empty where there is no figure. What looking launches saw comes after the baseline."""
     out = io.StringIO()
     names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
     # An axis may be called like a column.
@@ -19,7 +19,8 @@ def render(summary: Summary) -> str:
     parts = ("estimate", "low", "high")
     for name in tables.metric_names(summary):
         header += [f"{name}_{part}" for part in parts] + [f"{name}_launches", f"{name}_samples"]
-    header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline"]
+    tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
+    header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline", *tail]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     for cell in summary.cells:
@@ -31,5 +32,9 @@ def render(summary: Summary) -> str:
                 [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
         for interval in (cell.versus.ratio, cell.versus.difference) if cell.versus else (None, None):
             line += ["", "", ""] if interval is None else [interval.estimate, interval.low, interval.high]
-        writer.writerow([*line, cell.versus.baseline if cell.versus else ""])
+        line.append(cell.versus.baseline if cell.versus else "")
+        for name in summary.declared:  # of looking launches, which are never compared
+            seen = cell.looked.get(name)
+            line += ["", "", "", ""] if seen is None else [seen.estimate, seen.low, seen.high, seen.launches]
+        writer.writerow(line)
     return out.getvalue()

@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import fit, frame
+from bench.report import tables
 from bench.report.sentences import label
-from bench.report.units import given
+from bench.report.units import given, scale
 from bench.stats import Cell, Summary
 from bench.store import Run
 
@@ -60,6 +61,7 @@ def draw(run: Run, summary: Summary) -> list[Drawing]:
         for name in run.info["plan"]["suites"]:
             if any(cost.cost is not None and cost.suite == name for cost in summary.costs):
                 drawings.append(_cost(run, summary, name, pairs))
+        drawings += [_parts(summary, whole, names) for whole, names in tables.parts(summary).items()]
     return drawings
 
 
@@ -203,6 +205,35 @@ def _cost(run: Run, summary: Summary, suite: str, pairs: pd.DataFrame) -> Drawin
     return Drawing(f"Cost against step length{several}", "Dots: each launch. Lines: the fit cost = fixed + share × "
                    "step, with its 95 % interval over sweeps, one launch of every group each.",
                    _svg(figure, f"cost-{suite}"))
+
+
+def _parts(summary: Summary, whole: str, names: Sequence[str]) -> Drawing:
+    """What a metric of looking launches is made of: a bar for each cell, its parts one after the other."""
+    groups = {group: [cell for cell in cells if any(name in cell.looked for name in names)]
+              for group, cells in tables.by_group_of_cells(summary).items()}
+    groups = {group: cells for group, cells in groups.items() if cells}
+    figure, panels = _panels({group: [_arm(cell, summary) for cell in cells] for group, cells in groups.items()})
+    colours = sns.color_palette("colorblind", len(names)).as_hex()
+    longest = max(cell.looked[whole].estimate for cells in groups.values() for cell in cells if whole in cell.looked)
+    unit = summary.declared[whole].unit
+    factor, prefixed = scale(longest, unit)
+    for group, panel in panels.items():
+        cells = groups[group]
+        ends = [0.0] * len(cells)
+        for name, words, colour in zip(names, tables.short(names), colours, strict=True):
+            sizes = [cell.looked[name].estimate / factor if name in cell.looked else 0.0 for cell in cells]
+            panel.barh(range(len(cells)), sizes, left=ends, height=0.62, color=colour, linewidth=0,
+                       label=words if group == next(iter(panels)) else None)
+            ends = [end + size for end, size in zip(ends, sizes, strict=True)]
+        panel.set(xlabel="", ylabel="", ylim=(len(cells) - 0.4, -0.6), xlim=(0, None))
+        panel.set_yticks(range(len(cells)), [_arm(cell, summary) for cell in cells])
+    words = whole.replace("_", " ")
+    list(panels.values())[-1].set_xlabel(f"{words}, {prefixed}")
+    figure.legend(loc="outside upper left", ncols=len(names), handlelength=1.2)
+    return Drawing("Where a step's time goes" if unit == "s" else f"What {words} is made of",
+                   f"From looking launches: callbacks were on, arms ran one after the other, and nothing is compared. "
+                   f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
+                   _svg(figure, f"parts-{whole}"))
 
 
 def _svg(figure: Figure, name: str) -> str:

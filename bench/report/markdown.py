@@ -17,6 +17,11 @@ def render(summary: Summary) -> str:
     for row in tables.rows(summary):
         entries = [row.entries[column].text for column in columns]
         lines.append("| " + " | ".join([f"`{row.cell.id}`", row.cell.outcome, *entries, _safe(row.cell.reason)]) + " |")
+    for table in tables.looked(summary):
+        lines += ["", f"{tables.LOOKED}: `{table.group}`", "", "| " + " | ".join(["metric", *table.arms]) + " |",
+                  "| --- |" + " ---: |" * len(table.arms)]
+        lines += ["| " + " | ".join([metric.name.replace("_", " "), *(entry.text for entry in entries)]) + " |"
+                  for metric, entries in table.rows]
     if summary.warnings:
         lines += ["", "Warnings:", "", *(f"- {_safe(warning)}" for warning in summary.warnings)]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.fit import Cost
+from bench.report import told
 from bench.report.units import given, percent, quantity, ratio, span
 from bench.stats import Cell, Summary
 
@@ -52,8 +53,17 @@ def _choices(suite: str, summary: Summary) -> list[str]:
     sentences = []
     for cells in groups.values():
         where = ", ".join(label(name, cells[0].point[name]) for name in varying)
-        sentences.append((f"{where}: " if where else "") + _choice(axis, cells))
+        sentences += [(f"{where}: " if where else "") + text for text in _answers(axis, cells, summary)]
     return sentences
+
+
+def _answers(axis: str, cells: Sequence[Cell], summary: Summary) -> list[str]:
+    own = [answer for answer in summary.answers if answer.group == cells[0].group]
+    by_id = {cell.id: cell for cell in cells}
+    if axis == "devices":
+        return told.scaling(own, by_id) or [_choice(axis, cells)]
+    more = told.compiling(own, by_id) if axis == "compile" else told.loading(own, by_id, axis)
+    return [_choice(axis, cells), *more]
 
 
 def _choice(axis: str, cells: Sequence[Cell]) -> str:

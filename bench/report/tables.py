@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.record import METRICS
+from bench.record import METRICS, Metric
 from bench.report.units import quantity, ratio
 from bench.stats import Cell, Summary
+
+LOOKED = "Where a step's time and memory go; from launches of their own, never compared"
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ def axes(summary: Summary) -> list[str]:
 
 
 def metric_names(summary: Summary) -> list[str]:
-    """The metrics that any cell has, in the registry's order."""
-    return [name for name in METRICS if any(name in cell.metrics for cell in summary.cells)]
+    """The metrics of timed launches that any cell has: those of the registry in its order, then others."""
+    seen = dict.fromkeys(name for cell in summary.cells for name in cell.metrics)
+    return [name for name in METRICS if name in seen] + [name for name in seen if name not in METRICS]
 
 
 def columns(summary: Summary) -> list[str]:
@@ -68,6 +71,59 @@ def rows(summary: Summary) -> list[Row]:
             entries["samples"] = Entry(str(step.samples), f"{path}/metrics/step_time/samples")
         found.append(Row(cell, entries))
     return found
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the looking launches of one group saw: a row for each metric, an entry for each arm."""
+
+    group: str
+    arms: Sequence[str]
+    rows: Sequence[tuple[Metric, Sequence[Entry]]]
+
+
+def looked(summary: Summary) -> list[Looked]:
+    """One table a group, of the cells that were looked at; metrics are rows, since there are more of them than arms."""
+    found = []
+    for group, cells in by_group_of_cells(summary).items():
+        seen = [cell for cell in cells if cell.looked]
+        rows = []
+        for name, metric in summary.declared.items():
+            entries = [
+                Entry(quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/looked/{name}")
+                if (value := cell.looked.get(name)) else Entry("", "")
+                for cell in seen]
+            if any(entry.text for entry in entries):
+                rows.append((metric, entries))
+        if rows:
+            found.append(Looked(group, [str(cell.point[summary.compare[cell.suite]]) for cell in seen], rows))
+    return found
+
+
+def parts(summary: Summary) -> dict[str, list[str]]:
+    """Metrics of looking launches that are a whole, each with its parts, in the order in which they were declared."""
+    found: dict[str, list[str]] = {}
+    for name, metric in summary.declared.items():
+        if metric.part_of in summary.declared:
+            found.setdefault(metric.part_of, []).append(name)
+    return found
+
+
+def short(names: Sequence[str]) -> list[str]:
+    """Names as words, without what they all begin with: `data` and `forward` of `phase_data` and `phase_forward`."""
+    split = [name.split("_") for name in names]
+    same = 0
+    while len({tuple(words[: same + 1]) for words in split}) == 1 and all(len(words) > same + 1 for words in split):
+        same += 1
+    return [" ".join(words[same:]) for words in split]
+
+
+def by_group_of_cells(summary: Summary) -> dict[str, list[Cell]]:
+    """The cells of each group, in the plan's order."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in summary.cells:
+        groups.setdefault(cell.group, []).append(cell)
+    return groups
 
 
 def by_group(table: Sequence[Row]) -> dict[str, list[Row]]:

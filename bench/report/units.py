@@ -8,6 +8,7 @@ import re
 _SI = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti")
 DIGITS = 3
+CLOSE = ("FLOP", "FLOP/s", "B/s")  # written with their prefix as one word, long as they are
 
 
 def quantity(value: float, unit: str, low: float | None = None, high: float | None = None, *,
@@ -18,7 +19,8 @@ def quantity(value: float, unit: str, low: float | None = None, high: float | No
 
     Args:
         value, low, high: in `unit`, without prefix.
-        unit: `s`, `bytes`, `samples/s`, or any other; bytes get binary prefixes.
+        unit: `s`, `bytes`, `bytes/s`, `samples/s`, "1" for a plain number, or any other; bytes get binary prefixes,
+            bytes/s decimal ones.
         signed: whether the estimate, if positive, gets a plus sign.
     """
     # Bytes and counts are often the same in every launch: [300, 300] would tell nothing.
@@ -28,9 +30,17 @@ def quantity(value: float, unit: str, low: float | None = None, high: float | No
     lead = largest if bounds and bounds[0] <= 0 <= bounds[1] else abs(value)
     factor, prefix = _prefix(lead, unit)
     scaled = [item / factor for item in [value, *bounds]]
-    name = "B" if unit == "bytes" else unit
-    space = " " if prefix and len(name) > 2 else ""
-    return _text(scaled, f" {prefix}{space}{name}" if name else "", signed=signed)
+    name = "" if unit == "1" else unit.replace("bytes", "B")
+    space = " " if prefix and len(name) > 2 and name not in CLOSE else ""
+    # A share of 0.0000037 is none; a time of 3.7 µs has its prefix instead.
+    most = 4 if unit == "1" else None
+    return _text(scaled, f" {prefix}{space}{name}" if prefix or name else "", signed=signed, most=most)
+
+
+def scale(value: float, unit: str) -> tuple[float, str]:
+    """What to divide by so that values up to `value` are easily read, and the unit with its prefix: 0.001 and `ms`."""
+    factor, prefix = _prefix(value, unit)
+    return factor, f"{prefix}{unit.replace('bytes', 'B')}"
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -78,8 +88,9 @@ def _prefix(value: float, unit: str) -> tuple[float, str]:
     return 10.0**exponent, _SI[exponent]
 
 
-def _text(values: list[float], unit: str, *, signed: bool, digits: int = DIGITS) -> str:
+def _text(values: list[float], unit: str, *, signed: bool, digits: int = DIGITS, most: int | None = None) -> str:
     decimals = _decimals(max(map(abs, values)), digits)
+    decimals = decimals if most is None else min(decimals, most)
     if len(values) == 3 and values[2] > values[1]:
         decimals = min(decimals, _decimals((values[2] - values[1]) / 2, 2))
     texts = [f"{_no_minus_zero(round(value, decimals)):.{decimals}f}" for value in values]

@@ -14,7 +14,7 @@ from bench.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.pause import pause_factors
 from bench.record import Record, Turns
 from bench.report import html
-from bench.stats import Summary, summarize
+from bench.stats import Cell, Summary, summarize
 from bench.store import Run
 
 # Another version of numpy or another processor may add in another order; 1e-9 is far below what is printed and far
@@ -129,6 +129,7 @@ def _own_differences(run: Run, summary: Summary) -> list[str]:
             printed = cell.metrics["step_time"]
             found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
                                   _plain(interval_of_logs(values)), f"cells/{cell.id}/metrics/step_time")
+        found += _looked_differences(run, cell)
         if cell.versus is None:
             continue
         logs, differences = _paired(
@@ -137,6 +138,23 @@ def _own_differences(run: Run, summary: Summary) -> list[str]:
                                       ("difference", cell.versus.difference, interval_of_differences(differences))):
             found += _differences({"estimate": shown.estimate, "low": shown.low, "high": shown.high},
                                   _plain(interval), f"cells/{cell.id}/versus/{name}")
+    return found
+
+
+def _looked_differences(run: Run, cell: Cell) -> list[str]:
+    """The metrics of a cell's looking launches against the same."""
+    seen = [record.extra for record in run.looks if record.cell == cell.id and record.outcome in MEASURED]
+    found: list[str] = []
+    for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.looked]):
+        values = [extra[name] for extra in seen if name in extra]
+        interval = interval_of_logs([math.log(value) for value in values]) if min(values, default=0.0) > 0 else \
+            interval_of_differences(values)
+        printed = cell.looked.get(name)
+        if printed is None:
+            found.append(f"cells/{cell.id}/looked/{name}: missing in the report, the records give it")
+            continue
+        found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
+                              _plain(interval), f"cells/{cell.id}/looked/{name}")
     return found
 
 

@@ -17,6 +17,8 @@ FAULTS = (
     "frozen",
     "ends",
     "thread",
+    "other-weights",
+    "short-batch",
 )
 
 

@@ -25,10 +25,20 @@ def faulty_workload(fault: str, at: int) -> Workload:
         raise Unsupported("this workload cannot run on a Sunday")
     if fault == "thread":
         threading.Thread(target=busy, daemon=True).start()
+    # Of several ranks only rank 1 is faulty.
+    rank = os.environ.get("RANK")
+    if fault not in ("other-data", "short-batch") and rank not in (None, "1"):
+        fault = "none"
+    if fault == "other-weights":
+        torch.manual_seed(1)
     seed = 1 if fault == "other-data" else 0
-    data = torch.randn(256, 8, generator=torch.Generator().manual_seed(seed))
+    data = torch.randn(250 if fault == "short-batch" else 256, 8, generator=torch.Generator().manual_seed(seed))
     loader: DataLoader[Any] = DataLoader(
-        TensorDataset(data), batch_size=16, shuffle=True, drop_last=True, generator=torch.Generator().manual_seed(0)
+        TensorDataset(data),
+        batch_size=16,
+        shuffle=True,
+        drop_last=fault != "short-batch",
+        generator=torch.Generator().manual_seed(0),
     )
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
     state = {"step": 0, "hoard": []}

@@ -1,0 +1,218 @@
+"""The conductor's half of looking launches: which, how many, how long, and the steps looked at. No torch, no pandas.
+
+Looking launches come after all timed ones. Their arms are forked as always, carry callbacks, and are never compared.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bench.errors import BenchError
+from bench.handles import Arm, ArmLost, zygote_id
+from bench.plan import Cell, Group, Plan
+from bench.processes import Fleet
+from bench.race import Race
+from bench.record import Record
+from bench.request import file_name
+from bench.store import RunFolder
+
+if TYPE_CHECKING:
+    from bench.conductor import Options, Progress
+
+# Of each group, by default: with three there is an interval.
+LOOKS = 3
+# Of each arm in one looking launch: enough for means, since nothing is compared.
+LOOK_SECONDS = 0.5
+LEAST_STEPS = 24  # two windows of Throughput, and two looks of PeakMemory at the workers
+# What they may take of the budget before timed launches are done; what these leave over is theirs as well.
+LARGEST_SHARE = 0.15
+ARM_START = 0.6  # seconds that each arm adds to a looking launch besides its looked-at steps
+INTERPRETER = 12.0  # to import torch and lightning, where no timed arm of the run needs them
+
+
+class Recorder(Protocol):
+    """What the answers of an arm come to."""
+
+    def __call__(
+        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+    ) -> Record: ...
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the conductor lends.
+
+    Attributes:
+        request: what an arm of a cell is asked for in the launch of that number.
+        record: what its answers come to.
+        judge: whether the arms of a launch did the work of the baseline, whose id it gets.
+        folder: takes records and logs.
+        elapsed: seconds of the run so far.
+    """
+
+    request: Callable[[Cell, int], dict[str, Any]]
+    record: Recorder
+    judge: Callable[[Sequence[Record], str], list[Record]]
+    folder: RunFolder
+    elapsed: Callable[[], float]
+
+
+@dataclass
+class Seen:
+    """What is known of the looking launches of a group.
+
+    Attributes:
+        launches: how many there were.
+        cost: wall seconds of the last one.
+        failed: cells that are not looked at again.
+    """
+
+    launches: int = 0
+    cost: float = 0.0
+    failed: set[str] = field(default_factory=set)
+
+    def take(self, record: Record) -> float:
+        """Take in the record of one cell in one looking launch; gives the launch's seconds, once each launch."""
+        new = record.launch >= self.launches
+        self.launches = max(self.launches, record.launch + 1)
+        self.cost = record.launch_seconds
+        if record.outcome != "ok":
+            self.failed.add(record.cell)
+        return self.cost if new else 0.0
+
+
+def preload(cell: Cell) -> tuple[str, ...]:
+    """What the zygote of a looking arm has imported: what its loop needs, and lightning, whose hooks callbacks have.
+
+    So a plain arm that is looked at has lightning imported, which one that is timed never has; its record says so.
+    """
+    return tuple(dict.fromkeys((*cell.preload, "lightning")))
+
+
+def impossible() -> str | None:
+    """Why nothing can be looked at here, or None."""
+    return None if importlib.util.find_spec("lightning") else "the package 'lightning' is not installed"
+
+
+def reserve(plan: Plan, options: Options) -> float:
+    """Seconds of the budget that are kept for one looking launch of each group."""
+    cells = [cell for group in plan.groups for cell in group.runnable if not cell.twin]
+    if not options.looks or not cells or impossible():
+        return 0.0
+    extra = 0.0 if any(cell.preload == preload(cell) for cell in cells) else INTERPRETER
+    return min(LARGEST_SHARE * options.budget, extra + len(cells) * (ARM_START + LOOK_SECONDS))
+
+
+class Looker:
+    """Makes looking launches.
+
+    Args:
+        fleet: whose arms are used.
+        cores: of an arm of one process.
+        host: the conductor's side.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        options: Options,
+        progress: Progress,
+        cores: Sequence[int],
+        host: Host,
+    ) -> None:
+        self._fleet = fleet
+        self._options = options
+        self._progress = progress
+        self._cores = cores
+        self._host = host
+        self._given_up = False
+
+    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], Seen]]) -> None:
+        """Sweep after sweep of looking launches, as many as were asked for and as the budget has room for.
+
+        Args:
+            groups: each with those of its cells that may be looked at, and what was seen of it.
+        """
+        for sweep in range(self._options.looks):
+            for group, cells, seen in groups:
+                if not self._wanted(seen, sweep):
+                    continue
+                self._progress.update(self._host.elapsed(), self._options.budget, f"{group.id} looking")
+                baseline = group.cells[0].id
+                records = self._host.judge(self._look(cells, seen, baseline), baseline)
+                self._host.folder.append(records)
+                for record in records:
+                    seen.take(record)
+                    if record.outcome != "ok":
+                        self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+
+    def _wanted(self, seen: Seen, sweep: int) -> bool:
+        """Whether a group is to be looked at in this sweep. The first looking launch is made whatever the time says."""
+        time_for_it = not seen.launches or self._host.elapsed() + seen.cost <= self._options.budget
+        return not self._given_up and not self._fleet.interrupts and seen.launches <= sweep and time_for_it
+
+    def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
+        """One looking launch of these cells of a group, twins and those that failed at it left out: its records."""
+        began, started, number = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), seen.launches
+        cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
+        if not cells:
+            return []
+        self._given_up = not self._interpreters([preload(cell) for cell in cells])
+        if self._given_up:
+            return []
+        arms: dict[str, Arm] = {}
+        for cell in cells:
+            log = self._host.folder.log(f"{file_name(cell.id)}-look-{number}")
+            request = {**self._host.request(cell, number), "look": True}
+            arms[cell.id] = self._fleet.start_arm(log.stem, zygote_id(preload(cell), 0), request, log)
+        self._fleet.await_ready(list(arms.values()), self._options.timeout)
+        race = looked_at(self._fleet, arms, self._cores, self._options.timeout, baseline)
+        if self._fleet.interrupts:
+            self._progress.note("interrupted: looking launches are left out; what was timed stands")
+            return []
+        seconds = time.monotonic() - began
+        return [
+            replace(self._host.record(cell, race, number, 0, order, started, seconds), looking=True)
+            for order, cell in enumerate(cells)
+        ]
+
+    def _interpreters(self, preloads: Sequence[tuple[str, ...]]) -> bool:
+        """Whether they are there. They may be the first of the run to import lightning; what was timed stands."""
+        reason = impossible()
+        try:
+            if reason is None:
+                self._fleet.ensure_zygotes([(0, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
+        except BenchError as error:
+            reason = str(error)
+        if reason is not None:
+            self._progress.note(f"no looking launches: {reason}")
+        return reason is None
+
+
+def looked_at(fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeout: float, baseline: str) -> Race:
+    """Audited steps and warm-up as in a timed launch, then the looked-at steps of each arm in one turn, then results.
+
+    Args:
+        arms: by cell id, all waiting at their first pull, or lost. They are ended.
+        baseline: whose steps tell how many are taken; any other's where it is lost. All arms take the same number.
+    """
+    race = Race(fleet, arms, cores, timeout, LOOK_SECONDS)
+    race.warm_up(baseline)
+    # Means, not medians: where steps return before their work is done only the sum of a stretch is right.
+    pace = {name: statistics.fmean(race.warmups[name][len(race.warmups[name]) // 2 :]) for name in race.alive}
+    if pace:
+        steps = max(LEAST_STEPS, math.ceil(LOOK_SECONDS / pace.get(baseline, min(pace.values()))))
+        for name in race.alive:
+            try:
+                fleet.turn(arms[name], {"op": "go", "steps": steps, "audit": False, "look": True}, timeout)
+            except ArmLost:
+                continue  # `lost` is on the arm, and becomes the record's outcome
+    race.finish()
+    return race

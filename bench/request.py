@@ -1,0 +1,107 @@
+"""What an arm is asked for, where it runs, and what it did otherwise. No torch, no pandas."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import strategies
+from bench.environment import usable_cores
+from bench.plan import Cell
+
+LONGEST_NAME = 180  # a file name may have 255 bytes, and the ending takes some
+# Axes of the engine whose values must be found again, under the same name, in the effective settings.
+AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
+
+    arms: tuple[int, ...]
+    conductor: tuple[int, ...]
+    usable: tuple[int, ...] = ()
+
+    def ranks(self, count: int, workers: int = 0) -> list[list[int]]:
+        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones.
+
+        With loader workers all have all cores: workers that share their loop's core cannot run beside it.
+        """
+        if workers:
+            return [list(self.usable)] * count
+        threads, there = len(self.arms), len(self.usable)
+        if not there or threads * count > there:  # ranks of a device that share the cores there are
+            return [list(self.arms)] * count
+        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
+
+
+def layout(threads: int) -> Layout:
+    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
+    cores = usable_cores()
+    arms = cores[-threads:] if threads < len(cores) else cores
+    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
+
+
+def requested(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
+    """The settings that a cell asks for, under the names of the effective settings."""
+    devices = int(cell.point["devices"])
+    return {
+        **{axis: cell.point[axis] for axis in AXES},
+        "strategy": strategies.resolved(str(cell.point["strategy"]), devices),
+        "threads": threads,
+        "cores": [core for own in place.ranks(devices, cell.workers) for core in own],
+    }
+
+
+def request(
+    cell: Cell,
+    file: str,
+    place: Layout,
+    *,
+    threads: int,
+    seed: int,
+    caches: Path,
+    padding: int = 0,
+    alone: bool = False,
+    memory_limit: int | None = None,
+) -> dict[str, Any]:
+    """What `Fleet.start_arm` is asked for.
+
+    Args:
+        file: of the cell's suite, "" for one that came by an entry point.
+        caches: where compiled code is kept, a folder a cell.
+        padding: bytes by which the arm pushes its heap up.
+        alone: whether it is set up alone, and so on its own cores from the start.
+        memory_limit: bytes that it may allocate over what its interpreter has, or None.
+    """
+    devices = int(cell.point["devices"])
+    return {
+        "suite": cell.suite,
+        "file": file,
+        "point": dict(cell.point),
+        "seed": seed,
+        "requested": requested(cell, place, threads),
+        "memory_limit": memory_limit,
+        "padding": padding,
+        "alone": alone,
+        "ranks": strategies.ranks(str(cell.point["strategy"]), devices),
+        "cores": place.ranks(devices, cell.workers),
+        # A twin compiles for itself: it is the same code, and must pay the same.
+        "compile_cache": str(caches / file_name(cell.id)),
+    }
+
+
+def downgrades(asked: Mapping[str, Any], effective: Mapping[str, Any]) -> str:
+    """What an arm did otherwise than it was asked to, as one sentence; "" where nothing."""
+    changed = {key: value for key, value in asked.items() if effective.get(key) != value}
+    return "; ".join(f"{key}: asked for {value}, got {effective.get(key)}" for key, value in changed.items())
+
+
+def file_name(cell: str) -> str:
+    """A cell's id as a file's or folder's name; a long one is cut and told apart by its checksum."""
+    name = re.sub(r"[^\w.=-]", "_", cell).strip("_")
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{zlib.crc32(cell.encode()):08x}"

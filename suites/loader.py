@@ -1,0 +1,57 @@
+"""Which loader setting stops starving the loop: whole epochs as turns, so that the gap between epochs is a part."""
+
+from __future__ import annotations
+
+from bench.spec import Point, Suite, Workload
+
+# One axis for settings that only make sense together: workers that persist need workers.
+LOADERS = {
+    "in-process": (0, False),
+    "1-worker": (1, False),
+    "1-persistent-worker": (1, True),
+    "2-workers": (2, False),
+    "2-persistent-workers": (2, True),
+    "4-workers": (4, False),
+    "4-persistent-workers": (4, True),
+}
+
+
+def workers(point: Point) -> int:
+    return LOADERS[str(point["loader"])][0]
+
+
+def build(point: Point) -> Workload:
+    from .autoencoder import autoencoder_workload
+
+    count, persistent = LOADERS[str(point["loader"])]
+    return autoencoder_workload({**point, "num_workers": count, "persistent_workers": persistent})
+
+
+suite = Suite(
+    name="loader",
+    title="which loader setting stops starving the loop, over whole epochs",
+    axes={
+        "loader": ("in-process", "1-worker", "1-persistent-worker", "2-persistent-workers"),
+        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+        "batch_size": (128,),
+        "width": (128,),
+        "latent": (3,),
+        "data": ("synthetic",),
+        # Each sample fetched and collated by itself, as torchvision's datasets are: whole batches starve nobody.
+        "access": ("sample",),
+        "variant": ("mlp",),
+        "samples": (4096,),
+        "pin_memory": (False,),
+    },
+    compare="loader",
+    baseline="in-process",
+    choices={
+        "loader": tuple(LOADERS),
+        "data": ("synthetic", "mnist"),
+        "variant": ("mlp", "conv"),
+        "access": ("sample", "batch"),
+    },
+    epochs=True,
+    workers=workers,
+    build=build,
+)

@@ -1,0 +1,176 @@
+"""What looking launches saw, in frames, summary and reports: shown by what was declared, and never compared."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from synthetic import DECLARED, FABRIC, PLAIN, TRAINER, cell_id, group_id, make
+
+from bench import frame
+from bench.errors import RunError
+from bench.looking import GAP
+from bench.pause import pause_factors
+from bench.report import console, html, markdown, tables
+from bench.report import csv as csv_report
+from bench.report.units import quantity
+from bench.report.verify import verify
+from bench.stats import summarize
+from bench.store import Run
+
+RUN = make(launches=4, looks=3)
+BLIND = make(launches=4)
+NAMES = [metric.name for metric in DECLARED]
+STEP = 2.5e-3  # plain at 256
+
+
+def with_look(run: Run, index: int, **changes: Any) -> Run:
+    return replace(run, looks=(*run.looks[:index], replace(run.looks[index], **changes), *run.looks[index + 1 :]))
+
+
+def test_metrics_are_rows_of_the_same_frame_and_marked() -> None:
+    rows = frame.launches(RUN)
+    looks = rows[rows["looking"]]
+    assert rows[~rows["looking"]].reset_index(drop=True).equals(frame.launches(BLIND))
+    assert list(dict.fromkeys(looks["metric"])) == NAMES
+    assert len(looks) == 3 * 3 * 3 * len(NAMES)  # launches, groups, arms without twins
+    one = looks[(looks["cell"] == cell_id(PLAIN, 256)) & (looks["launch"] == 1)].set_index("metric")
+    assert one["value"]["half_two"] == pytest.approx(1.25 * STEP * 3 / 4)
+    assert (one["unit"]["grip"], one["better"]["grip"], one["loop"]["grip"]) == ("bytes", "higher", "plain")
+
+
+def test_nothing_that_was_timed_is_touched() -> None:
+    assert frame.turns(RUN).equals(frame.turns(BLIND))
+    assert frame.pairs(RUN).equals(frame.pairs(BLIND))
+    assert frame.cells(RUN).equals(frame.cells(BLIND))
+    assert pause_factors(RUN.records) == pause_factors(BLIND.records)
+    seen, blind = summarize(RUN), summarize(BLIND)
+    assert [replace(cell, looked={}) for cell in seen.cells] == list(blind.cells)
+    assert replace(seen, cells=[], declared={}) == replace(blind, cells=[])
+
+
+def test_the_summary_has_an_interval_over_looking_launches() -> None:
+    summary = summarize(RUN)
+    assert list(summary.declared) == NAMES
+    cell = next(cell for cell in summary.cells if cell.id == cell_id(PLAIN, 256))
+    whole = cell.looked["whole_step"]
+    assert whole.estimate == pytest.approx(STEP * 1.25)
+    assert whole.low is not None
+    assert whole.low < STEP * 1.25
+    assert (whole.launches, whole.unit) == (3, "s")
+    assert cell.looked["stalls"].estimate == 0.0  # has no logarithm, and is shown all the same
+    assert not next(cell for cell in summary.cells if cell.twin).looked
+    assert json.loads(json.dumps(summary.to_json()))["declared"]["stalls"]["limit"] == 0.5
+
+
+def test_a_cell_that_was_only_looked_at_is_not_measured() -> None:
+    run = make(launches=2, rounds=4, looks=1)
+    summary = summarize(run)
+    cell = next(cell for cell in summary.cells if cell.id == cell_id(PLAIN, 256))
+    assert cell.outcome == "noisy"
+    assert cell.looked
+    assert not cell.metrics
+
+
+def test_a_limit_that_is_passed_is_a_warning() -> None:
+    assert not [text for text in summarize(RUN).warnings if "stalls" in text]
+    run = make(launches=2, looks=1)
+    late = with_look(run, 0, extra={**run.looks[0].extra, "stalls": 0.9})
+    (warning,) = [text for text in summarize(late).warnings if "stalls" in text]
+    assert warning == f"{cell_id(PLAIN, 32)}: stalls is 0.9, and should be 0.5 or less: how often it stood still"
+    # The phases' sum is one of these: a twentieth of the step, and no more.
+    assert (GAP.better, GAP.limit) == ("lower", 0.05)
+
+
+def test_a_failed_look_is_a_warning_and_nothing_else() -> None:
+    run = make(launches=2, looks=1)
+    failed = with_look(run, 1, outcome="crashed", reason="boom", extra={}, declared=())
+    summary = summarize(failed)
+    assert f"{cell_id(FABRIC, 32)}: looking launch 0 is crashed: boom" in summary.warnings
+    cell = next(cell for cell in summary.cells if cell.id == cell_id(FABRIC, 32))
+    assert (cell.outcome, cell.reason, cell.looked) == ("ok", "", {})
+    assert verify(failed, html.render(failed, summary, drawings=())) == []
+
+
+def test_a_metric_that_nobody_declares_is_named() -> None:
+    run = with_look(RUN, 0, extra={"ghost": 1.0})
+    with pytest.raises(RunError, match="unknown metric 'ghost'; allowed: step_time"):
+        frame.launches(run)
+
+
+def test_one_name_has_one_unit() -> None:
+    other = replace(DECLARED[0], unit="bytes")
+    run = with_look(RUN, 4, declared=(other, *DECLARED[1:]))
+    with pytest.raises(RunError, match="metric 'half_one' in bytes, lower is better; elsewhere in s"):
+        summarize(run)
+
+
+def test_the_page_has_a_table_and_a_figure_of_them() -> None:
+    summary = summarize(RUN)
+    page = html.render(RUN, summary)
+    assert page.count("<svg") == 4
+    assert 'id="parts-whole_step-' in page
+    assert "Where a step&#39;s time goes" in page
+    assert "how often it stood still" in page
+    for name in NAMES:
+        assert f'data-figure="cells/{cell_id(TRAINER, 2048)}/looked/{name}"' in page
+    assert verify(RUN, page) == []
+    assert html.render(RUN, summary) == page
+    main = page[page.index("<h2>Cells</h2>") : page.index("<h2>Where a step's time and memory go")]
+    assert "whole step" not in main.split("<figure>")[0]
+    assert "Where a step's time" not in html.render(BLIND, summarize(BLIND))
+
+
+def test_what_the_page_says_of_them_is_verified() -> None:
+    page = html.render(RUN, summarize(RUN), drawings=())
+    path = f"cells/{cell_id(PLAIN, 256)}/looked/half_one"
+    shown = re.search(rf'data-figure="{re.escape(path)}">([^<]*)<', page)
+    assert shown is not None
+    changed = page.replace(f'{path}">{shown[1]}', f'{path}">1 µs', 1)
+    assert verify(RUN, changed) == [f"{path} (as text): the report says 1 µs, the records give {shown[1]}"]
+    index = next(number for number, look in enumerate(RUN.looks) if look.cell == cell_id(PLAIN, 256))
+    other = with_look(RUN, index, extra={**RUN.looks[index].extra, "half_one": 1.0})
+    assert [text for text in verify(other, page) if text.startswith(f"{path}/estimate")]
+
+
+def test_markdown_csv_and_console_show_them() -> None:
+    summary = summarize(RUN)
+    text = markdown.render(summary)
+    assert text.count("never compared") == 3
+    assert "| half one | 781 µs" in text
+    rows = {row["cell"]: row for row in csv.DictReader(io.StringIO(csv_report.render(summary)))}
+    assert float(rows[cell_id(PLAIN, 256)]["half_one_estimate"]) == pytest.approx(STEP * 1.25 / 4)
+    assert rows[cell_id(PLAIN, 256, twin=True)]["half_one_estimate"] == ""
+    assert rows[cell_id(PLAIN, 256)]["grip_launches"] == "3"
+    lines = console.render(summary).splitlines()
+    assert max(map(len, lines)) <= console.WIDTH
+    start = next(number for number, line in enumerate(lines) if "never compared" in line)
+    assert lines[start + 1].split() == ["half", "one", "half", "two", "whole", "step"]
+    assert lines[start + 2] == group_id(32)
+    assert "never compared" not in console.render(summarize(BLIND))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["phase_data", "phase_rest"], ["data", "rest"]),
+        (["phase", "phase_rest"], ["phase", "phase rest"]),
+        (["a_b_c", "a_b_d"], ["c", "d"]),
+        (["one"], ["one"]),
+    ],
+)
+def test_names_are_shortened_by_what_they_share(names: list[str], words: list[str]) -> None:
+    assert tables.short(names) == words
+
+
+def test_plain_numbers_have_no_unit() -> None:
+    assert quantity(3.7e-6, "1") == "0.0000"
+    assert quantity(0.0123, "1") == "0.0123"
+    assert quantity(12.0, "1") == "12.0"
+    assert math.isclose(float(quantity(0.5, "1", 0.4, 0.6).split()[0]), 0.5)

@@ -1,0 +1,303 @@
+"""Looking launches: callbacks in launches of their own, the same hooks in every loop, and nothing timed is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from conftest import SUITES, Bench, Silent
+from lightning.pytorch import Callback
+
+from bench import discovery, frame, loops, plan, store
+from bench.arm import Job
+from bench.callbacks import looked as looked_module
+from bench.conductor import Conductor, Options
+from bench.looking import STEP, Look
+from bench.looks import Seen, preload, reserve
+from bench.record import METRICS, Record
+from bench.report import html
+from bench.report.verify import verify
+from bench.stats import summarize
+from bench.stream import BatchStream, Grant, Taken
+
+QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=30.0, looks=1)
+SMALL = ("batch_size=64",)
+PHASES = ("data", "transfer", "forward", "backward", "optimizer", "rest")
+
+
+def test_every_loop_is_looked_at_and_its_phases_are_its_step(bench: Bench) -> None:
+    bench.run("overhead", *SMALL, options=QUICK)
+    run = store.read(bench.folder)
+    assert [record.point["loop"] for record in run.looks] == list(loops.registry())
+    for record in run.looks:
+        assert (record.outcome, record.looking, record.turns, record.twin) == ("ok", True, None, False), record.reason
+        seen = record.extra
+        # Two clocks, cut in different places, of the same steps.
+        assert seen["phases_gap"] <= 0.05
+        assert sum(seen[f"phase_{name}"] for name in PHASES) == pytest.approx(seen["looked_step_time"], rel=0.05)
+        assert all(seen[f"phase_{name}"] > 0 for name in PHASES)
+        assert seen["peak_memory_host_growth"] > 0
+        assert seen["samples_per_second"] > 0
+        assert {metric.name for metric in record.declared} == set(seen)
+        assert not set(seen) & set(METRICS)
+        # The callbacks did not change the work: as in timed launches, all loops end with the same weights.
+        assert record.ledger["final_weights"] == run.looks[0].ledger["final_weights"]
+        assert record.effective["callbacks"] == "FLOPs, DeviceStats, Throughput, PeakMemory, Phases"
+        assert seen["flops_per_step"] == run.looks[0].extra["flops_per_step"] > 0
+        assert record.effective["lightning_imported"] is True
+    in_trainer = {str(record.point["loop"]): record.effective.get("trainer_callbacks", "") for record in run.looks}
+    assert ["Relay" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
+
+
+def test_timed_launches_carry_no_callback(bench: Bench) -> None:
+    records = bench.run("overhead", *SMALL, "loop=plain,trainer-barebones,trainer", options=QUICK)
+    for record in records:
+        assert not record.looking
+        assert not record.extra
+        assert record.effective["callbacks"] == "none"
+        assert "Relay" not in record.effective.get("trainer_callbacks", "")
+        assert record.effective["lightning_imported"] is (record.point["loop"] != "plain")
+    barebones = next(record for record in records if record.point["loop"] == "trainer-barebones")
+    assert barebones.effective["trainer_callbacks"] == "none"
+
+
+def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> None:
+    bench.run("overhead", *SMALL, "loop=plain,fabric", options=QUICK)
+    run = store.read(bench.folder)
+    run = replace(run, info={"argv": [], "environment": {}, "loopmark": "0", "finished": "now", **run.info})
+    rows = frame.launches(run)
+    looks = rows[rows["looking"]]
+    assert set(looks["cell"]) == {record.cell for record in run.looks}
+    assert {"phase_forward", "peak_memory_host_growth", "samples_per_second"} <= set(looks["metric"])
+    assert set(looks[looks["metric"] == "phase_forward"]["unit"]) == {"s"}
+    summary = summarize(run)
+    page = html.render(run, summary)
+    assert verify(run, page) == []
+    for cell in (cell for cell in summary.cells if not cell.twin):
+        assert f"cells/{cell.id}/looked/phase_forward" in page
+        assert "step_time" not in cell.looked
+
+
+@pytest.mark.parametrize("loop", ["plain", "fabric"])
+def test_mixed_precision_is_looked_at(bench: Bench, loop: str) -> None:
+    # Plain runs 16-mixed on the CPU with a scaler; Fabric makes bf16-mixed of it, so that it is asked for that.
+    value = "16-mixed" if loop == "plain" else "bf16-mixed"
+    settings = (f"precision=32-true,{value}", f"loop={loop}", "batch_size=64", "width=32")
+    bench.run("precision", *settings, options=QUICK)
+    run = store.read(bench.folder)
+    assert len(run.looks) == 2
+    for record in run.looks:
+        assert record.outcome == "ok", record.reason
+        assert record.extra["phases_gap"] <= 0.05
+        assert min(record.extra["phase_optimizer"], record.extra["phase_backward"]) > 0
+
+
+def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
+    # Some epochs of 4 batches: each has an order of its own, and the same in all loops.
+    bench.run("overhead", *SMALL, "samples=512", "devices=2", options=replace(QUICK, timeout=60.0))
+    run = store.read(bench.folder)
+    assert [record.point["loop"] for record in run.looks] == list(loops.registry())
+    for record in run.looks:
+        assert record.outcome == "ok", record.reason
+        assert record.effective["devices"] == 2
+        assert record.extra["phases_gap"] <= 0.05
+        assert all(record.extra[f"phase_{name}"] > 0 for name in PHASES)
+        # One figure of both ranks, gathered at the end.
+        assert record.extra["samples_per_second_global"] > record.extra["samples_per_second"]
+
+
+def looked_at(bench: Bench, callback: str, *, looks: int = 1) -> store.Run:
+    select = "callback=" + ("Counting" if callback == "Counting" else f"Counting,{callback}")
+    bench.run("outsiders", select, options=replace(QUICK, looks=looks))
+    return store.read(bench.folder)
+
+
+def of(run: store.Run, callback: str) -> Record:
+    return next(record for record in run.looks if record.point["callback"] == callback)
+
+
+def test_a_callback_from_outside_comes_by_its_entry_point(bench: Bench) -> None:
+    record = of(looked_at(bench, "Counting"), "Counting")
+    assert record.outcome == "ok", record.reason
+    assert record.effective["callbacks"].startswith("Counting, ")
+    # It heard of the looked-at steps only, and those are the steps that the audited ones and the warm-up left.
+    assert record.extra["batches_seen"] == record.ledger["steps"] - record.ledger["audited"] - len(record.warmup) + 4
+    assert next(metric for metric in record.declared if metric.name == "batches_seen").unit == "batches"
+
+
+@pytest.mark.parametrize(
+    ("callback", "outcome", "words"),
+    [
+        ("Raising", "crashed", "ZeroDivisionError: in the hook"),
+        ("Endless", "unsupported", "batches_seen is inf; allowed: a finite number"),
+        ("Thief", "unsupported", "metric 'step_time' of Thief is one of the engine already"),
+        ("Undeclared", "unsupported", "unknown metric of Undeclared 'other'; allowed: batches_seen"),
+        ("Stranger", "unsupported", "Stranger is no callback that measures"),
+    ],
+)
+def test_a_bad_callback_is_an_outcome_and_spoils_nothing(
+    bench: Bench, callback: str, outcome: str, words: str
+) -> None:
+    run = looked_at(bench, callback, looks=2)
+    failed = of(run, callback)
+    assert (failed.outcome, failed.extra) == (outcome, {})
+    assert words in failed.reason
+    # The run went on, the others were looked at, and the cell is not tried again.
+    assert of(run, "Counting").outcome == "ok"
+    assert sum(record.point["callback"] == callback for record in run.looks) == 1
+    # What was timed stands.
+    assert {record.outcome for record in run.records} == {"ok"}
+    summary = summarize(run)
+    cell = next(cell for cell in summary.cells if cell.id == failed.cell)
+    assert cell.outcome in ("ok", "noisy")
+    assert cell.versus is not None
+    assert [text for text in summary.warnings if failed.cell in text and words in text and "looking launch 0" in text]
+
+
+def test_a_resumed_run_looks_as_often_as_is_left(bench: Bench) -> None:
+    options = replace(QUICK, budget=60, launch=0.1, target=0.9, looks=1)
+    bench.run("faults", "fault=none", options=options)
+    first = store.read(bench.folder)
+    assert [record.launch for record in first.looks] == [0]
+    found = discovery.all_suites([SUITES])
+    made = plan.make_plan({name: suite for name, (suite, _) in found.items()}, ["faults"], settings=["fault=none"])
+    opened = store.RunFolder(bench.folder)
+    files = {name: file for name, (_, file) in found.items()}
+    done = (*first.records, *first.looks)
+    Conductor(made, files, opened, replace(options, looks=2), Silent(), done).run(bench.fleet)
+    opened.close()
+    second = store.read(bench.folder)
+    assert [record.launch for record in second.looks] == [0, 1]
+    assert len(second.records) == len(first.records)  # the target was met already
+
+
+class Recorder(Callback):
+    """Keeps the names of the hooks in the order in which they are called."""
+
+    METRICS = ()
+    metrics: Mapping[str, float] = {}
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.batches: list[int] = []
+
+    def on_fit_start(self, *args: Any) -> None:
+        self.heard.append("fit_start")
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        assert len(trainer.optimizers) == 1
+        self.heard.append("train_start")
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.heard.append("batch_start")
+
+    def on_before_zero_grad(self, *args: Any) -> None:
+        self.heard.append("zero_grad")
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
+        assert loss.requires_grad
+        self.heard.append("backward")
+
+    def on_after_backward(self, *args: Any) -> None:
+        self.heard.append("after_backward")
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
+        self.heard.append("step")
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        assert outputs is not None
+        self.heard.append("batch_end")
+        self.batches.append(batch_idx)
+
+    def on_train_epoch_end(self, *args: Any) -> None:
+        self.heard.append("epoch_end")
+
+    def on_train_end(self, *args: Any) -> None:
+        self.heard.append("train_end")
+
+
+class Gate:
+    """Turns of 3 steps, 5 looked-at ones and 2 more, as the conductor's would be."""
+
+    def __init__(self) -> None:
+        self.grants = [Grant(3), Grant(5, look=True), Grant(2)]
+        self.look: Look | None = None
+
+    def wait(self) -> Grant | None:
+        return self.grants.pop(0) if self.grants else None
+
+    def before(self, grant: Grant) -> None:
+        if grant.look and self.look is not None:
+            self.look.start()
+
+    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        if grant.look and self.look is not None:
+            self.look.stop(taken.seconds)
+
+
+@pytest.mark.filterwarnings("ignore")  # Trainer comments on its own defaults, in words that change with its versions
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("name", loops.registry())
+def test_the_hooks_are_the_same_in_every_loop(
+    name: str, precision: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recorder = Recorder()
+    monkeypatch.setattr(looked_module, "LOOKED", (lambda: recorder,))
+    before = {
+        owner: dict(vars(owner)) for owner in (Job, torch.optim.Optimizer, torch.autograd, torch.amp.GradScaler)
+    }
+    point = {"batch_size": 64, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
+    workload = discovery.named("overhead").build(point)
+    look, gate = Look(workload, torch.device("cpu"), Job), Gate()
+    gate.look = look
+    stream = BatchStream(gate)
+    job = Job(
+        workload=look.workload,
+        stream=lambda loader: stream(look.watch(loader)),
+        device=torch.device("cpu"),
+        accelerator="cpu",
+        precision=precision,
+        devices=1,
+        dtype=torch.float32,
+        note=lambda settings: None,
+        callbacks=look.callbacks,
+    )
+    look.begin()
+    loops.registry()[name].run(job)
+    step = ["batch_start", "zero_grad", "backward", "after_backward", "step", "batch_end"]
+    assert recorder.heard == ["fit_start", "train_start", *step * 5, "epoch_end", "train_end"]
+    assert len(set(recorder.batches)) == 5
+    assert look.result()["metrics"].keys() == {STEP.name}
+    for owner, names in before.items():  # everything that was listened at is as it was
+        assert {key: value for key, value in vars(owner).items() if not key.startswith("__")} == {
+            key: value for key, value in names.items() if not key.startswith("__")
+        }
+
+
+def planned(*settings: str) -> plan.Plan:
+    suites = {name: suite for name, (suite, _) in discovery.all_suites().items()}
+    return plan.make_plan(suites, ["overhead"], settings=["batch_size=64", *settings])
+
+
+def test_time_is_kept_for_looking_and_no_more_than_a_share() -> None:
+    assert reserve(planned(), Options(budget=180, looks=0)) == 0
+    four = reserve(planned(), Options(budget=180, looks=3))
+    assert 0 < four <= 0.15 * 180
+    assert reserve(planned(), Options(budget=4, looks=3)) == pytest.approx(0.15 * 4)
+    # Where no timed arm needs lightning, its interpreter is started for looking only, and that takes longer.
+    assert reserve(planned("loop=plain"), Options(budget=180, looks=3)) > four
+    cells = planned().cells
+    assert {preload(cell) for cell in cells} == {("torch", "lightning")}
+
+
+def test_a_group_remembers_its_looking_launches() -> None:
+    record = Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=3.0, looking=True)
+    seen = Seen()
+    assert seen.take(record) == 3.0
+    assert seen.take(replace(record, cell="s[b]", outcome="crashed", reason="boom")) == 0.0
+    assert (seen.launches, seen.cost, seen.failed) == (1, 3.0, {"s[b]"})

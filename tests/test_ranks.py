@@ -1,0 +1,266 @@
+"""Several ranks an arm: real DDP over gloo in every loop, what is read back, and what becomes of a rank that fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SUITES, Bench, call
+
+from bench import discovery, loops, plan, strategies
+from bench.accelerators import accelerator
+from bench.conductor import Options
+from bench.ledger import differences
+from bench.ranks import blame, together
+from bench.record import Record
+from bench.request import downgrades, layout
+
+QUICK = Options(budget=1, launch=0.1, zygotes=1)
+SMALL = ("batch_size=32", "width=16", "samples=256")
+
+two_cores = pytest.mark.skipif(
+    len(layout(1).usable) < 2, reason="two ranks need two cores, as bench itself says of such cells"
+)
+
+
+def of_two(records: tuple[Record, ...]) -> dict[str, Record]:
+    return {str(record.point["loop"]): record for record in records if record.point["devices"] == 2}
+
+
+@two_cores
+@pytest.mark.parametrize("scaling", ["weak", "strong"])
+def test_all_loops_do_the_same_work_on_two_ranks(bench: Bench, scaling: str) -> None:
+    records = bench.run("scaling", *SMALL, f"scaling={scaling}", options=QUICK)
+    assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
+    found = of_two(records)
+    assert set(found) == set(loops.registry())
+    for record in found.values():
+        assert {key: record.effective[key] for key in record.requested} == record.requested
+        assert record.ledger["rank_differences"] == []
+        # Each rank has a batch of its own: losses differ, and yet both have the same weights at the end.
+        one, other = record.ledger["rank_losses"]
+        assert one != other
+        assert record.turns is not None
+        assert len(record.turns.spread) == len(record.turns.round)
+        pairs = zip(record.turns.spread, record.turns.counted, strict=True)
+        assert all(0 <= spread <= counted for spread, counted in pairs)
+    # Launches differ in their number of steps, so bits are compared over the watched ones.
+    losses = {tuple(record.ledger["losses"][:4]) for record in found.values()}
+    assert len(losses) == 1
+
+
+@two_cores
+def test_loops_that_race_on_two_ranks_end_with_the_same_bits(bench: Bench) -> None:
+    records = bench.run("overhead", *SMALL, "devices=2", options=Options(budget=1, launch=0.2, zygotes=1))
+    assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
+    ledgers = [dict(record.ledger) for record in records]
+    assert all(ledger == ledgers[0] for ledger in ledgers)
+    assert ledgers[0]["optimizer_updates"] == ledgers[0]["steps"] > 20
+
+
+@two_cores
+def test_trap_6_threads_are_those_asked_for_under_ddp(bench: Bench) -> None:
+    """Lightning would set OMP_NUM_THREADS to cores over processes, torchrun to 1; all loops get what was asked for."""
+    assert "OMP_NUM_THREADS" not in os.environ or bench.fleet.threads == 1
+    for record in of_two(bench.run("scaling", *SMALL, "scaling=weak", options=QUICK)).values():
+        assert record.effective["threads"] == record.requested["threads"] == 1
+        # A core of its own for each rank, and all of them told.
+        assert record.effective["cores"] == record.requested["cores"]
+        assert len(set(record.effective["cores"])) == 2
+
+
+@two_cores
+def test_trap_12_samples_and_throughput_are_those_of_all_ranks(bench: Bench) -> None:
+    """One sampler for all loops, which neither pads nor gives a sample twice; the global batch is what is counted."""
+    weak = bench.run("scaling", *SMALL, "scaling=weak", options=QUICK)
+    strong = bench.run("scaling", *SMALL, "scaling=strong", options=QUICK)
+    for records, batch in ((weak, 64), (strong, 32)):
+        for record in of_two(records).values():
+            assert record.effective["sampler"] == "DistributedSampler"
+            assert record.samples_per_step == batch
+            assert record.ledger["samples"] == batch * record.ledger["steps"]
+        assert {record.samples_per_step for record in records if record.point["devices"] == 1} == {32}
+
+
+def test_a_distributed_epoch_has_every_sample_once_and_another_order_than_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import itertools
+
+    import torch
+
+    from bench.stream import forever
+
+    point = {"batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
+    epochs: list[list[Any]] = [[], []]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in range(2):
+        monkeypatch.setenv("RANK", str(rank))
+        torch.manual_seed(3)
+        batches = discovery.named("overhead").build(point).batches
+        handed = [images.clone() for images, _ in itertools.islice(forever(batches), 8)]
+        epochs[0] += handed[:4]
+        epochs[1] += handed[4:]
+    images = [torch.cat(epoch).flatten(1) for epoch in epochs]
+    assert not torch.equal(images[0], images[1])
+    assert all(len(torch.unique(epoch, dim=0)) == 256 for epoch in images)
+    # The same samples in both epochs, whatever their order.
+    assert torch.allclose(images[0].sum(0), images[1].sum(0))
+
+
+@two_cores
+def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: Bench, tmp_path: Path) -> None:
+    """One process that was told of two devices and never joined a group: read back, it is one."""
+    file = str(SUITES / "faults.py")
+    asked = {"loop": "plain", "accelerator": "cpu", "precision": "32-true", "devices": 2}
+    request = {
+        "suite": "faults", "file": file, "point": {"fault": "none", "at": 99}, "seed": 0, "requested": asked,
+        "memory_limit": None, "padding": 0,
+    }
+    arm = bench.fleet.start_arm("alone", "torch-0", request, tmp_path / "alone.log")
+    bench.fleet.await_ready([arm], 20)
+    bench.fleet.turn(arm, {"op": "go", "steps": 2, "audit": True}, 20)
+    result = bench.fleet.turn(arm, {"op": "stop"}, 20)
+    bench.fleet.end_arms([arm])
+    assert downgrades(asked, result["effective"]) == "devices: asked for 2, got 1"
+
+
+@two_cores
+@pytest.mark.parametrize(
+    ("fault", "outcome", "words"),
+    [
+        ("kill", "crashed", "rank 1 of 2: killed by SIGKILL"),
+        ("exit", "crashed", "rank 1 of 2: exited with status 7"),
+        ("raise", "crashed", "rank 1 of 2: RuntimeError: the loss is in no mood"),
+        ("hang", "timeout", "did not finish its turn within 6 s"),
+        ("other-weights", "unequal-work", "initial_weights differ between ranks"),
+    ],
+)
+def test_a_rank_that_fails_ends_its_cell_and_not_the_run(bench: Bench, fault: str, outcome: str, words: str) -> None:
+    options = Options(budget=1, launch=0.2, zygotes=1, timeout=6.0)
+    records = bench.run("faults", f"fault=none,{fault}", "devices=2", options=options)
+    failed = next(record for record in records if record.point["fault"] == fault)
+    assert failed.outcome == outcome, failed.reason
+    assert words in failed.reason
+    assert {record.outcome for record in records if record.point["fault"] == "none"} == {"ok"}
+    for arm in bench.fleet.arms.values():
+        for rank in arm.ranks:
+            with pytest.raises(ProcessLookupError):
+                os.kill(rank.pid, 0)
+
+
+@two_cores
+def test_a_hanging_rank_leaves_the_stacks_of_both(bench: Bench) -> None:
+    options = Options(budget=1, launch=0.2, zygotes=1, timeout=5.0)
+    records = bench.run("faults", "fault=none,hang", "devices=2", options=options)
+    log = bench.folder / next(record for record in records if record.point["fault"] == "hang").log
+    stacks = [path.read_text() for path in (log, log.with_name(f"{log.stem}-rank1.log"))]
+    assert all("most recent call first" in text for text in stacks)
+    assert "faulty.py" in stacks[1]
+
+
+@two_cores
+def test_sharded_parameters_are_seen_as_such_and_train(bench: Bench) -> None:
+    records = bench.run("scaling", *SMALL, "scaling=weak", "loop=plain", "strategy=fsdp", options=QUICK)
+    found = of_two(records)["plain"]
+    assert found.outcome == "ok", found.reason
+    assert found.effective["strategy"] == "fsdp"
+    assert found.ledger["optimizer_updates"] == found.ledger["steps"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["--set", "devices=0"], "axis 'devices': 0 is not positive; allowed: any int above 0"),
+        (["--set", "devices=-1"], "axis 'devices': -1 is not positive"),
+        (["--set", "devices=two"], "'two' is not of type int"),
+        (["--set", "strategy=dpp"], "unknown value of axis 'strategy' 'dpp'; allowed: auto, ddp, fsdp"),
+        (["--set", "scaling=sideways"], "unknown value of axis 'scaling' 'sideways'; allowed: weak, strong"),
+    ],
+)
+def test_settings_of_ranks_that_make_no_sense(settings: list[str], words: str) -> None:
+    said = call("list", "scaling", *settings)
+    assert said.returncode == 2
+    assert words in said.stderr
+
+
+def test_more_devices_than_there_are_are_a_cell_with_its_reason() -> None:
+    suites = {name: suite for name, (suite, _) in discovery.all_suites([]).items()}
+    made = plan.make_plan(suites, ["scaling"], settings=["devices=1,64", "scaling=weak", "loop=plain"])
+    reasons = {cell.point["devices"]: cell.unsupported for cell in made.cells}
+    assert reasons[1] == ""
+    assert reasons[64] is not None
+    assert "devices=64 with 1 threads each need 64 cores" in reasons[64] or len(layout(1).usable) >= 64
+    assert accelerator("mps").too_many(2, 1) == "devices=2: there are fewer mps devices; allowed: 1 to 1"
+
+
+def test_a_batch_that_cannot_be_shared_is_a_cell_with_its_reason() -> None:
+    suites = {name: suite for name, (suite, _) in discovery.all_suites([]).items()}
+    made = plan.make_plan(suites, ["scaling"], settings=["batch_size=33", "loop=plain"])
+    refused = {cell.id: cell.unsupported for cell in made.cells if cell.unsupported}
+    assert len(refused) == 1
+    assert "batch_size=33 cannot be shared by devices=2 in strong scaling" in next(iter(refused.values()))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "devices", "kind", "loop", "words"),
+    [
+        ("auto", 1, "mps", "trainer", None),
+        ("auto", 2, "cpu", "trainer", None),
+        ("ddp", 1, "cpu", "fabric", None),
+        ("ddp", 1, "mps", "fabric", "no ddp on mps"),
+        ("fsdp", 2, "cpu", "trainer", "Lightning runs fsdp on cuda only"),
+        ("fsdp", 2, "cpu", "plain", None),
+        ("fsdp", 2, "cuda", "trainer", None),
+    ],
+)
+def test_what_no_strategy_can_do(strategy: str, devices: int, kind: str, loop: str, words: str | None) -> None:
+    reason = strategies.unsupported_strategy(strategy, devices, kind, loop)
+    assert (reason is None) == (words is None)
+    assert words is None or words in str(reason)
+
+
+def taken(*seconds: float) -> dict[str, Any]:
+    return {"op": "taken", "seconds": list(seconds), "cpu": 1.0, "involuntary": 2, "faults": 3, "fetching": [0.0]}
+
+
+def test_a_turn_is_as_long_as_that_of_its_slowest_rank() -> None:
+    reply = together([taken(0.5, 1.0, 1.0), taken(0.1, 1.0, 1.5)])
+    assert reply["seconds"] == [0.1, 1.0, 1.5]
+    assert reply["spread"] == pytest.approx(0.5)
+    assert (reply["cpu"], reply["involuntary"], reply["faults"]) == (2.0, 4, 6)
+    assert together([taken(0.5, 1.0)]) == taken(0.5, 1.0)
+
+
+def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
+    def result(threads: int, core: int) -> dict[str, Any]:
+        ledger = {"steps": 1, "samples": 4, "audited": 1, "forward": 1, "backward": 1, "optimizer_updates": 1,
+                  "initial_weights": "a", "final_weights": str(threads), "samples_digest": "00", "losses": [1.0, core],
+                  "nonzero_gradients": 1.0}
+        return {"op": "result", "ledger": ledger, "effective": {"threads": threads, "cores": [core], "loop": "plain"},
+                "memory": {"peak_memory_host": core}, "samples_per_step": 4}
+
+    both = together([result(1, 3), result(2, 5)])
+    assert both["effective"] == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}
+    assert both["ledger"]["rank_differences"] == ["final_weights differ between ranks: 1, 2"]
+    assert both["ledger"]["losses"] == [1.0, 4.0]
+    assert (both["ledger"]["samples"], both["samples_per_step"], both["memory"]["peak_memory_host"]) == (8, 8, 5)
+
+
+def test_the_cause_is_blamed_and_not_what_followed_from_it() -> None:
+    gone = ("crashed", "RuntimeError: Connection closed by peer [127.0.0.1]:1")
+    assert blame({0: gone, 1: ("oom", "killed by SIGKILL")}, 2) == ("oom", "rank 1 of 2: killed by SIGKILL")
+    assert blame({0: ("timeout", "x"), 1: ("crashed", "y")}, 2) == ("crashed", "rank 1 of 2: y")
+    assert blame({0: gone}, 2)[1].startswith("rank 0 of 2: RuntimeError: Connection closed")
+    assert blame({0: ("oom", "x")}, 1) == ("oom", "x")
+
+
+def test_over_device_counts_global_samples_decide() -> None:
+    one = {"steps": 10, "samples": 320, "samples_digest": "a", "optimizer_updates": 10, "initial_weights": "w",
+           "final_weights": "x", "losses": [1.0]}
+    two = {**one, "samples": 640, "samples_digest": "b", "final_weights": "y", "losses": [2.0]}
+    assert differences(two, one, bits=False, planned=(64, 32)) == []
+    assert "samples: 320 in steps of 64" in differences({**two, "samples": 320}, one, bits=False, planned=(64, 32))[0]
+    assert "initial_weights" in differences({**two, "initial_weights": "v"}, one, bits=False, planned=(64, 32))[0]
