@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__, discovery, environment, plan, store
-from bench.accelerators import ACCELERATORS
+from bench.accelerators import ACCELERATORS, accelerator
 from bench.cli.arguments import Adder, count, duration, fraction, now, planned, positive, selection, size
 from bench.cli.reading import print_run
 from bench.conductor import Options
@@ -57,8 +57,8 @@ def add(command: Adder) -> None:
 def list_cells(arguments: argparse.Namespace) -> int:
     """`bench list`"""
     made, _ = planned(arguments)
-    for name, device in ACCELERATORS.items():
-        reason = device.unavailable()
+    for name in ACCELERATORS:
+        reason = accelerator(name).unavailable()
         print(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in made.suites.items():
         print(f"{name}: {suite.title}")
