@@ -231,6 +231,8 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             "loop": loop.name,
             **audit.effective(),
             **gate.effective(),
+            "torch": str(torch.__version__),
+            "lightning": str(getattr(sys.modules.get("lightning"), "__version__", "not imported")),
             "lightning_imported": "lightning" in sys.modules,
             "pandas_imported": "pandas" in sys.modules,
             "torch_xla_imported": "torch_xla" in sys.modules,

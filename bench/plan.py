@@ -12,6 +12,7 @@ from typing import Any
 from bench import loops, precision, strategies, xla
 from bench.accelerators import Accelerator, accelerator
 from bench.errors import SpecError, one_of
+from bench.handles import SIDE
 from bench.spec import AxisValue, Point, Suite, all_axes, engine_axes, parse_value
 
 
@@ -42,8 +43,17 @@ class Cell:
     def preload(self) -> tuple[str, ...]:
         """What its interpreter has imported before it forks: torch, what the device needs, what the loop needs."""
         first, *rest = loops.registry()[str(self.point["loop"])].preload
-        return (first, *device(self.point).packages, *rest)
+        side = self.side
+        return (first, *device(self.point).packages, *rest, *([SIDE + side] if side else []))
 
+    @property
+    def side(self) -> str:
+        """The environment that it runs in, "" where all cells run in the one at hand."""
+        return str(self.point.get(SIDES, ""))
+
+
+# The axis of `bench versions`: which of several interpreters a cell runs in.
+SIDES = "environment"
 
 Selector = Callable[[Cell], bool]
 

@@ -23,7 +23,7 @@ LAYERS = (
     {"zygote", "fit"},
     {"race", "looks", "stats", "request"},
     {"conductor", "report", "exports"},
-    {"progress", "selftest", "tracing", "ceilings"},
+    {"progress", "selftest", "tracing", "ceilings", "versions"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
