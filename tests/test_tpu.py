@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SUITES
+from conftest import ROOT, SUITES
 from synthetic import make
 
 from bench import discovery, xla
@@ -117,6 +120,13 @@ def test_precisions_on_xla_are_those_of_the_loop() -> None:
         assert lightning == {"32-true", "bf16-true", "16-true"}  # 16-true it takes, and XLA ignores: read back
         assert unsupported("16-mixed", name, lightning=False) is not None
         assert unsupported("bf16-mixed", name, lightning=False) is None
+
+
+def test_a_lazy_device_has_no_ceilings() -> None:
+    request = {"kind": "xla-cpu", "threads": 1, "cores": [], "budget": 1.0}
+    command = [sys.executable, "-c", "from bench.ceilings import main; main()", json.dumps(request)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True, timeout=60)
+    assert "torch_xla is lazy" in json.loads(done.stdout)["unsupported"]
 
 
 def test_figures_of_the_cpu_device_and_late_compilations_are_warned_of() -> None:
