@@ -270,8 +270,8 @@ def test_intervals_of_step_times_cover_the_median_launch(model: str) -> None:
     """Of a machine that drifts a step has no one time, and no interval covers it. Ratios have no such trouble."""
     truth = float(np.median(races(model, GATES, COUNTS[-1], 5).base))
     made = races(model, GATES, COUNTS[-1], 4)
-    # Of processes that are fast or slow by the toss of a coin, all of 4 launches draw the same side in one run of 8, all
-    # of 5 in one of 16: what no interval of these values can know (88 % and 93.5 %). docs/limitations.md says so.
+    # Of processes that are fast or slow by the toss of a coin, all of 4 launches draw the same side in one run of 8,
+    # all of 5 in one of 16: what no interval of these values can know (88 % and 93.5 %). docs/limitations.md says so.
     for n in COUNTS[2:] if model == "bimodal" else COUNTS:
         covered = [interval_of_differences(values).contains(truth) for values in made.base[:, :n].tolist()]
         assert np.mean(covered) >= 0.93, f"{n} launches"
