@@ -22,8 +22,9 @@ LAYERS = (
     {"processes", "arm", "looking", "frame", "traces"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "request"},
-    {"conductor", "report", "exports"},
-    {"progress", "selftest", "tracing", "ceilings", "versions"},
+    {"conductor", "baselines", "compare"},
+    {"gate", "tally", "progress", "selftest", "tracing", "versions"},
+    {"power", "ceilings", "report", "exports"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
