@@ -385,10 +385,10 @@ def _exact(group: Group, records: Sequence[Record], looks: Sequence[Record]) -> 
         control = values.get((twin, metric), {})
         noise = max((abs(control[launch] - base[launch]) for launch in control if launch in base), default=0.0)
         verdict: Literal["pass", "regression", "improvement", "unsteady"] = "unsteady"
-        if noise > tolerance:
-            pass  # what differs between two copies of the same code is not exact here
-        elif all(abs(value) <= tolerance for value in apart):
+        if all(abs(value) <= tolerance for value in apart):
             verdict = "pass"
+        elif noise > tolerance:
+            pass  # what differs between two copies of the same code is not exact here
         elif min(apart) > tolerance:
             verdict = "regression"
         elif max(apart) < -tolerance:
