@@ -65,9 +65,9 @@ def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
     extra = tuple(item for text in more for item in text.split())
     mistakes += [f"--with {item!r} is no requirement, e.g. lightning==2.6.*" for item in extra if not _required(item)]
     wishes: list[Wish] = []
-    for text in texts:
-        copy = sum(wish.name.partition("~")[0] == text for wish in wishes)
-        name = f"{text}~{copy + 1}" if copy else text
+    for index, text in enumerate(texts):
+        copy = texts[:index].count(text)
+        name = f"{text} ({copy + 1})" if copy else text
         items = tuple(text.split())
         if text.startswith(COMMIT):
             wishes.append(Wish(name, extra, commit=text.removeprefix(COMMIT), copy=copy))

@@ -42,7 +42,7 @@ def test_what_names_a_side(tmp_path: Path) -> None:
     folder, old = str(tmp_path / "main"), "lightning==2.5.*"
     texts = [old, "torch>=2.9 lightning==2.6.*", folder, "git:HEAD~1", old]
     wishes = versions.parse(texts, ["rich"])
-    assert [wish.name for wish in wishes] == [*texts[:4], "lightning==2.5.*~2"]
+    assert [wish.name for wish in wishes] == [*texts[:4], "lightning==2.5.* (2)"]
     assert wishes[0].requirements == ("lightning==2.5.*", "rich")
     assert wishes[1].requirements == ("torch>=2.9", "lightning==2.6.*", "rich")
     assert wishes[2].folder == tmp_path / "main"
@@ -70,7 +70,7 @@ def test_an_environment_is_built_once_and_has_what_was_asked_for(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(versions, "SHARED", ())  # torch is not what this asks for
-    wishes = [Wish("old", ("six==1.16.0",)), Wish("new", ("six==1.17.0",)), Wish("new~2", ("six==1.17.0",), copy=1)]
+    wishes = [Wish("old", ("six==1.16.0",)), Wish("new", ("six==1.17.0",)), Wish("new (2)", ("six==1.17.0",), copy=1)]
     with versions.prepared(wishes, Silent()) as sides:
         told = [
             subprocess.run([side.python, "-c", "import six; print(six.__version__)"], capture_output=True, text=True)

@@ -66,6 +66,8 @@ def _answers(axis: str, cells: Sequence[Cell], summary: Summary) -> list[str]:
     if axis == "devices":
         return told.scaling(own, by_id) or [_choice(axis, cells)]
     more = told.compiling(own, by_id) if axis == "compile" else told.loading(own, by_id, axis)
+    if axis == "compile" and more and all(answer.estimate is None for answer in own):
+        return more  # that none is faster is said there, with what it costs
     return [_choice(axis, cells), *more]
 
 
