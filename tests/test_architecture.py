@@ -16,14 +16,15 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "wire", "ledger", "schedule", "stream", "intervals"},
     {"precision", "strategies", "ranks", "variables", "xla"},
-    {"loops", "accelerators", "record", "compiling", "memory", "environment"},
+    {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
     {"processes", "arm", "looking", "frame", "traces"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "request"},
-    {"conductor", "report", "exports"},
-    {"progress", "selftest", "tracing", "ceilings", "versions"},
+    {"conductor", "baselines", "compare"},
+    {"gate", "tally", "progress", "selftest", "tracing", "versions"},
+    {"power", "ceilings", "report", "exports"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
