@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.environment import CHECKED
 from bench.errors import RunError
-from bench.plan import as_text
+from bench.plan import SIDES, as_text
 from bench.spec import engine_axes
 from bench.store import Run
 
@@ -67,8 +67,10 @@ def commit(run: Run) -> str:
     """The commit that the run measured.
 
     Raises:
-        RunError: it has none, or the files differed from it, so that no commit names what was measured.
+        RunError: it has none, or several, or the files differed from it, so that no commit names what was measured.
     """
+    if any(SIDES in suite["axes"] for suite in run.info["plan"]["suites"].values()):
+        raise RunError(f"run {run.id}: it compared environments, and is no run of one commit")
     found = str(run.info.get("environment", {}).get("commit", "none"))
     if found.endswith(_DIRTY):
         raise RunError(f"run {run.id}: it measured files that differ from commit {found[:8]}; "
