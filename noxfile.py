@@ -47,7 +47,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def history(session: nox.Session) -> None:
-    """Run the default suite, or `bench run` with the arguments after `--`, at this commit; publish it and draw the history.
+    """Run the default suite, or `bench run` with the arguments after `--`, at this commit; publish, draw the history.
 
     asv's pages go to .asv/html, and the same history as one page that needs no network to .asv/history.html.
     """

@@ -27,7 +27,8 @@ def resolve(name: str, repository: Path) -> Commit:
     # No name of a commit begins with a dash; git would take it for an option.
     told = None if name.startswith("-") else _git(repository, "show", "-s", "--format=%H %at", f"{name}^{{commit}}")
     if told is None:
-        raise RunError(f"commit {name!r} is not in the git repository of {repository}; allowed: its commits, branches, tags")
+        allowed = "its commits, branches, tags"
+        raise RunError(f"commit {name!r} is not in the git repository of {repository}; allowed: {allowed}")
     full, date = told.split()
     return Commit(full, int(date))
 
@@ -43,8 +44,9 @@ def ancestry(hashes: Iterable[str], repository: Path) -> dict[str, int] | None:
 
 def _git(repository: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, text=True, timeout=60,
-                              check=True)
+        done = subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, text=True, timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout

@@ -57,9 +57,7 @@ class Confirmation:
         return f"raced over {ratio.launches} launches: {ratio.estimate:.3f}{interval}"
 
 
-def confirm(
-    before: str, after: str, suspicions: Sequence[Suspicion], race: Race, when: str
-) -> list[Confirmation]:
+def confirm(before: str, after: str, suspicions: Sequence[Suspicion], race: Race, when: str) -> list[Confirmation]:
     """Race two commits in the suspected cells, and judge each.
 
     Args:
@@ -77,8 +75,16 @@ def confirm(
     if missing:
         raise RunError(f"the race of {before[:8]} and {after[:8]} did not measure {', '.join(missing)}")
     return [
-        Confirmation(before, after, suspicion.cell, suspicion.machine, suspicion.relative, ratios[suspicion.cell],
-                     _state(suspicion.relative, ratios[suspicion.cell]), when)
+        Confirmation(
+            before,
+            after,
+            suspicion.cell,
+            suspicion.machine,
+            suspicion.relative,
+            ratios[suspicion.cell],
+            _state(suspicion.relative, ratios[suspicion.cell]),
+            when,
+        )
         for suspicion in suspicions
     ]
 
@@ -108,8 +114,10 @@ def from_json(data: object) -> Confirmation:
         raise RunError(one_of("schema version", data["schema"], [SCHEMA]))
     names = {item.name for item in fields(Confirmation)}
     if set(values) != names or values["state"] not in STATES:
-        raise RunError(f"not a confirmation: keys {sorted(values)}, state {values.get('state')!r}; "
-                       f"allowed: keys {sorted(names)}, state {' or '.join(STATES)}")
+        raise RunError(
+            f"not a confirmation: keys {sorted(values)}, state {values.get('state')!r}; "
+            f"allowed: keys {sorted(names)}, state {' or '.join(STATES)}"
+        )
     try:
         return Confirmation(**{**values, "ratio": Interval(**values["ratio"])})
     except TypeError as error:

@@ -1,12 +1,13 @@
 """Runs of many commits -> series with their change points: pure functions of frames. No torch.
 
-A series is one metric of one cell on one machine. A point of it is one run: the estimate over its launches. An update of
-torch or of Python, or another definition of the workload, is a boundary: nothing is compared across it, and no change is
-found in it, since it would not be the commit's.
+A series is one metric of one cell on one machine. A point of it is one run: the estimate over its launches. An update
+of torch or of Python, or another definition of the workload, is a boundary: nothing is compared across it, and no
+change is found in it, since it would not be the commit's.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,8 +29,22 @@ RATIO = "ratio"
 State = Literal["suspected", "confirmed", "not confirmed"]
 
 _FINGERPRINT = (*series.SOFTWARE, "workload")
-COLUMNS = ("suite", "group", "cell", "metric", "unit", "better", "machine", "run", "commit", "started", "log_median", "se",
-           "launches", *_FINGERPRINT)
+COLUMNS = (
+    "suite",
+    "group",
+    "cell",
+    "metric",
+    "unit",
+    "better",
+    "machine",
+    "run",
+    "commit",
+    "started",
+    "log_median",
+    "se",
+    "launches",
+    *_FINGERPRINT,
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +153,9 @@ class History:
         return asdict(self)
 
 
-def points(runs: Iterable[Run], metric: str = "step_time", suites: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+def points(
+    runs: Iterable[Run], metric: str = "step_time", suites: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
     """One row per run and cell, twins left out; and sentences on what was left out.
 
     Columns: suite, group, cell, metric, unit, better, machine, run, commit, started, log_median (of the estimate over
@@ -170,8 +187,11 @@ def points(runs: Iterable[Run], metric: str = "step_time", suites: Sequence[str]
     if seen and not rows and metric not in metrics:
         raise RunError(one_of("metric", metric, metrics))
     usable = [row for row in rows if row["log_median"] is not None]
-    left_out += [f"run {row['run']}: {row['metric']} of {row['cell']} is not above 0, and has no logarithm"
-                 for row in rows if row["log_median"] is None]
+    left_out += [
+        f"run {row['run']}: {row['metric']} of {row['cell']} is not above 0, and has no logarithm"
+        for row in rows
+        if row["log_median"] is None
+    ]
     return pd.DataFrame(usable, columns=list(COLUMNS)).astype({"log_median": float, "se": float}), left_out
 
 
@@ -182,8 +202,9 @@ def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[
     metrics = [*dict.fromkeys(map(str, launches["metric"])), RATIO]
     if metric == RATIO:
         taken = frame.pairs(run)
-        taken = taken[~taken["twin"]].assign(metric=RATIO, unit="1", better="lower", outcome="ok",
-                                             value=lambda rows: np.exp(rows["log_ratio"]))
+        taken = taken[~taken["twin"]].assign(
+            metric=RATIO, unit="1", better="lower", outcome="ok", value=lambda rows: np.exp(rows["log_ratio"])
+        )
     else:
         taken = launches[launches["metric"] == metric]
     # A cell that did other work or had other settings in any launch is no point of its own series.
@@ -199,12 +220,25 @@ def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[
         values = [float(value) for value in own["value"]]
         logs = [math.log(value) for value in values] if min(values) > 0 else None
         spread = float(np.std(logs, ddof=1)) / math.sqrt(len(logs)) if logs and len(logs) > 1 else math.nan
-        rows.append({
-            "suite": suite, "group": group, "cell": cell, "metric": metric, "unit": str(first["unit"]),
-            "better": str(first["better"]), "machine": machine + (f", {devices[cell]}" if cell in devices else ""),
-            "run": run.id, "commit": commit, "started": str(run.info.get("started", "")),
-            "log_median": interval_of_differences(logs).estimate if logs else None, "se": spread, "launches": len(values),
-            **series.software(run), "workload": series.workload(run, planned[str(cell)]).version})
+        rows.append(
+            {
+                "suite": suite,
+                "group": group,
+                "cell": cell,
+                "metric": metric,
+                "unit": str(first["unit"]),
+                "better": str(first["better"]),
+                "machine": machine + (f", {devices[cell]}" if cell in devices else ""),
+                "run": run.id,
+                "commit": commit,
+                "started": str(run.info.get("started", "")),
+                "log_median": interval_of_differences(logs).estimate if logs else None,
+                "se": spread,
+                "launches": len(values),
+                **series.software(run),
+                "workload": series.workload(run, planned[str(cell)]).version,
+            }
+        )
     return rows, metrics
 
 
@@ -242,30 +276,41 @@ def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Series
     logs = rows["log_median"].tolist()
     boundaries = _boundaries(rows)
     edges = [0, *(boundary.index for boundary in boundaries), len(logs)]
-    stretches = [logs[start:end] for start, end in zip(edges, edges[1:], strict=False)]
-    differences = [b - a for stretch in stretches for a, b in zip(stretch, stretch[1:], strict=False)]
+    stretches = [logs[start:end] for start, end in itertools.pairwise(edges)]
+    differences = [b - a for stretch in stretches for a, b in itertools.pairwise(stretch)]
     note, found = "", []
     if len(differences) < LEAST_POINTS:
-        note = (f"{len(differences)} steps from a run to the next in the same environment; changes are looked for from "
-                f"{LEAST_POINTS} on")
+        note = (
+            f"{len(differences)} steps from a run to the next in the same environment; changes are looked for from "
+            f"{LEAST_POINTS} on"
+        )
     else:
         scale = changes.sigma(differences)
         commits = rows["commit"].tolist()
         for start, stretch in zip(edges, stretches, strict=False):
             found += [_change(start, item, commits, str(first["better"])) for item in changes.breaks(stretch, scale)]
-    found = [_with_race(change, str(first["cell"]), str(first["metric"]), str(first["machine"]), confirmations)
-             for change in found]
+    found = [
+        _with_race(change, str(first["cell"]), str(first["metric"]), str(first["machine"]), confirmations)
+        for change in found
+    ]
     cuts = sorted({0, len(logs), *(change.index for change in found), *(boundary.index for boundary in boundaries)})
-    levels = [(start, end, math.exp(float(np.median(logs[start:end])))) for start, end in zip(cuts, cuts[1:], strict=False)]
+    levels = [(start, end, math.exp(float(np.median(logs[start:end])))) for start, end in itertools.pairwise(cuts)]
     names = ("suite", "group", "cell", "metric", "unit", "better", "machine")
-    return Series(**{name: str(first[name]) for name in names}, points=[_point(row) for row in rows.itertuples()],
-                  changes=found, boundaries=boundaries, levels=levels, newest=changes.newest(stretches), note=note)
+    return Series(
+        **{name: str(first[name]) for name in names},
+        points=[_point(row) for row in rows.itertuples()],
+        changes=found,
+        boundaries=boundaries,
+        levels=levels,
+        newest=changes.newest(stretches),
+        note=note,
+    )
 
 
 def _boundaries(rows: pd.DataFrame) -> list[Boundary]:
     found = []
     fingerprints = rows[list(_FINGERPRINT)].to_dict("records")
-    for index, (before, after) in enumerate(zip(fingerprints, fingerprints[1:], strict=False), start=1):
+    for index, (before, after) in enumerate(itertools.pairwise(fingerprints), start=1):
         what = [f"{name} {before[name]} -> {after[name]}" for name in series.SOFTWARE if before[name] != after[name]]
         what += ["the workload is defined otherwise"] * (before["workload"] != after["workload"])
         if what:
@@ -276,12 +321,12 @@ def _boundaries(rows: pd.DataFrame) -> list[Boundary]:
 def _change(start: int, item: changes.Break, commits: Sequence[str], better: str) -> Change:
     index = start + item.index
     worse = (item.shift > 0) == (better == "lower")
-    return Change(index, commits[index - 1], commits[index], math.expm1(item.shift), item.p, item.left, item.right, worse)
+    return Change(
+        index, commits[index - 1], commits[index], math.expm1(item.shift), item.p, item.left, item.right, worse
+    )
 
 
-def _with_race(
-    change: Change, cell: str, metric: str, machine: str, confirmations: Sequence[Confirmation]
-) -> Change:
+def _with_race(change: Change, cell: str, metric: str, machine: str, confirmations: Sequence[Confirmation]) -> Change:
     """The change with what the newest race of its two commits says of this cell's time on this machine."""
     if metric not in ("step_time", RATIO):
         return change

@@ -1,7 +1,7 @@
 """What makes figures of different runs one series: the machine, the software, the workload's definition. No pandas.
 
-A series goes on as long as machine and workload stay. What changes by itself from day to day, such as patch versions of the
-kernel, load and free memory, is not part of any name here, or each of its changes would begin a new history.
+A series goes on as long as machine and workload stay. What changes by itself from day to day, such as the kernel's
+version, load and free memory, is not part of any name here, or each of its changes would begin a new history.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Workload:
         name: the suite, with the axes in brackets that a run took off the only value which the suite gives them.
         params: the axes along which the suite varies by default, and this cell's values.
         fixed: all its other axes, and their values.
-        version: a hash of name, names of `params`, and `fixed`: of the definition and not of the source, so that tidying
-            up a suite's code does not end its history, and changing the size of its data does.
+        version: a hash of name, names of `params`, and `fixed`: of the definition and not of the source, so that
+            tidying up a suite's code does not end its history, and changing the size of its data does.
     """
 
     name: str
@@ -50,7 +50,7 @@ def workload(run: Run, cell: Mapping[str, Any]) -> Workload:
     """The workload of a planned cell, as it stands in run.json."""
     axes: Mapping[str, Any] = run.info["plan"]["suites"][cell["suite"]]["axes"]
     engine = {axis: values[0] for axis, values in engine_axes().items() if axis not in axes}
-    point = {**engine, **cell["point"]}
+    point = {**cell["point"], **{axis: value for axis, value in engine.items() if axis not in cell["point"]}}
     params = {axis: point[axis] for axis, values in axes.items() if len(values) > 1}
     usual = {**engine, **{axis: values[0] for axis, values in axes.items()}}
     other = {axis: value for axis, value in point.items() if axis not in params}
@@ -73,11 +73,15 @@ def commit(run: Run) -> str:
         raise RunError(f"run {run.id}: it compared environments, and is no run of one commit")
     found = str(run.info.get("environment", {}).get("commit", "none"))
     if found.endswith(_DIRTY):
-        raise RunError(f"run {run.id}: it measured files that differ from commit {found[:8]}; "
-                       "commit them and run again, or name the commit with --commit")
+        raise RunError(
+            f"run {run.id}: it measured files that differ from commit {found[:8]}; "
+            "commit them and run again, or name the commit with --commit"
+        )
     if not _HASH.fullmatch(found):
-        raise RunError(f"run {run.id}: no commit is known of it (commit: {found!r}); allowed: a run that was made in a git "
-                       "checkout, or --commit")
+        raise RunError(
+            f"run {run.id}: no commit is known of it (commit: {found!r}); allowed: a run that was made "
+            "in a git checkout, or --commit"
+        )
     return found
 
 
@@ -88,7 +92,7 @@ def machine(run: Run) -> dict[str, Any]:
 
 
 def machine_name(run: Run) -> str:
-    """A name for machines of this kind, e.g. `intel-xeon-processor-2c`; not the host's, which a CI runner never has twice."""
+    """A name for machines of this kind, e.g. `intel-xeon-processor-2c`; no host's name, which a CI runner has once."""
     facts = machine(run)
     cpu = re.sub(r"\((r|tm)\)", "", str(facts["cpu"]).lower())
     slug = re.sub(r"[^a-z0-9]+", "-", cpu).strip("-") or "unknown"
@@ -103,8 +107,11 @@ def software(run: Run) -> dict[str, str]:
 
 def devices(run: Run) -> dict[str, str]:
     """The device of every measured cell that ran on none of the processor's cores, by cell."""
-    return {record.cell: str(record.effective["device"]) for record in run.records
-            if record.effective.get("accelerator", "cpu") != "cpu" and "device" in record.effective}
+    return {
+        record.cell: str(record.effective["device"])
+        for record in run.records
+        if record.effective.get("accelerator", "cpu") != "cpu" and "device" in record.effective
+    }
 
 
 def minor(version: str) -> str:

@@ -14,8 +14,17 @@ from bench import store
 from bench.store import Run
 
 ENVIRONMENT: dict[str, Any] = {
-    "cpu": "Example(R) CPU @ 2.00GHz", "cores": 2, "machine": "x86_64", "system": "Linux", "python": "3.11.9",
-    "torch": "2.13.0", "lightning": "2.6.6", "threads": 1, "memory": 8 * 2**30 - 5_000_000, "kernel": "6.1.0"}
+    "cpu": "Example(R) CPU @ 2.00GHz",
+    "cores": 2,
+    "machine": "x86_64",
+    "system": "Linux",
+    "python": "3.11.9",
+    "torch": "2.13.0",
+    "lightning": "2.6.6",
+    "threads": 1,
+    "memory": 8 * 2**30 - 5_000_000,
+    "kernel": "6.1.0",
+}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -34,7 +43,9 @@ def repository(folder: Path, commits: int) -> list[str]:
     return git(folder, "rev-list", "--reverse", "HEAD").split()
 
 
-def run_of(number: int, commit: str, factor: float = 1.0, environment: Mapping[str, Any] | None = None, **truth: Any) -> Run:
+def run_of(
+    number: int, commit: str, factor: float = 1.0, environment: Mapping[str, Any] | None = None, **truth: Any
+) -> Run:
     """One run of two groups at a commit, with all steps times the factor; runs are an hour apart.
 
     Args:
@@ -45,9 +56,12 @@ def run_of(number: int, commit: str, factor: float = 1.0, environment: Mapping[s
     quiet = {"lengths": lengths, "costs": costs, "launch_sd": 0.004, "turn_sd": 0.004, "drift_sd": 0.004}
     made = make(seed=number, **{**quiet, **truth})
     day, hour = divmod(number, 24)
-    info = {**made.info, "run": f"202601{day + 1:02}-{hour:02}0000-{number:04x}",
-            "started": f"2026-01-{day + 1:02}T{hour:02}:00:00+00:00",
-            "environment": {**ENVIRONMENT, "commit": commit, **(environment or {})}}
+    info = {
+        **made.info,
+        "run": f"202601{day + 1:02}-{hour:02}0000-{number:04x}",
+        "started": f"2026-01-{day + 1:02}T{hour:02}:00:00+00:00",
+        "environment": {**ENVIRONMENT, "commit": commit, **(environment or {})},
+    }
     return replace(made, info=info)
 
 

@@ -28,8 +28,13 @@ def add(command: Adder) -> None:
     exporting.add_argument("to", choices=FORMATS, help="whose files")
     exporting.add_argument("which", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
     _runs(exporting)
-    exporting.add_argument("--results-dir", type=Path, default=Path(".asv/results"), metavar="DIR",
-                           help="as results_dir in asv.conf.json; default: .asv/results")
+    exporting.add_argument(
+        "--results-dir",
+        type=Path,
+        default=Path(".asv/results"),
+        metavar="DIR",
+        help="as results_dir in asv.conf.json; default: .asv/results",
+    )
     exporting.add_argument("--commit", metavar="HASH", help="what the runs measured; default: what they say themselves")
     exporting.add_argument("--machine", metavar="NAME", help="default: one made of processor and cores")
     telling = command("history", show_history, "series over commits: change points, boundaries, alarms")
@@ -43,8 +48,15 @@ def add(command: Adder) -> None:
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
     measuring(racing)
     racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="default: .")
-    racing.add_argument("--suites", dest="folders", action="append", default=[], type=Path, metavar="DIR",
-                        help="a folder with more suite files")
+    racing.add_argument(
+        "--suites",
+        dest="folders",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="a folder with more suite files",
+    )
     racing.set_defaults(looks=0)
 
 
@@ -153,12 +165,16 @@ def race_commits(
     arguments.settings = [f"{axis}={','.join(values)}" for axis, values in axes.items()]
     arguments.select = " or ".join(
         "(" + " and ".join([suite, *(f"{axis}={value}" for axis, value in point.items())]) + ")"
-        for suite, point in points.values())
+        for suite, point in points.values()
+    )
     made, files = planned(arguments, lambda suite: versions.over_sides(suite, sides))
     with progress(sys.stderr) as told, versions.prepared(versions.parse(sides), told) as ready:
         told.close()  # the run has a bar of its own
-        files |= {f"{suite}@{name}": versions.side_file(file, side)
-                  for suite, file in files.items() for name, side in ready.items()}
+        files |= {
+            f"{suite}@{name}": versions.side_file(file, side)
+            for suite, file in files.items()
+            for name, side in ready.items()
+        }
         start(arguments, made, files, ready)
     run = store.read(store.find(None, arguments.out))
     ratios = {}
@@ -167,7 +183,8 @@ def race_commits(
             same = all(str(found.point.get(axis)) == value for axis, value in point.items())
             if found.suite == suite and same and found.point["environment"] == sides[1] and not found.twin:
                 if found.versus is None:
-                    raise RunError(f"{found.id}: {found.outcome}: {found.reason or 'it has no ratio'}; nothing is confirmed")
+                    why = found.reason or "it has no ratio"
+                    raise RunError(f"{found.id}: {found.outcome}: {why}; nothing is confirmed")
                 ratios[cell] = found.versus.ratio
     return ratios
 

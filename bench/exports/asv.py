@@ -1,4 +1,4 @@
-"""Result files that `asv publish`, `asv show` and `asv compare` read (asv 0.6.6: its results.py, benchmarks.py, machine.py).
+"""Result files that `asv publish`, `asv show` and `asv compare` read (asv 0.6.6, results.py and benchmarks.py).
 
 asv takes larger as worse, always, so only seconds and bytes are written, and throughput as its inverse. A figure is the
 estimate over launches and its statistics are of launches; looking launches and twins stay out.
@@ -28,13 +28,26 @@ from bench.series import Workload, minor
 from bench.store import Run
 
 RESULT_VERSION, BENCHMARKS_VERSION, MACHINE_VERSION = 2, 2, 1
-COLUMNS = ("result", "params", "version", "started_at", "duration", "stats_ci_99_a", "stats_ci_99_b", "stats_q_25",
-           "stats_q_75", "stats_number", "stats_repeat", "samples", "profile")
+COLUMNS = (
+    "result",
+    "params",
+    "version",
+    "started_at",
+    "duration",
+    "stats_ci_99_a",
+    "stats_ci_99_b",
+    "stats_q_25",
+    "stats_q_75",
+    "stats_number",
+    "stats_repeat",
+    "samples",
+    "profile",
+)
 STATS = ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 CONFIDENCE = 0.99  # asv's
 
-# asv tests samples by Mann-Whitney where 1/C(n + m, n) < 0.002, but its least p is twice that: with 6 on each side the test
-# is chosen and can never fire. Below 7 there are no samples, and asv goes by the intervals.
+# asv tests samples by Mann-Whitney where 1/C(n + m, n) < 0.002, but its least p is twice that: with 6 on each side the
+# test is chosen and can never fire. Below 7 there are no samples, and asv goes by the intervals.
 SAMPLES_FROM = 7
 
 _UNITS = {"s": "seconds", "bytes": "bytes"}
@@ -47,7 +60,7 @@ _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Value:
-    """One entry of a result file: None failed, NaN was skipped; stats and samples only where there are several launches."""
+    """One entry of a result file: None failed, NaN was skipped; statistics only where there are several launches."""
 
     result: float | None
     stats: Mapping[str, float] | None = None
@@ -77,8 +90,8 @@ class Exported:
 def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None = None) -> Exported:
     """Write the runs into asv's results folder, beside what is there.
 
-    Files of asv's are named by commit and environment, so runs of one commit share one; where two have the same cell, the
-    newer one stands.
+    Files of asv's are named by commit and environment, so runs of one commit share one; where two have the same cell,
+    the newer one stands.
 
     Args:
         runs: each with its commit, whose date is where asv draws it.
@@ -108,7 +121,8 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
         for benchmark in found:
             before = known.get(benchmark.name)
             if before is not None and before["version"] != benchmark.workload.version:
-                notes[f"{benchmark.name}: its workload is defined otherwise than before; asv leaves older results out"] = None
+                changed = "its workload is defined otherwise than before; asv leaves older results out"
+                notes[f"{benchmark.name}: {changed}"] = None
             known[benchmark.name] = _described(benchmark, before)
             names[benchmark.name] = None
     files[folder / "benchmarks.json"] = known
@@ -140,7 +154,7 @@ def benchmarks(run: Run) -> list[Benchmark]:
             if spelled is None:
                 continue
             suffix, unit, title = spelled
-            entries = {_key(workload): _value(outcomes[cell], values.get(cell, {}), metric) for workload, cell in members}
+            entries = {_key(own): _value(outcomes[cell], values.get(cell, {}), metric) for own, cell in members}
             found.append(Benchmark(f"{name}.{suffix}", members[0][0], unit, f"{name}: {title}", entries))
     return found
 
@@ -163,8 +177,11 @@ def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) 
         return Value(math.nan)
     if not values:
         return Value(None)  # all its launches were too short to be used
-    own = [1 / value for value in values.get(metric.name, ())] if metric.better == "higher" else \
-        list(values.get(metric.name, ()))
+    own = (
+        [1 / value for value in values.get(metric.name, ())]
+        if metric.better == "higher"
+        else list(values.get(metric.name, ()))
+    )
     if not own:
         return Value(math.nan)  # the metric does not exist here, such as the spread over ranks of one process
     if not all(map(math.isfinite, own)):
@@ -216,7 +233,10 @@ def parameters(run: Run, machine: str) -> dict[str, str]:
     facts = series.machine(run)
     memory = environment.get("memory")
     found = {
-        "machine": machine, "os": str(facts["system"]), "arch": str(facts["machine"]), "cpu": str(facts["cpu"]),
+        "machine": machine,
+        "os": str(facts["system"]),
+        "arch": str(facts["machine"]),
+        "cpu": str(facts["cpu"]),
         "num_cpu": str(facts["cores"]),
         # A kernel keeps some megabytes for itself, and each another number.
         "ram": f"{round(memory / 2**30)} GiB" if isinstance(memory, int) else "unknown",
@@ -228,10 +248,10 @@ def parameters(run: Run, machine: str) -> dict[str, str]:
 
 
 def environment_name(params: Mapping[str, str]) -> str:
-    """The same for all commits that are comparable, as asv joins only those, and another for other parameters, as asv has
-    one file for a commit and an environment."""
+    """The same for all commits that are comparable, as asv joins only those, and another for other parameters, as asv
+    has one file for a commit and an environment."""
     name = f"py{params['python']}-torch{params['torch']}-lightning{params['lightning']}-threads{params['threads']}"
-    return re.sub(r"[^A-Za-z0-9.]+", "_", f"{name}-{params['device']}" if "device" in params else name)[:120]
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", f"{name}-{params['device']}" if "device" in params else name)[:120]
 
 
 def machine_file(params: Mapping[str, str]) -> dict[str, Any]:
@@ -260,10 +280,15 @@ def _described(benchmark: Benchmark, before: Mapping[str, Any] | None) -> dict[s
     same = before is not None and before["version"] == workload.version
     fixed = "\n".join(f"{axis} = {value}" for axis, value in workload.fixed.items())
     return {
-        "name": benchmark.name, "pretty_name": benchmark.title, "code": f"{workload.name}\n{fixed}",
+        "name": benchmark.name,
+        "pretty_name": benchmark.title,
+        "code": f"{workload.name}\n{fixed}",
         "param_names": list(workload.params),
         "params": _domain(benchmark.values, before["params"] if same and before is not None else ()),
-        "type": _KINDS[benchmark.unit], "unit": benchmark.unit, "version": workload.version, "timeout": 60.0,
+        "type": _KINDS[benchmark.unit],
+        "unit": benchmark.unit,
+        "version": workload.version,
+        "timeout": 60.0,
     }
 
 
@@ -276,17 +301,28 @@ def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, st
         results[benchmark.name] = _row(run, benchmark, {**entries, **benchmark.values})
     environment = run.info.get("environment", {})
     data.clear()
-    data.update({
-        "version": RESULT_VERSION, "commit_hash": commit.hash, "env_name": environment_name(params),
-        "date": commit.date * 1000, "params": dict(params), "python": minor(str(environment.get("python", "unknown"))),
-        "requirements": {}, "env_vars": {}, "result_columns": list(COLUMNS), "durations": {},
-        "results": {name: [row[column] for column in COLUMNS] for name, row in results.items()},
-    })
+    data.update(
+        {
+            "version": RESULT_VERSION,
+            "commit_hash": commit.hash,
+            "env_name": environment_name(params),
+            "date": commit.date * 1000,
+            "params": dict(params),
+            "python": minor(str(environment.get("python", "unknown"))),
+            "requirements": {},
+            "env_vars": {},
+            "result_columns": list(COLUMNS),
+            "durations": {},
+            "results": {name: [row[column] for column in COLUMNS] for name, row in results.items()},
+        }
+    )
 
 
 def _rows(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The results that are in a file, by name and column; asv drops what is null at the end of a row."""
-    return {name: dict(itertools.zip_longest(data["result_columns"], row)) for name, row in data.get("results", {}).items()}
+    return {
+        name: dict(itertools.zip_longest(data["result_columns"], row)) for name, row in data.get("results", {}).items()
+    }
 
 
 def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], Value]:
@@ -306,10 +342,16 @@ def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], Value
     # A point that nobody planned is skipped, not failed.
     values = [entries.get(key, Value(math.nan)) for key in itertools.product(*params)]
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row.update(result=[value.result for value in values], params=params, version=benchmark.workload.version,
-               started_at=_milliseconds(run))
+    row.update(
+        result=[value.result for value in values],
+        params=params,
+        version=benchmark.workload.version,
+        started_at=_milliseconds(run),
+    )
     if any(value.stats for value in values):
-        row.update({f"stats_{name}": [value.stats[name] if value.stats else None for value in values] for name in STATS})
+        row.update(
+            {f"stats_{name}": [value.stats[name] if value.stats else None for value in values] for name in STATS}
+        )
     if any(value.samples for value in values):
         row["samples"] = [list(value.samples) if value.samples else None for value in values]
     return row

@@ -1,7 +1,7 @@
 """The default suite's cells as asv's benchmarks: one run of `bench` for all of them, whose figures asv then collects.
 
-asv calls a `track_` function once and takes its number. So the race is run once, in `setup_cache`, with arms in turns as
-ever; timing the cells one by one in asv's own processes would bring back the drift that the turns take out.
+asv calls a `track_` function once and takes its number. So the race is run once, in `setup_cache`, with arms in turns
+as ever; timing the cells one by one in asv's own processes would bring back the drift that the turns take out.
 """
 
 from __future__ import annotations
@@ -35,12 +35,17 @@ class Overhead:
         with tempfile.TemporaryDirectory() as results:
             command = [sys.executable, "-m", "bench"]
             # Without the launches that asv has no use for; a failed cell, exit code 3, is told by its figures.
-            run = subprocess.run([*command, "run", SUITE, "--no-look", "--budget", BUDGET, "--out", results],
-                                 capture_output=True, text=True, check=False)
+            run = subprocess.run(
+                [*command, "run", SUITE, "--no-look", "--budget", BUDGET, "--out", results],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if run.returncode not in (0, 3):
                 raise RuntimeError(f"bench run ended with {run.returncode}: {run.stderr[-2000:]}")
-            shown = subprocess.run([*command, "show", "--out", results, "--format", "json"], capture_output=True,
-                                   text=True, check=True)
+            shown = subprocess.run(
+                [*command, "show", "--out", results, "--format", "json"], capture_output=True, text=True, check=True
+            )
         return {cell["id"]: cell for cell in json.loads(shown.stdout)["cells"] if not cell["twin"]}
 
     setup_cache.timeout = 900.0  # type: ignore[attr-defined]
@@ -57,7 +62,7 @@ class Overhead:
 
 
 def _figure(cells: Figures, metric: str, loop: str, batch_size: int) -> float:
-    """The estimate, or NaN, which is asv's word for skipped; a cell that failed raises, which is its word for failed."""
+    """The estimate, or NaN, which is asv's word for skipped; a cell that failed raises, and asv calls it failed."""
     point = {"loop": loop, "batch_size": batch_size}
     (cell,) = [cell for cell in cells.values() if point.items() <= cell["point"].items()]
     if cell["outcome"] in ("unsupported", "downgraded"):
