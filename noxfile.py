@@ -18,11 +18,14 @@ nox.options.reuse_venv = "yes"  # installing into a complete environment takes a
 nox.options.sessions = ["bench"]
 
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+# What trains on XLA, and the loops on the CPU with the oldest torch that is supported.
+XLA_TESTS = ["tests/test_xla.py", "tests/test_tpu.py", "tests/test_loops.py", "tests/test_precision.py",
+             "tests/test_stream.py"]
 CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
 
 
-def _install(session: nox.Session, *what: str) -> None:
-    session.install(*what, "--constraint", "constraints.txt", "--build-constraint", "constraints.txt")
+def _install(session: nox.Session, *what: str, versions: str = "constraints.txt") -> None:
+    session.install(*what, "--constraint", versions, "--build-constraint", versions)
     # uv compiles nothing, so the first import does, and must be let: on 2 slow cores `import lightning` takes 13 s
     # from source and 4.4 s from bytecode, in every interpreter that a run starts.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
@@ -47,6 +50,14 @@ def tests(session: nox.Session) -> None:
     """Run pytest, with the arguments after `--`."""
     _install(session, "--editable", ".", *GROUPS["tests"])
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def xla(session: nox.Session) -> None:
+    """Train all loops through torch_xla, on PJRT's CPU device, and run pytest with the arguments after `--`."""
+    # The last torch_xla needs an older torch than all other sessions have, and so has versions of its own.
+    _install(session, "--editable", ".", *GROUPS["tests"], *GROUPS["xla"], versions="constraints-xla.txt")
+    session.run("pytest", *(session.posargs or XLA_TESTS), env={"PJRT_DEVICE": "CPU"})
 
 
 @nox.session

@@ -10,19 +10,62 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
+from bench import xla
 from bench.errors import SpecError, Unsupported, one_of
 
 if TYPE_CHECKING:
     import torch
 
 
+class Watch(Protocol):
+    """What a device does besides the arithmetic, read at the edges of turns."""
+
+    def before(self) -> None:
+        """Just before a turn; not timed."""
+
+    def after(self, steps: int, *, audited: bool, timed: bool) -> None:
+        """Just after a turn of that many steps; not timed."""
+
+    def effective(self) -> dict[str, Any]:
+        """What goes into the record's effective settings."""
+
+
+class NoWatch:
+    """Of most devices there is nothing to say."""
+
+    def before(self) -> None:
+        pass
+
+    def after(self, steps: int, *, audited: bool, timed: bool) -> None:
+        pass
+
+    def effective(self) -> dict[str, Any]:
+        return {}
+
+
 class Accelerator:
-    """Questions about a device; the base answers for one that needs nothing special."""
+    """All that is specific to a device; the base answers for one that needs nothing special.
+
+    Attributes:
+        name: value of the axis, as Lightning spells it where Lightning knows it.
+        lightning: what Fabric and Trainer are given.
+        packages: what its interpreters import besides torch.
+    """
 
     name = "cpu"
+    packages: tuple[str, ...] = ()
+
+    @property
+    def lightning(self) -> str:
+        return self.name
+
+    def prepare(self) -> None:
+        """What an arm does before it builds anything."""
+
+    def watch(self) -> Watch:
+        return NoWatch()
 
     def unavailable(self) -> str | None:
         """Why cells cannot run on it on this machine, or None."""
@@ -150,26 +193,110 @@ class MPS(Device):
         return {"peak_memory_device_reserved": torch.mps.driver_allocated_memory()}
 
 
-class TPU(Device):
+class XLA(Device):
+    """A TPU through torch_xla. The client must not start before Fabric or Trainer is made: they set XLA_USE_BF16."""
+
+    name = "tpu"
+    packages = ("torch_xla",)
+
+    def unavailable(self) -> str | None:
+        return xla.no_tpu() or xla.no_torch_xla()
+
+    def device(self, local_rank: int = 0) -> torch.device:
+        import torch
+
+        return torch.device("xla", local_rank)
+
+    @property
+    def asynchronous(self) -> bool:
+        return True
+
+    def synchronize(self) -> None:
+        xla.wait()
+
+    def describe(self) -> str:
+        return xla.hardware()
+
+    def peak_memory(self) -> Mapping[str, int]:
+        return xla.peak_memory()
+
+    def watch(self) -> Watch:
+        return xla.Watch()
+
+
+class XLAOnCPU(XLA):
+    """PJRT's CPU device, for the sake of testing: the code path of a TPU, and none of its figures."""
+
+    name = xla.CPU
+
+    @property
+    def lightning(self) -> str:
+        return "tpu"
+
+    def unavailable(self) -> str | None:
+        if not xla.on_cpu():
+            return "set PJRT_DEVICE=CPU to run torch_xla on the CPU"
+        return xla.no_torch_xla()
+
+    def prepare(self) -> None:
+        if "lightning" in sys.modules:
+            xla.answer_lightning()
+
+    def describe(self) -> str:
+        return f"{xla.hardware()}, PJRT's CPU device: no TPU"
+
+
+class TorchTPU(Device):
+    """A TPU through torch_tpu, which is eager and registers itself as torch's accelerator."""
+
     name = "tpu"
 
     def unavailable(self) -> str | None:
-        vendor = "0x1ae0"  # Google's PCI vendor id, which torch_xla looks for as well
-        for path in Path("/sys/bus/pci/devices").glob("*/vendor"):
-            if path.read_text().strip() == vendor:
-                return "a TPU is here, but this version of loopmark does not drive it yet"
-        return "no TPU on this machine: no PCI device of vendor 0x1ae0"
+        return xla.no_tpu() or xla.no_torch_tpu()
+
+    def prepare(self) -> None:
+        reason = xla.load_torch_tpu()
+        if reason:
+            raise Unsupported(reason)
+
+    @property
+    def asynchronous(self) -> bool:
+        return True
+
+    def synchronize(self) -> None:
+        import torch
+
+        torch.accelerator.synchronize()
+
+    def describe(self) -> str:
+        return "TPU through torch_tpu"
+
+    def reset_peak_memory(self) -> None:
+        import torch
+
+        torch.accelerator.reset_peak_memory_stats()
+
+    def peak_memory(self) -> Mapping[str, int]:
+        import torch
+
+        return {"peak_memory_device": torch.accelerator.max_memory_allocated()}
 
 
-ACCELERATORS: dict[str, Accelerator] = {kind.name: kind() for kind in (Accelerator, CUDA, MPS, TPU)}
+ACCELERATORS: dict[str, Accelerator] = {kind.name: kind() for kind in (Accelerator, CUDA, MPS, XLA, XLAOnCPU)}
 
 
-def accelerator(name: str) -> Accelerator:
+def accelerator(name: str, *, lightning: bool = False) -> Accelerator:
     """The accelerator of that name, spelled as Lightning spells it.
+
+    Args:
+        lightning: whether Fabric or Trainer is to use it. They drive TPUs through torch_xla only; other loops take
+            torch_tpu where it is installed.
 
     Raises:
         SpecError: there is none of that name.
     """
     if name not in ACCELERATORS:
         raise SpecError(one_of("accelerator", name, ACCELERATORS))
+    if name == "tpu" and not lightning and xla.no_torch_tpu() is None:
+        return TorchTPU()
     return ACCELERATORS[name]

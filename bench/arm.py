@@ -16,7 +16,7 @@ import torch
 
 from bench import compiling, discovery, wire
 from bench.accelerators import Accelerator, accelerator
-from bench.audit import Audit, batch_digest, distributed, weights_digest
+from bench.audit import Audit, batch_digest, distributed, rounded, weights_digest
 from bench.errors import BenchError
 from bench.looking import Look
 from bench.loops import registry
@@ -86,6 +86,8 @@ class Gatekeeper:
         self._audit = audit
         self._device = device
         self._look = look
+        self._watch = device.watch()
+        self._timed = False
         self._ready = False
         self.began = perf_counter()
         self.epoch = 0  # batches in an epoch; 0: the loader does not say
@@ -93,6 +95,7 @@ class Gatekeeper:
         self.steps = 0
         self.samples = 0
         self.digest = 0
+        self.rounded = False  # batches came back from the device in fewer bits than they have on the CPU
 
     def wait(self) -> Grant | None:
         if not self._ready:
@@ -107,6 +110,7 @@ class Gatekeeper:
         if message["op"] == "stop":
             self.ended = True
             return None
+        self._timed = message.get("timed", False)
         return Grant(message["steps"], message["audit"], message.get("look", False))
 
     def before(self, grant: Grant) -> None:
@@ -114,16 +118,19 @@ class Gatekeeper:
             self._audit.start()
         if grant.look and self._look is not None:
             self._look.start()
+        self._watch.before()
 
     def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
         if grant.look and self._look is not None:
             self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
+        self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
         if grant.audit:
             self._audit.stop(grant.steps)
         self.steps += grant.steps
         self.samples += taken.samples
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
+            self.rounded = self.rounded or rounded(batch)
         message = {
             "op": "taken",
             "seconds": taken.seconds,
@@ -134,6 +141,10 @@ class Gatekeeper:
         }
         # Loader workers start with the first fetch, so at the first pull there are none yet.
         wire.send(self._connection, {**message, "helpers": helpers()} if grant.audit else message)
+
+    def effective(self) -> dict[str, Any]:
+        """What the device's own counters told."""
+        return self._watch.effective()
 
 
 def run(request: Mapping[str, Any], connection: Connection) -> None:
@@ -155,7 +166,9 @@ def run(request: Mapping[str, Any], connection: Connection) -> None:
 
 def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
     settings = request["requested"]
-    device = accelerator(settings["accelerator"])
+    loop = registry()[settings["loop"]]
+    device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
+    device.prepare()
     torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
     mode = settings.get("compile", "off")
     watch = compiling.CompileWatch(Path(request["compile_cache"])) if mode != "off" else None
@@ -183,12 +196,11 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             loader = Traced(loader, request["trace"], request["rank"])
         return stream(loader if look is None else look.watch(loader))
 
-    loop = registry()[settings["loop"]]
     job = Job(
         workload=workload if look is None else look.workload,
         stream=watched_stream,
         device=device.device(request["rank"]),
-        accelerator=settings["accelerator"],
+        accelerator=device.lightning,
         precision=settings["precision"],
         devices=settings["devices"],
         dtype=PRECISIONS[settings["precision"]].dtype(),
@@ -210,7 +222,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         "ledger": {
             "steps": gate.steps,
             "samples": gate.samples,
-            "samples_digest": f"{gate.digest:08x}",
+            "samples_digest": "" if gate.rounded else f"{gate.digest:08x}",
             "initial_weights": initial,
             "final_weights": weights_digest(workload.model),
             **audit.ledger(),
@@ -218,8 +230,12 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         "effective": {
             "loop": loop.name,
             **audit.effective(),
+            **gate.effective(),
+            "torch": str(torch.__version__),
+            "lightning": str(getattr(sys.modules.get("lightning"), "__version__", "not imported")),
             "lightning_imported": "lightning" in sys.modules,
             "pandas_imported": "pandas" in sys.modules,
+            "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
             "callbacks": "none" if look is None else look.names,
             **notes,

@@ -20,10 +20,15 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bench import xla
+
 if TYPE_CHECKING:
     from bench.compiling import CompileWatch
 
-MATMULS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product")
+MATMULS = (
+    *("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product"),
+    "convolution_overrideable",  # on XLA
+)
 
 
 class _FirstMatmul(TorchDispatchMode):
@@ -39,7 +44,7 @@ class _FirstMatmul(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if self.dtype is None and isinstance(result, torch.Tensor) and func._schema.name.split("::")[1] in MATMULS:
-            self.dtype, self.device = result.dtype, result.device
+            self.dtype, self.device = xla.real_dtype(result), result.device
         return result
 
 
@@ -76,7 +81,8 @@ class Audit:
     def start(self) -> None:
         """Begin to watch."""
         if not self._versions:
-            # Not before: sharding puts other parameters in the place of those that the workload was built with.
+            # Not before: sharding puts other parameters in the place of those that the workload was built with, and so
+            # does a move to XLA.
             self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
             self._versions.append(self._version())
         stack = ExitStack()
@@ -164,10 +170,10 @@ class Audit:
 
     def effective(self) -> dict[str, Any]:
         """The settings that were really in force inside the first watched step."""
-        parameter = self._parameters[0].dtype if self._parameters else None
+        parameter = xla.real_dtype(self._parameters[0]) if self._parameters else None
         seen = self._compiled or self._matmul
         return {
-            "accelerator": seen.device.type if seen.device else "none seen",
+            "accelerator": xla.kind(seen.device) if seen.device else "none seen",
             "precision": precision_name(parameter, seen.dtype),
             "devices": self.ranks,
             "strategy": self.strategy,
@@ -255,6 +261,17 @@ def batch_digest(batch: Any, start: int) -> int:
             start = batch_digest(part, start)
         return start
     return zlib.crc32(repr(batch).encode(), start)
+
+
+def rounded(batch: Any) -> bool:
+    """Whether a tensor of a batch has another dtype on its device than it says: its bytes tell of the device, then.
+
+    Fabric moves batches before the stream hands them out, so under XLA_USE_BF16 they come back in fewer bits.
+    """
+    if isinstance(batch, torch.Tensor):
+        return xla.real_dtype(batch) != batch.dtype
+    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    return any(map(rounded, parts))
 
 
 def _bytes(tensor: torch.Tensor) -> memoryview:

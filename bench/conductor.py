@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from bench import intervals, schedule
 from bench.accelerators import accelerator
-from bench.handles import Arm, zygote_id
+from bench.handles import Arm, Side, zygote_id
 from bench.judging import judge
 from bench.ledger import own_faults
 from bench.looks import Host, Looker, Seen, reserve
@@ -114,6 +114,7 @@ class Conductor:
         options: how.
         progress: whom to tell.
         done: records that an earlier part of this run has written.
+        sides: the environments by name, where the plan compares some; `files` may have `SUITE@SIDE` then.
     """
 
     def __init__(
@@ -124,8 +125,10 @@ class Conductor:
         options: Options,
         progress: Progress,
         done: Sequence[Record] = (),
+        sides: Mapping[str, Side] | None = None,
     ) -> None:
         self._files = files
+        self._sides = sides
         self._folder = folder
         self._options = options
         self._progress = progress
@@ -171,7 +174,7 @@ class Conductor:
         self._began = time.monotonic()
         if fleet is not None:
             return self._run(fleet)
-        with Fleet(self._options.threads, self._folder.logs) as own:
+        with Fleet(self._options.threads, self._folder.logs, self._sides) as own:
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
@@ -304,7 +307,7 @@ class Conductor:
         options = self._options
         return request(
             cell,
-            self._files[cell.suite],
+            self._files.get(f"{cell.suite}@{cell.side}", self._files[cell.suite]),
             self._layout,
             threads=options.threads,
             seed=options.seed + launch,

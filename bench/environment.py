@@ -16,7 +16,10 @@ from bench.variables import arm_environment
 
 Value = str | int | float | bool
 
-PACKAGES = ("torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "rich", "tqdm", "triton", "tensorboard")
+PACKAGES = (
+    *("torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "rich", "tqdm", "triton", "tensorboard"),
+    *("torch_xla", "torch_tpu"),
+)
 
 # Runs whose values differ here are different experiments: another processor, kernel of arithmetic, or framework.
 CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
@@ -42,6 +45,7 @@ def environment(threads: int) -> dict[str, Value]:
         "load_average": os.getloadavg()[0],
         "scrubbed_variables": " ".join(scrubbed),
         "allocator": " ".join(f"{name}={value}" for name, value in sorted(arms.items()) if name.startswith("MALLOC_")),
+        "pjrt_device": os.environ.get("PJRT_DEVICE", ""),  # CPU: cells of accelerator=tpu are xla-cpu, and no TPU's
         "commit": _commit(),
         "executable_is_venv": sys.prefix != sys.base_prefix,
     }

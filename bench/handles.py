@@ -22,6 +22,18 @@ class ArmLost(Exception):
         super().__init__(reason)
 
 
+SIDE = "@"  # begins the entry of a preload that is no module: the name of the side whose interpreter it is
+
+
+@dataclass(frozen=True)
+class Side:
+    """An environment that is compared with others: its interpreter, and the folders at the front of its path."""
+
+    name: str
+    python: str
+    paths: tuple[str, ...]
+
+
 @dataclass
 class Zygote:
     """A warm interpreter: which modules it has imported, and the set that it belongs to."""

@@ -27,6 +27,8 @@ def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
             # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
             arithmetic = ("compile", "strategy", "matmul_precision", "devices")
             alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
+            # Another torch, which `bench versions` may compare, has other kernels.
+            alike = alike and record.effective.get("torch") == baseline.effective.get("torch")
             same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
             found = differences(
                 record.ledger,

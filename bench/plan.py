@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import loops, precision, strategies
-from bench.accelerators import accelerator
+from bench import loops, precision, strategies, xla
+from bench.accelerators import Accelerator, accelerator
 from bench.errors import SpecError, one_of
+from bench.handles import SIDE
 from bench.spec import AxisValue, Point, Suite, all_axes, engine_axes, parse_value
 
 
@@ -40,8 +41,19 @@ class Cell:
 
     @property
     def preload(self) -> tuple[str, ...]:
-        return loops.registry()[str(self.point["loop"])].preload
+        """What its interpreter has imported before it forks: torch, what the device needs, what the loop needs."""
+        first, *rest = loops.registry()[str(self.point["loop"])].preload
+        side = self.side
+        return (first, *device(self.point).packages, *rest, *([SIDE + side] if side else []))
 
+    @property
+    def side(self) -> str:
+        """The environment that it runs in, "" where all cells run in the one at hand."""
+        return str(self.point.get(SIDES, ""))
+
+
+# The axis of `bench versions`: which of several interpreters a cell runs in.
+SIDES = "environment"
 
 Selector = Callable[[Cell], bool]
 
@@ -103,6 +115,8 @@ def make_plan(
         selected = None
     if mistakes:
         raise SpecError(mistakes)
+    for own in axes.values():
+        own["accelerator"] = list(dict.fromkeys(map(_value, own["accelerator"])))
     groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name], threads)]
     if selected is not None:
         everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
@@ -133,17 +147,18 @@ def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, 
 
 def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int) -> list[Group]:
     compared = list(axes[suite.compare])
+    baseline_value = _baseline(suite)
     # The baseline is raced whatever was asked for: there is no ratio without it.
-    others = [value for value in compared if value != suite.baseline]
+    others = [value for value in compared if value != baseline_value]
     rest = {axis: values for axis, values in axes.items() if axis != suite.compare}
     groups = []
     for values in itertools.product(*rest.values()):
         fixed = dict(zip(rest, values, strict=True))
         name = _id(suite, fixed)
         cells = []
-        points = [{**fixed, suite.compare: value} for value in (suite.baseline, *others)]
+        points = [{**fixed, suite.compare: value} for value in (baseline_value, *others)]
         workers = max(map(suite.workers, points))
-        for value, twin in [(suite.baseline, False), (suite.baseline, True), *((other, False) for other in others)]:
+        for value, twin in [(baseline_value, False), (baseline_value, True), *((other, False) for other in others)]:
             point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
             cells.append((_id(suite, point), point, twin))
         baseline = cells[0][0]
@@ -168,6 +183,23 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
             )
         )
     return groups
+
+
+def _value(accelerator: AxisValue) -> AxisValue:
+    return str(xla.real_name(accelerator))
+
+
+def _baseline(suite: Suite) -> AxisValue:
+    return _value(suite.baseline) if suite.compare == "accelerator" else suite.baseline
+
+
+def device(point: Point) -> Accelerator:
+    """The accelerator of a point, as its loop drives it."""
+    return accelerator(str(point["accelerator"]), lightning=_lightning(point))
+
+
+def _lightning(point: Point) -> bool:
+    return "lightning" in loops.registry()[str(point["loop"])].preload
 
 
 def _id(suite: Suite, point: Point) -> str:
@@ -204,13 +236,13 @@ def refused(suite: Suite, point: Point, threads: int) -> str:
 def unsupported(point: Point, threads: int = 1) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
     kind, loop, devices = str(point["accelerator"]), str(point["loop"]), int(point["devices"])
-    device = accelerator(kind)
+    driver = device(point)
     reasons = (
-        device.unavailable,
-        lambda: precision.unsupported(str(point["precision"]), kind),
+        driver.unavailable,
+        lambda: precision.unsupported(str(point["precision"]), kind, lightning=_lightning(point)),
         lambda: strategies.unsupported_strategy(str(point["strategy"]), devices, kind, loop),
         lambda: strategies.unsupported_compile(str(point["compile"]), kind),
-        lambda: device.too_many(devices, threads),
+        lambda: driver.too_many(devices, threads),
     )
     for ask in reasons:
         reason = ask()
@@ -292,7 +324,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             name: {
                 "title": suite.title,
                 "compare": suite.compare,
-                "baseline": suite.baseline,
+                "baseline": _baseline(suite),
                 "length_axis": suite.length_axis,
                 "axes": {axis: list(values) for axis, values in suite.axes.items()},
             }

@@ -27,7 +27,7 @@ from typing import Any
 
 from bench import ranks, wire
 from bench.errors import BenchError
-from bench.handles import Arm, ArmLost, Rank, Zygote, free_port, oom_kills, tail, zygote_id
+from bench.handles import SIDE, Arm, ArmLost, Rank, Side, Zygote, free_port, oom_kills, tail, zygote_id
 from bench.variables import arm_environment, rank_environment
 
 ZYGOTE_PATIENCE = 300.0  # seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems
@@ -44,10 +44,12 @@ class Fleet:
     Args:
         threads: intra-operator threads of every arm.
         logs: folder for the zygotes' output.
+        sides: environments by name. A preload that ends in `@NAME` is that of a zygote of that side.
     """
 
-    def __init__(self, threads: int, logs: Path) -> None:
+    def __init__(self, threads: int, logs: Path, sides: Mapping[str, Side] | None = None) -> None:
         self.threads = threads
+        self._sides = sides or {}
         self.logs = logs
         self.interrupts = 0
         self.conductor_cpu = 0.0  # our own processor seconds while turns ran
@@ -123,10 +125,13 @@ class Fleet:
     def _start_zygote(self, number: int, preload: tuple[str, ...], environment: Mapping[str, str]) -> None:
         name = zygote_id(preload, number)
         root = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join([root, *filter(None, [environment.get("PYTHONPATH")])])
+        side = next((self._sides[name.removeprefix(SIDE)] for name in preload if name.startswith(SIDE)), None)
+        # Without -P python would put the working folder first, and so one side's code before the other's.
+        own = side.paths if side else (os.getcwd(),)
+        path = os.pathsep.join([root, *own, *filter(None, [environment.get("PYTHONPATH")])])
         with open(self.logs / f"zygote-{name}.log", "wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bench.zygote"],
+                [side.python if side else sys.executable, "-P", "-m", "bench.zygote"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -136,7 +141,7 @@ class Fleet:
         setup = {
             "address": self._address,
             "authkey": self._authkey.hex(),
-            "preload": preload,
+            "preload": [name for name in preload if not name.startswith(SIDE)],
             "id": name,
             "parent": os.getpid(),
         }

@@ -74,8 +74,8 @@ class Race:
     def alive(self) -> list[str]:
         return [name for name, arm in self.arms.items() if arm.lost is None]
 
-    def _take(self, name: str, steps: int, *, audit: bool = False) -> dict[str, Any] | None:
-        message = {"op": "go", "steps": steps, "audit": audit}
+    def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> dict[str, Any] | None:
+        message = {"op": "go", "steps": steps, "audit": audit, "timed": timed}
         try:
             return self._fleet.turn(self.arms[name], message, self._timeout)
         except ArmLost:
@@ -149,7 +149,7 @@ class Race:
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
                 continue
-            if (reply := self._take(name, self._steps + (not self._epochs))) is None:
+            if (reply := self._take(name, self._steps + (not self._epochs), timed=True)) is None:
                 continue
             first, *others = reply["seconds"]
             self.turn_seconds += first + sum(others)

@@ -35,7 +35,7 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
     """
     return {
         "loop": tuple(loops.registry()),
-        "accelerator": ("cpu", "cuda", "mps", "tpu"),
+        "accelerator": ("cpu", "cuda", "mps", "tpu", "xla-cpu"),
         "precision": tuple(PRECISIONS),
         "matmul_precision": MATMUL_PRECISIONS,
         "devices": (1,),

@@ -276,6 +276,7 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):
             cell = by_id[baseline]
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
+    warnings += _xla_warnings(run)
     warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(names)}"
                  for cell in cells if (names := _changing(run, cell.id))]
     for cell in cells:
@@ -300,6 +301,19 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
         warnings.append(f"the hypervisor took {100 * stolen:.0f} % of the turns' time: "
                         "the machine is shared with busy others")
     return warnings
+
+
+def _xla_warnings(run: Run) -> list[str]:
+    found = []
+    if any(record.effective.get("accelerator") == "xla-cpu" for record in run.records):
+        found.append("xla-cpu is torch_xla's CPU device, where loops can be tried without a TPU: "
+                     "its figures say nothing of a TPU")
+    for cell in dict.fromkeys(record.cell for record in run.records):
+        counts = [record.effective.get("compilations_timed", 0) for record in run.records if record.cell == cell]
+        if sum(counts):
+            found.append(f"{cell}: XLA compiled {sum(counts)} graphs within timed turns, in {sum(map(bool, counts))} "
+                         f"of {len(counts)} launches: shapes change, or the warm-up was too short")
+    return found
 
 
 def _seen_in_looks(run: Run, cells: Sequence[Cell], known: Mapping[str, Metric]) -> list[str]:

@@ -34,7 +34,9 @@ def unsupported_strategy(strategy: str, devices: int, accelerator: str, loop: st
     wrapping = resolved(strategy, devices)
     if wrapping == "single_device":
         return None
-    if accelerator in ("mps", "tpu"):
+    if accelerator in ("tpu", "xla-cpu"):
+        return f"one {accelerator} device only: Lightning's strategy for several is `xla`, and it is not driven here"
+    if accelerator == "mps":
         return f"no {wrapping} on {accelerator}: Lightning and torch have none there"
     if wrapping == "fsdp" and accelerator != "cuda" and loop != "plain":
         return f"Lightning runs fsdp on cuda only, not on {accelerator}"
@@ -45,7 +47,7 @@ def unsupported_compile(mode: str, accelerator: str) -> str | None:
     """Why a compile mode cannot run, or None."""
     if mode == "off":
         return None
-    if accelerator == "tpu":
+    if accelerator in ("tpu", "xla-cpu"):
         return "inductor, torch.compile's default backend, has none for XLA"
     if mode == "reduce-overhead" and accelerator != "cuda":
         return f"reduce-overhead is CUDA graphs (torch._inductor.list_mode_options), which {accelerator} has not"

@@ -29,6 +29,8 @@ from bench import wire
 LATE_IMPORTS = {
     "torch": ("torch._dynamo", "torch.optim", "torch.utils.data", "torch.distributed", "bench.arm"),
     "lightning": ("lightning.pytorch", "lightning.fabric"),
+    # Importing torch_xla starts neither a thread nor its PJRT client; the first tensor on the device does.
+    "torch_xla": ("torch_xla.core.xla_model", "torch_xla.debug.metrics", "torch_xla.runtime"),
 }
 
 

@@ -14,7 +14,8 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "precision", "strategies", "ranks", "variables"},
+    {"errors", "wire", "ledger", "schedule", "stream", "intervals"},
+    {"precision", "strategies", "ranks", "variables", "xla"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment"},
     {"spec", "store", "pause", "handles", "answers", "calibration"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
@@ -22,7 +23,7 @@ LAYERS = (
     {"zygote", "fit"},
     {"race", "looks", "stats", "request"},
     {"conductor", "report", "exports"},
-    {"progress", "selftest", "tracing", "ceilings"},
+    {"progress", "selftest", "tracing", "ceilings", "versions"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

@@ -66,7 +66,7 @@ def accelerator_of(pl_module: LightningModule) -> Accelerator:
         SpecError: a device type that this program does not know.
     """
     kind = str(pl_module.device.type)
-    return accelerator({"xla": "tpu"}.get(kind, kind))  # torch_xla's devices are of type xla
+    return accelerator("tpu", lightning=True) if kind == "xla" else accelerator(kind)  # torch_xla's type is xla
 
 
 @dataclass

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from bench import __version__
-from bench.cli import reading, running
+from bench.cli import reading, running, versions
 from bench.errors import BenchError
 
 
@@ -38,6 +38,6 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (running, reading):
+    for module in (running, versions, reading):
         module.add(command)
     return top

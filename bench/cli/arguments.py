@@ -23,8 +23,28 @@ class Adder(Protocol):
     ) -> argparse.ArgumentParser: ...
 
 
-def selection(added: argparse.ArgumentParser) -> None:
-    added.add_argument("suites", nargs="*", metavar="SUITE", help=f"suites; default: {DEFAULT_SUITE}")
+def measuring(added: argparse.ArgumentParser) -> None:
+    """How long, how exactly and on what a run measures."""
+    added.add_argument("--budget", type=duration, metavar="TIME", help="wall time for all of it; default: 3m")
+    added.add_argument("--target", type=fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
+    added.add_argument("--timeout", type=duration, metavar="TIME", help="for one answer of an arm; default: 60s")
+    added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
+    added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
+    added.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
+    added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+
+
+def selection(added: argparse.ArgumentParser, *, option: bool = False) -> None:
+    """Which cells.
+
+    Args:
+        option: whether suites are named by `--suite`, since the command's words are something else.
+    """
+    told = f"suites; default: {DEFAULT_SUITE}"
+    if option:
+        added.add_argument("--suite", dest="suites", action="append", default=[], metavar="SUITE", help=told)
+    else:
+        added.add_argument("suites", nargs="*", metavar="SUITE", help=told)
     added.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
     added.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
     added.add_argument(
@@ -85,10 +105,16 @@ def count(text: str) -> int:
     return int(text)
 
 
-def planned(arguments: argparse.Namespace) -> tuple[plan.Plan, dict[str, str]]:
-    """The plan of the command line, and the file of each of its suites."""
+def planned(
+    arguments: argparse.Namespace, change: Callable[[Suite], Suite] = lambda suite: suite
+) -> tuple[plan.Plan, dict[str, str]]:
+    """The plan of the command line, and the file of each of its suites.
+
+    Args:
+        change: what is done to each suite first, as for another compared axis.
+    """
     found = discovery.all_suites(arguments.folders)
-    suites: dict[str, Suite] = {name: suite for name, (suite, _) in found.items()}
+    suites: dict[str, Suite] = {name: change(suite) for name, (suite, _) in found.items()}
     # `bench list` alone shows everything; `bench run` and `bench trace` alone take the default.
     names = arguments.suites or (list(suites) if arguments.command == "list" else [DEFAULT_SUITE])
     threads = getattr(arguments, "threads", None) or 1

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import __version__, discovery, environment, plan, store
-from bench.accelerators import ACCELERATORS
-from bench.cli.arguments import Adder, count, duration, fraction, now, planned, positive, selection, size
+from bench.accelerators import ACCELERATORS, accelerator
+from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
 from bench.cli.reading import print_run
 from bench.conductor import Options
 from bench.errors import RunError, SpecError, one_of
+from bench.handles import Side
 from bench.looks import LOOKS
 from bench.record import FAILED, Record
 
@@ -24,13 +26,7 @@ def add(command: Adder) -> None:
     selection(listing)
     running = command("run", run_suites, "measure")
     selection(running)
-    running.add_argument("--budget", type=duration, metavar="TIME", help="wall time for all of it; default: 3m")
-    running.add_argument("--target", type=fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
-    running.add_argument("--timeout", type=duration, metavar="TIME", help="for one answer of an arm; default: 60s")
-    running.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
-    running.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
-    running.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
-    running.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    measuring(running)
     running.add_argument(
         "--look",
         dest="looks",
@@ -57,8 +53,8 @@ def add(command: Adder) -> None:
 def list_cells(arguments: argparse.Namespace) -> int:
     """`bench list`"""
     made, _ = planned(arguments)
-    for name, device in ACCELERATORS.items():
-        reason = device.unavailable()
+    for name in ACCELERATORS:
+        reason = accelerator(name).unavailable()
         print(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in made.suites.items():
         print(f"{name}: {suite.title}")
@@ -71,32 +67,61 @@ def list_cells(arguments: argparse.Namespace) -> int:
 
 def run_suites(arguments: argparse.Namespace) -> int:
     """`bench run`"""
+    if arguments.resume is not None:
+        made, files, folder, info, done, options = resumed(arguments)
+        return conduct(arguments, made, files, folder, info, options, done)
+    made, files = planned(arguments)
+    return start(arguments, made, files)
+
+
+def start(
+    arguments: argparse.Namespace,
+    made: plan.Plan,
+    files: dict[str, str],
+    sides: Mapping[str, Side] | None = None,
+) -> int:
+    """A new run of this plan, from its folder to what is printed; gives the exit code.
+
+    Args:
+        sides: the environments that it compares, if it does.
+    """
+    options = chosen_options(arguments, {})
+    folder = store.create(arguments.out)
+    info = {
+        "run": folder.folder.name,
+        "loopmark": __version__,
+        "argv": ["bench", *sys.argv[1:]],
+        "options": vars(options),
+        "plan": plan.to_json(made),
+        "files": files,
+        "environment": environment.environment(options.threads),
+        "sides": list(sides or ()),
+        "started": now(),
+        "finished": None,
+        "stops": {},
+        "timing": {},
+    }
+    folder.write_info(info)
+    return conduct(arguments, made, files, folder, info, options, sides=sides)
+
+
+def conduct(
+    arguments: argparse.Namespace,
+    made: plan.Plan,
+    files: Mapping[str, str],
+    folder: store.RunFolder,
+    info: dict[str, Any],
+    options: Options,
+    done: Sequence[Record] = (),
+    sides: Mapping[str, Side] | None = None,
+) -> int:
+    """Run it, or go on with it, and print what came of it; gives the exit code."""
     from bench.conductor import Conductor
     from bench.progress import progress
 
-    if arguments.resume is not None:
-        made, files, folder, info, done, options = resumed(arguments)
-    else:
-        made, files = planned(arguments)
-        options = chosen_options(arguments, {})
-        folder, done = store.create(arguments.out), ()
-        info = {
-            "run": folder.folder.name,
-            "loopmark": __version__,
-            "argv": ["bench", *sys.argv[1:]],
-            "options": vars(options),
-            "plan": plan.to_json(made),
-            "files": files,
-            "environment": environment.environment(options.threads),
-            "started": now(),
-            "finished": None,
-            "stops": {},
-            "timing": {},
-        }
-        folder.write_info(info)
     with progress(sys.stderr) as told:
         told.note(f"run {folder.folder}")
-        conductor = Conductor(made, files, folder, options, told, done)
+        conductor = Conductor(made, files, folder, options, told, done, sides)
         stops = conductor.run()
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
@@ -106,7 +131,7 @@ def run_suites(arguments: argparse.Namespace) -> int:
     print_run(run, arguments)
     print(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
     if any(stop["reason"] == "interrupted" for stop in stops.values()):
-        print(f"interrupted; to go on: bench run --resume {folder.folder}")
+        print("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
         return 130
     return 3 if any(record.outcome in FAILED for record in run.records) else 0
 
@@ -158,6 +183,8 @@ def resumed(
     run = store.read(path)
     info = dict(run.info)
     info.pop("schema")
+    if info.get("sides"):
+        raise RunError(f"{path}: a run of several environments cannot be gone on with; start it again")
     options = chosen_options(arguments, info["options"])
     differ = environment.mismatches(info["environment"], environment.environment(options.threads))
     if differ:

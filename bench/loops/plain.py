@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.loops import register
+from bench.loops.lazy import lazy
 from bench.precision import PRECISIONS
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 @register("plain", preload=("torch",))
 def plain(job: Job) -> None:
     """Plain PyTorch: forward, loss, zero_grad, backward, step"""
+    if job.device.type == "xla":
+        return lazy(job)
     if PRECISIONS[job.precision].autocast:
         return mixed(job)
     workload = job.workload

@@ -45,7 +45,9 @@ def settings(job: Job) -> dict[str, Any]:
 
 def trainer_features(trainer: Trainer) -> dict[str, str]:
     """What this Trainer really had switched on, by class name."""
+    lazy = type(trainer.precision_plugin).__name__ == "XLAPrecision"
     return {
+        **({"graph_cut": "xm.mark_step(), by Trainer's XLAPrecision, after optimizer.step(closure)"} if lazy else {}),
         "logger": type(trainer.logger).__name__ if trainer.logger else "none",
         "progress_bar": type(trainer.progress_bar_callback).__name__ if trainer.progress_bar_callback else "none",
         "checkpoint": type(trainer.checkpoint_callback).__name__ if trainer.checkpoint_callback else "none",

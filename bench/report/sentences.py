@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.fit import Cost
+from bench.plan import SIDES
 from bench.report import told
 from bench.report.units import given, percent, quantity, ratio, span
 from bench.stats import Cell, Summary
@@ -60,6 +61,8 @@ def _choices(suite: str, summary: Summary) -> list[str]:
 def _answers(axis: str, cells: Sequence[Cell], summary: Summary) -> list[str]:
     own = [answer for answer in summary.answers if answer.group == cells[0].group]
     by_id = {cell.id: cell for cell in cells}
+    if axis == SIDES:
+        return told.sides(cells, axis)
     if axis == "devices":
         return told.scaling(own, by_id) or [_choice(axis, cells)]
     more = told.compiling(own, by_id) if axis == "compile" else told.loading(own, by_id, axis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.answers import STARVED, Answer
-from bench.report.units import percent, quantity
+from bench.report.units import percent, quantity, ratio
 from bench.stats import Cell
 
 
@@ -66,6 +66,28 @@ def _when(answer: Answer) -> str:
 def _count(steps: float) -> str:
     """Steps with two significant digits: no more is known."""
     return f"{float(f'{steps:.2g}'):,.0f}"
+
+
+def sides(cells: Sequence[Cell], axis: str) -> list[str]:
+    """Whether each environment is slower or faster than the first."""
+    base = next((cell.point[axis] for cell in cells if cell.twin), "the baseline")
+    sentences = []
+    for cell in cells:
+        if cell.twin or cell.point[axis] == base:
+            continue
+        name = cell.point[axis]
+        if cell.versus is None or cell.outcome not in ("ok", "noisy"):
+            sentences.append(f"{name} has no ratio to {base}: it is {cell.outcome} ({cell.reason}).")
+            continue
+        r = cell.versus.ratio
+        text = f"{ratio(r.estimate, r.low, r.high)} of {base}'s step"
+        if r.low is None or r.high is None:
+            sentences.append(f"{name} takes {text}: one launch, no interval.")
+        elif r.contains(1.0):
+            sentences.append(f"{name} is not told apart from {base}: it takes {text}.")
+        else:
+            sentences.append(f"{name} is {'slower' if r.estimate > 1 else 'faster'} than {base}: it takes {text}.")
+    return sentences
 
 
 def loading(answers: Sequence[Answer], cells: Mapping[str, Cell], axis: str) -> list[str]:

@@ -1,0 +1,41 @@
+"""`bench versions`: two or more environments raced on this machine, now."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench import versions
+from bench.cli.arguments import Adder, measuring, planned, selection
+from bench.cli.running import start
+
+
+def add(command: Adder) -> None:
+    """The commands of this file."""
+    racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
+    racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
+    racing.add_argument(
+        "--with", dest="more", action="append", default=[], metavar="REQ", help="requirements of all sides"
+    )
+    selection(racing, option=True)
+    measuring(racing)
+    racing.set_defaults(looks=0)  # what differs is asked of the clock
+
+
+def race_versions(arguments: argparse.Namespace) -> int:
+    """`bench versions`"""
+    from bench.progress import progress
+
+    wishes = versions.parse(arguments.sides, arguments.more)
+    names = [wish.name for wish in wishes]
+    made, files = planned(arguments, lambda suite: versions.over_sides(suite, names))
+    with progress(sys.stderr) as told:
+        told.note(f"baseline {names[0]}")
+        with versions.prepared(wishes, told) as sides:
+            told.close()  # the run has a bar of its own
+            files |= {
+                f"{suite}@{name}": versions.side_file(file, side)
+                for suite, file in files.items()
+                for name, side in sides.items()
+            }
+            return start(arguments, made, files, sides)

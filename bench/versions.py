@@ -1,0 +1,214 @@
+"""Two or more environments side by side: interpreters built with uv, paths and git worktrees, raced as one group.
+
+A side is what `bench versions` compares: a set of requirements (`lightning==2.5.*`), a folder whose code is imported
+(`../main`), or a commit of the repository at hand (`git:main`). The engine is this one on all sides; what differs is
+the interpreter's packages, or the folder at the front of its path. No torch, no pandas.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench.conductor import Progress
+from bench.errors import BenchError, SpecError
+from bench.handles import Side
+from bench.plan import SIDES
+from bench.spec import Suite
+
+REQUIREMENT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*([=<>!~]=?.*|@.*)?$")
+# What an arm imports. Those that a side does not name are installed as they are here, so that they do not differ.
+SHARED = ("torch", "torchvision", "lightning", "numpy")
+COMMIT = "git:"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A side as it was asked for.
+
+    Attributes:
+        name: its value on the axis `environment`, unique.
+        requirements: to be installed into an environment of its own; empty: the interpreter at hand.
+        folder: whose code is imported first, or None.
+        commit: of the repository at hand, to be checked out into `folder`, or "".
+        copy: which of several sides of the same wish this is, from 0; each has an environment of its own.
+    """
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    folder: Path | None = None
+    commit: str = ""
+    copy: int = 0
+
+
+def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
+    """The sides that these texts name, the baseline first.
+
+    Args:
+        more: requirements of all sides (`--with`).
+
+    Raises:
+        SpecError: fewer than two, or texts that are none of requirement, folder and commit; all mistakes at once.
+    """
+    mistakes = [] if len(texts) > 1 else [f"{len(texts)} environment is nothing to compare; allowed: two or more"]
+    extra = tuple(item for text in more for item in text.split())
+    mistakes += [f"--with {item!r} is not a requirement, e.g. lightning==2.6.*" for item in extra if not _required(item)]
+    wishes: list[Wish] = []
+    for text in texts:
+        copy = sum(wish.name.partition("~")[0] == text for wish in wishes)
+        name = f"{text}~{copy + 1}" if copy else text
+        items = tuple(text.split())
+        if text.startswith(COMMIT):
+            wishes.append(Wish(name, extra, commit=text.removeprefix(COMMIT), copy=copy))
+        elif Path(text).is_dir():
+            wishes.append(Wish(name, extra, folder=Path(text).resolve(), copy=copy))
+        elif items and all(map(_required, items)) and os.sep not in text:
+            wishes.append(Wish(name, (*items, *extra), copy=copy))
+        else:
+            mistakes.append(
+                f"{text!r} is no environment; allowed: requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
+            )
+    if mistakes:
+        raise SpecError(mistakes)
+    return wishes
+
+
+def _required(text: str) -> bool:
+    return REQUIREMENT.match(text) is not None
+
+
+def over_sides(suite: Suite, sides: Sequence[str]) -> Suite:
+    """The suite with the sides as its compared axis, the first as the baseline; what it compared stays an axis."""
+    axes = {SIDES: tuple(sides), **suite.axes}
+    return replace(suite, axes=axes, compare=SIDES, baseline=sides[0], choices={**suite.choices, SIDES: tuple(sides)})
+
+
+@contextmanager
+def prepared(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str, Side]]:
+    """The sides, all built before any is timed; their checkouts are removed at the end, their environments kept.
+
+    Raises:
+        BenchError: uv is missing, requirements do not resolve or build, a commit is not there; says which and why.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-sides-") as home:
+        made: dict[str, Side] = {}
+        checkouts: list[Path] = []
+        try:
+            for number, wish in enumerate(wishes):
+                # Paths of one length on all sides: the length of the environment shifts the stack of each process.
+                folder = Path(home) / f"side{number:02}"
+                if wish.commit:
+                    progress.phase(f"{wish.name}: checking out")
+                    _check_out(wish.commit, folder)
+                    checkouts.append(folder)
+                elif wish.folder is not None:
+                    folder.symlink_to(wish.folder, target_is_directory=True)
+                else:
+                    folder.mkdir()
+                python = sys.executable
+                if wish.requirements:
+                    progress.phase(f"{wish.name}: building its environment")
+                    python = str(_environment(wish))
+                made[wish.name] = Side(wish.name, python, (str(folder / "src"), str(folder)))
+            yield made
+        finally:
+            for folder in checkouts:
+                _git("worktree", "remove", "--force", str(folder))
+
+
+def side_file(file: str, side: Side) -> str:
+    """The suite file of a side: its own copy where it has one at the same place in the repository, else this one."""
+    root = _git("rev-parse", "--show-toplevel")
+    if root.returncode == 0 and file:
+        try:
+            inside = Path(file).resolve().relative_to(root.stdout.strip())
+        except ValueError:
+            return file
+        own = Path(side.paths[-1]) / inside
+        if own.is_file():
+            return str(own)
+    return file
+
+
+def dirty() -> list[str]:
+    """Tracked files of the repository at hand that differ from its commit; empty outside of git."""
+    said = _git("status", "--porcelain", "--untracked-files=no")
+    return [line[3:] for line in said.stdout.splitlines()] if said.returncode == 0 else []
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, timeout=120)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(["git", *arguments], 127, "", "git is not installed")
+
+
+def _check_out(commit: str, folder: Path) -> None:
+    said = _git("worktree", "add", "--detach", str(folder), commit)
+    if said.returncode:
+        raise BenchError(f"{COMMIT}{commit}: cannot be checked out: {_last(said.stderr)}")
+
+
+def _environment(wish: Wish) -> Path:
+    """The interpreter of an environment with these requirements, built by uv and kept in the user's cache."""
+    uv = _uv()
+    named = {re.split(r"[\[=<>!~@ ]", item, maxsplit=1)[0].lower().replace("_", "-") for item in wish.requirements}
+    wanted = [*wish.requirements, *_shared(named)]
+    key = hashlib.sha256("\n".join([sys.version, str(wish.copy), *sorted(wanted)]).encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "loopmark" / "environments"
+    home = cache / key
+    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if (home / "complete").exists():
+        return python
+    cache.mkdir(parents=True, exist_ok=True)
+    if home.exists():
+        shutil.rmtree(home)  # an earlier try that was cut off
+    for command in (
+        [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
+        [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
+    ):
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        if said.returncode:
+            shutil.rmtree(home, ignore_errors=True)
+            raise BenchError(f"{wish.name}: its environment cannot be built: {_last(said.stderr)}")
+    (home / "complete").write_text("\n".join(wanted) + "\n")
+    return python
+
+
+def _shared(named: set[str]) -> list[str]:
+    """The packages that all sides have alike, pinned to what is installed here, but for those that a side names."""
+    pinned = []
+    for package in SHARED:
+        if package in named or (package == "torchvision" and "torch" in named):
+            continue  # every torch has a torchvision of its own
+        try:
+            pinned.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:
+            continue  # what is not installed here is not asked for there
+    return pinned
+
+
+def _uv() -> list[str]:
+    found = shutil.which("uv")
+    if found:
+        return [found]
+    if importlib.util.find_spec("uv") is not None:
+        return [sys.executable, "-m", "uv"]
+    raise BenchError("environments are built with uv, which is not installed; run: pip install uv")
+
+
+def _last(text: str) -> str:
+    """What a failed command said, in one line that tells why."""
+    lines = [line.strip(" ╰─▶×│") for line in text.splitlines() if line.strip(" ╰─▶×│")]
+    return " ".join(lines)[-400:] or "it said nothing"
