@@ -106,16 +106,15 @@ def markdown(raw: Mapping[str, Any], name: str) -> str:
     if raw["quick"]:
         lines += ["**A smoke test, with `--quick`: no figure here means anything.**", ""]
     lines += [
-        "The step is the autoencoder's at batch 64 in plain PyTorch, one thread, the same core for all. How it was done, "
-        "and what each column is: [docs/peers.md](../peers.md).",
+        "The step is the autoencoder's at batch 64 in plain PyTorch, one thread, the same core for all. How it was "
+        "done, and what each column is: [docs/peers.md](../peers.md).",
         "",
         "| tool | n | step | A/A ratio | sd of the log ratio [95 %] | one estimate | until a ratio is known to ±1 % |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in found:
-        lines.append(
-            f"| {row.title} | {len(row.log_ratios)} | {step(row.step)} | {ratio(row)} | {spread(row)} | {wall(row)} | {until(row)} |"
-        )
+        entries = row.title, str(len(row.log_ratios)), step(row.step), ratio(row), spread(row), wall(row), until(row)
+        lines.append(f"| {' | '.join(entries)} |")
     lines += ["", f"![the same as a picture]({name}.svg)", ""]
     lines += ["One estimate is:", ""]
     lines += [f"- {tool['title']}: {tool['how']}" for tool in raw["tools"].values()]

@@ -1,4 +1,4 @@
-"""asv: a benchmark class with `time_step`, `asv run` in the existing environment, twice, each with results of its own."""
+"""asv: a benchmark class with `time_step`, `asv run` in the existing environment, twice, each with its own results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def side(place: Place) -> Side:
     # asv keeps facts of the machine in the home folder, and asks for them when they are not there.
     machine = {"machine": "here", "os": "", "arch": "", "cpu": "", "num_cpu": "", "ram": ""}
     (place.folder / ".asv-machine.json").write_text(json.dumps({"here": machine, "version": 1}))
-    environment = {**place.environment, "HOME": str(place.folder)}
+    # It takes PYTHONPATH out of the benchmarks' environment, and puts this in its place.
+    path = place.environment["PYTHONPATH"]
+    environment = {**place.environment, "HOME": str(place.folder), "ASV_PYTHONPATH": path}
     own = Place(place.folder, place.cores, environment, place.quick)
     # Saved only where a commit is named; --record-samples keeps what was measured, and changes nothing in how.
     command = [sys.executable, "-m", "asv", "run", "--machine", "here", "-E", f"existing:{sys.executable}"]
