@@ -78,10 +78,12 @@ def _efficiency(cell: Cell, baseline: Cell) -> list[Answer]:
 def _cause(cell: Cell, baseline: Cell, share: float) -> str:
     """What takes most of the time that is lost, by phase: `share` of the baseline's phase would be none lost."""
 
+    mine, theirs = ({**one.looked, **one.metrics} for one in (cell, baseline))
+
     def growth(name: str) -> float:
-        if name not in cell.metrics or name not in baseline.metrics:
+        if name not in mine or name not in theirs:
             return -math.inf
-        return cell.metrics[name].estimate - share * baseline.metrics[name].estimate
+        return mine[name].estimate - share * theirs[name].estimate
 
     # Where each device has as much to do as one alone, its own arithmetic can only be slower because devices share
     # something; where it has less, what does not shrink is the cost of launching each operator.
@@ -92,13 +94,12 @@ def _cause(cell: Cell, baseline: Cell, share: float) -> str:
         own: growth("phase_forward") + growth("phase_optimizer"),
         "bound by the loop itself": growth("phase_rest"),
     }
-    if "phase_backward" not in cell.metrics:
+    if "phase_backward" not in mine or "phase_forward" not in theirs:
         return ""  # nobody looked where the time goes
     # The exchange of gradients is inside the backward pass, and so is arithmetic that slows as the forward pass does.
-    if "phase_forward" in baseline.metrics and baseline.metrics["phase_forward"].estimate > 0:
-        slower = cell.metrics["phase_forward"].estimate / baseline.metrics["phase_forward"].estimate
-        backward = baseline.metrics["phase_backward"].estimate
-        arithmetic = backward * max(slower - share, 0.0)
+    if theirs["phase_forward"].estimate > 0:
+        slower = mine["phase_forward"].estimate / theirs["phase_forward"].estimate
+        arithmetic = theirs["phase_backward"].estimate * max(slower - share, 0.0)
         causes["communication-bound"] -= arithmetic
         causes[own] += arithmetic
     return max(causes, key=lambda name: causes[name])

@@ -48,7 +48,7 @@ def _choices(suite: str, summary: Summary) -> list[str]:
             groups.setdefault(cell.group, []).append(cell)
     varying = [
         name
-        for name in next(iter(summary.cells)).point
+        for name in next(iter(groups.values()))[0].point
         if name != axis and len({cells[0].point.get(name) for cells in groups.values()}) > 1
     ]
     sentences = []
@@ -74,14 +74,17 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     raced = sorted(
         (cell.versus.ratio.estimate, index, cell.versus.ratio)
         for index, cell in enumerate(cells)
-        if not cell.twin and cell.versus is not None and cell.outcome == "ok"
+        if not cell.twin and cell.versus is not None and cell.outcome in ("ok", "noisy")
     )
     if not raced:
         return f"no {axis} but {base} ran and did equal work."
     estimate, index, best = raced[0]
     value = cells[index].point[axis]
+    span = ratio(best.estimate, best.low, best.high)
     if best.high is None or best.low is None:
         return f"one launch, no interval: {axis} {value} takes {ratio(estimate)} of {base}'s step."
+    if cells[index].outcome == "noisy":
+        return f"too noisy to tell: {axis} {value}, the fastest seen, takes {span} of {base}'s step."
     if best.high >= 1:
         return f"no {axis} that does equal work is told to be faster than {base}."
     # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
@@ -89,7 +92,7 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     tie = f" (not told apart from {', '.join(close)})" if close else ""
     return (
         f"{axis} {value} is the fastest that does equal work{tie}: "
-        f"{ratio(best.estimate, best.low, best.high)} of {base}'s step."
+        f"{span} of {base}'s step."
     )
 
 
