@@ -46,9 +46,32 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def history(session: nox.Session) -> None:
+    """Run the default suite, or `bench run` with the arguments after `--`, at this commit; publish, draw the history.
+
+    asv's pages go to .asv/html, and the same history as one page that needs no network to .asv/history.html.
+    """
+    if session.run("git", "status", "--porcelain", external=True, silent=True):
+        session.error("files differ from the commit, so no commit names what would be measured; commit them first")
+    _install(session, ".[history]", "--reinstall-package", "loopmark")
+    failed: CommandFailed | None = None
+    try:
+        session.run("bench", "run", *(session.posargs or ["overhead"]))
+    except CommandFailed as error:
+        if getattr(error, "return_code", None) != CELLS_FAILED:  # failed cells are a part of the history
+            raise
+        failed = error
+    session.run("bench", "export", "asv")
+    session.run("asv", "publish", "--no-pull")
+    session.run("bench", "history", "--html", ".asv/history.html")
+    if failed is not None:
+        raise failed
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run pytest, with the arguments after `--`."""
-    _install(session, "--editable", ".", *GROUPS["tests"])
+    _install(session, "--editable", ".[history]", *GROUPS["tests"])
     session.run("pytest", *session.posargs)
 
 
@@ -65,6 +88,16 @@ def tensorboard(session: nox.Session) -> None:
     """Let TensorBoard's profiler plugin read real traces. Apart from `tests`: it changes Trainer's default logger."""
     _install(session, "--editable", ".[trace]", *GROUPS["tests"])
     session.run("pytest", "tests/test_tracing.py", "-k", "tensorboard", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Measure the same step with asv, pytest-benchmark, torch.utils.benchmark, pyperf and bench: A against A.
+
+    With `-- --quick` each tool once, to see that it works.
+    """
+    _install(session, "--editable", ".", *GROUPS["peers"])
+    session.run("python", "-m", "peers.run", *session.posargs)
 
 
 @nox.session

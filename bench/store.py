@@ -17,6 +17,7 @@ from bench.record import SCHEMA, SCHEMAS, Record, from_json, to_json
 
 RUN, RECORDS, LOGS, LOCK, REPORT = "run.json", "records.jsonl", "logs", "lock", "report.html"
 GATE = "gate.json"  # in a gate's folder, beside a run's folder for each of its stages
+CONFIRMATIONS = "confirmations.jsonl"  # beside the runs: what races of two commits said of the history
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,46 @@ def find(run: str | None, out: Path) -> Path:
         if candidate.is_dir():
             raise RunError(f"{candidate}: not a run: it holds no {RUN}")
     raise RunError(one_of("run", run, [path.name for path in runs]))
+
+
+def every(out: Path) -> list[Path]:
+    """The folders of all runs under `out`, oldest first.
+
+    Raises:
+        RunError: there is none.
+    """
+    runs = sorted((path.parent for path in out.glob(f"*/{RUN}")), key=lambda path: path.name) if out.is_dir() else []
+    if not runs:
+        raise RunError(f"no runs under {out}; `bench run` makes one")
+    return runs
+
+
+def append_confirmations(out: Path, lines: Sequence[dict[str, Any]]) -> Path:
+    """Append what a race said, beside the runs, with one write."""
+    path = out / CONFIRMATIONS
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def read_confirmations(out: Path) -> list[Any]:
+    """What races said, oldest first, as JSON data; nothing where none was run.
+
+    Raises:
+        RunError: a line is no JSON; says which.
+    """
+    path = out / CONFIRMATIONS
+    found: list[Any] = []
+    if not path.exists():
+        return found
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise RunError(f"{path}:{number}: {error}") from None
+    return found
 
 
 def read(folder: Path) -> Run:

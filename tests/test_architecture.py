@@ -14,14 +14,14 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "burn"},
+    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
-    {"spec", "store", "pause", "handles", "answers", "calibration"},
+    {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
-    {"processes", "arm", "looking", "frame", "traces"},
+    {"processes", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
-    {"race", "looks", "stats", "request"},
+    {"race", "looks", "stats", "request", "history"},
     {"conductor", "baselines", "compare"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
     {"power", "ceilings", "report", "exports"},
@@ -32,8 +32,8 @@ LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
     "torch": {"arm", "audit", "trace_arm", "callbacks", "looking"},
-    "numpy": {"frame", "stats", "fit", "report"},
-    "pandas": {"frame", "stats", "fit", "report"},
+    "numpy": {"frame", "stats", "fit", "report", "changes", "history"},
+    "pandas": {"frame", "stats", "fit", "report", "history"},
     "seaborn": {"report"},
     "matplotlib": {"report"},
     "lightning": {"callbacks"},

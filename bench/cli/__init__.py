@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from bench import __version__
-from bench.cli import reading, running, verdicts, versions
+from bench.cli import exporting, reading, running, verdicts, versions
 from bench.errors import BenchError
 
 
@@ -39,6 +39,6 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (running, versions, verdicts, reading):
+    for module in (running, versions, verdicts, reading, exporting):
         module.add(command)
     return top

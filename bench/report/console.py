@@ -31,9 +31,9 @@ def render(summary: Summary) -> str:
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         if sentences:
-            lines += [title, *(line for text in sentences for line in _wrapped(text, "  - "))]
+            lines += [title, *(line for text in sentences for line in wrapped(text, "  - "))]
             lines.append("")
-    lines += [line for sentence in headlines(summary) for line in _wrapped(sentence, "")]
+    lines += [line for sentence in headlines(summary) for line in wrapped(sentence, "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -69,7 +69,8 @@ def _aligned(table: list[list[str]], left: int = 2) -> list[str]:
             for row in table]
 
 
-def _wrapped(text: str, start: str) -> list[str]:
+def wrapped(text: str, start: str) -> list[str]:
+    """The text in lines of the console's width, those after the first indented."""
     lines = textwrap.wrap(unbroken(" ".join(text.split())), WIDTH, initial_indent=start,
                           subsequent_indent=" " * len(start), break_on_hyphens=False)
     return [line.replace("\u00a0", " ") for line in lines]

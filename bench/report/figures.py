@@ -24,16 +24,16 @@ from bench.store import Run
 
 # Text, axes and grid are drawn in a colour that no palette has, which then becomes the page's text colour, so that one
 # figure serves light and dark pages.
-_INK = "#010203"
+INK = "#010203"
 _TWIN = "#8a8f98"
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "loopmark", "font.family": "sans-serif", "font.size": 10,
-    "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "xtick.color": _INK, "ytick.color": _INK,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
-    "axes.grid": True, "axes.grid.axis": "x", "grid.color": _INK, "grid.alpha": 0.12, "axes.axisbelow": True,
+    "axes.grid": True, "axes.grid.axis": "x", "grid.color": INK, "grid.alpha": 0.12, "axes.axisbelow": True,
     "axes.linewidth": 0.6}
-_WIDTH = 10.5
+WIDTH = 10.5
 # The slowest turns, stalls of tens of milliseconds, would squeeze all others into a line.
 _SHOWN = (0.005, 0.985)
 
@@ -53,7 +53,7 @@ def draw(run: Run, summary: Summary) -> list[Drawing]:
     turns = turns[turns["outcome"].isin(list(frame.MEASURED))]
     pairs = frame.pairs(run)
     drawings = []
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         if len(turns):
             drawings.append(_distribution(summary, turns))
         if len(pairs):
@@ -79,7 +79,7 @@ def _panels(arms: Mapping[str, Sequence[str]]) -> tuple[Figure, dict[str, Axes]]
     """One panel per group, as high as its arms need."""
     groups = list(arms)
     heights = [len(arms[group]) + 1.2 for group in groups]
-    figure = Figure(figsize=(_WIDTH, 0.34 * sum(heights) + 0.45 * len(groups) + 0.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.34 * sum(heights) + 0.45 * len(groups) + 0.2), layout="constrained")
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.set(h_pad=0.1)  # type: ignore[call-arg]
@@ -121,14 +121,14 @@ def _distribution(summary: Summary, turns: pd.DataFrame) -> Drawing:
                        density_norm="width", width=0.85, linewidth=0, alpha=0.4, gridsize=80, ax=panel)
         medians = own.groupby(["arm", "launch"], as_index=False)["ms"].median()
         sns.stripplot(medians, x="ms", y="arm", order=order, hue="arm", palette=palette, legend=False, jitter=False,
-                      size=4.5, linewidth=0.7, edgecolor=_INK, ax=panel)
+                      size=4.5, linewidth=0.7, edgecolor=INK, ax=panel)
         panel.set(xlim=(low - margin, high + margin), xlabel="", ylabel="")
     list(panels.values())[-1].set_xlabel("step time, ms")
     share = outside / len(turns)
     return Drawing("Step time", "Shape: the turns of all launches. Dots: the median of each launch, from which the "
                    f"intervals come. Each group has its own scale. {100 * share:.1f} % of the turns lie outside of "
                    "what is shown; all figures use them.",
-                   _svg(figure, "distribution"))
+                   svg(figure, "distribution"))
 
 
 def _ratios(summary: Summary, pairs: pd.DataFrame) -> Drawing:
@@ -145,7 +145,7 @@ def _ratios(summary: Summary, pairs: pd.DataFrame) -> Drawing:
         twin = summary.twin.ratio if summary.twin else None
         if twin and twin.low is not None and twin.high is not None:
             panel.axvspan((twin.low - 1) * 100, (twin.high - 1) * 100, color=_TWIN, alpha=0.22, linewidth=0)
-        panel.axvline(0, color=_INK, linewidth=0.8)
+        panel.axvline(0, color=INK, linewidth=0.8)
         sns.scatterplot(own, x="percent", y="place", hue="arm", palette=palette, legend=False, s=14, alpha=0.7,
                         linewidth=0, ax=panel)
         for place, arm in enumerate(order):
@@ -161,7 +161,7 @@ def _ratios(summary: Summary, pairs: pd.DataFrame) -> Drawing:
     list(panels.values())[-1].set_xlabel("step time against the baseline, %")
     return Drawing("Ratio to the baseline", "Diamond and bar: estimate and 95 % interval over launches. Dots: each "
                    "launch. Grey band: the interval of the twin, the same code as the baseline, over all groups.",
-                   _svg(figure, "ratios"))
+                   svg(figure, "ratios"))
 
 
 def _cost(run: Run, summary: Summary, suite: str, pairs: pd.DataFrame) -> Drawing:
@@ -169,7 +169,7 @@ def _cost(run: Run, summary: Summary, suite: str, pairs: pd.DataFrame) -> Drawin
     own = own.assign(ms=own["baseline_step_time"] * 1e3, us=own["difference"] * 1e6)
     palette = _palette(summary)
     axis = run.info["plan"]["suites"][suite]["compare"]
-    figure = Figure(figsize=(_WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     panel = figure.subplots()
     reference = summary.reference_step
     edges = [own["baseline_step_time"].min(), own["baseline_step_time"].max(), reference]
@@ -190,8 +190,8 @@ def _cost(run: Run, summary: Summary, suite: str, pairs: pd.DataFrame) -> Drawin
                                linewidth=0)
     sns.scatterplot(own, x="ms", y="us", hue="arm", palette=palette, s=22, alpha=0.75, linewidth=0, legend=False,
                     ax=panel)
-    panel.axhline(0, color=_INK, linewidth=0.8)
-    panel.axvline(reference * 1e3, color=_INK, linewidth=0.8, linestyle=":")
+    panel.axhline(0, color=INK, linewidth=0.8)
+    panel.axvline(reference * 1e3, color=INK, linewidth=0.8, linestyle=":")
     panel.annotate(f"your step, {given(reference, 's')}", (reference * 1e3, 1), xycoords=("data", "axes fraction"),
                    xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=9)
     panel.set(xscale="log", xlabel="step time of the baseline, ms", ylabel="cost a step, µs")
@@ -204,7 +204,7 @@ def _cost(run: Run, summary: Summary, suite: str, pairs: pd.DataFrame) -> Drawin
     several = f" ({suite})" if isinstance(summary.suite, list) else ""
     return Drawing(f"Cost against step length{several}", "Dots: each launch. Lines: the fit cost = fixed + share × "
                    "step, with its 95 % interval over sweeps, one launch of every group each.",
-                   _svg(figure, f"cost-{suite}"))
+                   svg(figure, f"cost-{suite}"))
 
 
 def _parts(summary: Summary, whole: str, names: Sequence[str]) -> Drawing:
@@ -233,10 +233,10 @@ def _parts(summary: Summary, whole: str, names: Sequence[str]) -> Drawing:
     return Drawing("Where a step's time goes" if unit == "s" else f"What {words} is made of",
                    f"From looking launches: callbacks were on, arms ran one after the other, and nothing is compared. "
                    f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
-                   _svg(figure, f"parts-{whole}"))
+                   svg(figure, f"parts-{whole}"))
 
 
-def _svg(figure: Figure, name: str) -> str:
+def svg(figure: Figure, name: str) -> str:
     """The figure as an SVG element without anything that changes from run to run or clashes with other figures."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
@@ -246,4 +246,4 @@ def _svg(figure: Figure, name: str) -> str:
     text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', text, count=1)
-    return text.replace(_INK, "currentColor").strip()
+    return text.replace(INK, "currentColor").strip()

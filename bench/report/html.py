@@ -54,8 +54,7 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
     shared, differing = _settings(summary)
     return environment.get_template("page.html.jinja").render(
         run=run, summary=summary, suites=plan["suites"], headlines=headlines(summary),
-        axes=[axis for axis in tables.axes(summary) if axis not in summary.compare.values()],
-        columns=tables.columns(summary), groups=tables.by_group(tables.rows(summary)),
+        tables=tables.by_suite(summary),
         looked=tables.looked(summary), looked_title=tables.LOOKED,
         drawings=drawings, costs=[(cost, _cost_entries(index, cost)) for index, cost in enumerate(summary.costs)],
         cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),

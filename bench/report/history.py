@@ -1,0 +1,201 @@
+"""The history of all series: for the console, and as one self-contained page that needs no network."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+
+import jinja2
+import matplotlib
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import changes
+from bench.history import RATIO, Change, History, Series, suspects
+from bench.report.console import wrapped
+from bench.report.figures import INK, STYLE, WIDTH, Drawing, svg
+from bench.report.units import percent, quantity, ratio, scale, unbroken
+
+_COLOURS = {"suspected": "#9a6200", "confirmed": "#b3261e", "not confirmed": "#8a8f98"}
+_LINES = {"suspected": "--", "confirmed": "-", "not confirmed": ":"}
+_TICKS = 12
+
+
+def short(commit: str) -> str:
+    return commit[:8]
+
+
+def value(series: Series, number: float) -> str:
+    return ratio(number) if series.metric == RATIO else quantity(number, series.unit)
+
+
+def sentences(history: History) -> list[str]:
+    """What changed, one sentence for each pair of commits; then alarms of newest points."""
+    found = []
+    for (before, after), members in suspects(history).items():
+        states = dict.fromkeys(change.state for _, change in members)
+        cells = "; ".join(f"{own.cell} {percent(change.relative)} ({told(change)})" for own, change in members)
+        many = f"{len(members)} cells" if len(members) > 1 else "1 cell"
+        race = f". Not raced yet: bench confirm {short(before)} {short(after)}" if "suspected" in states else ""
+        found.append(f"between {short(before)} and {short(after)}, {many}: {cells}{race}.")
+    for own in history.series:
+        newest = own.newest
+        if newest.fired and newest.difference is not None and newest.limit is not None:
+            before, after = own.points[-2].commit, own.points[-1].commit
+            found.append(
+                f"newest point of {own.cell}: {percent(math.expm1(newest.difference))} from the one before, ordinary "
+                f"is up to {percent(math.expm1(newest.limit), signed=False)}. An alarm and no finding: "
+                f"bench versions git:{short(before)} git:{short(after)}."
+            )
+    return found
+
+
+def told(change: Change) -> str:
+    """State, direction and what it rests on."""
+    direction = "worse" if change.worse else "better"
+    race = f", {change.race}" if change.race else ""
+    return f"{change.state}, {direction}, p = {change.p:.2g}, {change.left} and {change.right} points{race}"
+
+
+def remarks(history: History) -> list[str]:
+    """What a reader must know of what is not shown."""
+    found = [
+        f"Changes are looked for by {history.method}; points are in the order of their "
+        + ("commits." if history.ordered_by == "commit" else "time, as git does not know all of their commits.")
+    ]
+    notes: dict[str, int] = {}
+    for own in history.series:
+        if own.note:
+            notes[own.note] = notes.get(own.note, 0) + 1
+    found += [f"{count} of {len(history.series)} series: {note}." for note, count in notes.items()]
+    return found + [f"Left out: {text}" for text in history.left_out]
+
+
+def console(history: History) -> str:
+    """All series as a table, and what changed in them."""
+    lines = [f"history of {history.metric.replace('_', ' ')}"]
+    for machine, members in _by_machine(history).items():
+        lines += ["", machine]
+        rows = [
+            [
+                own.cell,
+                f"{len(own.points)} points",
+                value(own, own.points[0].value),
+                "->",
+                value(own, own.points[-1].value),
+                f"{len(own.changes)} changes",
+                f"{len(own.boundaries)} boundaries",
+            ]
+            for own in members
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines += [
+            "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        for own in members:
+            for boundary in own.boundaries:
+                lines += wrapped(
+                    f"{own.cell}, from {short(own.points[boundary.index].commit)}: "
+                    f"{', '.join(boundary.what)}; nothing is compared across it",
+                    "  | ",
+                )
+    found = sentences(history)
+    lines += ["", *(line for text in found for line in wrapped(text, "* "))]
+    if not found:
+        lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))
+    return "\n".join([*lines, "", *(line for text in remarks(history) for line in wrapped(text, ""))]) + "\n"
+
+
+def _by_machine(history: History) -> dict[str, list[Series]]:
+    found: dict[str, list[Series]] = {}
+    for own in history.series:
+        found.setdefault(own.machine, []).append(own)
+    return found
+
+
+def page(history: History) -> str:
+    """One self-contained HTML page: no script that runs, nothing fetched."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bench.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(unbroken=unbroken)
+    rows = [(own, change) for members in suspects(history).values() for own, change in members]
+    return environment.get_template("history.html.jinja").render(
+        history=history,
+        sentences=sentences(history),
+        remarks=remarks(history),
+        rows=rows,
+        percent=percent,
+        short=short,
+        value=value,
+        drawings=draw(history),
+        harmless=percent(changes.HARMLESS, signed=False),
+        data=json.dumps(history.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c"),
+    )
+
+
+def draw(history: History) -> list[Drawing]:
+    """A figure for each group and machine, a panel for each cell."""
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for own in history.series:
+        groups.setdefault((own.group, own.machine), []).append(own)
+    with matplotlib.rc_context({**STYLE, "axes.grid.axis": "y"}):
+        return [
+            _drawing(number, group, machine, members)
+            for number, ((group, machine), members) in enumerate(groups.items())
+        ]
+
+
+def _drawing(number: int, group: str, machine: str, members: Sequence[Series]) -> Drawing:
+    figure = Figure(figsize=(WIDTH, 1.9 * len(members) + 0.4), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(len(members), 1, squeeze=False)[:, 0])
+    colour = sns.color_palette("colorblind").as_hex()[0]
+    for panel, own in zip(panels, members, strict=True):
+        _panel(panel, own, colour)
+    return Drawing(
+        group,
+        f"{machine}. Dots: runs, in the order of commits; bars: one standard error over launches; lines: levels. "
+        "Upright lines: changes, dashed while suspected, solid once a race of the two commits has confirmed them, "
+        "dotted where it has not. Grey: the environment or the workload changed.",
+        svg(figure, f"history-{number}"),
+    )
+
+
+def _panel(panel: Axes, own: Series, colour: str) -> None:
+    highest = max(point.high or point.value for point in own.points)
+    factor, prefixed = (1.0, "") if own.metric == RATIO else scale(highest, own.unit)
+    places = range(len(own.points))
+    panel.plot(places, [point.value / factor for point in own.points], ".", color=colour, markersize=5, zorder=3)
+    for place, point in zip(places, own.points, strict=True):
+        if point.low is not None and point.high is not None:
+            panel.plot(
+                [place, place], [point.low / factor, point.high / factor], color=colour, linewidth=0.9, alpha=0.5
+            )
+    for start, end, level in own.levels:
+        panel.plot([start - 0.4, end - 0.6], [level / factor] * 2, color=INK, linewidth=1.2)
+    for boundary in own.boundaries:
+        panel.axvline(boundary.index - 0.5, color=_COLOURS["not confirmed"], linewidth=4, alpha=0.35)
+    for change in own.changes:
+        panel.axvline(change.index - 0.5, color=_COLOURS[change.state], linestyle=_LINES[change.state], linewidth=1.3)
+        panel.annotate(
+            percent(change.relative),
+            (change.index - 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=8.5,
+            color=_COLOURS[change.state],
+        )
+    step = max(1, math.ceil(len(own.points) / _TICKS))
+    ticks = list(itertools.islice(places, 0, None, step))
+    panel.set_xticks(ticks, [short(own.points[tick].commit) for tick in ticks], fontsize=8)
+    panel.set(title=own.cell, xlabel="", ylabel=f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}")

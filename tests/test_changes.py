@@ -1,0 +1,169 @@
+"""Change points and the newest point's alarm, against a known truth and against an exact search. Seeded."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from bench import changes
+
+NOISE = 0.005
+needs_ruptures = pytest.mark.skipif(
+    importlib.util.find_spec("ruptures") is None, reason="ruptures is not installed (the extra `history`)"
+)
+
+
+def noise(seed: int, n: int, sd: float = NOISE) -> changes.Array:
+    return np.random.default_rng(seed).normal(0, sd, n)
+
+
+def found(values: Sequence[float] | changes.Array) -> list[changes.Break]:
+    return changes.breaks(list(values), changes.sigma(np.diff(values)))
+
+
+def brute(values: changes.Array, penalty: float) -> float:
+    """The least cost of any split, by trying every one."""
+    n, best = len(values), math.inf
+    for pieces in range(1, n // changes.LEAST_PIECE + 1):
+        for cuts in itertools.combinations(range(1, n), pieces - 1):
+            edges = [0, *cuts, n]
+            if min(b - a for a, b in itertools.pairwise(edges)) >= changes.LEAST_PIECE:
+                best = min(best, cost(values, cuts, penalty))
+    return best
+
+
+def cost(values: changes.Array, cuts: Sequence[int], penalty: float) -> float:
+    edges = [0, *cuts, len(values)]
+    return sum(
+        float(((values[a:b] - values[a:b].mean()) ** 2).sum()) for a, b in itertools.pairwise(edges)
+    ) + penalty * len(cuts)
+
+
+def test_the_dynamic_programme_is_exact() -> None:
+    for seed in range(30):
+        values = noise(seed, 14, 1.0) + 2.0 * (np.arange(14) > seed % 11)
+        for penalty in (0.5, 2.0, 8.0):
+            assert cost(values, changes.exact(values, penalty), penalty) == pytest.approx(brute(values, penalty))
+
+
+@needs_ruptures
+def test_ruptures_finds_what_the_dynamic_programme_finds() -> None:
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        steps = np.repeat(random.normal(0, 0.03, 5), random.integers(5, 40, 5))
+        values = steps + random.normal(0, NOISE, len(steps)) - 7.0
+        penalty = changes.PENALTY * NOISE**2 * math.log(len(values))
+        assert changes._by_ruptures(values, penalty) == changes.exact(values, penalty)
+
+
+def test_the_spread_is_that_of_single_points_whatever_the_steps() -> None:
+    values = noise(1, 2000) + 0.1 * (np.arange(2000) // 100)
+    assert changes.sigma(np.diff(values)) == pytest.approx(NOISE, rel=0.06)
+    assert changes.sigma(np.zeros(20)) == changes.LEAST_SIGMA
+
+
+@pytest.mark.parametrize(("step", "recall"), [(0.025, 0.8), (0.05, 1.0), (0.10, 1.0), (-0.05, 1.0)])
+def test_steps_are_found_where_they_are(step: float, recall: float) -> None:
+    exact = 0
+    for seed in range(50):
+        n, at = 60, 12 + seed % 36
+        breaks = found(noise(seed, n) + math.log1p(step) * (np.arange(n) >= at))
+        assert len(breaks) <= 1  # precision: nothing else is told
+        if breaks:
+            assert abs(breaks[0].index - at) <= (0 if abs(step) >= 0.05 else 2)
+            assert math.expm1(breaks[0].shift) == pytest.approx(step, abs=4 * NOISE)
+            exact += breaks[0].index == at
+    assert exact >= recall * 50
+
+
+def test_a_step_of_the_harmless_size_is_told_or_not_but_never_elsewhere() -> None:
+    told = [found(noise(seed, 60) + math.log1p(0.02) * (np.arange(60) >= 30)) for seed in range(50)]
+    assert 10 <= sum(map(bool, told)) <= 40  # half of the estimates lie below 2 %
+    assert {item.index for breaks in told for item in breaks} <= set(range(27, 34))
+    below = [found(noise(seed, 60) + math.log1p(0.01) * (np.arange(60) >= 30)) for seed in range(50)]
+    assert not any(below)
+
+
+def test_series_without_a_change_have_none() -> None:
+    """Gaussian, with spikes, with heavy tails: 200 points each, of 1 % noise."""
+    models = {
+        "gaussian": lambda random: random.normal(0, 0.01, 200),
+        "spikes": lambda random: (
+            random.normal(0, 0.01, 200) + (random.random(200) < 0.05) * random.exponential(0.05, 200)
+        ),
+        "heavy": lambda random: random.standard_t(3, 200) * 0.01,
+    }
+    for name, model in models.items():
+        broken = sum(bool(found(model(np.random.default_rng(seed)))) for seed in range(200))
+        assert broken <= 2, name  # 99 % of them or more
+
+
+def test_noise_that_is_hardly_penalised_has_breaks() -> None:
+    """The check above can fail: with ruptures' usual penalty, or none of the other conditions, it does."""
+    broken = 0
+    for seed in range(50):
+        values = np.random.default_rng(seed).normal(0, 0.01, 200)
+        broken += bool(changes.exact(values, 0.5 * 0.01**2 * math.log(200)))
+    assert broken > 25
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
+def test_a_burst_of_five_commits_at_most_is_no_change(length: int) -> None:
+    for seed in range(20):
+        assert found(noise(seed, 60) + 0.1 * ((np.arange(60) >= 30) & (np.arange(60) < 30 + length))) == []
+
+
+def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels_is_none() -> None:
+    for seed in range(20):
+        breaks = found(noise(seed, 60) + 0.1 * ((np.arange(60) >= 30) & (np.arange(60) < 37)))
+        assert [item.index for item in breaks] == [30, 37]
+        assert breaks[0].shift > 0 > breaks[1].shift
+        stairs = found(noise(seed, 60) + 0.1 * (np.arange(60) >= 30) + 0.1 * (np.arange(60) >= 35))
+        assert [item.index for item in stairs] == [30, 35]
+
+
+def test_a_ramp_is_told_and_only_where_it_rises() -> None:
+    ramp = 0.1 * np.clip((np.arange(90) - 30) / 30, 0, 1)
+    for seed in range(20):
+        breaks = found(noise(seed, 90) + ramp)
+        assert breaks
+        assert all(28 <= item.index <= 62 and item.shift > 0 for item in breaks)
+
+
+def test_a_step_of_the_last_points_waits_until_it_can_be_certain() -> None:
+    values = noise(3, 40)
+    assert found(values + 0.1 * (np.arange(40) >= 38)) == []
+    assert [item.index for item in found(values + 0.1 * (np.arange(40) >= 37))] == [37]
+    # Of few points no p is small enough, however far apart they are: 1 of C(8, 4) ways is 0.014.
+    assert changes.permutation_p(np.zeros(4), np.ones(4)) == pytest.approx(2 / 70)
+    assert changes.permutation_p(np.zeros(3), np.ones(30)) == pytest.approx(1 / math.comb(33, 3))
+
+
+def test_the_permutation_test_keeps_its_level() -> None:
+    random = np.random.default_rng(7)
+    low = sum(changes.permutation_p(random.normal(size=5), random.normal(size=6)) <= 0.05 for _ in range(1000))
+    assert low <= 50 + 3 * math.sqrt(1000 * 0.05 * 0.95)
+    drawn = changes.permutation_p(random.normal(size=40), random.normal(size=40) + 5)
+    assert drawn == 1 / (changes._DRAWN + 1)
+
+
+@pytest.mark.parametrize("n", [22, 31, 80])
+def test_the_newest_point_seldom_alarms_for_nothing(n: int) -> None:
+    fired = sum(changes.newest([noise(seed, n, 0.02).tolist()]).fired for seed in range(1500))
+    assert fired <= 15  # 1 %
+
+
+def test_the_newest_point_alarms_for_a_step_and_says_what_it_lacks() -> None:
+    values = noise(1, 40).tolist()
+    stepped = changes.newest([[*values, values[-1] + 0.05]])
+    assert stepped.fired
+    assert stepped.difference == pytest.approx(0.05)
+    assert not changes.newest([[*values, values[-1] + 0.015]]).fired  # harmless, however quiet the series
+    assert changes.newest([[*values[:20], 9.0]]) == changes.Newest(pytest.approx(9.0 - values[19]), None, False)
+    # The first point after a boundary has nothing to be compared with.
+    assert changes.newest([values, [1.0]]).difference is None
