@@ -84,9 +84,13 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
 
     Args:
         allow_mismatch: compare across environments whose checked keys differ.
+
+    Raises:
+        RunError: one of them has no plan.
     """
     mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
     mismatches = environment.mismatches(mine, theirs)
+    mismatches += [f"{run.id}: no environment is recorded" for run, own in ((a, mine), (b, theirs)) if not own]
     others = [
         f"{key}: {mine.get(key)!r} against {theirs.get(key)!r}"
         for key in dict.fromkeys([*mine, *theirs])
@@ -117,7 +121,13 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
 
 
 def _names(run: store.Run) -> list[str]:
-    return [cell["id"] for cell in run.info["plan"]["cells"] if not cell["twin"]]
+    """Raises:
+    RunError: the plan is not one.
+    """
+    try:
+        return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{run.folder}: its plan is none: {type(error).__name__}: {error}") from None
 
 
 def _launch_logs(run: store.Run) -> dict[str, list[float]]:

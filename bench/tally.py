@@ -51,7 +51,10 @@ class Tally:
         n, x = self.gates_at(SAME), self.caught(SAME)
         if not n:
             return "observed A/A false alarms on this machine: none counted yet; `bench selftest --power` counts"
-        return f"observed A/A false alarms on this machine: {x} of {n}, 95 % upper bound {100 * upper(x, n):.2g} %"
+        invalid = self.gates[SAME].get("invalid", 0)
+        more = f"; {invalid} of them invalid" if invalid else ""
+        bound = f"95 % upper bound {100 * upper(x, n):.2g} %"
+        return f"observed A/A false alarms on this machine: {x} of {n}, {bound}{more}"
 
 
 def upper(x: int, n: int) -> float:

@@ -219,6 +219,11 @@ def strange(path: Path) -> None:
     path.write_text('{"this is": "something else"}\n')
 
 
+def planless(path: Path) -> None:
+    info = json.loads(path.read_text())
+    path.write_text(json.dumps({**info, "plan": {"suites": {}}}))
+
+
 def nan(path: Path) -> None:
     lines = path.read_text().splitlines()
     first = json.loads(lines[0])
@@ -232,12 +237,13 @@ def nan(path: Path) -> None:
         (lambda folder: cut(folder / store.RECORDS), 2, "truncated"),
         (lambda folder: cut(folder / store.RUN), 2, "not readable as a run"),
         (lambda folder: strange(folder / store.RUN), 2, "not a run"),
+        (lambda folder: planless(folder / store.RUN), 2, "its plan is none"),
         (lambda folder: strange(folder / store.RECORDS), 2, "not a record"),
         (lambda folder: (folder / store.RUN).unlink(), 2, "not a run"),
         (lambda folder: (folder / store.RECORDS).unlink(), 3, "no cell has a ratio"),
         (lambda folder: nan(folder / store.RECORDS), 3, "must be above 0"),
     ],
-    ids=["half a line", "half an info", "another file", "another record", "no info", "no records", "nan"],
+    ids=["half a line", "half an info", "another file", "no plan", "another record", "no info", "no records", "nan"],
 )
 def test_a_spoiled_run_gives_a_sentence_and_no_ratio(
     tmp_path: Path, spoil: Callable[[Path], None], code: int, words: str

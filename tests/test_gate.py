@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -117,6 +118,36 @@ def test_what_cannot_be_gated_is_exit_code_2(tmp_path: Path, arguments: list[str
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert not done.stdout
+
+
+def test_the_code_here_against_a_commit_of_it(tmp_path: Path) -> None:
+    """A step that got 400 times as much to do since the commit, and one that did not change since."""
+    code = tmp_path / "code"
+    code.mkdir()
+
+    def git(*arguments: str) -> None:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", *arguments]
+        subprocess.run(command, cwd=code, capture_output=True, check=True)
+
+    git("init", "--quiet", "--initial-branch", "main")
+    for times in (1, 400):
+        text = f"def extra(batch):\n    for _ in range({times}):\n        batch[0].sin().sum()\n"
+        (code / "sidecode.py").write_text(text)
+        git("add", "--all")
+        git("commit", "--quiet", "--message", f"{times} times")
+    out, summary, junit = tmp_path / "results", tmp_path / "summary.md", tmp_path / "gate.xml"
+    command = ["gate", "sided", "--suites", str(SUITES), "--against", "HEAD~1", "--launch", "100ms", "--out", str(out)]
+    done = call(*command, "--summary", str(summary), "--junit", str(junit), "--format", "json", cwd=code, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert (said["verdict"], said["schema"]) == ("regression", gate.SCHEMA)
+    assert {decision["cell"] for decision in said["decisions"]} == {
+        "sided[environment=git:HEAD~1]#twin",
+        "sided[environment=.]",
+    }
+    assert "regression" in summary.read_text()
+    assert ElementTree.parse(junit).getroot().get("failures") == "1"
+    assert (Path(said["folder"]) / "confirm" / store.RUN).is_file()
 
 
 # Records with a known truth.

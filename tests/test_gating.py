@@ -154,6 +154,12 @@ def test_the_screen_asks_for_all_its_launches() -> None:
     assert judged.decisions[0].verdict == "inconclusive"
 
 
+@pytest.mark.parametrize(("largest", "stage"), [(0.03, "screen"), (0.04, "confirm")])
+def test_the_screen_flags_well_below_the_target(largest: float, stage: str) -> None:
+    judged = judge([series("head", [0.0] * 5 + [largest])], RULE)
+    assert (judged.wanted == ()) == (stage == "screen")
+
+
 def test_only_fresh_launches_judge() -> None:
     slow_then_quiet = [0.2] * 6 + [0.001 * (-1) ** number for number in range(10)]
     decision = judge([series("head", slow_then_quiet)], RULE).decisions[0]
