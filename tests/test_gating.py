@@ -331,15 +331,17 @@ def test_the_order_of_cells_does_not_matter(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_swapping_the_arms_turns_regressions_into_improvements(seed: int) -> None:
-    made = random_series(seed, cells=1)
-    swapped = [
-        replace(one, screen=tuple(-v for v in one.screen), confirm=tuple(-v for v in one.confirm)) for one in made
-    ]
-    turned: dict[str, str] = {"regression": "improvement", "improvement": "regression"}
-    ours, theirs = judge(made, RULE).decisions[1].verdict, judge(swapped, RULE).decisions[1].verdict
-    if {ours, theirs} & set(turned):
-        assert turned[ours] == theirs
+@pytest.mark.parametrize("shift", [-0.1, 0.1])
+def test_swapping_the_arms_turns_regressions_into_improvements(seed: int, shift: float) -> None:
+    """What the screen flags on both sides; it lets small speed-ups pass unconfirmed, since they fail nothing."""
+    generator = random.Random(seed)
+    made = series("head", [generator.gauss(shift, 0.02) for _ in range(LAUNCHES)])
+    swapped = replace(made, screen=tuple(-v for v in made.screen), confirm=tuple(-v for v in made.confirm))
+    ours, theirs = (judge([one], RULE).decisions[0] for one in (made, swapped))
+    assert (ours.verdict, theirs.verdict) == (
+        ("improvement", "regression") if shift < 0 else ("regression", "improvement")
+    )
+    assert (ours.p, ours.n) == (theirs.p, theirs.n)
 
 
 @pytest.mark.parametrize("seed", range(12))
