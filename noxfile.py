@@ -91,6 +91,16 @@ def tensorboard(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """Measure the same step with asv, pytest-benchmark, torch.utils.benchmark, pyperf and bench: A against A.
+
+    With `-- --quick` each tool once, to see that it works.
+    """
+    _install(session, "--editable", ".", *GROUPS["peers"])
+    session.run("python", "-m", "peers.run", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff and types with mypy, strictly."""
     # The project's dependencies are there for their types, and nox for the noxfile's.

@@ -28,7 +28,7 @@ class Answer:
             has paid for its start; `waiting`, the share of an epoch spent waiting for batches.
         estimate: None: never.
         low, high: 95 % interval over launches; None where there is none. None for `high` with a `low`: no upper end.
-        why: of an efficiency below 1, the largest cause, or "".
+        why: of an efficiency below 1, the largest cause, or "" where nobody looked.
     """
 
     kind: Kind
@@ -76,12 +76,16 @@ def _efficiency(cell: Cell, baseline: Cell) -> list[Answer]:
 
 
 def _cause(cell: Cell, baseline: Cell, share: float) -> str:
-    """What takes most of the time that is lost, by phase: `share` of the baseline's phase would be none lost."""
+    """What takes most of the time that is lost, by phase: `share` of the baseline's phase would be none lost.
+
+    Phases come from looking launches, so they are compared with the baseline's phases and with nothing that was timed.
+    """
+    seen, before = ({**one.metrics, **one.looked} for one in (cell, baseline))
+    if "phase_backward" not in seen or "phase_backward" not in before:
+        return ""  # nobody looked where the time goes
 
     def growth(name: str) -> float:
-        if name not in cell.metrics or name not in baseline.metrics:
-            return -math.inf
-        return cell.metrics[name].estimate - share * baseline.metrics[name].estimate
+        return seen[name].estimate - share * before[name].estimate if name in seen and name in before else 0.0
 
     # Where each device has as much to do as one alone, its own arithmetic can only be slower because devices share
     # something; where it has less, what does not shrink is the cost of launching each operator.
@@ -92,16 +96,14 @@ def _cause(cell: Cell, baseline: Cell, share: float) -> str:
         own: growth("phase_forward") + growth("phase_optimizer"),
         "bound by the loop itself": growth("phase_rest"),
     }
-    if "phase_backward" not in cell.metrics:
-        return ""  # nobody looked where the time goes
     # The exchange of gradients is inside the backward pass, and so is arithmetic that slows as the forward pass does.
-    if "phase_forward" in baseline.metrics and baseline.metrics["phase_forward"].estimate > 0:
-        slower = cell.metrics["phase_forward"].estimate / baseline.metrics["phase_forward"].estimate
-        backward = baseline.metrics["phase_backward"].estimate
-        arithmetic = backward * max(slower - share, 0.0)
+    if "phase_forward" in seen and "phase_forward" in before and before["phase_forward"].estimate > 0:
+        slower = seen["phase_forward"].estimate / before["phase_forward"].estimate
+        arithmetic = before["phase_backward"].estimate * max(slower - share, 0.0)
         causes["communication-bound"] -= arithmetic
         causes[own] += arithmetic
-    return max(causes, key=lambda name: causes[name])
+    largest = max(causes, key=lambda name: causes[name])
+    return largest if causes[largest] > 0 else ""
 
 
 def _break_even(cell: Cell, baseline: Cell) -> list[Answer]:

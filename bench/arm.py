@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -189,7 +189,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     def watched_stream(loader: Any) -> Batches:
         notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
         notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
-        gate.epoch = len(loader) if isinstance(loader, Sized) else 0
+        gate.epoch = batches_in(loader)
         if "trace" in request:  # imported here: a timed arm has no profiler in it
             from bench.trace_arm import Traced
 
@@ -252,6 +252,17 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
     if distributed():
         torch.distributed.destroy_process_group()
     return result
+
+
+def batches_in(loader: Any) -> int:
+    """Batches in an epoch, or 0 where the loader does not say.
+
+    A DataLoader over an IterableDataset has a `__len__` that raises TypeError, unless the dataset has a length.
+    """
+    try:
+        return len(loader)
+    except TypeError:
+        return 0
 
 
 def _failure(error: BaseException) -> dict[str, str]:

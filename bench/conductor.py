@@ -55,6 +55,7 @@ class Options:
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
         looks: looking launches of each group, at most, after its timed ones; see `bench.looks`.
+        launches: of each group, exactly, as far as the budget goes; None: as many as target and budget ask for.
     """
 
     budget: float = 180.0
@@ -67,6 +68,7 @@ class Options:
     launch: float | None = None
     memory_limit: int | None = None
     looks: int = 0
+    launches: int | None = None
 
 
 class Progress(Protocol):
@@ -221,8 +223,10 @@ class Conductor:
             return "unsupported"
         if not state.cells:
             return "failed"
-        reason = intervals.stop_reason(state.widths, self._options.target)
-        if reason is not None:
+        if self._options.launches is not None:
+            if state.launches >= self._options.launches:
+                return "launches"
+        elif (reason := intervals.stop_reason(state.widths, self._options.target)) is not None:
             return reason
         # The first launch is always made: a budget too small for anything still gives each cell a record. The last one
         # may have cost less than those before it, which compiled cold.

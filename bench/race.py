@@ -111,10 +111,12 @@ class Race:
     def _whole_epochs(self, baseline: str) -> None:
         """The rest of the first epoch, and one more: from here on every turn begins with the loader's first batch."""
         lengths = {name: self.arms[name].ranks[0].epoch for name in self.alive}
-        epoch = lengths.get(baseline, max(lengths.values(), default=0))
+        epoch = lengths.get(baseline) or max(lengths.values(), default=0)
         for name, length in lengths.items():
-            if length != epoch or not length:
-                reason = f"turns are whole epochs, its loader has {length or 'no number of'} batches, others {epoch}"
+            if not length:
+                self.arms[name].lost = ArmLost("unsupported", "turns are whole epochs, and its loader has no length")
+            elif length != epoch:
+                reason = f"turns are whole epochs; its loader has {length} batches, the baseline's {epoch}"
                 self.arms[name].lost = ArmLost("unequal-work", reason)
         self._steps = epoch
         for steps in (-AUDITED_STEPS % epoch, epoch) if epoch else ():

@@ -16,6 +16,7 @@ from bench.errors import RunError, one_of
 from bench.record import SCHEMA, SCHEMAS, Record, from_json, to_json
 
 RUN, RECORDS, LOGS, LOCK, REPORT = "run.json", "records.jsonl", "logs", "lock", "report.html"
+GATE = "gate.json"  # in a gate's folder, beside a run's folder for each of its stages
 CONFIRMATIONS = "confirmations.jsonl"  # beside the runs: what races of two commits said of the history
 
 
@@ -123,6 +124,24 @@ def fresh_folder(out: Path, what: str) -> Path:
     except OSError as error:
         raise RunError(f"{out}: {what} cannot be written there: {error.strerror}; choose another --out") from None
     return out / name
+
+
+def stage(folder: Path, name: str) -> RunFolder:
+    """The run folder of a stage of a gate, made if it is not there.
+
+    Raises:
+        RunError: nothing can be written there.
+    """
+    try:
+        (folder / name).mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder / name}: cannot be written: {error.strerror}") from None
+    return RunFolder(folder / name)
+
+
+def write_gate(folder: Path, data: dict[str, Any]) -> None:
+    """What a gate said, beside the runs of its stages."""
+    (folder / GATE).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def find(run: str | None, out: Path) -> Path:

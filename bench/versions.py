@@ -63,11 +63,11 @@ def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
     """
     mistakes = [] if len(texts) > 1 else [f"{len(texts)} environment is nothing to compare; allowed: two or more"]
     extra = tuple(item for text in more for item in text.split())
-    mistakes += [f"--with {item!r} is not a requirement, e.g. lightning==2.6.*" for item in extra if not _required(item)]
+    mistakes += [f"--with {item!r} is no requirement, e.g. lightning==2.6.*" for item in extra if not _required(item)]
     wishes: list[Wish] = []
-    for text in texts:
-        copy = sum(wish.name.partition("~")[0] == text for wish in wishes)
-        name = f"{text}~{copy + 1}" if copy else text
+    for index, text in enumerate(texts):
+        copy = texts[:index].count(text)
+        name = f"{text} ({copy + 1})" if copy else text
         items = tuple(text.split())
         if text.startswith(COMMIT):
             wishes.append(Wish(name, extra, commit=text.removeprefix(COMMIT), copy=copy))
@@ -76,9 +76,8 @@ def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
         elif items and all(map(_required, items)) and os.sep not in text:
             wishes.append(Wish(name, (*items, *extra), copy=copy))
         else:
-            mistakes.append(
-                f"{text!r} is no environment; allowed: requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
-            )
+            allowed = f"requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
+            mistakes.append(f"{text!r} is no environment; allowed: {allowed}")
     if mistakes:
         raise SpecError(mistakes)
     return wishes

@@ -31,7 +31,7 @@ suite = Suite(
     name="loader",
     title="which loader setting stops starving the loop, over whole epochs",
     axes={
-        "loader": ("in-process", "1-worker", "1-persistent-worker", "2-persistent-workers"),
+        "loader": ("in-process", "1-worker", "2-persistent-workers"),
         "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
         "batch_size": (128,),
         "width": (128,),

@@ -14,16 +14,17 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "commits", "changes"},
+    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla"},
-    {"loops", "accelerators", "record", "compiling", "memory", "environment"},
+    {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
     {"processes", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "request", "history"},
-    {"conductor", "report", "exports"},
-    {"progress", "selftest", "tracing", "ceilings", "versions"},
+    {"conductor", "baselines", "compare"},
+    {"gate", "tally", "progress", "selftest", "tracing", "versions"},
+    {"power", "ceilings", "report", "exports"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
@@ -102,7 +103,7 @@ def loaded_after(code: str) -> set[str]:
 def test_the_parent_never_imports_torch_or_pandas_to_list_or_conduct() -> None:
     code = (
         "import contextlib, io\n"
-        "from bench import calibration, ceilings, cli, conductor, selftest, progress\n"
+        "from bench import baselines, calibration, ceilings, cli, conductor, gate, power, progress, selftest, tally\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    cli.main(['list'])\n"
     )

@@ -1,6 +1,7 @@
 """The command `bench`: the only package that prints or exits.
 
-Exit codes: 0 all went well; 2 what was asked for cannot be done; 3 cells of the run failed; 130 interrupted.
+Exit codes: 0 all went well; 1 a gate found a regression; 2 what was asked for cannot be done; 3 cells of the run
+failed, or a gate or comparison is invalid; 4 a gate is inconclusive; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from bench import __version__
-from bench.cli import exporting, reading, running, versions
+from bench.cli import exporting, reading, running, verdicts, versions
 from bench.errors import BenchError
 
 
@@ -38,6 +39,6 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (running, versions, reading, exporting):
+    for module in (running, versions, verdicts, reading, exporting):
         module.add(command)
     return top

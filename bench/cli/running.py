@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def add(command: Adder) -> None:
     testing.add_argument("--format", choices=("table", "json"), default="table")
     testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
     testing.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a measurement")
+    testing.add_argument("--power", action="store_true", help="gates with known slowdowns instead: what it sees here")
+    testing.add_argument("--repeats", type=positive, metavar="N", help="of --power, each slowdown; default: 10")
+    testing.add_argument("--budget", type=duration, metavar="TIME", help="of --power, each gate; default: 120s")
 
 
 def list_cells(arguments: argparse.Namespace) -> int:
@@ -200,6 +204,11 @@ def run_selftest(arguments: argparse.Namespace) -> int:
     from bench import selftest
     from bench.progress import progress
 
+    if arguments.power:
+        return run_power(arguments)
+    if arguments.repeats is not None or arguments.budget is not None:
+        raise SpecError("--repeats and --budget are of --power; give --power too")
+
     unknown = [name for name in arguments.select if name not in selftest.CHECKS]
     if unknown:
         raise SpecError([one_of("check", name, selftest.CHECKS) for name in unknown])
@@ -210,3 +219,24 @@ def run_selftest(arguments: argparse.Namespace) -> int:
     else:
         print(selftest.table(checks))
     return 0 if all(check["ok"] for check in checks) else 3
+
+
+def run_power(arguments: argparse.Namespace) -> int:
+    """`bench selftest --power`"""
+    from bench import power, tally
+    from bench.gating import Rule
+    from bench.progress import progress
+
+    if arguments.select:
+        raise SpecError("--power measures one thing; leave out -k")
+    rule = Rule()
+    options = Options(budget=arguments.budget or power.BUDGET)
+    repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
+    with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
+        points = power.run(repeats, options, rule, Path(folder), told)
+    sentence = tally.read(options.threads).sentence
+    if arguments.format == "json":
+        print(json.dumps(power.to_json(points, sentence), indent=1))
+    else:
+        print(power.table(points, sentence))
+    return 0 if power.sound(points, rule) else 3

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from bench import calibration, tally
 from bench.fit import Cost
 from bench.report import tables
 from bench.report.sentences import headlines, label
@@ -53,14 +54,23 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
     shared, differing = _settings(summary)
     return environment.get_template("page.html.jinja").render(
         run=run, summary=summary, suites=plan["suites"], headlines=headlines(summary),
-        axes=[axis for axis in tables.axes(summary) if axis not in summary.compare.values()],
-        columns=tables.columns(summary), groups=tables.by_group(tables.rows(summary)),
+        tables=tables.by_suite(summary),
         looked=tables.looked(summary), looked_title=tables.LOOKED,
         drawings=drawings, costs=[(cost, _cost_entries(index, cost)) for index, cost in enumerate(summary.costs)],
         cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
         mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
         ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
-        outcomes=_count(summary), pauses=_pauses(summary), data=embed(summary))
+        outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+
+
+def _tally(run: Run) -> str:
+    """How often the gate was wrong where the run was measured; nothing where that is another machine or torch."""
+    there = run.info.get("environment") or {}
+    threads = (run.info.get("options") or {}).get("threads", 1)
+    here = calibration.fingerprint("cpu", "", threads)
+    if there.get("cpu") != here["device"] or there.get("torch") != here["torch"]:
+        return ""
+    return tally.read(threads).sentence
 
 
 def _pauses(summary: Summary) -> str:

@@ -48,7 +48,7 @@ def _choices(suite: str, summary: Summary) -> list[str]:
             groups.setdefault(cell.group, []).append(cell)
     varying = [
         name
-        for name in next(iter(summary.cells)).point
+        for name in next(iter(groups.values()))[0].point
         if name != axis and len({cells[0].point.get(name) for cells in groups.values()}) > 1
     ]
     sentences = []
@@ -66,6 +66,8 @@ def _answers(axis: str, cells: Sequence[Cell], summary: Summary) -> list[str]:
     if axis == "devices":
         return told.scaling(own, by_id) or [_choice(axis, cells)]
     more = told.compiling(own, by_id) if axis == "compile" else told.loading(own, by_id, axis)
+    if axis == "compile" and more and all(answer.estimate is None for answer in own):
+        return more  # that none is faster is said there, with what it costs
     return [_choice(axis, cells), *more]
 
 
@@ -74,14 +76,17 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     raced = sorted(
         (cell.versus.ratio.estimate, index, cell.versus.ratio)
         for index, cell in enumerate(cells)
-        if not cell.twin and cell.versus is not None and cell.outcome == "ok"
+        if not cell.twin and cell.versus is not None and cell.outcome in ("ok", "noisy")
     )
     if not raced:
         return f"no {axis} but {base} ran and did equal work."
     estimate, index, best = raced[0]
     value = cells[index].point[axis]
+    span = ratio(best.estimate, best.low, best.high)
     if best.high is None or best.low is None:
         return f"one launch, no interval: {axis} {value} takes {ratio(estimate)} of {base}'s step."
+    if cells[index].outcome == "noisy":
+        return f"too noisy to tell: {axis} {value}, the fastest seen, takes {span} of {base}'s step."
     if best.high >= 1:
         return f"no {axis} that does equal work is told to be faster than {base}."
     # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
@@ -89,7 +94,7 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     tie = f" (not told apart from {', '.join(close)})" if close else ""
     return (
         f"{axis} {value} is the fastest that does equal work{tie}: "
-        f"{ratio(best.estimate, best.low, best.high)} of {base}'s step."
+        f"{span} of {base}'s step."
     )
 
 

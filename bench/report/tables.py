@@ -33,12 +33,6 @@ class Row:
     entries: dict[str, Entry]
 
 
-def axes(summary: Summary) -> list[str]:
-    """The axes along which the run's cells differ; ids show them all."""
-    names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
-    return [axis for axis in names if len({str(cell.point.get(axis)) for cell in summary.cells}) > 1]
-
-
 def metric_names(summary: Summary) -> list[str]:
     """The metrics of timed launches that any cell has: those of the registry in its order, then others."""
     seen = dict.fromkeys(name for cell in summary.cells for name in cell.metrics)
@@ -124,6 +118,29 @@ def by_group_of_cells(summary: Summary) -> dict[str, list[Cell]]:
     for cell in summary.cells:
         groups.setdefault(cell.group, []).append(cell)
     return groups
+
+
+@dataclass(frozen=True)
+class OfSuite:
+    """The rows of one suite by group, with the axes along which its cells differ and the columns that any has."""
+
+    suite: str
+    axes: list[str]
+    columns: list[str]
+    groups: dict[str, list[Row]]
+
+
+def by_suite(summary: Summary) -> list[OfSuite]:
+    """A table a suite: one for all would have the axes and metrics of each, mostly empty."""
+    everything = rows(summary)
+    found = []
+    for suite, compare in summary.compare.items():
+        own = [row for row in everything if row.cell.suite == suite]
+        names = dict.fromkeys(axis for row in own for axis in row.cell.point)
+        differing = [axis for axis in names if len({str(row.cell.point.get(axis)) for row in own}) > 1]
+        used = [column for column in columns(summary) if any(row.entries[column].text for row in own)]
+        found.append(OfSuite(suite, [axis for axis in differing if axis != compare], used, by_group(own)))
+    return found
 
 
 def by_group(table: Sequence[Row]) -> dict[str, list[Row]]:

@@ -16,20 +16,22 @@ def scaling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]:
         if answer.kind != "efficiency" or answer.estimate is None:
             continue
         cell = cells[answer.cell]
-        devices = cell.point["devices"]
+        devices = int(cell.point["devices"])
+        before = int(cells[cell.versus.baseline].point["devices"]) if cell.versus is not None else 1
+        more = devices / before
         share = percent(answer.estimate, answer.low, answer.high, signed=False)
-        speed = quantity(answer.estimate * int(devices), "×", *_scaled(answer, int(devices)))
+        speed = quantity(answer.estimate * more, "×", *_scaled(answer, more))
         lost = f"; most of the rest is lost to this: {answer.why}" if answer.why else ""
         single = ", one launch and no interval" if answer.low is None else ""
-        head = f"{devices} devices do {speed} the work of one in the same time"
+        head = f"{devices} devices do {speed} the work of {'one' if before == 1 else before} in the same time"
         sentences.append(f"{head}: {share} efficiency{single}{lost}.")
     return sentences
 
 
-def _scaled(answer: Answer, devices: int) -> tuple[float | None, float | None]:
+def _scaled(answer: Answer, more: float) -> tuple[float | None, float | None]:
     return (
-        None if answer.low is None else answer.low * devices,
-        None if answer.high is None else answer.high * devices,
+        None if answer.low is None else answer.low * more,
+        None if answer.high is None else answer.high * more,
     )
 
 

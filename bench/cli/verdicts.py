@@ -1,0 +1,161 @@
+"""`bench gate`, `compare`, `baseline`: what ends in a verdict, or prepares one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import baselines, gate, store, tally, versions
+from bench.cli.arguments import Adder, duration, fraction, planned, positive, selection, size
+from bench.conductor import Options, Progress
+from bench.errors import RunError
+from bench.gate import Outcome, Setup
+from bench.gating import Rule
+
+
+def add(command: Adder) -> None:
+    """The commands of this file."""
+    gating = command("gate", run_gate, "is it slower? pass 0, regression 1, invalid 3, inconclusive 4")
+    selection(gating)
+    rule = Rule()
+    told = f"a harmless slowdown; default: {rule.margin:.0%}".replace("%", "%%")
+    gating.add_argument("--margin", type=fraction, default=rule.margin, metavar="P", help=told)
+    told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
+    gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
+    gating.add_argument("--against", metavar="REV", help="race the code in this folder against this commit of it")
+    told = f"wall time at most, then what is open is inconclusive; default: {gate.BUDGET:.0f}s"
+    gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
+    told = f"of turns in one launch; default: {gate.LAUNCH}s"
+    gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
+    gating.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    gating.add_argument("--seed", type=int, default=0, metavar="N", help="of orders, data and weights; default: 0")
+    gating.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
+    gating.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
+    gating.add_argument("--look", action="store_true", help="one looking launch too, which counts operations")
+    gating.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    gating.add_argument("--format", choices=("table", "json", "md", "junit"), default="table")
+    gating.add_argument("--summary", type=Path, metavar="FILE", help="append Markdown to it, e.g. $GITHUB_STEP_SUMMARY")
+    gating.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML to it")
+    comparing = command("compare", run_compare, "two runs or baselines, cell by cell; B over A")
+    comparing.add_argument("a", metavar="A", help="a baseline's name, a run's id or folder")
+    comparing.add_argument("b", metavar="B")
+    comparing.add_argument("--allow-environment-mismatch", action="store_true", help="compare other machines, versions")
+    comparing.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    comparing.add_argument("--format", choices=("table", "json", "md"), default="table")
+    naming = command("baseline", run_baseline, "named runs: save NAME [RUN], list, delete NAME")
+    naming.add_argument("what", choices=("save", "list", "delete"))
+    naming.add_argument("name", nargs="?", metavar="NAME")
+    naming.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
+    naming.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    naming.add_argument("--format", choices=("table", "json"), default="table")
+
+
+def run_gate(arguments: argparse.Namespace) -> int:
+    """`bench gate`"""
+    from bench.progress import progress
+
+    rule = Rule(margin=arguments.margin, target=arguments.target)
+    options = Options(
+        budget=arguments.budget,
+        launch=arguments.launch,
+        timeout=arguments.timeout,
+        seed=arguments.seed,
+        threads=arguments.threads,
+        memory_limit=arguments.memory_limit,
+        looks=int(arguments.look),
+    )
+    for path in (arguments.summary, arguments.junit):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise RunError(f"{path}: cannot be written: its folder is not there")
+    with progress(sys.stderr) as told, gated(arguments, told) as setup:
+        folder = store.fresh_folder(arguments.out, "results")
+        told.note(f"gate {folder}")
+        found = gate.run(setup, rule, options, folder, told)
+    return print_gate(found, arguments, folder)
+
+
+@contextmanager
+def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
+    """What is gated: values of a suite's own axis, or, `--against` a commit, the code in this folder."""
+    if arguments.against is None:
+        made, files = planned(arguments)
+        yield Setup(made, files)
+        return
+    wishes = versions.parse([versions.COMMIT + arguments.against, "."])
+    names = [wish.name for wish in wishes]
+    made, files = planned(arguments, lambda suite: versions.over_sides(suite, names))
+    changed = versions.dirty()
+    known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
+    with versions.prepared(wishes, told) as sides:
+        own = {
+            f"{suite}@{name}": versions.side_file(file, side)
+            for suite, file in files.items()
+            for name, side in sides.items()
+        }
+        yield Setup(made, {**files, **own}, sides, tuple(known))
+
+
+def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> int:
+    """The verdict in the formats that were asked for; gives the exit code."""
+    from bench.report import gates
+
+    sentence = tally.read(arguments.threads).sentence
+    if arguments.format == "json":
+        print(json.dumps({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1, allow_nan=False))
+    else:
+        write = {"table": gates.console, "md": gates.markdown, "junit": gates.junit}[arguments.format]
+        print(write(found, sentence), end="")
+    try:
+        if arguments.summary is not None:
+            with open(arguments.summary, "a", encoding="utf-8") as file:
+                file.write(gates.markdown(found, sentence) + "\n")
+        if arguments.junit is not None:
+            arguments.junit.write_text(gates.junit(found, sentence), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    return found.exit_code
+
+
+def run_compare(arguments: argparse.Namespace) -> int:
+    """`bench compare`"""
+    from bench import compare
+    from bench.report import compared
+
+    a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
+    found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
+    if arguments.format == "json":
+        print(json.dumps(found.to_json(), indent=1))
+    else:
+        print({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
+    return found.exit_code
+
+
+def run_baseline(arguments: argparse.Namespace) -> int:
+    """`bench baseline`"""
+    if arguments.what == "list":
+        if arguments.name is not None:
+            raise RunError("`bench baseline list` takes no NAME")
+        found = baselines.listed(arguments.out)
+        if arguments.format == "json":
+            print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
+        else:
+            lines = [f"{one.name}  run {one.run}  saved {one.saved}" for one in found]
+            print("\n".join(lines) or "no baselines; `bench baseline save NAME [RUN]` names a run")
+        return 0
+    if arguments.name is None:
+        raise RunError(f"`bench baseline {arguments.what}` needs a NAME")
+    if arguments.what == "delete":
+        if arguments.which is not None:
+            raise RunError("`bench baseline delete` takes one NAME")
+        baselines.delete(arguments.name, arguments.out)
+        print(f"baseline {arguments.name} is deleted")
+        return 0
+    run = store.read(store.find(arguments.which, arguments.out))
+    one = baselines.save(arguments.name, run, arguments.out)
+    print(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
+    return 0

@@ -1,0 +1,231 @@
+"""Two runs, cell by cell: what differs around them first, then ratios where both did the same work. No torch.
+
+Launches of two runs are not paired: nothing took out what the machine did between them. `bench gate` and `bench
+versions` race both sides at once; this is for what cannot be raced any more.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench import environment, frame, store
+from bench.errors import RunError
+from bench.intervals import CONFIDENCE, Interval
+from bench.ledger import LOSS_TOLERANCE
+from bench.precision import PRECISIONS
+from bench.record import Record
+
+SCHEMA = 1
+CAUTION = (
+    "these runs were taken at different times: the machine drifts by 2 % to 29 % between them, so differences of a few "
+    "percent say nothing, whatever the interval. `bench gate` and `bench versions` race both sides at once"
+)
+# Differ between any two runs, and explain nothing.
+_VOLATILE = frozenset({"load_average", "scrubbed_variables"})
+
+
+@dataclass(frozen=True)
+class CellRatio:
+    """A cell in both runs.
+
+    Attributes:
+        ratio: step time in B over A with Welch's 95 % interval over launches; None where none may be taken.
+        a, b: launches on either side.
+        a_step_time, b_step_time: seconds, geometric means over launches; None where there are none.
+        reason: why there is no ratio, or "".
+    """
+
+    cell: str
+    ratio: Interval | None
+    a: int
+    b: int
+    a_step_time: float | None
+    b_step_time: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs against each other.
+
+    Attributes:
+        a, b: ids.
+        mismatches: checked keys of the environment that differ; with any, ratios are there only if that was allowed.
+        differences: other keys that differ.
+        cells: that both have, in A's order.
+        only_a, only_b: cells that one of them has.
+        invalid: why nothing is compared, or "".
+    """
+
+    a: str
+    b: str
+    mismatches: tuple[str, ...]
+    differences: tuple[str, ...]
+    cells: tuple[CellRatio, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    invalid: str
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.invalid else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"schema": SCHEMA, "exit_code": self.exit_code, "caution": CAUTION, **asdict(self)}
+
+
+def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comparison:
+    """B over A, for every cell that both have.
+
+    Args:
+        allow_mismatch: compare across environments whose checked keys differ.
+
+    Raises:
+        RunError: one of them has no plan.
+    """
+    mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
+    mismatches = environment.mismatches(mine, theirs)
+    mismatches += [f"{run.id}: no environment is recorded" for run, own in ((a, mine), (b, theirs)) if not own]
+    others = [
+        f"{key}: {mine.get(key)!r} against {theirs.get(key)!r}"
+        for key in dict.fromkeys([*mine, *theirs])
+        if key not in (*environment.CHECKED, *_VOLATILE) and mine.get(key) != theirs.get(key)
+    ]
+    names = [_names(run) for run in (a, b)]
+    common = [name for name in names[0] if name in names[1]]
+    only = [tuple(name for name in own if name not in common) for own in names]
+    invalid = ""
+    cells: list[CellRatio] = []
+    if mismatches and not allow_mismatch:
+        invalid = (
+            f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "
+            "--allow-environment-mismatch compares all the same"
+        )
+    elif not common:
+        had = [f"{run.id} has {', '.join(own) or 'none'}" for run, own in zip((a, b), only, strict=True)]
+        invalid = f"no cell is in both runs; {'; '.join(had)}"
+    else:
+        try:
+            mine_logs, their_logs = _launch_logs(a), _launch_logs(b)
+            cells = [_cell(name, a, b, mine_logs, their_logs) for name in common]
+        except RunError as error:
+            invalid = str(error)
+        if not invalid and not any(cell.ratio for cell in cells):
+            invalid = "no cell has a ratio: " + "; ".join(f"{cell.cell}: {cell.reason}" for cell in cells)
+    return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
+
+
+def _names(run: store.Run) -> list[str]:
+    """Raises:
+    RunError: the plan is not one.
+    """
+    try:
+        return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{run.folder}: its plan is none: {type(error).__name__}: {error}") from None
+
+
+def _launch_logs(run: store.Run) -> dict[str, list[float]]:
+    """Logs of the step time of each launch, by cell.
+
+    Raises:
+        RunError: a time that is not above 0, or no number.
+    """
+    launches = frame.launches(run)
+    rows = launches[(launches["metric"] == "step_time") & ~launches["looking"]]
+    return {
+        str(cell): [math.log(value) for value in own["value"]] for cell, own in rows.groupby("cell", sort=False)
+    }
+
+
+def _cell(
+    name: str, a: store.Run, b: store.Run, mine: dict[str, list[float]], theirs: dict[str, list[float]]
+) -> CellRatio:
+    one, other = mine.get(name, []), theirs.get(name, [])
+    reason = _unusable(name, a) or _unusable(name, b) or other_work(name, a, b)
+    if not reason and not (one and other):
+        reason = f"{(a if not one else b).id}: no launch has enough rounds"
+    return CellRatio(
+        cell=name,
+        ratio=None if reason else welch(one, other),
+        a=len(one),
+        b=len(other),
+        a_step_time=math.exp(statistics.fmean(one)) if one else None,
+        b_step_time=math.exp(statistics.fmean(other)) if other else None,
+        reason=reason,
+    )
+
+
+def _unusable(name: str, run: store.Run) -> str:
+    planned = frame.cells(run)
+    row = planned[planned["cell"] == name].iloc[0]
+    return "" if row["outcome"] == "ok" else f"{run.id}: {row['outcome']}: {row['reason']}"
+
+
+def other_work(name: str, a: store.Run, b: store.Run) -> str:
+    """How the work of a cell differs between two runs, as a sentence; "" where it does not.
+
+    How many steps were taken depends on how fast they were, so digests over all of them differ. What must be equal is
+    the point, the samples of a step, and, launch by launch where the seeds are, the first weights and audited losses.
+    """
+    mine, theirs = (
+        {record.launch: record for record in run.records if record.cell == name and record.turns is not None}
+        for run in (a, b)
+    )
+    if not mine or not theirs:
+        return ""
+    one, other = next(iter(mine.values())), next(iter(theirs.values()))
+    for key in dict.fromkeys([*one.point, *other.point]):
+        if key in one.point and key in other.point and one.point[key] != other.point[key]:
+            return f"other work: {key} {one.point[key]} against {other.point[key]}"
+    if one.samples_per_step != other.samples_per_step:
+        return f"other work: {one.samples_per_step} samples a step against {other.samples_per_step}"
+    if (a.info.get("options") or {}).get("seed") != (b.info.get("options") or {}).get("seed"):
+        return ""
+    for launch in sorted(set(mine) & set(theirs)):
+        if found := _other_ledger(mine[launch], theirs[launch]):
+            return f"other work in launch {launch}: {found}"
+    return ""
+
+
+def _other_ledger(one: Record, other: Record) -> str:
+    mine, theirs = one.ledger, other.ledger
+    if mine.get("initial_weights") != theirs.get("initial_weights"):
+        return "initial_weights differ"
+    kind = str(one.requested.get("precision", "32-true"))
+    tolerance = PRECISIONS[kind].tolerance if kind in PRECISIONS else LOSS_TOLERANCE
+    # The audited steps of the start; those of the end come after more steps on the faster side.
+    losses = zip(mine.get("losses", ())[:2], theirs.get("losses", ())[:2], strict=False)
+    for index, (loss, expected) in enumerate(losses):
+        if not math.isclose(loss, expected, rel_tol=tolerance):
+            return f"loss of step {index}: {loss:.6g} against {expected:.6g}"
+    return ""
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> Interval:
+    """exp(mean(b) - mean(a)) with Welch's 95 % interval; without one where a side has a single value.
+
+    Raises:
+        ValueError: a side has no value.
+    """
+    from scipy.special import stdtrit
+
+    if not a or not b:
+        raise ValueError("a ratio needs values on both sides")
+    apart = statistics.fmean(b) - statistics.fmean(a)
+    launches = min(len(a), len(b))
+    if launches < 2:
+        return Interval(math.exp(apart), None, None, launches)
+    shares = [statistics.variance(values) / len(values) for values in (a, b)]
+    if not sum(shares):
+        return Interval(math.exp(apart), math.exp(apart), math.exp(apart), launches)
+    degrees = sum(shares) ** 2 / sum(
+        share**2 / (len(values) - 1) for share, values in zip(shares, (a, b), strict=True)
+    )
+    reach = float(stdtrit(degrees, 0.5 + CONFIDENCE / 2)) * math.sqrt(sum(shares))
+    return Interval(math.exp(apart), math.exp(apart - reach), math.exp(apart + reach), launches)

@@ -1,0 +1,423 @@
+"""A gate from plan to verdict: screen and confirming launches through the conductor, judged by `bench.gating`.
+
+Every cell that is neither baseline nor twin is gated against its group's baseline, whatever axis is compared. What the
+sides are (values of an axis, interpreters, commits) is the affair of the `Setup`. No torch, no pandas.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from bench import __version__, environment, gating, plan, store
+from bench.conductor import Conductor, Options, Progress
+from bench.errors import RunError
+from bench.gating import Decision, Judgement, Rule, Series, Verdict
+from bench.handles import Side
+from bench.plan import Cell, Group, Plan
+from bench.processes import Fleet
+from bench.race import LEAST_ROUNDS, log_ratio
+from bench.record import Record, Turns
+
+SCHEMA = 1
+
+# Seconds of turns in a launch. A gate's power comes from the number of launches, and start-up takes 1 to 2 s of each.
+LAUNCH = 1.5
+BUDGET = 300.0
+# The second stage draws other data, weights and orders than the screen: its launches are to be fresh in everything.
+FRESH = 1000
+
+# Read once, exact at one launch: counts that must not grow. FLOPs come from looking launches, where there are any.
+COUNTS: Mapping[str, str] = {"graphs": "1", "graph_breaks": "1", "recompiles": "1"}
+LOOKED: Mapping[str, str] = {"flops_per_step": "FLOP"}
+PEAK = "peak_memory"
+# A process's peak moves by the padding of its heap (up to 1 MiB, drawn for each launch) and by pages that the allocator
+# keeps; a device's by nothing. 0.5 % is what a change of code has to exceed in large arms.
+BYTES, SHARE = 2 * 2**20, 0.005
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is gated: the one place where sides are plugged in.
+
+    Attributes:
+        plan: its groups' baselines are "base", their other cells "head", whatever axis is compared.
+        files: the suite file of each suite, and of `SUITE@SIDE` where a side has its own.
+        sides: environments by name, where the plan compares some (`bench.versions.prepared` makes them); all are built.
+        known: sentences on what is known to differ before anything is measured.
+    """
+
+    plan: Plan
+    files: Mapping[str, str]
+    sides: Mapping[str, Side] | None = None
+    known: tuple[str, ...] = ()
+
+    def fleet(self, threads: int, logs: Path) -> Fleet:
+        """The processes that all stages share."""
+        return Fleet(threads, logs, self.sides)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A metric that is the same in every launch, compared without statistics.
+
+    Attributes:
+        cell, metric, unit: of what.
+        base, head: in the first launch.
+        tolerance: what a difference has to exceed.
+        verdict: `unsteady` where the twin differs from its baseline by more, or launches disagree; it tells nothing.
+    """
+
+    cell: str
+    metric: str
+    unit: str
+    base: float
+    head: float
+    tolerance: float
+    verdict: Literal["pass", "regression", "improvement", "unsteady"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A gate that has ended.
+
+    Attributes:
+        verdict: of all cells; see `bench.gating.PRECEDENCE`.
+        reasons: why it is not a pass.
+        decisions: one a gated cell and one a twin, in the plan's order.
+        exact: metrics that need no statistics.
+        skipped: cells that cannot run here, each with the reason.
+        differences: what else differs between a cell and its baseline, as sentences.
+        launches: of each stage, over all groups.
+        seconds, budget: wall time.
+        interrupted: whether the user ended it.
+    """
+
+    gate: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    rule: Rule
+    decisions: tuple[Decision, ...]
+    exact: tuple[Exact, ...]
+    skipped: tuple[tuple[str, str], ...]
+    differences: tuple[str, ...]
+    launches: Mapping[str, int]
+    seconds: float
+    budget: float
+    environment: Mapping[str, Any]
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        return 130 if self.interrupted else gating.EXIT_CODES[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"schema": SCHEMA, "loopmark": __version__, "exit_code": self.exit_code, **asdict(self)}
+
+
+def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Progress) -> Outcome:
+    """Measure and judge until every cell is decided or the budget is spent.
+
+    Args:
+        options: budget of the whole gate, launch, timeout, seed, threads, memory limit; looks are taken in the screen.
+        folder: the gate's own, empty; gets a run's folder for each stage.
+
+    Raises:
+        BenchError: interpreters do not start, or the folder cannot be written.
+    """
+    began = time.monotonic()
+    options = replace(options, launch=options.launch or LAUNCH, target=1e-9)
+    stages: dict[str, store.Run] = {}
+    interrupted = False
+    groups = [Group(group.id, group.suite, group.runnable) for group in setup.plan.groups]
+    groups = [group for group in groups if _gated(group)]
+    made = replace(setup.plan, groups=tuple(groups))
+    first = store.stage(folder, "screen")
+    first.close()
+    with setup.fleet(options.threads, first.logs) as fleet:
+        while groups:
+            judgement, broken = standing(made, stages, rule)
+            left = options.budget - (time.monotonic() - began)
+            if not judgement.wanted or broken or left <= 0:
+                break
+            wanted = _only(made, judgement.wanted)
+            progress.phase(
+                f"{judgement.stage}: {len(judgement.wanted)} cells, to {judgement.launches} launches of "
+                f"{len(wanted.groups)} groups"
+            )
+            before = _launches(stages)
+            stages[judgement.stage] = _measure(
+                replace(setup, plan=wanted), judgement, options, left, folder, progress, fleet, stages
+            )
+            interrupted = bool(fleet.interrupts)
+            if interrupted or _launches(stages) == before:
+                break
+    found = outcome(setup.plan, stages, rule, folder.name)
+    found = replace(
+        found,
+        differences=(*setup.known, *found.differences),
+        seconds=round(time.monotonic() - began, 3),
+        budget=options.budget,
+        environment=environment.environment(options.threads),
+        interrupted=interrupted,
+    )
+    store.write_gate(folder, found.to_json())
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _gated(group: Group) -> list[Cell]:
+    """The cells of a group that have a baseline that can run to be compared with."""
+    by_id = {cell.id: cell for cell in group.runnable}
+    return [cell for cell in group.runnable if not cell.twin and cell.id != cell.baseline and cell.baseline in by_id]
+
+
+def _only(made: Plan, wanted: Sequence[str]) -> Plan:
+    """The groups that have wanted cells, with these, the baseline and the twin."""
+    groups = []
+    for group in made.groups:
+        cells = tuple(cell for cell in group.cells if cell.twin or cell.id == cell.baseline or cell.id in wanted)
+        if any(cell.id in wanted for cell in cells):
+            groups.append(Group(group.id, group.suite, cells))
+    return replace(made, groups=tuple(groups))
+
+
+def _launches(stages: Mapping[str, store.Run]) -> dict[str, int]:
+    return {
+        name: len({(record.group, record.launch) for record in run.records if record.launch >= 0})
+        for name, run in stages.items()
+    }
+
+
+def _measure(
+    setup: Setup,
+    judgement: Judgement,
+    options: Options,
+    left: float,
+    folder: Path,
+    progress: Progress,
+    fleet: Fleet,
+    stages: Mapping[str, store.Run],
+) -> store.Run:
+    """The launches that are wanted, appended to the stage's run; gives the run read back."""
+    name = judgement.stage
+    opened = store.stage(folder, name)
+    earlier = stages.get(name)
+    done = () if earlier is None else (*earlier.records, *earlier.looks)
+    groups = {group.id for group in setup.plan.groups}
+    # The conductor takes what these launches took as spent.
+    spent = {(record.group, record.launch): record.launch_seconds for record in done if record.group in groups}
+    chosen = replace(
+        options,
+        budget=left + math.fsum(spent.values()),
+        launches=judgement.launches,
+        looks=options.looks if name == "screen" else 0,
+        seed=options.seed + (FRESH if name == "confirm" else 0),
+    )
+    conductor = Conductor(setup.plan, setup.files, opened, chosen, progress, done, setup.sides)
+    info = {
+        "run": f"{folder.name}-{name}",
+        "loopmark": __version__,
+        "argv": [],
+        "options": vars(chosen),
+        "plan": plan.to_json(setup.plan) if earlier is None else earlier.info["plan"],
+        "files": dict(setup.files),
+        "environment": environment.environment(options.threads),
+        "sides": list(setup.sides or ()),
+        "started": _now() if earlier is None else earlier.info["started"],
+        "finished": None,
+        "stops": {},
+        "timing": {},
+    }
+    opened.write_info(info)
+    stops = conductor.run(fleet)
+    opened.write_info({**info, "finished": _now(), "stops": stops, "timing": conductor.timing})
+    opened.close()
+    return store.read(opened.folder)
+
+
+def standing(
+    made: Plan, stages: Mapping[str, store.Run], rule: Rule
+) -> tuple[Judgement, dict[str, str]]:
+    """Where the gate stands with what was measured, and why cells are unusable, by id.
+
+    Args:
+        made: the plan, without cells that cannot run.
+    """
+    broken: dict[str, str] = {}
+    series = []
+    records = [record for run in stages.values() for record in run.records]
+    bad = {record.cell: f"{record.outcome}: {record.reason}" for record in reversed(records) if record.outcome != "ok"}
+    for group in made.groups:
+        baseline = group.cells[0].id
+        for cell in group.cells[1:]:
+            reason = bad.get(cell.id) or (f"its baseline is {bad[baseline]}" if baseline in bad else "")
+            values: dict[str, tuple[float, ...]] = {}
+            for name, run in stages.items():
+                try:
+                    values[name] = tuple(_log_ratios(run.records, cell.id, baseline))
+                except RunError as error:
+                    reason = reason or str(error)
+            if reason:
+                broken[cell.id] = reason
+            else:
+                found = values.get("screen", ()), values.get("confirm", ())
+                series.append(Series(cell.id, group.id, cell.twin, *found))
+    return gating.judge(series, rule), broken
+
+
+def _log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[float]:
+    """Of each launch that has enough rounds of both.
+
+    Raises:
+        RunError: a time that is not above 0, or no number.
+    """
+    turns: dict[int, dict[str, Turns]] = {}
+    for record in records:
+        if record.turns is not None and record.cell in (cell, baseline):
+            check_times(record)
+            turns.setdefault(record.launch, {})[record.cell] = record.turns
+    both = [own for _, own in sorted(turns.items()) if len(own) == 2]
+    enough = [own for own in both if len(set(own[cell].round) & set(own[baseline].round)) >= LEAST_ROUNDS]
+    return [log_ratio(own[cell], own[baseline]) for own in enough]
+
+
+def check_times(record: Record) -> None:
+    """Raises:
+    RunError: the record has a turn whose time is not above 0, or no number.
+    """
+    for number, seconds in enumerate(record.turns.counted if record.turns else ()):
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise RunError(f"{record.cell}, launch {record.launch}, turn {number}: {seconds} seconds; must be above 0")
+
+
+def outcome(made: Plan, stages: Mapping[str, store.Run], rule: Rule, name: str) -> Outcome:
+    """The verdict that follows from what was measured; the same whenever it is asked."""
+    skipped = [(cell.id, cell.unsupported) for cell in made.cells if cell.unsupported and not cell.twin]
+    runnable = [Group(group.id, group.suite, group.runnable) for group in made.groups]
+    kept = replace(made, groups=tuple(group for group in runnable if _gated(group)))
+    skipped += [
+        (cell.id, f"its baseline cannot run: {group.cells[0].unsupported}")
+        for group in made.groups
+        if group.cells[0].unsupported
+        for cell in group.runnable
+        if not cell.twin
+    ]
+    judgement, broken = standing(kept, stages, rule)
+    by_cell = {decision.cell: decision for decision in judgement.decisions}
+    records = [record for run in stages.values() for record in run.records]
+    looks = [record for run in stages.values() for record in run.looks]
+    exact = [found for group in kept.groups for found in _exact(group, records, looks)]
+    decisions = []
+    for group in kept.groups:
+        for cell in group.cells[1:]:
+            if cell.id in broken:
+                decisions.append(_unusable(cell, broken[cell.id]))
+                continue
+            own = [found for found in exact if found.cell == cell.id and found.verdict != "unsteady"]
+            decisions.append(_with_exact(by_cell[cell.id], own))
+    reasons = list(judgement.alarms)
+    if not decisions:
+        reasons.append("nothing was measured: no cell can be compared with a baseline here")
+    reasons += [f"{one.cell}: {one.reason}" for one in decisions if one.verdict not in ("pass", "improvement")
+                and not (judgement.alarms and one.cell not in broken)]
+    verdicts = [one.verdict for one in decisions if not one.twin or one.verdict == "invalid"]
+    return Outcome(
+        gate=name,
+        verdict=gating.overall(verdicts),
+        reasons=tuple(reasons),
+        rule=rule,
+        decisions=tuple(decisions),
+        exact=tuple(exact),
+        skipped=tuple(skipped),
+        differences=tuple(_differences(kept, records)),
+        launches=_launches(stages),
+        seconds=0.0,
+        budget=0.0,
+        environment={},
+    )
+
+
+def _unusable(cell: Cell, reason: str) -> Decision:
+    nothing: dict[str, Any] = dict.fromkeys(("sd", "ratio", "upper", "p", "alpha", "detectable"))
+    return Decision(cell.id, cell.group, cell.twin, "invalid", "screen", 0, reason=reason, **nothing)
+
+
+def _with_exact(decision: Decision, exact: Sequence[Exact]) -> Decision:
+    """The decision with the exact metrics' say; none of them makes an invalid one valid."""
+    worse = [f"{one.metric} {one.base:g} to {one.head:g}" for one in exact if one.verdict == "regression"]
+    better = [f"{one.metric} {one.base:g} to {one.head:g}" for one in exact if one.verdict == "improvement"]
+    if decision.twin or decision.verdict == "invalid":
+        return decision
+    if worse:
+        return replace(decision, verdict="regression", reason=f"{'; '.join(worse)}; step time: {decision.reason}")
+    if better and decision.verdict == "pass":
+        return replace(decision, verdict="improvement", reason=f"{'; '.join(better)}; step time: {decision.reason}")
+    return decision
+
+
+def _exact(group: Group, records: Sequence[Record], looks: Sequence[Record]) -> list[Exact]:
+    baseline = group.cells[0].id
+    twin = next((cell.id for cell in group.cells if cell.twin), "")
+    values: dict[tuple[str, str], dict[tuple[str, int], float]] = {}  # by cell and metric, by start and launch
+    for record in (*records, *looks):
+        if record.group == group.id and record.outcome == "ok":
+            for metric, value in _exact_values(record).items():
+                values.setdefault((record.cell, metric), {})[record.started, record.launch] = value
+    found = []
+    for (cell, metric), own in values.items():
+        base = values.get((baseline, metric), {})
+        shared = [launch for launch in own if launch in base]
+        if cell in (baseline, twin) or not shared:
+            continue
+        unit = "bytes" if metric.startswith(PEAK) else {**COUNTS, **LOOKED}[metric]
+        tolerance = max(BYTES, SHARE * base[shared[0]]) if unit == "bytes" else 0.0
+        apart = [own[launch] - base[launch] for launch in shared]
+        control = values.get((twin, metric), {})
+        noise = max((abs(control[launch] - base[launch]) for launch in control if launch in base), default=0.0)
+        verdict: Literal["pass", "regression", "improvement", "unsteady"] = "unsteady"
+        if all(abs(value) <= tolerance for value in apart):
+            verdict = "pass"
+        elif noise > tolerance:
+            pass  # what differs between two copies of the same code is not exact here
+        elif min(apart) > tolerance:
+            verdict = "regression"
+        elif max(apart) < -tolerance:
+            verdict = "improvement"
+        found.append(Exact(cell, metric, unit, base[shared[0]], own[shared[0]], tolerance, verdict))
+    return found
+
+
+def _exact_values(record: Record) -> dict[str, float]:
+    if record.looking:
+        return {name: float(record.extra[name]) for name in LOOKED if name in record.extra}
+    counts = {name: float(record.effective[name]) for name in COUNTS if name in record.effective}
+    return counts | {name: float(value) for name, value in record.memory.items() if name.startswith(PEAK)}
+
+
+# Differ by what an arm is, or from launch to launch.
+_OWN = frozenset({"cores", "compile_cache", "cache_hits", "cache_misses", "lightning_imported", *COUNTS})
+
+
+def _differences(made: Plan, records: Sequence[Record]) -> list[str]:
+    """What differs in the settings and versions that were read back, besides the compared axis."""
+    seen = {record.cell: record.effective for record in records if record.effective}
+    found = []
+    for group in made.groups:
+        compared = made.suites[group.suite].compare
+        base = seen.get(group.cells[0].id, {})
+        for cell in group.cells[1:]:
+            own = seen.get(cell.id, {})
+            keys = [key for key in base if key in own and key not in _OWN and key != compared]
+            keys = [key for key in keys if own[key] != base[key]]
+            found += [f"{cell.id}: {key} {own[key]}, its baseline's {base[key]}" for key in keys]
+    return found

@@ -1,0 +1,109 @@
+"""How often the gate was wrong, or right, on this machine: counted by `bench selftest --power`, printed by every gate.
+
+One file for each environment in the user's cache folder, beside the calibrations and by the same fingerprint. No torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bench import calibration
+from bench.environment import Value
+from bench.errors import RunError
+from bench.gating import Verdict
+
+SCHEMA = 1
+SAME = "0"  # the key of gates between equal sides
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Verdicts of gates whose truth is known.
+
+    Attributes:
+        gates: by the slowdown that was put in, as a fraction (`0`, `0.05`), then by verdict, how many.
+    """
+
+    gates: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def count(self, slowdown: str, verdict: Verdict) -> Tally:
+        """With one more gate."""
+        own = dict(self.gates.get(slowdown, {}))
+        own[verdict] = own.get(verdict, 0) + 1
+        return replace(self, gates={**self.gates, slowdown: own})
+
+    def gates_at(self, slowdown: str) -> int:
+        """Gates with that slowdown."""
+        return sum(self.gates.get(slowdown, {}).values())
+
+    def caught(self, slowdown: str) -> int:
+        """Of these, regressions; between equal sides, false alarms."""
+        return self.gates.get(slowdown, {}).get("regression", 0)
+
+    @property
+    def sentence(self) -> str:
+        """The rate of false alarms, for every output of a gate."""
+        n, x = self.gates_at(SAME), self.caught(SAME)
+        if not n:
+            return "observed A/A false alarms on this machine: none counted yet; `bench selftest --power` counts"
+        invalid = self.gates[SAME].get("invalid", 0)
+        more = f"; {invalid} of them invalid" if invalid else ""
+        bound = f"95 % upper bound {100 * upper(x, n):.2g} %"
+        return f"observed A/A false alarms on this machine: {x} of {n}, {bound}{more}"
+
+
+def upper(x: int, n: int) -> float:
+    """The exact one-sided 95 % upper bound of a share seen x times in n (Clopper and Pearson 1934)."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(x, n, alternative="less").proportion_ci(0.95, method="exact").high)
+
+
+def lower(x: int, n: int) -> float:
+    """The exact one-sided 95 % lower bound."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(x, n, alternative="greater").proportion_ci(0.95, method="exact").low)
+
+
+def read(threads: int) -> Tally:
+    """The tally of the CPU of this environment; empty where there is none, or none that can be read."""
+    path, fingerprint = _where(threads)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema"] != SCHEMA or data["environment"] != fingerprint:
+            return Tally()
+        gates = {slowdown: {name: int(n) for name, n in own.items()} for slowdown, own in data["gates"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Tally()
+    return Tally(gates)
+
+
+def add(threads: int, slowdown: str, verdict: Verdict) -> Tally:
+    """Count one more gate, and keep it.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    tally = read(threads).count(slowdown, verdict)
+    path, fingerprint = _where(threads)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"schema": SCHEMA, "environment": fingerprint, "gates": tally.gates}, indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(f"{path}: the tally cannot be written: {error.strerror}") from None
+    return tally
+
+
+def _where(threads: int) -> tuple[Path, dict[str, Value]]:
+    fingerprint = calibration.fingerprint("cpu", "", threads)
+    digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:12]
+    return calibration.home().parent / "tallies" / f"cpu-{digest}.json", fingerprint

@@ -1,0 +1,40 @@
+"""The gate's own test: the same short step, and the same with a known slowdown. `bench selftest --power` runs it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bench.spec import Point, Suite, Workload
+
+SAME = ("none", "again")
+
+
+def build(point: Point) -> Workload:
+    from bench.burn import Burn
+
+    from .autoencoder import autoencoder_workload
+
+    workload = autoencoder_workload(point)
+    asked = str(point["slowdown"])
+    percent = 0.0 if asked in SAME else float(asked)
+    # Both sides go through the same loader, so that they differ by what is burnt and by nothing else.
+    return replace(workload, batches=Burn(workload.batches, percent / 100))  # type: ignore[arg-type]
+
+
+suite = Suite(
+    name="power",
+    title="does the gate see a slowdown of so many percent, and none in the same code `again`",
+    axes={
+        # Text, so that the baseline can be there twice; any other number goes too.
+        "slowdown": ("none", "again", "1", "2", "3", "5", "10"),
+        "batch_size": (64,),
+        "data": ("synthetic",),
+        "variant": ("mlp",),
+        "width": (64,),
+        "latent": (3,),
+        "samples": (8192,),
+    },
+    compare="slowdown",
+    baseline="none",
+    build=build,
+)

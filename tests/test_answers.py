@@ -1,0 +1,292 @@
+"""What a suite was asked, from cells of known figures: efficiency and its cause, break-even, waiting; as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from bench.answers import Answer, answers
+from bench.intervals import Interval
+from bench.report import told
+from bench.stats import Cell, Difference, MetricEstimate, Versus
+
+
+def metric(value: float, unit: str = "s") -> MetricEstimate:
+    return MetricEstimate(unit, "lower", value, None, None, 6, 60)
+
+
+def cell(
+    value: Any,
+    *,
+    axis: str,
+    ratio: tuple[float, float | None, float | None] | None = None,
+    difference: tuple[float, float | None, float | None] = (0.0, None, None),
+    metrics: Mapping[str, float] | None = None,
+    looked: Mapping[str, float] | None = None,
+    samples: int = 64,
+    outcome: str = "ok",
+    twin: bool = False,
+) -> Cell:
+    """A cell of the suite `s`; with a ratio to the baseline where one is given."""
+    versus = None
+    if ratio is not None:
+        launches = 1 if ratio[1] is None else 6
+        versus = Versus("base", Interval(*ratio, launches), Difference("s", *difference, launches))
+    return Cell(
+        id="base" if ratio is None and not twin else f"{axis}={value}{'#twin' * twin}",
+        suite="s",
+        group="g",
+        twin=twin,
+        point={axis: value},
+        outcome=outcome,
+        reason="",
+        requested={},
+        effective={},
+        metrics={name: metric(figure) for name, figure in (metrics or {}).items()},
+        versus=versus,
+        looked={name: metric(figure) for name, figure in (looked or {}).items()},
+        samples_per_step=samples,
+    )
+
+
+def asked(axis: str, *cells: Cell) -> list[Answer]:
+    return answers(cells, {"s": axis})
+
+
+PHASES = {"data": 1.0, "transfer": 0.0, "forward": 2.0, "backward": 4.0, "optimizer": 1.0, "rest": 0.5}
+
+
+def phases(**changes: float) -> dict[str, float]:
+    """A step of 8.5 ms by its phases, as looking launches tell them; changes in ms."""
+    return {f"phase_{name}": changes.get(name, value) * 1e-3 for name, value in PHASES.items()}
+
+
+# --- efficiency
+
+
+def test_weak_scaling_does_twice_the_work_in_the_ratio_of_the_times() -> None:
+    one, two = cell(1, axis="devices"), cell(2, axis="devices", ratio=(1.25, 1.2, 1.3), samples=128)
+    (answer,) = asked("devices", one, two)
+    assert (answer.kind, answer.cell, answer.unit, answer.launches) == ("efficiency", two.id, "1", 6)
+    # the interval turns round: the longest time is the least efficiency
+    assert (answer.estimate, answer.low, answer.high) == pytest.approx((0.8, 1 / 1.3, 1 / 1.2))
+
+
+def test_strong_scaling_does_the_same_work_and_so_half_of_it_is_each_devices() -> None:
+    one, two = cell(1, axis="devices"), cell(2, axis="devices", ratio=(0.625, 0.6, 0.65), samples=64)
+    (answer,) = asked("devices", one, two)
+    assert (answer.estimate, answer.low, answer.high) == pytest.approx((0.8, 0.5 / 0.65, 0.5 / 0.6))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"backward": 9.0}, "communication-bound"),
+        ({"data": 6.0}, "loader-bound"),
+        ({"transfer": 6.0}, "loader-bound"),
+        ({"rest": 6.0}, "bound by the loop itself"),
+        # all arithmetic slows by one half: then so does that of the backward pass, and no exchange is to blame
+        ({"forward": 3.0, "backward": 6.0, "optimizer": 1.5}, "sharing: "),
+        ({}, ""),  # nothing has grown
+    ],
+)
+def test_the_cause_in_weak_scaling_is_the_phase_that_has_grown(changes: dict[str, float], why: str) -> None:
+    one = cell(1, axis="devices", looked=phases())
+    two = cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=128, looked=phases(**changes))
+    (answer,) = asked("devices", one, two)
+    assert answer.why.startswith(why)
+    assert bool(answer.why) == bool(why)
+
+
+def test_the_cause_in_strong_scaling_is_what_has_not_halved() -> None:
+    one = cell(1, axis="devices", looked=phases())
+    halved = {name: value / 2 for name, value in PHASES.items()}
+    two = cell(2, axis="devices", ratio=(0.8, 0.7, 0.9), looked=phases(**{**halved, "forward": 2.0, "backward": 4.0}))
+    (answer,) = asked("devices", one, two)
+    assert answer.why == "launch-bound"
+    exchanged = phases(**{**halved, "backward": 4.0})
+    (answer,) = asked("devices", one, cell(2, axis="devices", ratio=(0.8, 0.7, 0.9), looked=exchanged))
+    assert answer.why == "communication-bound"
+
+
+def test_a_wait_that_only_timed_launches_saw_is_the_loaders() -> None:
+    one = cell(1, axis="devices", looked=phases(), metrics={"data_time": 1e-3})
+    two = cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=128, looked=phases(), metrics={"data_time": 4e-3})
+    assert [answer.why for answer in asked("devices", one, two)] == ["loader-bound"]
+
+
+def test_no_cause_where_nobody_looked_or_nothing_is_lost() -> None:
+    grown = phases(backward=9.0)
+    unseen = asked("devices", cell(1, axis="devices"), cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), looked=grown))
+    one = cell(1, axis="devices", looked=phases())
+    better = asked("devices", one, cell(2, axis="devices", ratio=(0.98, 0.97, 0.99), samples=128, looked=grown))
+    assert [answer.why for answer in unseen + better] == ["", ""]
+    assert better[0].estimate == pytest.approx(1 / 0.98)
+
+
+def test_who_is_asked() -> None:
+    one = cell(1, axis="devices")
+    twin = cell(1, axis="devices", ratio=(1.0, 0.99, 1.01), twin=True)
+    lost = cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), outcome="crashed")
+    noisy = cell(4, axis="devices", ratio=(1.5, 1.0, 2.0), outcome="noisy", samples=256)
+    assert [answer.cell for answer in asked("devices", one, twin, lost, noisy)] == ["devices=4"]
+    assert asked("precision", one, noisy) == []
+    assert asked("devices", one, cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=0)) == []
+
+
+# --- break-even
+
+
+def compiled(difference: tuple[float, float | None, float | None], cold: float = 12.1, warm: float = 3.1) -> list[Cell]:
+    """Eager starts in 0.1 s; compiled in 12.1 s from an empty cache, 3.1 s from a warm one."""
+    starts = {"time_to_first_step_cold": cold, "time_to_first_step_warm": warm}
+    ratio = (0.9, 0.8, 0.95) if difference[1] is not None else (0.9, None, None)
+    return [
+        cell("off", axis="compile", metrics={"time_to_first_step": 0.1}),
+        cell("default", axis="compile", ratio=ratio, difference=difference, metrics=starts),
+    ]
+
+
+def test_break_even_is_what_the_start_costs_over_what_a_step_saves() -> None:
+    cold, warm = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3)))
+    assert (cold.kind, warm.kind) == ("break-even-cold", "break-even-warm")
+    assert (cold.estimate, cold.low, cold.high) == pytest.approx((12_000, 6_000, 24_000))
+    assert (warm.estimate, warm.low, warm.high) == pytest.approx((3_000, 1_500, 6_000))
+
+
+def test_break_even_that_may_never_come_has_no_upper_end() -> None:
+    cold, _ = asked("compile", *compiled((-1e-3, -2e-3, 0.5e-3)))
+    assert (cold.estimate, cold.low, cold.high) == (pytest.approx(12_000), pytest.approx(6_000), None)
+
+
+def test_break_even_that_is_never_seen() -> None:
+    never, _ = asked("compile", *compiled((1e-3, 0.5e-3, 2e-3)))
+    assert (never.estimate, never.low, never.high) == (None, None, None)
+    perhaps, _ = asked("compile", *compiled((1e-3, -0.5e-3, 2e-3)))
+    assert (perhaps.estimate, perhaps.low, perhaps.high) == (None, pytest.approx(24_000), None)
+
+
+def test_break_even_of_a_start_that_costs_nothing_more() -> None:
+    at_once, _ = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3), cold=0.05))
+    assert (at_once.estimate, at_once.low, at_once.high) == (0, 0, 0)
+
+
+def test_break_even_of_one_launch_has_no_interval_and_of_no_warm_start_no_answer() -> None:
+    cells = compiled((-1e-3, None, None))
+    metrics = {name: cells[1].metrics[name] for name in ("time_to_first_step_cold",)}
+    only = cell(
+        "default", axis="compile", ratio=(0.9, None, None), difference=(-1e-3, None, None),
+        metrics={name: figure.estimate for name, figure in metrics.items()},
+    )  # fmt: skip
+    (cold,) = asked("compile", cells[0], only)
+    assert (cold.kind, cold.low, cold.high) == ("break-even-cold", None, None)
+    assert asked("compile", cell("off", axis="compile"), cells[1]) == []
+
+
+# --- waiting
+
+
+def loaders(**shares: float) -> list[Cell]:
+    """Cells of a step of 10 ms by the share of it that they wait."""
+    return [
+        cell(
+            name, axis="loader", ratio=(0.9, 0.8, 0.95) if number else None,
+            metrics={"step_time": 0.01, "data_time": 0.01 * share},
+        )
+        for number, (name, share) in enumerate(shares.items())
+    ]  # fmt: skip
+
+
+def test_waiting_is_a_share_of_the_epoch() -> None:
+    found = asked("loader", *loaders(none=0.5, one=0.02))
+    assert [(answer.kind, answer.estimate) for answer in found] == [
+        ("waiting", pytest.approx(0.5)), ("waiting", pytest.approx(0.02)),
+    ]  # fmt: skip
+    assert asked("loader", cell("none", axis="loader", metrics={"step_time": 0.01})) == []  # an older record
+
+
+# --- sentences
+
+
+def by_id(cells: list[Cell]) -> dict[str, Cell]:
+    return {one.id: one for one in cells}
+
+
+def test_the_sentence_of_scaling() -> None:
+    cells = [
+        cell(1, axis="devices", looked=phases()),
+        cell(2, axis="devices", ratio=(1.25, 1.2, 1.3), samples=128, looked=phases(backward=9.0)),
+    ]
+    (text,) = told.scaling(asked("devices", *cells), by_id(cells))
+    assert text == (
+        "2 devices do 1.60 × [1.54, 1.67] the work of one in the same time: 80 % [77, 83] efficiency; "
+        "most of the rest is lost to this: communication-bound."
+    )
+    single = [cells[0], cell(2, axis="devices", ratio=(1.0, None, None), samples=128)]
+    (text,) = told.scaling(asked("devices", *single), by_id(single))
+    assert text == "2 devices do 2.00 × the work of one in the same time: 100 % efficiency, one launch and no interval."
+
+
+def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
+    cells = [cell(2, axis="devices", samples=128), cell(4, axis="devices", ratio=(1.25, 1.2, 1.3), samples=256)]
+    (text,) = told.scaling(asked("devices", *cells), by_id(cells))
+    assert text.startswith("4 devices do 1.60 × [1.54, 1.67] the work of 2 in the same time: 80 % [77, 83] efficiency")
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (
+            (-1e-3, -2e-3, -0.5e-3),
+            "compile default has paid for its start after 12,000 steps [6,000, 24,000] from an empty cache (start "
+            "12.1 s) and after 3,000 steps [1,500, 6,000] from a warm one (start 3.10 s).",
+        ),
+        (
+            (-1e-3, -2e-3, 0.5e-3),
+            "compile default has paid for its start after 12,000 steps [6,000, never] from an empty cache (start "
+            "12.1 s) and after 3,000 steps [1,500, never] from a warm one (start 3.10 s).",
+        ),
+        (
+            (1e-3, 0.5e-3, 2e-3),
+            "compile default saves no time a step that was seen, and so never pays for its start: 12.1 s from an "
+            "empty cache and 3.10 s from a warm one.",
+        ),
+        (
+            (-1e-3, None, None),
+            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s) and after "
+            "3,000 steps from a warm one (start 3.10 s).",
+        ),
+    ],
+)
+def test_the_sentence_of_compiling(difference: tuple[float, float | None, float | None], text: str) -> None:
+    cells = compiled(difference)
+    assert told.compiling(asked("compile", *cells), by_id(cells)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ({"none": 0.03, "one": 0.01}, "loader none waits for batches during 3.0 % of an epoch: it does not starve."),
+        (
+            {"none": 0.5, "one": 0.2, "two": 0.02, "four": 0.01},
+            "loader none waits for batches during 50 % of an epoch; loader two stops that, with 2.0 %.",
+        ),
+        (
+            {"none": 0.5, "one": 0.2, "two": 0.3},
+            "loader none waits for batches during 50 % of an epoch; no setting stops that, the least is one with 20 %.",
+        ),
+        (
+            {"none": 0.5, "one": 0.6},
+            "loader none waits for batches during 50 % of an epoch, and no other setting waits less.",
+        ),
+    ],
+)
+def test_the_sentence_of_loading(shares: dict[str, float], text: str) -> None:
+    cells = loaders(**shares)
+    assert told.loading(asked("loader", *cells), by_id(cells), "loader") == [text]
+
+
+def test_no_sentence_without_an_answer() -> None:
+    assert told.scaling([], {}) == told.compiling([], {}) == told.loading([], {}, "loader") == []

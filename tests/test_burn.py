@@ -1,0 +1,100 @@
+"""The burn: how much it burns follows from the clock it is given; what is handed out is untouched."""
+
+from __future__ import annotations
+
+import pytest
+from scipy import stats
+
+from bench import burn, tally
+from bench.burn import Burn
+from bench.gating import Rule
+from bench.power import _key, _points, sound
+
+
+class Clock:
+    """The main thread's clock and the spin, without time: the loop takes 4 ms a step, the fetch 1 ms."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0
+        self.burnt: list[float] = []
+        monkeypatch.setattr(burn, "thread_time_ns", lambda: self.now)
+        monkeypatch.setattr(burn, "spin", self.spin)
+
+    def spin(self, seconds: float) -> None:
+        self.burnt.append(seconds)
+        self.now += round(1e9 * seconds)
+
+    def loader(self, steps: int) -> object:
+        for number in range(steps):
+            self.now += 1_000_000
+            yield number
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.1, 1.0])
+def test_a_fraction_of_the_loops_own_step_is_burnt(monkeypatch: pytest.MonkeyPatch, fraction: float) -> None:
+    clock = Clock(monkeypatch)
+    handed = []
+    for batch in Burn(clock.loader(50), fraction):  # type: ignore[arg-type]
+        clock.now += 4_000_000
+        handed.append(batch)
+    assert handed == list(range(50))
+    # 5 ms a step, and never a share of what was burnt before.
+    assert clock.burnt == pytest.approx([fraction * 0.005] * 49)
+
+
+def test_a_single_slow_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    for batch in Burn(clock.loader(50), 0.1):  # type: ignore[arg-type]
+        clock.now += 400_000_000 if batch == 30 else 4_000_000
+    assert clock.burnt[31:] == pytest.approx([0.0005] * len(clock.burnt[31:]))
+
+
+def test_a_fraction_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 or more"):
+        Burn([1, 2], -0.1)
+
+
+def test_spinning_takes_as_long_as_asked_for() -> None:
+    began = burn.perf_counter_ns()
+    burn.spin(0.002)
+    assert burn.perf_counter_ns() - began >= 2_000_000
+
+
+# The tally.
+
+
+@pytest.mark.parametrize(("x", "n", "bound"), [(0, 59, 0.0495), (0, 299, 0.00997), (1, 20, 0.2161)])
+def test_bounds_are_those_of_clopper_and_pearson(x: int, n: int, bound: float) -> None:
+    assert tally.upper(x, n) == pytest.approx(bound, abs=2e-4)
+    assert tally.upper(x, n) == pytest.approx(stats.beta.ppf(0.95, x + 1, n - x))
+
+
+def test_the_tally_is_kept_across_runs_and_for_its_environment(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "none counted yet" in tally.read(1).sentence
+    for verdict in ("pass", "pass", "regression"):
+        tally.add(1, tally.SAME, verdict)  # type: ignore[arg-type]
+    tally.add(1, "0.05", "regression")
+    found = tally.read(1)
+    assert (found.caught(tally.SAME), found.gates_at(tally.SAME), found.caught("0.05")) == (1, 3, 1)
+    assert "1 of 3, 95 % upper bound" in found.sentence
+    assert tally.read(2) == tally.Tally(), "another number of threads is another environment"
+
+
+def test_a_tally_that_cannot_be_read_is_none(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tally.add(1, tally.SAME, "pass")
+    (path,) = (tally.calibration.home().parent / "tallies").iterdir()
+    path.write_text("{")
+    assert tally.read(1) == tally.Tally()
+
+
+def test_the_operating_curve_is_sound_unless_its_lower_bound_says_otherwise() -> None:
+    counted = tally.Tally({"0": {"pass": 18, "regression": 2}, "0.05": {"regression": 20}})
+    points = _points(counted, {"0": [60.0] * 20, "0.05": [90.0] * 20})
+    assert [point.share for point in points] == [0.1, 1.0]
+    assert not sound(points, Rule()), "2 of 20 false alarms are no 1 %"
+    assert sound(_points(tally.Tally({"0": {"pass": 19, "regression": 1}}), {"0": [60.0]}), Rule())
+    assert [_key(asked) for asked in ("again", "1", "10")] == ["0", "0.01", "0.1"]

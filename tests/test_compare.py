@@ -1,0 +1,264 @@
+"""Two runs against each other, and named runs: what is compared, what is refused, what may not be changed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import synthetic
+from conftest import call
+from scipy import stats
+
+from bench import baselines, store
+from bench.compare import CAUTION, compare, welch
+from bench.errors import RunError
+from bench.record import Record, to_json
+from bench.report import compared
+from bench.store import Run
+
+COSTS = {"plain": 0.0, "fabric": 60e-6}
+
+
+def made(seed: int = 0, **changes: Any) -> Run:
+    truth = {"costs": COSTS, "lengths": {32: 0.01}, **changes}
+    return synthetic.make(synthetic.Truth(seed=seed), **truth)
+
+
+def renamed(run: Run, name: str, **info: Any) -> Run:
+    return replace(run, info={**run.info, "run": name, "options": {"seed": 0}, **info})
+
+
+def every(run: Run, change: Callable[[Record], Record]) -> Run:
+    return replace(run, records=tuple(change(record) for record in run.records))
+
+
+def pair(**changes: Any) -> tuple[Run, Run]:
+    """Two runs of the same machine, the second one's steps 10 % longer."""
+    return renamed(made(0), "first"), renamed(made(1, lengths={32: 0.011}, **changes), "second")
+
+
+def written(run: Run, out: Path, name: str) -> Path:
+    """The run as it lies on a disk."""
+    folder = out / name
+    folder.mkdir(parents=True)
+    (folder / store.RUN).write_text(json.dumps({**run.info, "run": name, "schema": 2}))
+    (folder / store.RECORDS).write_text("".join(json.dumps(to_json(record)) + "\n" for record in run.records))
+    return folder
+
+
+# Statistics.
+
+
+def test_welch_is_scipys() -> None:
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(0, 0.02, 7), generator.normal(0.05, 0.005, 12)
+    theirs = stats.ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
+    found = welch(list(a), list(b))
+    assert found.low is not None
+    assert found.high is not None
+    assert (math.log(found.low), math.log(found.high)) == pytest.approx((theirs.low, theirs.high))
+    assert math.log(found.estimate) == pytest.approx(b.mean() - a.mean())
+
+
+def test_one_launch_has_no_interval_and_none_no_ratio() -> None:
+    assert welch([0.0], [0.1, 0.2]).low is None
+    with pytest.raises(ValueError, match="both sides"):
+        welch([], [0.1])
+
+
+def test_ten_percent_are_found_in_every_cell() -> None:
+    found = compare(*pair())
+    assert (found.exit_code, found.invalid) == (0, "")
+    assert [cell.cell for cell in found.cells] == [synthetic.cell_id(loop, 32) for loop in COSTS]
+    for cell in found.cells:
+        assert cell.ratio is not None
+        assert cell.ratio.contains(1.1)
+        assert not cell.ratio.contains(1.0)
+
+
+# What differs.
+
+
+def test_other_environments_are_refused_unless_that_is_allowed() -> None:
+    a, b = pair()
+    b = renamed(b, "second", environment={**b.info["environment"], "torch": "2.13.0", "kernel": "6.1"})
+    found = compare(a, b)
+    assert found.exit_code == 3
+    assert found.cells == ()
+    assert "torch: '2.9.0' against '2.13.0'" in found.invalid
+    allowed = compare(a, b, allow_mismatch=True)
+    assert allowed.exit_code == 0
+    for text in (compared.console(allowed), compared.markdown(allowed)):
+        assert "asked for ratios all the same" in text
+        assert text.index("torch: '2.9.0'") < text.index("1.1")
+        assert text.index("kernel: None against '6.1'") < text.index("1.1")
+
+
+def test_every_output_says_that_the_machine_drifts() -> None:
+    found = compare(*pair())
+    assert CAUTION in found.to_json()["caution"]
+    assert " ".join(CAUTION.split()) in " ".join(compared.console(found).split())
+    assert CAUTION in compared.markdown(found)
+
+
+def test_no_common_cells_is_invalid_and_names_both_lists() -> None:
+    a, b = renamed(made(0), "first"), renamed(made(1, lengths={64: 0.01}), "second")
+    found = compare(a, b)
+    assert found.exit_code == 3
+    assert synthetic.cell_id("plain", 32) in found.invalid
+    assert synthetic.cell_id("plain", 64) in found.invalid
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda record: replace(record, samples_per_step=64), "32 samples a step against 64"),
+        (
+            lambda record: replace(record, ledger={**record.ledger, "initial_weights": "cc" * 8}),
+            "initial_weights differ",
+        ),
+        (lambda record: replace(record, ledger={**record.ledger, "losses": [0.25, 0.9]}), "loss of step 1"),
+        (lambda record: replace(record, point={**record.point, "data": "mnist"}), "data synthetic against mnist"),
+    ],
+)
+def test_other_work_gets_no_ratio(change: Callable[[Record], Record], words: str) -> None:
+    a, b = pair()
+    b = every(b, lambda record: change(record) if record.point["loop"] == "fabric" else record)
+    plain, fabric = compare(a, b).cells
+    assert plain.ratio is not None
+    assert fabric.ratio is None
+    assert words in fabric.reason
+
+
+def test_with_no_ratio_at_all_it_is_invalid() -> None:
+    a, b = pair()
+    found = compare(a, every(b, lambda record: replace(record, samples_per_step=64)))
+    assert found.exit_code == 3
+    assert "no cell has a ratio" in found.invalid
+
+
+def test_a_cell_that_failed_has_no_ratio() -> None:
+    a, b = pair(failures={("fabric", 32, 2): ("crashed", "out of mood")})
+    assert "second: crashed" in compare(a, b).cells[1].reason
+
+
+@pytest.mark.parametrize("seconds", [math.nan, 0.0, -1.0, math.inf])
+def test_times_that_are_none_are_invalid(seconds: float) -> None:
+    def spoil(record: Record) -> Record:
+        assert record.turns is not None
+        return replace(record, turns=replace(record.turns, counted=(seconds, *record.turns.counted[1:])))
+
+    a, b = pair()
+    found = compare(a, every(b, spoil))
+    assert found.exit_code == 3
+    assert "must be above 0" in found.invalid
+    assert found.cells == ()
+
+
+# Named runs, and the command line.
+
+
+def test_a_baseline_outlives_its_run(tmp_path: Path) -> None:
+    a, b = pair()
+    folder = written(a, tmp_path, "first")
+    written(b, tmp_path, "second")
+    assert call("baseline", "save", "main", "first", "--out", str(tmp_path)).returncode == 0
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    listed = call("baseline", "list", "--out", str(tmp_path))
+    assert "main  run first" in listed.stdout
+    done = call("compare", "main", "second", "--out", str(tmp_path), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["cells"]) == 2
+    assert call("baseline", "delete", "main", "--out", str(tmp_path)).returncode == 0
+    assert "no baselines" in call("baseline", "list", "--out", str(tmp_path)).stdout
+
+
+def test_a_baseline_is_no_run_of_its_own(tmp_path: Path) -> None:
+    baselines.save("main", store.read(written(made(0), tmp_path, "first")), tmp_path)
+    assert store.find(None, tmp_path).name == "first"
+
+
+@pytest.mark.parametrize("file", baselines.COPIED)
+def test_a_baseline_that_was_changed_is_refused(tmp_path: Path, file: str) -> None:
+    baselines.save("main", store.read(written(made(0), tmp_path, "first")), tmp_path)
+    path = tmp_path / baselines.FOLDER / "main" / file
+    path.write_text(path.read_text().replace("0.01", "0.02"))
+    with pytest.raises(RunError, match="not as it was when baseline 'main' was saved"):
+        baselines.resolve("main", tmp_path)
+
+
+def test_what_cannot_be_a_baseline(tmp_path: Path) -> None:
+    run = store.read(written(made(0), tmp_path, "first"))
+    for name in ("../main", "", ".hidden", "a b"):
+        with pytest.raises(RunError, match="is not of the form"):
+            baselines.save(name, run, tmp_path)
+    with pytest.raises(RunError, match="not finished"):
+        baselines.save("main", replace(run, info={**run.info, "finished": None}), tmp_path)
+    with pytest.raises(RunError, match="nothing was measured"):
+        baselines.save("main", replace(run, records=()), tmp_path)
+    baselines.save("main", run, tmp_path)
+    with pytest.raises(RunError, match="is there already"):
+        baselines.save("main", run, tmp_path)
+    with pytest.raises(RunError, match="unknown baseline 'other'; allowed: main"):
+        baselines.delete("other", tmp_path)
+
+
+def cut(path: Path) -> None:
+    path.write_text(path.read_text()[:-40])
+
+
+def strange(path: Path) -> None:
+    path.write_text('{"this is": "something else"}\n')
+
+
+def planless(path: Path) -> None:
+    info = json.loads(path.read_text())
+    path.write_text(json.dumps({**info, "plan": {"suites": {}}}))
+
+
+def nan(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    first = json.loads(lines[0])
+    first["turns"]["counted"][0] = math.nan
+    path.write_text("\n".join([json.dumps(first), *lines[1:], ""]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "words"),
+    [
+        (lambda folder: cut(folder / store.RECORDS), 2, "truncated"),
+        (lambda folder: cut(folder / store.RUN), 2, "not readable as a run"),
+        (lambda folder: strange(folder / store.RUN), 2, "not a run"),
+        (lambda folder: planless(folder / store.RUN), 2, "its plan is none"),
+        (lambda folder: strange(folder / store.RECORDS), 2, "not a record"),
+        (lambda folder: (folder / store.RUN).unlink(), 2, "not a run"),
+        (lambda folder: (folder / store.RECORDS).unlink(), 3, "no cell has a ratio"),
+        (lambda folder: nan(folder / store.RECORDS), 3, "must be above 0"),
+    ],
+    ids=["half a line", "half an info", "another file", "no plan", "another record", "no info", "no records", "nan"],
+)
+def test_a_spoiled_run_gives_a_sentence_and_no_ratio(
+    tmp_path: Path, spoil: Callable[[Path], None], code: int, words: str
+) -> None:
+    a, b = pair()
+    written(a, tmp_path, "first")
+    spoil(written(b, tmp_path, "second"))
+    done = call("compare", "first", "second", "--out", str(tmp_path))
+    assert done.returncode == code
+    assert words in " ".join((done.stdout + done.stderr).split())
+    assert "B / A" not in done.stdout or "no ratio" in done.stdout
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    written(made(0), tmp_path, "first")
+    done = call("compare", "first", "nothing", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "unknown run 'nothing'; allowed: first" in done.stderr
