@@ -66,8 +66,8 @@ def confirm(before: str, after: str, suspicions: Sequence[Suspicion], race: Race
         when: UTC time, ISO 8601.
 
     Raises:
-        RunError: nothing is suspected of them, or the race did not measure a suspected cell, or in a single launch only,
-            which excludes nothing; it is then no answer.
+        RunError: nothing is suspected of them, or the race did not measure a suspected cell, or measured it in a
+            single launch only, which excludes nothing; it is then no answer.
     """
     if not suspicions:
         raise RunError(f"nothing is suspected between {before[:8]} and {after[:8]}; `bench history` shows what is")
