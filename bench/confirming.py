@@ -66,7 +66,8 @@ def confirm(before: str, after: str, suspicions: Sequence[Suspicion], race: Race
         when: UTC time, ISO 8601.
 
     Raises:
-        RunError: nothing is suspected of them, or the race did not measure a suspected cell; it is then no answer.
+        RunError: nothing is suspected of them, or the race did not measure a suspected cell, or measured it in a
+            single launch only, which excludes nothing; it is then no answer.
     """
     if not suspicions:
         raise RunError(f"nothing is suspected between {before[:8]} and {after[:8]}; `bench history` shows what is")
@@ -74,6 +75,12 @@ def confirm(before: str, after: str, suspicions: Sequence[Suspicion], race: Race
     missing = [suspicion.cell for suspicion in suspicions if suspicion.cell not in ratios]
     if missing:
         raise RunError(f"the race of {before[:8]} and {after[:8]} did not measure {', '.join(missing)}")
+    single = [item.cell for item in suspicions if ratios[item.cell].low is None]
+    if single:
+        raise RunError(
+            f"the race of {before[:8]} and {after[:8]} had a single launch of {', '.join(single)}, which allows no "
+            "interval; give it a larger --budget"
+        )
     return [
         Confirmation(
             before,
@@ -90,10 +97,8 @@ def confirm(before: str, after: str, suspicions: Sequence[Suspicion], race: Race
 
 
 def _state(relative: float, ratio: Interval) -> Literal["confirmed", "not confirmed"]:
-    if ratio.low is None or ratio.high is None:
-        return "not confirmed"  # a single launch excludes nothing
-    real = ratio.low > 1 if relative > 0 else ratio.high < 1
-    return "confirmed" if real else "not confirmed"
+    right = ratio.estimate > 1 if relative > 0 else ratio.estimate < 1
+    return "confirmed" if right and not ratio.contains(1.0) else "not confirmed"
 
 
 def to_json(confirmation: Confirmation) -> dict[str, Any]:
