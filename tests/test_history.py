@@ -262,7 +262,7 @@ class Fetches(HTMLParser):
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """A repository of 22 commits, the 12th 10 % slower, from the 19th on another torch; runs of all, and two bad ones."""
+    """22 commits, the 12th 10 % slower, from the 19th on another torch; runs of all, and two bad ones."""
     folder = tmp_path_factory.mktemp("history") / "code"
     hashes = repository(folder, 22)
     for number, hash_ in enumerate(hashes):
