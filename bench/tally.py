@@ -48,7 +48,8 @@ class Tally:
     @property
     def sentence(self) -> str:
         """The rate of false alarms, for every output of a gate."""
-        n, x = self.gates_at(SAME), self.caught(SAME)
+        # A gate whose budget was too small to decide could not have alarmed, so it proves nothing.
+        n, x = self.gates_at(SAME) - self.gates.get(SAME, {}).get("inconclusive", 0), self.caught(SAME)
         if not n:
             return "observed A/A false alarms on this machine: none counted yet; `bench selftest --power` counts"
         invalid = self.gates[SAME].get("invalid", 0)

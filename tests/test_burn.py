@@ -77,6 +77,7 @@ def test_the_tally_is_kept_across_runs_and_for_its_environment(
     for verdict in ("pass", "pass", "regression"):
         tally.add(1, tally.SAME, verdict)  # type: ignore[arg-type]
     tally.add(1, "0.05", "regression")
+    assert tally.read(1).count(tally.SAME, "inconclusive").sentence == tally.read(1).sentence, "it could not alarm"
     found = tally.read(1)
     assert (found.caught(tally.SAME), found.gates_at(tally.SAME), found.caught("0.05")) == (1, 3, 1)
     assert "1 of 3, 95 % upper bound" in found.sentence
