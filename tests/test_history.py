@@ -281,9 +281,9 @@ def test_the_command_tells_what_changed_where(told: tuple[Path, list[str]]) -> N
     done = call("history", "--html", str(page), cwd=folder)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    assert f"between {hashes[10][:8]} and {hashes[11][:8]}, 6 cells" in said
+    assert f"between {hashes[10][:8]} and {hashes[11][:8]}, suspected in 6 cells: +" in said
     assert f"bench confirm {hashes[10][:8]} {hashes[11][:8]}" in said
-    assert "torch 2.13.0 -> 2.14.0" in said
+    assert f"from {hashes[18][:8]} on, torch 2.13.0 -> 2.14.0: a boundary in 6 series" in said
     assert "differ from commit" in said
     assert "truncated" in said
     assert "points are in the order of their commits" in said

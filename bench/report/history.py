@@ -34,13 +34,13 @@ def value(series: Series, number: float) -> str:
 
 def sentences(history: History) -> list[str]:
     """What changed, one sentence for each pair of commits; then alarms of newest points."""
+    found = [between(before, after, members) for (before, after), members in suspects(history).items()]
+    return found + alarms(history)
+
+
+def alarms(history: History) -> list[str]:
+    """One sentence for each newest point that lies further off than points do."""
     found = []
-    for (before, after), members in suspects(history).items():
-        states = dict.fromkeys(change.state for _, change in members)
-        cells = "; ".join(f"{own.cell} {percent(change.relative)} ({told(change)})" for own, change in members)
-        many = f"{len(members)} cells" if len(members) > 1 else "1 cell"
-        race = f". Not raced yet: bench confirm {short(before)} {short(after)}" if "suspected" in states else ""
-        found.append(f"between {short(before)} and {short(after)}, {many}: {cells}{race}.")
     for own in history.series:
         newest = own.newest
         if newest.fired and newest.difference is not None and newest.limit is not None:
@@ -53,11 +53,28 @@ def sentences(history: History) -> list[str]:
     return found
 
 
-def told(change: Change) -> str:
-    """State, direction and what it rests on."""
-    direction = "worse" if change.worse else "better"
-    race = f", {change.race}" if change.race else ""
-    return f"{change.state}, {direction}, p = {change.p:.2g}, {change.left} and {change.right} points{race}"
+def between(before: str, after: str, members: Sequence[tuple[Series, Change]]) -> str:
+    """One sentence on what changed between two commits, in however many cells."""
+    by_state: dict[str, list[Change]] = {}
+    for _, change in members:
+        by_state.setdefault(change.state, []).append(change)
+    parts = []
+    for state, own in by_state.items():
+        low, high = (percent(edge(change.relative for change in own)) for edge in (min, max))
+        cells = f"{len(own)} cells" if len(own) > 1 else "1 cell"
+        parts.append(f"{state} in {cells}: {low if low == high else f'{low} to {high}'}")
+    race = f". Not raced yet: bench confirm {short(before)} {short(after)}" if "suspected" in by_state else ""
+    return f"between {short(before)} and {short(after)}, {'; '.join(parts)}{race}."
+
+
+def boundaries(history: History) -> list[tuple[str, str, int]]:
+    """The first commit after each boundary, what changed, and in how many series."""
+    found: dict[tuple[str, str], int] = {}
+    for own in history.series:
+        for boundary in own.boundaries:
+            key = (own.points[boundary.index].commit, ", ".join(boundary.what))
+            found[key] = found.get(key, 0) + 1
+    return [(commit, what, count) for (commit, what), count in found.items()]
 
 
 def remarks(history: History) -> list[str]:
@@ -78,36 +95,37 @@ def console(history: History) -> str:
     """All series as a table, and what changed in them."""
     lines = [f"history of {history.metric.replace('_', ' ')}"]
     for machine, members in _by_machine(history).items():
-        lines += ["", machine]
-        rows = [
-            [
-                own.cell,
-                f"{len(own.points)} points",
-                value(own, own.points[0].value),
-                "->",
-                value(own, own.points[-1].value),
-                f"{len(own.changes)} changes",
-                f"{len(own.boundaries)} boundaries",
-            ]
-            for own in members
-        ]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines += [
-            "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        for own in members:
-            for boundary in own.boundaries:
-                lines += wrapped(
-                    f"{own.cell}, from {short(own.points[boundary.index].commit)}: "
-                    f"{', '.join(boundary.what)}; nothing is compared across it",
-                    "  | ",
-                )
-    found = sentences(history)
-    lines += ["", *(line for text in found for line in wrapped(text, "* "))]
-    if not found:
+        lines += ["", machine, *_aligned([_row(own) for own in members])]
+    lines += [""]
+    for commit, what, count in boundaries(history):
+        lines += wrapped(
+            f"from {short(commit)} on, {what}: a boundary in {count} series, compared across by nothing", "| "
+        )
+    for (before, after), changed in suspects(history).items():
+        lines += wrapped(between(before, after, changed), "* ")
+        lines += _aligned([_change(own, change) for own, change in changed])
+    lines += [line for text in alarms(history) for line in wrapped(text, "! ")]
+    if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))
     return "\n".join([*lines, "", *(line for text in remarks(history) for line in wrapped(text, ""))]) + "\n"
+
+
+def _row(own: Series) -> list[str]:
+    first, last = value(own, own.points[0].value), value(own, own.points[-1].value)
+    return [own.cell, f"{len(own.points)} points", f"first {first}", f"last {last}", f"{len(own.changes)} changes"]
+
+
+def _change(own: Series, change: Change) -> list[str]:
+    direction = "worse" if change.worse else "better"
+    points = f"{change.left} and {change.right} points"
+    return [own.cell, percent(change.relative), direction, change.state, f"p {change.p:.2g}", points, change.race]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def _by_machine(history: History) -> dict[str, list[Series]]:
@@ -135,7 +153,7 @@ def page(history: History) -> str:
         rows=rows,
         percent=percent,
         short=short,
-        value=value,
+        boundaries=boundaries(history),
         drawings=draw(history),
         harmless=percent(changes.HARMLESS, signed=False),
         data=json.dumps(history.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c"),
