@@ -77,7 +77,8 @@ def no_torch_tpu() -> str | None:
 
 def _of_google(found: Distribution) -> bool:
     needs = {requirement.lower().replace("-", "_") for requirement in found.requires or ()}
-    home = [found.metadata["Home-page"] or "", *(found.metadata.get_all("Project-URL") or ())]
+    # A header that is missing is a KeyError where importlib_metadata has put its own finders in place.
+    home = [url for name in ("Home-page", "Project-URL") for url in found.metadata.get_all(name) or ()]
     return any(need.startswith("libtpu") for need in needs) or any("google-pytorch/torch_tpu" in url for url in home)
 
 
