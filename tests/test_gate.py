@@ -148,6 +148,12 @@ def test_the_code_here_against_a_commit_of_it(tmp_path: Path) -> None:
     assert "regression" in summary.read_text()
     assert ElementTree.parse(junit).getroot().get("failures") == "1"
     assert (Path(said["folder"]) / "confirm" / store.RUN).is_file()
+    # Of files that no commit has, there is no verdict unless it is asked for.
+    (code / "sidecode.py").write_text("def extra(batch):\n    pass\n")
+    refused = call(*command, cwd=code)
+    assert refused.returncode == 2
+    assert "the code in this folder differs from its commit in sidecode.py" in refused.stderr
+    assert "--allow-dirty" in refused.stderr
 
 
 # Records with a known truth.

@@ -28,6 +28,7 @@ def add(command: Adder) -> None:
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code in this folder against this commit of it")
+    gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
     told = f"wall time at most, then what is open is inconclusive; default: {gate.BUDGET:.0f}s"
     gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
@@ -92,6 +93,8 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
     changed = versions.dirty()
     known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
     with versions.prepared(wishes, told) as sides:
+        if changed and not arguments.allow_dirty:
+            raise RunError(f"{known[0]}, so the verdict would be of no commit; commit it, or say --allow-dirty")
         own = {
             f"{suite}@{name}": versions.side_file(file, side)
             for suite, file in files.items()
