@@ -238,8 +238,9 @@ def differences(baseline: Profile, other: Profile) -> list[Difference]:
         counts = (mine.count / baseline.steps if mine else 0.0, theirs.count / other.steps if theirs else 0.0)
         if counts[0] != counts[1]:
             seconds = (mine.seconds if mine else 0.0, theirs.seconds if theirs else 0.0)
-            kind = (mine or theirs).kind  # type: ignore[union-attr]  # the name is from one of the two
-            found.append(Difference(name, kind, counts, seconds))
+            either = mine or theirs
+            assert either is not None, "the name is from one of the two"
+            found.append(Difference(name, either.kind, counts, seconds))
     return sorted(found, key=lambda item: (KINDS.index(item.kind), -abs(item.count[1] - item.count[0]), item.name))
 
 

@@ -48,17 +48,17 @@ class Overhead:
             )
         return {cell["id"]: cell for cell in json.loads(shown.stdout)["cells"] if not cell["twin"]}
 
-    setup_cache.timeout = 900.0  # type: ignore[attr-defined]
+    setup_cache.timeout = 900.0  # type: ignore[attr-defined]  # asv reads attributes of functions
 
     def track_step_time(self, cells: Figures, loop: str, batch_size: int) -> float:
         return _figure(cells, "step_time", loop, batch_size)
 
-    track_step_time.unit = "seconds"  # type: ignore[attr-defined]
+    track_step_time.unit = "seconds"  # type: ignore[attr-defined]  # the same
 
     def track_peak_memory_host(self, cells: Figures, loop: str, batch_size: int) -> float:
         return _figure(cells, "peak_memory_host", loop, batch_size)
 
-    track_peak_memory_host.unit = "bytes"  # type: ignore[attr-defined]
+    track_peak_memory_host.unit = "bytes"  # type: ignore[attr-defined]  # the same
 
 
 def _figure(cells: Figures, metric: str, loop: str, batch_size: int) -> float:
