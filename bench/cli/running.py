@@ -7,12 +7,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import __version__, discovery, endings, environment, plan, store
 from bench.accelerators import ACCELERATORS, accelerator
-from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
+from bench.cli.arguments import Adder, budget, count, duration, measuring, now, planned, positive, selection
 from bench.cli.output import say
 from bench.cli.reading import print_run
 from bench.conductor import Options
@@ -170,7 +171,8 @@ def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Opt
 
     names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return Options(**{"looks": LOOKS, **stored, **given})
+    chosen = Options(**{"looks": LOOKS, **stored, **given})
+    return replace(chosen, budget=budget(arguments.budget, stored.get("budget", Options.budget)))
 
 
 def resumed(
@@ -232,7 +234,7 @@ def run_power(arguments: argparse.Namespace) -> Ended:
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=arguments.budget or power.BUDGET)
+    options = Options(budget=budget(arguments.budget, power.BUDGET))
     repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
         points = power.run(repeats, options, rule, Path(folder), told)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import baselines, gate, store, tally, versions
-from bench.cli.arguments import Adder, duration, fraction, planned, positive, selection, size
+from bench.cli.arguments import Adder, budget, duration, fraction, planned, positive, selection, size
 from bench.cli.output import say
 from bench.conductor import Options, Progress
 from bench.endings import DONE, INTERRUPTED, Ended
@@ -32,7 +32,7 @@ def add(command: Adder) -> None:
     gating.add_argument("--against", metavar="REV", help="race the code in this folder against this commit of it")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
     told = f"wall time at most, then what is open is inconclusive; default: {gate.BUDGET:.0f}s"
-    gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
+    gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
     gating.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
@@ -64,7 +64,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
-        budget=arguments.budget,
+        budget=budget(arguments.budget, gate.BUDGET),
         launch=arguments.launch,
         timeout=arguments.timeout,
         seed=arguments.seed,

@@ -1,5 +1,7 @@
 """Faults of arms and of ranks. Those of one command are done in one run, and judged each by its own cell."""
 
+# ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,7 @@
 """Faults of what is read back: records, run.json, pages, gates, baselines, confirmations, caches."""
 
+# ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
+
 from __future__ import annotations
 
 from .fault import Fault, codes

@@ -1,5 +1,7 @@
 """Faults of gates, versions and baselines; and of data that a suite reads."""
 
+# ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
+
 from __future__ import annotations
 
 from .fault import Fault, codes

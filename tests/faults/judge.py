@@ -42,6 +42,8 @@ class Seen:
         changed: files that were to be kept and were not.
         check: what the fault's own check said, None where it held.
         records: of runs that the commands made, as JSON data, by the run's folder.
+        unearned: why exit codes of the commands are not earned.
+        damaged: lines of these records that are no strict JSON, behind the value of their cell.
         left: entries of the temporary folder that were left.
         untried: why the fault could not be tried, or "".
     """
@@ -54,7 +56,7 @@ class Seen:
     check: str | None = None
     records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     unearned: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    damaged: list[tuple[str, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     untried: str = ""
     seconds: float = 0.0
@@ -63,7 +65,7 @@ class Seen:
 def marks(fault: Fault, seen: Seen) -> dict[str, str]:
     """Why each mark does not hold, by its letter; "" where it does."""
     return {
-        "L": "; ".join([*lost(fault, seen), *seen.damaged]),
+        "L": "; ".join([*lost(fault, seen), *(why for value, why in seen.damaged if value not in others(fault))]),
         "T": "; ".join(mistyped(fault, seen)),
         "B": "; ".join(tracebacks(seen)),
         "P": "; ".join(f"left: {one}" for one in seen.survivors),
@@ -76,8 +78,8 @@ def tracebacks(seen: Seen) -> list[str]:
     found = []
     for done in (*seen.commands, *seen.after, *seen.reads):
         for text in (done.out, done.err):
-            if TRACEBACKS.search(text):
-                found.append(f"`{brief(done.command)}`: {last(text[TRACEBACKS.search(text).start() :])}")  # type: ignore[union-attr]
+            if begun := TRACEBACKS.search(text):
+                found.append(f"`{brief(done.command)}`: {last(text[begun.start() :])}")
     return found
 
 
@@ -108,7 +110,9 @@ def mistyped(fault: Fault, seen: Seen) -> list[str]:
         elif number == 0 and done.code not in fault.codes:
             allowed = ", ".join(map(str, sorted(fault.codes)))
             found.append(f"exit code {done.code}, allowed: {allowed}: {last(done.err or done.out)}")
-        if wild := controls(done.out + done.err):
+        # Of several cells of one run each answers for its own lines.
+        told = [line for line in (done.out + done.err).split("\n") if not mentions(line, others(fault))]
+        if wild := controls("\n".join(told)):
             found.append(f"`{brief(done.command)}` prints control characters: {wild}")
     text = "\n".join(done.out + done.err for done in seen.commands)
     if fault.says and not re.search(fault.says, text):
@@ -141,7 +145,7 @@ def outcomes(fault: Fault, seen: Seen) -> list[str]:
             found.append(f"no record of {value}")
             continue
         bad = told[value] or [("ok", "")]
-        if (wrong := [one for one in bad if one[0] not in allowed]):
+        if wrong := [one for one in bad if one[0] not in allowed]:
             found.append(f"{value} is {wrong[0][0]} ({shown(wrong[0][1])[:120]}), allowed: {', '.join(allowed)}")
         elif fault.reason and not any(re.search(fault.reason, reason) for _, reason in bad):
             found.append(f"the reason of {value} does not say /{fault.reason}/: {shown(bad[0][1])[:120]}")
@@ -167,6 +171,16 @@ def lost(fault: Fault, seen: Seen) -> list[str]:
         if not any(record.get("outcome") == "ok" and record.get("turns") for record in records):
             found.append("nothing was measured of those that are fine")
     return found
+
+
+def others(fault: Fault) -> set[str]:
+    """What other faults of the same command answer for."""
+    return shared(fault) - set(fault.outcomes)
+
+
+def mentions(line: str, values: set[str]) -> bool:
+    """Whether a line is told of a cell with one of these values."""
+    return any(re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", line) for value in values)
 
 
 def shared(fault: Fault) -> set[str]:
@@ -253,22 +267,25 @@ def _finished(path: Path) -> bool:
         return False
 
 
-def read_records(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The records of a run's folder as JSON data, and what is wrong with them: lines that are no strict JSON."""
+def read_records(path: Path) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """The records of a run's folder as JSON data, and what is wrong with them: lines that are no strict JSON, each
+    behind the value of its cell on the axis `fault`."""
     found, wrong = [], []
     try:
         lines = (path / "records.jsonl").read_bytes().splitlines()
     except OSError:
         return [], []
     for number, line in enumerate(lines, start=1):
+        value = re.search(rb'"fault":"([^"]*)"', line)
         try:
-            record = json.loads(line.decode(), parse_constant=_refuse)
+            record = json.loads(line.decode())
+            if isinstance(record, dict):
+                found.append(record)
+            json.loads(line.decode(), parse_constant=_refuse)
             json.dumps(record, ensure_ascii=False).encode()  # no lone surrogates
         except ValueError as error:
-            wrong.append(f"{path.name}/records.jsonl:{number}: {error}")
-            continue
-        if isinstance(record, dict):
-            found.append(record)
+            own = value[1].decode(errors="replace") if value else ""
+            wrong.append((own, f"{path.name}/records.jsonl:{number}: {error}"))
     return found, wrong
 
 

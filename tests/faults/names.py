@@ -1,5 +1,7 @@
 """Faults of names and texts: suite files, axis values, selections, and where they are printed."""
 
+# ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
+
 from __future__ import annotations
 
 from .fault import Fault, codes

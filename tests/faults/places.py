@@ -1,5 +1,7 @@
 """Faults of places: full and read-only disks, folders that are not there, limits; and of the terminal."""
 
+# ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
+
 from __future__ import annotations
 
 from .fault import Fault, codes
@@ -129,8 +131,8 @@ TERMINAL = (
     Fault("terminal.head", "show | head", (f"{SHOW} | head -n 1",), codes(0), listed="`show | head`", quick=True),
     Fault("terminal.head-run", "run | head -c 1", (f"{RUN} | head -c 1 > /dev/null",), codes(0), after=("bench show",)),
     Fault("terminal.head-pipefail", "the exit code of show where its reader has gone",
-          (f'"$PYTHON" -c "import subprocess, os, sys; r, w = os.pipe(); os.close(r); '
-           f"sys.exit(subprocess.run(['bench', 'show', '$GOOD'], stdout=w).returncode)\"",), codes(0, 2), quick=True),
+          ('"$PYTHON" -c "import subprocess, os, sys; r, w = os.pipe(); os.close(r); '
+           "sys.exit(subprocess.run(['bench', 'show', '$GOOD'], stdout=w).returncode)\"",), codes(0, 2), quick=True),
     Fault("terminal.gate-reader-gone", "the reader of a gate has gone",
           (f'"$PYTHON" -c "import subprocess, os, sys; r, w = os.pipe(); os.close(r); '
            f'c = subprocess.run(\'{GATE}\'.split(), stdout=w).returncode; sys.exit(c)" # {GATE}',), codes(0, 2, 3, 4)),

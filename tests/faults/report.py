@@ -79,7 +79,10 @@ def markdown(faults: Sequence[Fault], tried: Mapping[str, Tried]) -> str:
         one = tried[fault.id]
         reasons = {"": one.untried} if one.untried else {letter: text for letter, text in one.marks.items() if text}
         code = "–" if one.code is None else one.code
-        lines += [f"| {fault.id} | {code} | {letter or 'not tried'} | {cell(text[:240])} |" for letter, text in reasons.items()]
+        lines += [
+            f"| {fault.id} | {code} | {letter or 'not tried'} | {cell(text[:240])} |"
+            for letter, text in reasons.items()
+        ]
     lines += ["", "## All", "", f"| fault | what is done | rc | {' '.join(MARKS)} |", "| --- | --- | --- | --- |"]
     for fault in done:
         one = tried[fault.id]

@@ -1,5 +1,7 @@
 """Faults of the processes of a run: signals, zygotes, folders that go, strangers, and what is gone on with."""
 
+# ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
+
 from __future__ import annotations
 
 from typing import Any
@@ -144,8 +146,8 @@ bench versions git:HEAD . --suite tiny --suites suites --budget 2s > /dev/null 2
         after=("bench list",)),
 )  # fmt: skip
 
-STRANGERS = tuple(
-    Fault(
+STRANGERS = (
+    *(Fault(
         f"stranger.{name}", f"a stranger at the conductor's socket: {what}", (SHORT.replace("18s", "6s"),), codes(0),
         during=f"zygotes_there; knock {name}", check=ALL_OK, after=("bench show",), listed=listed, limit=100.0,
     )
@@ -160,8 +162,7 @@ STRANGERS = tuple(
         ("http", "HTTP", ""),
         ("hang-up", "it hangs up at once", ""),
         ("many", "100 connections that stay", ""),
-    )
-) + (
+    )),
     Fault("stranger.authkey", "the key is looked for in environments and arguments of all children",
           (SHORT.replace("18s", "6s"),), codes(0), listed="authkey in environ / argv of 6 children", limit=100.0,
           after=("bench show",), during="""

@@ -102,7 +102,7 @@ class Template:
         shutil.copytree(HERE / "suites", self.folder / "suites", ignore=shutil.ignore_patterns("__pycache__"))
         script(self.folder / "bin" / "bench", f'exec {shlex.quote(sys.executable)} -m bench "$@"')
         for tool in sorted((HERE / "tools").glob("*.py")):
-            line = f'exec env -u PYTHONPATH PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)}'
+            line = f"exec env -u PYTHONPATH PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(sys.executable)}"
             script(self.folder / "bin" / tool.stem, f'{line} {shlex.quote(str(tool))} "$@"')
         for tool in sorted((HERE / "tools").glob("*.sh")):
             script(self.folder / "bin" / tool.stem, f'exec sh {shlex.quote(str(tool))} "$@"')

@@ -144,7 +144,7 @@ BUILDING |= {f"build-{name}": raising(error) for name, error in ERRORS.items()}
 
 @losing("surrogate-file")
 def _surrogate_file() -> None:
-    open(b"no-such-\xff\xfe-file")
+    Path(os.fsdecode(b"no-such-\xff\xfe-file")).read_bytes()
 
 
 @building("build-import")
@@ -581,10 +581,10 @@ def _key() -> tuple[str, bytes]:
     frame: Any = sys._getframe()
     while frame is not None:
         for item in frame.f_locals.values():
-            own = item if isinstance(item, dict) else {name: getattr(item, name, None) for name in ("address", "authkey")}
-            if own.get("address") and own.get("authkey"):
-                key = own["authkey"]
-                return str(own["address"]), key if isinstance(key, bytes) else bytes.fromhex(key)
+            own = item.get if isinstance(item, dict) else lambda name, item=item: getattr(item, name, None)
+            if own("address") and own("authkey"):
+                key = own("authkey")
+                return str(own("address")), key if isinstance(key, bytes) else bytes.fromhex(key)
         frame = frame.f_back
     raise RuntimeError("the key is nowhere")
 
