@@ -39,8 +39,8 @@ def measuring(added: argparse.ArgumentParser) -> None:
 
 
 def budget(given: float | None, usual: float) -> float:
-    """Seconds that a command may take: its `--budget`, at most BENCH_BUDGET; without one BENCH_BUDGET; without both, what
-    is usual.
+    """Seconds that a command may take: its `--budget`, at most BENCH_BUDGET; without one BENCH_BUDGET; without both,
+    what is usual.
 
     Raises:
         SpecError: BENCH_BUDGET is no time.
