@@ -29,7 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of marks here too")
     parser.add_argument("--keep", action="store_true", help="leave the sandboxes there")
-    parser.add_argument("--quick", action="store_true", help="only those that the tests try too")
+    parser.add_argument("--quick", action="store_true", help="only those that start no arm, and so take seconds")
     arguments = parser.parse_args()
     chosen = [fault for fault in selected(FAULTS, arguments.select) if fault.quick or not arguments.quick]
     if arguments.list:

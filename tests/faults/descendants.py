@@ -34,7 +34,11 @@ class Process:
 
     @property
     def told(self) -> str:
-        return f"{self.pid} ({self.command[:80]})"
+        """In words; the folder that it works in tells which arm it is of."""
+        folder = "?"
+        with suppress(OSError):
+            folder = "/".join(os.readlink(f"/proc/{self.pid}/cwd").split("/")[-2:])
+        return f"{self.pid} ({self.command[:80]}) in {folder}"
 
 
 def processes() -> dict[int, Process]:

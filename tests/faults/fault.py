@@ -38,7 +38,7 @@ class Fault:
         after: commands that must work afterwards, and not show a traceback; their exit codes are 0.
         reads: like `after`, but they may refuse (2) and find (3) too.
         listed: the row of the list of faults that were tried by hand, or "" for one of our own invention.
-        quick: whether it is one of the tests' own.
+        quick: whether it starts no arm, and so takes seconds.
         limit: seconds of wall time for the main command; one that takes longer is ended, and holds nothing.
         needs: what the machine must have: `mount`, `unprivileged`.
     """

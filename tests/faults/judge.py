@@ -68,7 +68,7 @@ def marks(fault: Fault, seen: Seen) -> dict[str, str]:
         "L": "; ".join([*lost(fault, seen), *(why for value, why in seen.damaged if value not in others(fault))]),
         "T": "; ".join(mistyped(fault, seen)),
         "B": "; ".join(tracebacks(seen)),
-        "P": "; ".join(f"left: {one}" for one in seen.survivors),
+        "P": "; ".join(f"left: {one}" for one in seen.survivors if not mentions(one, others(fault))),
         "A": "; ".join(unusable(seen)),
     }
 

@@ -15,7 +15,7 @@ from .harness import attempt
 from .judge import marks
 from .report import Tried
 from .sandbox import Sandbox, Template
-from .table import FAULTS, selected
+from .table import FAULTS, IN_TESTS, selected
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes through /proc")
 
@@ -138,6 +138,7 @@ def test_the_table_holds_what_was_asked_for() -> None:
     assert len(listed) >= 127
     assert len(FAULTS) - len(listed) >= 60
     assert len({fault.listed for fault in listed}) >= 90  # rows of the list; some hold several faults
+    assert len(IN_TESTS) == 55, "the tests' own faults are in the table"
     for fault in FAULTS:
         assert "bench" in " ".join(fault.commands), fault.id
         assert fault.limit <= 180
