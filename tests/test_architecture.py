@@ -14,15 +14,16 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
+    {"errors", "wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
-    {"processes", "arm", "looking", "frame", "traces", "series"},
+    {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "request", "history"},
-    {"conductor", "baselines", "compare"},
+    {"states", "baselines", "compare"},
+    {"conductor"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
     {"power", "ceilings", "report", "exports"},
     {"cli", "__main__"},
