@@ -165,7 +165,7 @@ class Forecast:
             return (
                 f"a budget of {in_seconds(self.budget)} is less than the least there is to do, about "
                 f"{self.starting + self.launching:.0f} s: {started} and {count(self.least, 'launch')} of {groups} "
-                f"(about {self.launching:.0f} s). That is done, and nothing else"
+                f"(about {self.launching:.0f} s). That much is done whatever it takes"
             )
         none = "" if self.launches >= INTERVAL_LAUNCHES else ", which gives no interval"
         launches = f"{'about ' if not none else ''}{count(self.launches, 'launch')} of {groups}{none}"
@@ -195,7 +195,7 @@ def late(elapsed: float, budget: float, least: int) -> str:
     """The sentence for a run whose interpreters took what the launches of each group would have needed."""
     return (
         f"{in_seconds(elapsed)} of the budget of {in_seconds(budget)} were gone when the interpreters were there: "
-        f"{count(least, 'launch')} of each group {'is' if least == 1 else 'are'} made, and nothing else"
+        f"{count(least, 'launch')} of each group {'is' if least == 1 else 'are'} made whatever that takes"
     )
 
 

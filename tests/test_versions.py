@@ -171,6 +171,9 @@ def test_runs_of_several_environments_are_not_gone_on_with(repository: Path) -> 
     call("versions", ".", str(repository), "--suite", "sided", "--suites", str(SUITES), "--budget", "1s", "--out", out,
          cwd=repository)
     run = store.find(None, Path(out))
+    # A budget that is too small for anything says so, and what was made is one launch.
+    assert [line for line in store.read(run).info["warnings"] if "less than the least there is to do" in line]
+    assert {record.launch for record in store.read(run).records} == {0}
     said = call("run", "--resume", str(run), "--suites", str(SUITES), cwd=repository)
     assert said.returncode == 2
     assert "a run of several environments cannot be gone on with" in said.stderr
