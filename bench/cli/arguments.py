@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench import discovery, plan
+from bench.endings import Ended
 from bench.spec import Suite
 
 DEFAULT_SUITE = "overhead"
@@ -19,8 +20,43 @@ class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
     def __call__(
-        self, name: str, run: Callable[[argparse.Namespace], int], text: str
+        self, name: str, run: Callable[[argparse.Namespace], Ended], text: str
     ) -> argparse.ArgumentParser: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of which no option and no word takes an empty value, as an unset variable of a shell script gives one.
+
+    argparse looks converters up by `type` in a registry, where `None` stands for options that name none: so one rule
+    serves every option there is, and those still to come. Subcommands are parsers of this class as well.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for kind, read in ((None, word), (Path, path), (int, whole)):
+            self.register("type", kind, read)
+
+
+def word(text: str) -> str:
+    """A text that says something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is empty; allowed: any other text (is a variable of the shell not set?)"
+        )
+    return text
+
+
+def path(text: str) -> Path:
+    """A file or folder. An empty text would be the working folder."""
+    return Path(word(text))
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(word(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: e.g. 0 or 42") from None
 
 
 def measuring(added: argparse.ArgumentParser) -> None:
