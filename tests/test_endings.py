@@ -218,6 +218,7 @@ def test_a_stream_without_unicode_gets_what_it_can_show(tmp_path: Path) -> None:
 
 
 WHILE_IT_WORKS = """
+import time
 from bench import cli, discovery
 discovery.all_suites = lambda *_: (print("now", flush=True), time.sleep(60))
 cli.main(["list"])
