@@ -6,14 +6,14 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench import loops, precision, strategies, xla
 from bench.accelerators import Accelerator, accelerator
 from bench.errors import SpecError, one_of
 from bench.handles import SIDE
-from bench.spec import AxisValue, Point, Suite, all_axes, engine_axes, parse_value
+from bench.spec import AxisValue, Point, Suite, all_axes, asked, engine_axes, parse_value
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Cell:
         unsupported: why it cannot run here, or "".
         workers: the most loader workers that a cell of its group has; all of them then run on all cores.
         epochs: whether a turn is a whole epoch.
+        asks: effective settings besides those of the engine's axes that it asks for.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Cell:
     unsupported: str = ""
     workers: int = 0
     epochs: bool = False
+    asks: Mapping[str, AxisValue] = field(default_factory=dict)
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -177,6 +179,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         refused(suite, point, threads),
                         workers,
                         suite.epochs,
+                        asked(suite, point),
                     )
                     for cell, point, twin in cells
                 ),
@@ -376,6 +379,7 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int
             refused(suites[cell["suite"]], {**_unnamed(), **cell["point"]}, threads),
             max(suites[other["suite"]].workers(other["point"]) for other in data["cells"] if same_group(cell, other)),
             suites[cell["suite"]].epochs,
+            asked(suites[cell["suite"]], {**_unnamed(), **cell["point"]}),
         )
         for cell in data["cells"]
     ]
