@@ -42,7 +42,6 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
         "loss_scaled": "16-mixed scales the loss, no other precision does",
     },
     "compile": {
-        "compile_cache": "only what is compiled has one",
         "compiled_around_ddp": "only what is compiled has a place of compilation",
     },
     "strategy": {
@@ -63,7 +62,8 @@ FOUND: Mapping[str, str] = {
     "graphs": "that inductor compiled; loops hand it other regions",
     "graph_breaks": "of these regions",
     "recompiles": "a guard failed; the summary warns",
-    "cache_hits": "of the compiler's caches; cold or warm is `compile_cache`, which is compared",
+    "compile_cache": "cold or warm; the metric of the time to the first step has its word in its name",
+    "cache_hits": "of the compiler's caches",
     "cache_misses": "of the compiler's caches",
     "cudagraph_skips": "CUDA graphs that were left out",
     "compilations": "by XLA; the summary warns of those in timed turns",
