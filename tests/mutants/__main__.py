@@ -1,4 +1,4 @@
-"""`python -m tests.mutants [TRAP ...]`: try the mutations of all traps, or of these; print the table; 1 if any lives."""
+"""`python -m tests.mutants [TRAP ...]`: try the mutations of all traps, or of these; 1 where one lives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def main(arguments: list[str]) -> int:
     wanted = {int(argument) for argument in arguments}
     unknown = wanted - {mutant.trap for mutant in MUTANTS}
     if unknown:
-        print(f"no mutation of trap {sorted(unknown)}; there are: {[mutant.trap for mutant in MUTANTS]}", file=sys.stderr)
+        known = sorted({mutant.trap for mutant in MUTANTS})
+        print(f"no mutation of trap {sorted(unknown)}; there are: {known}", file=sys.stderr)
         return 2
     chosen = [mutant for mutant in MUTANTS if not wanted or mutant.trap in wanted]
     results = []
@@ -23,7 +24,8 @@ def main(arguments: list[str]) -> int:
         for result in run(chosen, copy_tree(Path(folder) / "tree"), PATIENCE):
             results.append(result)
             word = "killed" if result.held else "ALIVE"
-            print(f"trap {result.mutant.trap}: {word}: {result.mutant.what}: {result.test}", file=sys.stderr, flush=True)
+            said = f"trap {result.mutant.trap}: {word}: {result.mutant.what}: {result.test}"
+            print(said, file=sys.stderr, flush=True)
     print(table(results))
     return 0 if all(result.held for result in results) else 1
 

@@ -14,7 +14,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,10 +128,8 @@ def outcomes(tree: Path, tests: Sequence[str], patience: float = PATIENCE) -> Ma
     except subprocess.TimeoutExpired:
         return {}
     finally:
-        try:
-            os.killpg(process.pid, signal.SIGTERM)  # its zygotes end with it; what is left of its group, too
-        except ProcessLookupError:
-            pass
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # a pytest that was ended ends its zygotes
         process.wait()
     return _read(report) if report.is_file() else {}
 
