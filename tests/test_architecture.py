@@ -16,10 +16,10 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "endings", "borders", "files", "guard"},
     {"wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
-    {"precision", "strategies", "ranks", "variables", "xla"},
+    {"precision", "strategies", "ranks", "variables", "xla", "switches"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
-    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
+    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "request", "history"},
@@ -33,7 +33,7 @@ LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking"},
+    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking", "switches"},
     "numpy": {"frame", "stats", "fit", "report", "changes", "history"},
     "pandas": {"frame", "stats", "fit", "report", "history"},
     "seaborn": {"report"},
