@@ -84,6 +84,26 @@ class Cost:
         """Whether it lies so far outside that nothing is said of it."""
         return self._beyond(REACH)
 
+    @property
+    def stated(self) -> bool:
+        """Whether there is a cost for the reference step that may be stated and that can be."""
+        return (
+            self.cost is not None
+            and self.relative is not None
+            and not self.outside
+            and not impossible(self.cost, self.reference_step)
+            and not impossible(self.relative, 1.0)
+        )
+
+    @property
+    def figure(self) -> tuple[Interval, float] | None:
+        """What is told of it, seconds, and at which step: the cost at the reference step, or else as measured."""
+        if self.stated and self.cost is not None:
+            return self.cost, self.reference_step
+        if self.measured is not None and self.measured_step is not None:
+            return self.measured, self.measured_step
+        return None
+
     def _beyond(self, factor: float) -> bool:
         return (
             self.shortest is not None
@@ -118,12 +138,12 @@ class Model:
         cost = replace(self.arm, reference_step=step, shortest=shortest, longest=longest,
                        measured=self.measured[near], measured_step=self.steps[near])
         share = interval_of_differences(self.share)
-        if any(_impossible(self._at(length), length) for length in (shortest, longest)):
+        if any(impossible(self._at(length), length) for length in (shortest, longest)):
             return cost  # the fit does not even hold where it was measured
         cost = replace(cost, fixed=interval_of_differences(self.fixed),
-                       share=share if cost.fitted and not _impossible(share, 1.0) else None)
+                       share=share if cost.fitted and not impossible(share, 1.0) else None)
         there = self._at(step)
-        if cost.outside or _impossible(there, step):
+        if cost.outside or impossible(there, step):
             return cost
         return replace(cost, cost=there, relative=self._at(step, over=step))
 
@@ -131,7 +151,7 @@ class Model:
         return interval_of_differences([(a + b * step) / over for a, b in zip(self.fixed, self.share, strict=True)])
 
 
-def _impossible(cost: Interval, step: float) -> bool:
+def impossible(cost: Interval, step: float) -> bool:
     """Whether a cost says that a step of `step` seconds takes no time or less."""
     ends = (cost.estimate, cost.low, cost.high)
     return any(end is not None and end <= -step for end in ends)

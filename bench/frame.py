@@ -76,7 +76,7 @@ def turns(run: Run) -> pd.DataFrame:
     of_records = _record_rows(run, records, _TURN_COLUMNS)
     # Taken row by row from a frame of one row a record: keys and axes of 100,000 turns are not built one by one.
     rows = of_records.take(_record_numbers(records)).reset_index(drop=True)
-    columns = {name: np.concatenate(arrays) if arrays else [] for name, arrays in parts.items()}
+    columns: dict[str, Any] = {name: np.concatenate(arrays) if arrays else [] for name, arrays in parts.items()}
     named = {**{name: rows[name] for name in _KEYS}, **columns}
     axes = {name: rows[name] for name in of_records.columns if name not in _KEYS}
     return _typed({**named, **axes}, (*_SECONDS, "page_faults", "stolen", *_SOME))
@@ -231,7 +231,8 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
     # Cells go by their place in the plan: joining by numbers takes a tenth of the time that joining by ids takes.
     numbers = {cell: number for number, cell in enumerate(planned["cell"])}
     sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
-    against = {numbers[cell]: numbers[baseline] for cell, baseline in zip(planned["cell"], planned["baseline"], strict=True)
+    planned_pairs = zip(planned["cell"], planned["baseline"], strict=True)
+    against = {numbers[cell]: numbers[baseline] for cell, baseline in planned_pairs
                if baseline is not None and cell != baseline and {cell, baseline} <= sound}
     taken = all_turns[["launch", "round", "step_time"]].assign(number=all_turns["cell"].map(numbers).astype(int))
     arms = taken[taken["number"].isin(list(against))]

@@ -212,6 +212,9 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
     """`noisy` with its reason for a cell that ran well but tells too little, else `ok`."""
     if metrics is None:
         return "noisy", f"none of {row.launches} launches has {frame.LEAST_ROUNDS} rounds or more"
+    # Whatever has no interval is known to nothing: a ratio, and the step time of a baseline, which has no ratio.
+    if metrics["step_time"].low is None or (versus is not None and versus.ratio.low is None):
+        return "noisy", "one launch gives no interval, so nothing is told from it"
     width = half_width(versus.ratio) if versus else None
     if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
         return "noisy", (f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
@@ -288,10 +291,12 @@ def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str
     warnings = []
     if not run.info.get("finished"):
         warnings.append("the run is not finished: it was cut off or still runs")
+    fewest: dict[tuple[str, int], int] = {}
     short = frame.short_launches(run)
-    for (group, launch), rows in short.groupby(["group", "launch"], sort=False):
-        warnings.append(f"{group}: launch {launch} is not used: it has {rows['rounds'].min()} rounds, "
-                        f"fewer than {frame.LEAST_ROUNDS}")
+    for group, launch, rounds in zip(*(short[name].tolist() for name in ("group", "launch", "rounds")), strict=True):
+        fewest[group, launch] = min(rounds, fewest.get((group, launch), rounds))
+    warnings += [f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {frame.LEAST_ROUNDS}"
+                 for (group, launch), rounds in fewest.items()]
     by_id = {cell.id: cell for cell in cells}
     for baseline in dict.fromkeys(cell["baseline"] for cell in run.info["plan"]["cells"]):
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):

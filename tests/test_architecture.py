@@ -16,7 +16,7 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "borders", "files", "wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla"},
-    {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
+    {"loops", "accelerators", "record", "claims", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
     {"processes", "arm", "looking", "frame", "traces", "series"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 
 from bench.report import tables
@@ -24,24 +25,26 @@ def render(summary: Summary) -> str:
         table.append([name, row.cell.outcome, *(row.entries[column].text for column in shown)])
     header, *body = _aligned(table)
     lines = [header]
+    rest = iter(body)
     for group, rows in groups.items():
-        lines += [group[:WIDTH], *body[:len(rows)], ""]
-        del body[:len(rows)]
+        lines += [group[:WIDTH], *itertools.islice(rest, len(rows)), ""]
     lines += _looked(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         if sentences:
             lines += [title, *(line for text in sentences for line in wrapped(text, "  - "))]
             lines.append("")
-    lines += [line for sentence in headlines(summary) for line in wrapped(sentence, "")]
+    sentences = [*headlines(summary), *tables.shared(summary)]
+    lines += [line for sentence in sentences for line in wrapped(sentence, "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _looked(summary: Summary) -> list[str]:
     """What wholes are made of, a line for each cell; the other metrics are in the page and the other formats."""
     lines: list[str] = []
+    seen = tables.looked(summary)
     for whole, names in tables.parts(summary).items():
-        groups = {table.group: table for table in tables.looked(summary)}
+        groups = {table.group: table for table in seen}
         table = [["", *tables.short([*names, whole])]]
         for group in groups.values():
             rows = {metric.name: entries for metric, entries in group.rows}
@@ -50,9 +53,9 @@ def _looked(summary: Summary) -> list[str]:
                 table.append([arm, *texts])
         header, *body = _aligned(table, left=1)
         lines += [f"{tables.LOOKED}:", header]
+        rest = iter(body)
         for group in groups.values():
-            lines += [group.group[:WIDTH], *body[: len(group.arms)]]
-            del body[: len(group.arms)]
+            lines += [group.group[:WIDTH], *itertools.islice(rest, len(group.arms))]
         lines.append("")
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from bench.borders import csv_cell
 from bench.report import tables
 from bench.stats import Summary
 
@@ -22,7 +23,7 @@ def render(summary: Summary) -> str:
     tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
     header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline", *tail]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(csv_cell, header))
     for cell in summary.cells:
         line: list[object] = [cell.id, str(cell.twin).lower(), cell.outcome, cell.reason,
                               *(cell.point.get(axis, "") for axis in names)]
@@ -36,5 +37,5 @@ def render(summary: Summary) -> str:
         for name in summary.declared:  # of looking launches, which are never compared
             seen = cell.looked.get(name)
             line += ["", "", "", ""] if seen is None else [seen.estimate, seen.low, seen.high, seen.launches]
-        writer.writerow(line)
+        writer.writerow(map(csv_cell, line))
     return out.getvalue()

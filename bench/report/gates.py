@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from bench import borders
+from bench.borders import markdown as safe
 from bench.gate import Exact, Outcome
 from bench.gating import Decision
 from bench.report.units import quantity, ratio
@@ -94,7 +96,7 @@ def _section(title: str, sentences: Sequence[str]) -> list[str]:
 
 def _wrapped(text: str, start: str = "") -> list[str]:
     return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
+        borders.line(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
     )
 
 
@@ -105,22 +107,17 @@ def markdown(gate: Outcome, tally: str) -> str:
     if gate.decisions:
         lines += ["| " + " | ".join(COLUMNS) + " |", "| --- | --- |" + " ---: |" * 4 + " --- |"]
         for one in gate.decisions:
-            name, *rest = map(_safe, _row(one))
-            lines.append("| " + " | ".join([f"`{name}`", *rest]) + " |")
+            name, *rest = _row(one)
+            lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
         lines.append("")
     lines += _listed("Without statistics:", exact_lines(gate))
     lines += _listed("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
     lines += _listed("Why:", gate.reasons)
-    return "\n".join([*lines, *(f"<sub>{_safe(note)}</sub>\n" for note in notes(gate, tally))])
+    return "\n".join([*lines, *(f"<sub>{safe(note)}</sub>\n" for note in notes(gate, tally))])
 
 
 def _listed(title: str, sentences: Sequence[str]) -> list[str]:
-    return [title, "", *(f"- {_safe(text)}" for text in sentences), ""] if sentences else []
-
-
-def _safe(text: str) -> str:
-    # A line break or a bar would break the table, and an angle bracket is HTML to GitHub.
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return [title, "", *(f"- {safe(text)}" for text in sentences), ""] if sentences else []
 
 
 def junit(gate: Outcome, tally: str) -> str:

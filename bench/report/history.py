@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from bench import changes
 from bench.history import RATIO, Change, History, Series, suspects
 from bench.report.console import wrapped
-from bench.report.figures import INK, STYLE, WIDTH, Drawing, svg
+from bench.report.figures import INK, STYLE, TITLE_LETTERS, WIDTH, Drawing, shown, svg
 from bench.report.units import percent, quantity, ratio, scale, unbroken
 
 _COLOURS = {"suspected": "#9a6200", "confirmed": "#b3261e", "not confirmed": "#8a8f98"}
@@ -215,5 +215,6 @@ def _panel(panel: Axes, own: Series, colour: str) -> None:
         )
     step = max(1, math.ceil(len(own.points) / _TICKS))
     ticks = list(itertools.islice(places, 0, None, step))
-    panel.set_xticks(ticks, [short(own.points[tick].commit) for tick in ticks], fontsize=8)
-    panel.set(title=own.cell, xlabel="", ylabel=f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}")
+    panel.set_xticks(ticks, [shown(short(own.points[tick].commit)) for tick in ticks], fontsize=8)
+    words = f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}"
+    panel.set(title=shown(own.cell, TITLE_LETTERS), xlabel="", ylabel=shown(words))
