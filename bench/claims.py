@@ -64,5 +64,5 @@ def _logs(ratio: Interval) -> Interval:
 
 
 def _log(value: float) -> float:
-    # An interval of hundreds of log units has a lower end that is 0 as a float.
-    return math.log(value) if value > 0 else -math.inf
+    # An interval of hundreds of log units has a lower end that is 0 as a float; the smallest float is e ** -745.
+    return math.log(value) if value > 0 else -746.0

@@ -134,7 +134,7 @@ class Model:
         if not self.fixed:
             return replace(self.arm, reference_step=step)
         shortest, longest = min(self.steps.values()), max(self.steps.values())
-        near = min(self.steps, key=lambda group: abs(math.log(self.steps[group] / step)))
+        near = min(self.steps, key=lambda group: abs(math.log(self.steps[group]) - math.log(step)))
         cost = replace(self.arm, reference_step=step, shortest=shortest, longest=longest,
                        measured=self.measured[near], measured_step=self.steps[near])
         share = interval_of_differences(self.share)
@@ -142,8 +142,10 @@ class Model:
             return cost  # the fit does not even hold where it was measured
         cost = replace(cost, fixed=interval_of_differences(self.fixed),
                        share=share if cost.fitted and not impossible(share, 1.0) else None)
+        if cost.outside:
+            return cost
         there = self._at(step)
-        if cost.outside or impossible(there, step):
+        if impossible(there, step):
             return cost
         return replace(cost, cost=there, relative=self._at(step, over=step))
 

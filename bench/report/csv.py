@@ -13,12 +13,13 @@ from bench.stats import Summary
 def render(summary: Summary) -> str:
     """One line per cell; empty where there is no figure. What looking launches saw comes after the baseline."""
     out = io.StringIO()
+    metrics = tables.metric_names(summary)
     names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
     # An axis may be called like a column.
     header = ["cell", "twin", "outcome", "reason"]
     header += [f"axis_{axis}" if axis in (*header, "baseline") else axis for axis in names]
     parts = ("estimate", "low", "high")
-    for name in tables.metric_names(summary):
+    for name in metrics:
         header += [f"{name}_{part}" for part in parts] + [f"{name}_launches", f"{name}_samples"]
     tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
     header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline", *tail]
@@ -27,7 +28,7 @@ def render(summary: Summary) -> str:
     for cell in summary.cells:
         line: list[object] = [cell.id, str(cell.twin).lower(), cell.outcome, cell.reason,
                               *(cell.point.get(axis, "") for axis in names)]
-        for name in tables.metric_names(summary):
+        for name in metrics:
             metric = cell.metrics.get(name)
             line += ["", "", "", "", ""] if metric is None else \
                 [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]

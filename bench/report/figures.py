@@ -68,12 +68,11 @@ def draw(run: Run, summary: Summary) -> list[Drawing]:
         if len(pairs):
             drawings.append(_ratios(summary, look, pairs))
         models = fit.models(run.info["plan"], frames.pairs)
-        for number, name in enumerate(run.info["plan"]["suites"]):
+        for name in run.info["plan"]["suites"]:
             known = [index for index, cost in enumerate(summary.costs) if cost.suite == name and cost.figure]
             if known:
-                drawings.append(_cost(summary, look, number, known, models, pairs[pairs["suite"] == name]))
-        drawings += [_parts(summary, look, number, whole, names)
-                     for number, (whole, names) in enumerate(tables.parts(summary).items())]
+                drawings.append(_cost(summary, look, known, models, pairs[pairs["suite"] == name]))
+        drawings += [_parts(summary, look, whole, names) for whole, names in tables.parts(summary).items()]
     return [replace(drawing, caption=drawing.caption + _left_out(summary)) for drawing in drawings]
 
 
@@ -212,7 +211,7 @@ def _ratios(summary: Summary, look: _Look, pairs: pd.DataFrame) -> Drawing:
 
 
 def _cost(
-    summary: Summary, look: _Look, number: int, known: Sequence[int], models: Sequence[fit.Model], pairs: pd.DataFrame
+    summary: Summary, look: _Look, known: Sequence[int], models: Sequence[fit.Model], pairs: pd.DataFrame
 ) -> Drawing:
     """Cost against step length of one suite: `known` are the places of its costs in the summary and in `models`."""
     own = _named(look, pairs).assign(ms=pairs["baseline_step_time"] * 1e3, us=pairs["difference"] * 1e6)
@@ -267,10 +266,10 @@ def _cost(
     return Drawing(f"Cost against step length{several}", "Dots: each launch. Lines: the fit cost = fixed + share × "
                    "step, with its 95 % interval over sweeps, one launch of every group each; level where the measured "
                    f"steps do not differ enough for a fit, and only where a cost may be stated.{more}",
-                   svg(figure, f"cost-{number}"))
+                   svg(figure, f"cost-{borders.file_name(suite)}"))
 
 
-def _parts(summary: Summary, look: _Look, number: int, whole: str, names: Sequence[str]) -> Drawing:
+def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> Drawing:
     """What a metric of looking launches is made of: a bar for each cell, its parts one after the other."""
     groups = {group: [cell for cell in cells if any(name in cell.looked for name in names)]
               for group, cells in tables.by_group_of_cells(summary).items()}
@@ -297,7 +296,7 @@ def _parts(summary: Summary, look: _Look, number: int, whole: str, names: Sequen
     return Drawing("Where a step's time goes" if unit == "s" else f"What {words} is made of",
                    f"From looking launches: callbacks were on, arms ran one after the other, and nothing is compared. "
                    f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
-                   svg(figure, f"parts-{number}"))
+                   svg(figure, f"parts-{borders.file_name(whole)}"))
 
 
 def svg(figure: Figure, name: str) -> str:

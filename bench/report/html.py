@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import markupsafe
 
-from bench import calibration, claims, tally
+from bench import borders, calibration, claims, tally
 from bench.fit import Cost, impossible
 from bench.report import tables
 from bench.report.sentences import headlines, label, places, words
@@ -47,9 +47,7 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         from bench.report.figures import draw
 
         drawings = draw(run, summary)
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("bench.report", "."), autoescape=True,
-                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(unbroken=unbroken)
+    environment = template_environment()
     plan = run.info["plan"]
     shared, differing = _settings(summary)
     judged = zip(summary.costs, words(summary.costs), strict=True)
@@ -63,6 +61,20 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
         ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
         outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+
+
+def template_environment() -> jinja2.Environment:
+    """Templates whose texts are escaped for HTML, and have no control, direction or surrogate characters."""
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("bench.report", "."), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+                                     finalize=_finalized)
+    environment.filters.update(unbroken=unbroken)
+    return environment
+
+
+def _finalized(value: object) -> object:
+    # Drawings and embedded figures are markup, and are made of texts that have crossed their own borders.
+    return value if isinstance(value, markupsafe.Markup) or not isinstance(value, str) else borders.terminal(value)
 
 
 def _tally(run: Run) -> str:
@@ -82,7 +94,7 @@ def _pauses(summary: Summary) -> str:
 
 def embed(summary: Summary) -> str:
     """The summary as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
-    return json.dumps(summary.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c")
+    return borders.json_text(summary.to_json(), indent=1).replace("<", "\\u003c")
 
 
 def command(run: Run) -> str:

@@ -26,8 +26,9 @@ def render(summary: Summary) -> str:
         header = ["metric", *map(safe, table.arms)]
         lines += ["", f"{tables.LOOKED}: {safe(titles[table.group])}", "", "| " + " | ".join(header) + " |",
                   "| --- |" + " ---: |" * len(table.arms)]
-        lines += ["| " + " | ".join([safe(metric.name.replace("_", " ")), *(safe(entry.text) for entry in entries)]) + " |"
-                  for metric, entries in table.rows]
+        for metric, seen in table.rows:
+            texts = [metric.name.replace("_", " "), *(entry.text for entry in seen)]
+            lines.append("| " + " | ".join(map(safe, texts)) + " |")
     if summary.warnings:
         lines += ["", "Warnings:", "", *(f"- {safe(warning)}" for warning in summary.warnings)]
     return "\n".join(lines) + "\n"
