@@ -17,7 +17,7 @@ LAYERS = (
     {"errors", "endings", "borders", "files", "guard"},
     {"wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla", "switches"},
-    {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
+    {"loops", "accelerators", "record", "claims", "compiling", "memory", "environment", "gating"},
     {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -108,7 +109,7 @@ def selection(added: argparse.ArgumentParser, *, option: bool = False, default: 
 def which(added: argparse.ArgumentParser) -> None:
     added.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
     added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
-    added.add_argument("--step", type=duration, default=0.012, metavar="TIME", help="your step; default: 12ms")
+    added.add_argument("--step", type=step, default=0.012, metavar="TIME", help="your step; default: 12ms")
 
 
 def duration(text: str) -> float:
@@ -119,6 +120,20 @@ def duration(text: str) -> float:
             f"{text!r} is not a time; allowed: a number above 0 with ms, s, m or h, e.g. 90s"
         )
     return float(match[1]) * {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+
+
+_STEP_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def step(text: str) -> float:
+    """Seconds of one step from `12ms`, `250us`, `1.5s`. A bare number is refused: `500` was meant as milliseconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)", text)
+    seconds = float(match[1]) * _STEP_UNITS[match[2]] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time with a unit; allowed: a number above 0 with us, ms, s, m or h, e.g. 12ms"
+        )
+    return seconds
 
 
 def fraction(text: str) -> float:
