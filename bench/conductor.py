@@ -180,11 +180,12 @@ class Conductor:
                 self._warn(told.sentence())
             elif options.launches is None:
                 self._progress.note(told.sentence())
-        self._progress.phase(f"starting {len(work.preloads) - len(there)} interpreters")
+        if len(there) < len(work.preloads):
+            self._progress.phase(f"starting {budget.count(len(work.preloads) - len(there), 'interpreter')}")
         self._zygotes(fleet, work.preloads)
         least = work.launches()
         if least and self._elapsed() + least > options.budget and not self.warnings:
-            self._warn(budget.late(self._elapsed(), options.budget, max(work.least)))
+            self._warn(budget.late(self._elapsed(), options.budget, least, max(work.least)))
         if self._elapsed() + least > self._timed_budget:
             self._timed_budget = options.budget  # looking launches would not fit behind those
         launches = work.launches(options.launches or budget.INTERVAL_LAUNCHES)
