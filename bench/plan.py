@@ -374,32 +374,28 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int
     if missing:
         raise SpecError(missing)
 
-    def same_group(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        return bool(one["group"] == other["group"])
-
-    cells = [
-        Cell(
-            cell["id"],
-            cell["suite"],
-            cell["group"],
-            {**_unnamed(), **cell["point"]},
-            cell["twin"],
-            cell["baseline"],
-            refused(suites[cell["suite"]], {**_unnamed(), **cell["point"]}, threads),
-            max(
-                loader_workers(suites[other["suite"]], other["point"])
-                for other in data["cells"]
-                if same_group(cell, other)
-            ),
-            suites[cell["suite"]].epochs,
-            asked(suites[cell["suite"]], {**_unnamed(), **cell["point"]}),
+    unnamed = _unnamed()
+    points = {cell["id"]: {**unnamed, **cell["point"]} for cell in data["cells"]}
+    workers: dict[str, int] = {}
+    for cell in data["cells"]:
+        own = loader_workers(suites[cell["suite"]], points[cell["id"]])
+        workers[cell["group"]] = max(own, workers.get(cell["group"], own))
+    members: dict[str, list[Cell]] = {name: [] for name in data["groups"]}
+    for cell in data["cells"]:
+        suite, point = suites[cell["suite"]], points[cell["id"]]
+        members[cell["group"]].append(
+            Cell(
+                cell["id"],
+                cell["suite"],
+                cell["group"],
+                point,
+                cell["twin"],
+                cell["baseline"],
+                refused(suite, point, threads),
+                workers[cell["group"]],
+                suite.epochs,
+                asked(suite, point),
+            )
         )
-        for cell in data["cells"]
-    ]
-    groups = [
-        Group(
-            name, next(cell.suite for cell in cells if cell.group == name), tuple(c for c in cells if c.group == name)
-        )
-        for name in data["groups"]
-    ]
+    groups = [Group(name, own[0].suite, tuple(own)) for name, own in members.items()]
     return Plan({name: suites[name] for name in data["suites"]}, tuple(groups))
