@@ -22,7 +22,7 @@ LAYERS = (
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
     {"processes", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
-    {"race", "looks", "stats", "request", "history"},
+    {"race", "looks", "stats", "growth", "request", "history"},
     {"conductor", "baselines", "compare"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
     {"power", "ceilings", "report", "exports"},
