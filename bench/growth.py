@@ -28,9 +28,9 @@ def made_up(cells: int) -> Run:
                             "baseline": baseline, "outcome": "ok", "reason": ""})
             for launch in range(LAUNCHES):
                 step = (1e-3 + group * 1e-5) * generator.lognormvariate(0, 0.01)
-                none = (0,) * ROUNDS
-                turns = Turns(STEPS, tuple(range(ROUNDS)), (place,) * ROUNDS, (step,) * ROUNDS, (step * STEPS,) * ROUNDS,
-                              (step,) * ROUNDS, none, none, (0.0,) * ROUNDS)
+                once, counted, none = (step,) * ROUNDS, (step * STEPS,) * ROUNDS, (0,) * ROUNDS
+                turns = Turns(STEPS, tuple(range(ROUNDS)), (place,) * ROUNDS, once, counted, once, none, none,
+                              (0.0,) * ROUNDS)
                 settings = {"loop": loop, "threads": 1}
                 records.append(Record("made-up", cell, name, point, twin, launch, "ok", requested=settings,
                                       effective=settings, turns=turns, samples_per_step=32, order=place))
