@@ -288,7 +288,7 @@ def position_effects(turns: pd.DataFrame) -> dict[int, Interval]:
 
 
 def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str]:
-    warnings = []
+    warnings = [*run.info.get("warnings", ())]
     if not run.info.get("finished"):
         warnings.append("the run is not finished: it was cut off or still runs")
     fewest: dict[tuple[str, int], int] = {}

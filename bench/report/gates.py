@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 from bench import borders
 from bench.borders import markdown as safe
 from bench.borders import terminal
-from bench.gate import Exact, Outcome
+from bench.exact import Exact
+from bench.gate import Outcome
 from bench.gating import Decision
 from bench.report.units import quantity, ratio
 
