@@ -22,7 +22,7 @@ LAYERS = (
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
-    {"race", "looks", "stats", "request", "history"},
+    {"race", "looks", "stats", "growth", "request", "history"},
     {"states", "baselines", "compare"},
     {"conductor"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},

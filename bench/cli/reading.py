@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench import environment, store
 from bench.accelerators import ACCELERATORS
+from bench.borders import json_text
 from bench.cli.arguments import Adder, duration, positive, which
 from bench.cli.output import say
 from bench.endings import DONE, FAILED, Ended
@@ -59,7 +59,7 @@ def show(arguments: argparse.Namespace) -> Ended:
     run = store.read(store.find(arguments.which, arguments.out))
     summary = summary_of(run, arguments)
     if arguments.format == "json":
-        say(json.dumps(summary.to_json(), indent=1))
+        say(json_text(summary.to_json(), indent=1))
     else:
         writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
         say(writer(summary))
@@ -104,7 +104,7 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
         raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
     values = environment.environment(arguments.threads)
     if arguments.format == "json":
-        say(json.dumps(values, indent=1))
+        say(json_text(values, indent=1))
     else:
         width = max(map(len, values))
         say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
@@ -130,5 +130,5 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
             path = calibration.save(found)
             made.append({"file": str(path), **asdict(found)})
             lines += [ceilings.table(found), f"  kept in {path}"]
-    say(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
+    say(json_text({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
     return DONE

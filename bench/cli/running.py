@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from bench import __version__, discovery, endings, environment, plan, store
 from bench.accelerators import ACCELERATORS, accelerator
+from bench.borders import json_text
 from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
 from bench.cli.output import say
 from bench.cli.reading import print_run
@@ -155,7 +155,7 @@ def trace_suites(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told:
         done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
     if arguments.format == "json":
-        say(json.dumps(done.to_json(), indent=1))
+        say(json_text(done.to_json(), indent=1))
     else:
         for group, cells in done.groups:
             say(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
@@ -219,7 +219,7 @@ def run_selftest(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told:
         checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
     if arguments.format == "json":
-        say(json.dumps({"checks": checks}, indent=1))
+        say(json_text({"checks": checks}, indent=1))
     else:
         say(selftest.table(checks))
     return DONE if all(check["ok"] for check in checks) else endings.FAILED
@@ -240,7 +240,7 @@ def run_power(arguments: argparse.Namespace) -> Ended:
         points = power.run(repeats, options, rule, Path(folder), told)
     sentence = tally.read(options.threads).sentence
     if arguments.format == "json":
-        say(json.dumps(power.to_json(points, sentence), indent=1))
+        say(json_text(power.to_json(points, sentence), indent=1))
     else:
         say(power.table(points, sentence))
     return DONE if power.sound(points, rule) else endings.FAILED

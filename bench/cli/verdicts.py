@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import baselines, gate, store, tally, versions
+from bench.borders import json_text
 from bench.cli.arguments import Adder, duration, fraction, planned, planned_sides, positive, selection, size
 from bench.cli.output import say
 from bench.conductor import Options, Progress
@@ -113,7 +113,7 @@ def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> E
 
     sentence = tally.read(arguments.threads).sentence
     if arguments.format == "json":
-        say(json.dumps({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1, allow_nan=False))
+        say(json_text({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1))
     else:
         write = {"table": gates.console, "md": gates.markdown, "junit": gates.junit}[arguments.format]
         say(write(found, sentence), end="")
@@ -136,7 +136,7 @@ def run_compare(arguments: argparse.Namespace) -> Ended:
     a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
     found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
     if arguments.format == "json":
-        say(json.dumps(found.to_json(), indent=1))
+        say(json_text(found.to_json(), indent=1))
     else:
         say({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
     return Ended("invalid") if found.invalid else DONE
@@ -149,7 +149,7 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
             raise RunError("`bench baseline list` takes no NAME")
         found = baselines.listed(arguments.out)
         if arguments.format == "json":
-            say(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
+            say(json_text([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
         else:
             lines = [f"{one.name}  run {one.run}  saved {one.saved}" for one in found]
             say("\n".join(lines) or "no baselines; `bench baseline save NAME [RUN]` names a run")
