@@ -84,9 +84,6 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
 
     Args:
         allow_mismatch: compare across environments whose checked keys differ.
-
-    Raises:
-        RunError: one of them has no plan.
     """
     mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
     mismatches = environment.mismatches(mine, theirs)
@@ -101,7 +98,9 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
     only = [tuple(name for name in own if name not in common) for own in names]
     invalid = ""
     cells: list[CellRatio] = []
-    if mismatches and not allow_mismatch:
+    if a.broken or b.broken:
+        invalid = "; ".join([*a.broken, *b.broken])
+    elif mismatches and not allow_mismatch:
         invalid = (
             f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "
             "--allow-environment-mismatch compares all the same"
@@ -121,13 +120,7 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
 
 
 def _names(run: store.Run) -> list[str]:
-    """Raises:
-    RunError: the plan is not one.
-    """
-    try:
-        return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{run.folder}: its plan is none: {type(error).__name__}: {error}") from None
+    return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
 
 
 def _launch_logs(run: store.Run) -> dict[str, list[float]]:

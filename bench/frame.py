@@ -15,7 +15,7 @@ import pandas as pd
 
 from bench.errors import RunError, one_of
 from bench.pause import pause_factors
-from bench.record import METRICS, Metric, Outcome, Record
+from bench.record import METRICS, Metric, Outcome, Record, counted
 from bench.store import Run
 
 # A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
@@ -170,7 +170,8 @@ def pairs(run: Run) -> pd.DataFrame:
     sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
     against = {row.cell: row.baseline for row in planned.itertuples()
                if row.baseline is not None and row.cell != row.baseline and {row.cell, row.baseline} <= sound}
-    taken = turns(run)[["suite", "group", "cell", "twin", "launch", "round", "step_time"]]
+    taken = turns(run)
+    taken = taken.loc[taken["outcome"] != "void", ["suite", "group", "cell", "twin", "launch", "round", "step_time"]]
     arms = taken[taken["cell"].isin(list(against))].copy()
     arms["baseline"] = arms["cell"].map(against)
     base = taken[["cell", "launch", "round", "step_time"]].rename(
@@ -190,14 +191,15 @@ def cells(run: Run) -> pd.DataFrame:
 
     Columns: suite, group, cell, twin, baseline (id, or None), outcome, reason, launches (records of launches that were
     started), axes. The outcome is `ok` only if that of every launch is; else it is that of the first launch that
-    was not, and the reason says which launch. A cell that the run ended without reaching has the outcome `timeout`.
+    was not, and the reason says which launch; void launches do not count where there are others. A cell that the run
+    ended without reaching has the outcome `timeout`.
 
     Raises:
         RunError: there are records of a cell that the plan lacks.
     """
     planned = run.info["plan"]["cells"]
     records: dict[str, list[Record]] = {cell["id"]: [] for cell in planned}
-    for record in run.records:
+    for record in counted(run.records):
         if record.cell not in records:
             raise RunError(f"{run.folder}: records: {one_of('cell', record.cell, records)}")
         records[record.cell].append(record)

@@ -22,7 +22,7 @@ from bench.handles import Side
 from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
 from bench.race import LEAST_ROUNDS, log_ratio
-from bench.record import Record, Turns
+from bench.record import Record, Turns, counted
 
 SCHEMA = 1
 
@@ -256,6 +256,7 @@ def standing(
     broken: dict[str, str] = {}
     series = []
     records = [record for run in stages.values() for record in run.records]
+    records = counted(records)
     bad = {record.cell: f"{record.outcome}: {record.reason}" for record in reversed(records) if record.outcome != "ok"}
     for group in made.groups:
         baseline = group.cells[0].id
@@ -283,7 +284,7 @@ def _log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[flo
     """
     turns: dict[int, dict[str, Turns]] = {}
     for record in records:
-        if record.turns is not None and record.cell in (cell, baseline):
+        if record.turns is not None and record.cell in (cell, baseline) and record.outcome != "void":
             check_times(record)
             turns.setdefault(record.launch, {})[record.cell] = record.turns
     both = [own for _, own in sorted(turns.items()) if len(own) == 2]

@@ -14,10 +14,11 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "borders", "files", "wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
+    {"errors", "borders", "files", "decoding", "chain"},
+    {"wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
-    {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
+    {"spec", "runfile", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
     {"processes", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},

@@ -118,7 +118,7 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     if table.empty:
         raise RunError("\n".join([f"no run under {out} is a point of a history:", *left_out]))
     order = commits.ancestry(table["commit"], repository)
-    told = [confirming.from_json(data) for data in store.read_confirmations(out)]
+    told = [confirming.from_line(line, where) for where, line in store.read_confirmations(out)]
     return history.analyse(table, left_out, order, told)
 
 

@@ -18,7 +18,7 @@ from bench.conductor import Options
 from bench.errors import RunError, SpecError, one_of
 from bench.handles import Side
 from bench.looks import LOOKS
-from bench.record import FAILED, Record
+from bench.record import FAILED, Record, counted
 
 
 def add(command: Adder) -> None:
@@ -137,7 +137,7 @@ def conduct(
     if any(stop["reason"] == "interrupted" for stop in stops.values()):
         print("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
         return 130
-    return 3 if any(record.outcome in FAILED for record in run.records) else 0
+    return 3 if any(record.outcome in FAILED for record in counted(run.records)) else 0
 
 
 def trace_suites(arguments: argparse.Namespace) -> int:
