@@ -78,13 +78,15 @@ def save(name: str, run: store.Run, out: Path) -> Baseline:
     return Baseline(name, run.id, saved, folder, checksums)
 
 
-def listed(out: Path) -> list[Baseline]:
-    """All baselines by name.
-
-    Raises:
-        RunError: one of them is not readable.
-    """
-    return [_read(path.parent) for path in sorted((out / FOLDER).glob(f"[!.]*/{FILE}"))]
+def listed(out: Path) -> tuple[list[Baseline], list[str]]:
+    """All baselines by name, and why others cannot be read."""
+    found, unread = [], []
+    for path in sorted((out / FOLDER).glob(f"[!.]*/{FILE}")):
+        try:
+            found.append(_read(path.parent))
+        except RunError as error:
+            unread.append(str(error))
+    return found, unread
 
 
 def delete(name: str, out: Path) -> None:

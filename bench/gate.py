@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bench import __version__, environment, gating, plan, store
+from bench import __version__, environment, gating, identity, plan, runfile, store
 from bench.conductor import Conductor, Options, Progress
 from bench.errors import RunError
 from bench.gating import Decision, Judgement, Rule, Series, Verdict
@@ -237,6 +237,7 @@ def _measure(
         "finished": None,
         "stops": {},
         "timing": {},
+        "digests": {"options": runfile.options_digest(vars(chosen)), "files": identity.digests(setup.files)},
     }
     opened.write_info(info)
     stops = conductor.run(fleet)

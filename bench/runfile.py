@@ -116,10 +116,19 @@ class RunInfo:
 
 
 class _Options(TypedDict, total=False):
-    """The options that readers of a run look at; those of a resumed run go through `Options` itself."""
+    """The options that are known here; see `bench.conductor.Options`."""
 
+    budget: Annotated[float, Meta(gt=0, le=1e9)]
+    target: Annotated[float, Meta(gt=0, le=1e9)]
+    timeout: Annotated[float, Meta(gt=0, le=1e9)]
+    turn: Annotated[float, Meta(gt=0, le=1e9)]
+    launch: Annotated[float, Meta(gt=0, le=1e9)] | None
     seed: Whole
     threads: Annotated[int, Meta(ge=1, le=COUNT)]
+    zygotes: Annotated[int, Meta(ge=1, le=COUNT)]
+    looks: Count
+    launches: Count | None
+    memory_limit: Count | None
 
 
 def decode(data: bytes, where: Path) -> dict[str, Any]:
@@ -146,6 +155,9 @@ def checked(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     if isinstance(schema, bool) or schema not in SCHEMAS:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
     info = decoding.convert(RunInfo, data, where, whole=schema == SCHEMA, more=True)
+    for name in ("digests", "records"):
+        if schema == SCHEMA and getattr(info, name) is None:
+            raise RunError(f"{where}: $.{name}: expected `object`; there is None")
     decoding.convert(_Options, dict(info.options), f"{where}: $.options")
     _check_plan(info.plan, where)
     for name, time in (("started", info.started), ("finished", info.finished)):

@@ -240,7 +240,7 @@ def nan(path: Path) -> None:
         (lambda folder: planless(folder / store.RUN), 2, "plan: object missing required field `cells`"),
         (lambda folder: strange(folder / store.RECORDS), 2, "missing required field `schema`"),
         (lambda folder: (folder / store.RUN).unlink(), 2, "not a run"),
-        (lambda folder: (folder / store.RECORDS).unlink(), 3, "were written: the last"),
+        (lambda folder: (folder / store.RECORDS).unlink(), 3, "no cell has a ratio"),
         (lambda folder: nan(folder / store.RECORDS), 2, "records.jsonl:1: not readable"),
     ],
     ids=["half a line", "half an info", "another file", "no plan", "another record", "no info", "no records", "nan"],

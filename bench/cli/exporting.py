@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commits, confirming, series, store
+from bench import commits, confirming, files, series, store
 from bench.cli.arguments import Adder, measuring, now, planned
+from bench.cli.output import complain, say
+from bench.cli.reading import chosen
 from bench.cli.running import start
 from bench.commits import Commit
+from bench.endings import DONE, Ended
 from bench.errors import RunError
 from bench.intervals import Interval
 
@@ -65,38 +68,45 @@ def _runs(added: argparse.ArgumentParser) -> None:
     added.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
 
 
-def export_runs(arguments: argparse.Namespace) -> int:
+def export_runs(arguments: argparse.Namespace) -> Ended:
     """`bench export`"""
     from bench.exports import asv
 
     named = commits.resolve(arguments.commit, arguments.repo) if arguments.commit is not None else None
     runs: list[tuple[store.Run, Commit]] = []
+    unread: list[str] = []
     for which in arguments.which or [None]:
-        run = store.read(store.find(which, arguments.out))
-        runs.append((run, named or commits.resolve(series.commit(run), arguments.repo)))
+        try:
+            run = store.sound(chosen(which, arguments.out))
+            commit = named or commits.resolve(series.commit(run), arguments.repo)
+            if not asv.benchmarks(run):
+                raise RunError(f"run {run.id}: nothing in it for asv: no cell has a time or a number of bytes")
+            runs.append((run, commit))
+        except RunError as error:
+            unread.append(str(error))
+    if not runs:
+        raise RunError("\n".join(unread))
+    for reason in unread:
+        complain(f"left out: {reason}")
     done = asv.export(runs, arguments.results_dir, arguments.machine)
     for note in done.notes:
-        print(f"bench: {note}", file=sys.stderr)
+        complain(note)
     for path in done.files:
-        print(path)
-    return 0
+        say(str(path))
+    return DONE
 
 
-def show_history(arguments: argparse.Namespace) -> int:
+def show_history(arguments: argparse.Namespace) -> Ended:
     """`bench history`"""
     from bench.report import history as layout
 
     found = read_history(arguments.out, arguments.repo, arguments.metric, arguments.suites)
     if arguments.html is not None:
-        try:
-            arguments.html.parent.mkdir(parents=True, exist_ok=True)
-            arguments.html.write_text(layout.page(found), encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{arguments.html}: cannot be written: {error.strerror}") from None
-    print(json.dumps(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
+        files.write_aside(arguments.html, layout.page(found))
+    say(json.dumps(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
     if arguments.html is not None:
-        print(f"its page: {arguments.html}", file=sys.stderr)
-    return 0
+        complain(f"its page: {arguments.html}")
+    return DONE
 
 
 def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str] = ()) -> History:
@@ -110,11 +120,13 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     runs, unread = [], []
     for folder in store.every(out):
         try:
-            runs.append(store.read(folder))
+            runs.append(store.sound(store.read(folder)))
         except RunError as error:
             unread.append(str(error))
     table, left_out = history.points(runs, metric, suites)
     left_out = unread + left_out
+    for reason in unread:
+        complain(f"left out: {reason}")
     if table.empty:
         raise RunError("\n".join([f"no run under {out} is a point of a history:", *left_out]))
     order = commits.ancestry(table["commit"], repository)
@@ -122,7 +134,7 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     return history.analyse(table, left_out, order, told)
 
 
-def confirm_change(arguments: argparse.Namespace) -> int:
+def confirm_change(arguments: argparse.Namespace) -> Ended:
     """`bench confirm`"""
     from bench import history
 
@@ -139,9 +151,9 @@ def confirm_change(arguments: argparse.Namespace) -> int:
     done = confirming.confirm(before, after, suspicions, race, now())
     path = store.append_confirmations(arguments.out, [confirming.to_json(item) for item in done])
     for item in done:
-        print(f"{item.state}: {item.cell}: {item.sentence()}; the history said {1 + item.relative:.3f}")
-    print(f"kept in {path}")
-    return 0
+        say(f"{item.state}: {item.cell}: {item.sentence()}; the history said {1 + item.relative:.3f}")
+    say(f"kept in {path}")
+    return DONE
 
 
 def race_commits(
@@ -175,8 +187,9 @@ def race_commits(
             for suite, file in files.items()
             for name, side in ready.items()
         }
-        start(arguments, made, files, ready)
-    run = store.read(store.find(None, arguments.out))
+        folder = store.create(arguments.out)
+        start(arguments, made, files, ready, folder)
+    run = store.read(folder.folder)
     ratios = {}
     for cell, (suite, point) in points.items():
         for found in stats.summarize(run).cells:

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, discovery, environment, plan, store
+from bench import __version__, baselines, decoding, discovery, endings, environment, identity, plan, runfile, store
 from bench.accelerators import ACCELERATORS, accelerator
 from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
+from bench.cli.output import complain, say
 from bench.cli.reading import print_run
 from bench.conductor import Options
+from bench.endings import DONE, INTERRUPTED, Ended
 from bench.errors import RunError, SpecError, one_of
 from bench.handles import Side
 from bench.looks import LOOKS
@@ -54,22 +56,22 @@ def add(command: Adder) -> None:
     testing.add_argument("--budget", type=duration, metavar="TIME", help="of --power, each gate; default: 120s")
 
 
-def list_cells(arguments: argparse.Namespace) -> int:
+def list_cells(arguments: argparse.Namespace) -> Ended:
     """`bench list`"""
     made, _ = planned(arguments)
     for name in ACCELERATORS:
         reason = accelerator(name).unavailable()
-        print(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
+        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in made.suites.items():
-        print(f"{name}: {suite.title}")
-        print(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        say(f"{name}: {suite.title}")
+        say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
         for cell in made.cells:
             if cell.suite == name and not cell.twin:
-                print(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
-    return 0
+                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
+    return DONE
 
 
-def run_suites(arguments: argparse.Namespace) -> int:
+def run_suites(arguments: argparse.Namespace) -> Ended:
     """`bench run`"""
     if arguments.resume is not None:
         made, files, folder, info, done, options = resumed(arguments)
@@ -83,14 +85,16 @@ def start(
     made: plan.Plan,
     files: dict[str, str],
     sides: Mapping[str, Side] | None = None,
-) -> int:
-    """A new run of this plan, from its folder to what is printed; gives the exit code.
+    folder: store.RunFolder | None = None,
+) -> Ended:
+    """A new run of this plan, from its folder to what is printed; gives how it ended.
 
     Args:
         sides: the environments that it compares, if it does.
+        folder: where it goes; None: a new one.
     """
     options = chosen_options(arguments, {})
-    folder = store.create(arguments.out)
+    folder = folder or store.create(arguments.out)
     info = {
         "run": folder.folder.name,
         "loopmark": __version__,
@@ -104,6 +108,7 @@ def start(
         "finished": None,
         "stops": {},
         "timing": {},
+        "digests": {"options": runfile.options_digest(vars(options)), "files": identity.digests(files)},
     }
     folder.write_info(info)
     return conduct(arguments, made, files, folder, info, options, sides=sides)
@@ -118,8 +123,8 @@ def conduct(
     options: Options,
     done: Sequence[Record] = (),
     sides: Mapping[str, Side] | None = None,
-) -> int:
-    """Run it, or go on with it, and print what came of it; gives the exit code."""
+) -> Ended:
+    """Run it, or go on with it, and print what came of it; gives how it ended."""
     from bench.conductor import Conductor
     from bench.progress import progress
 
@@ -133,14 +138,14 @@ def conduct(
     folder.close()
     run = store.read(folder.folder)
     print_run(run, arguments)
-    print(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
+    say(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
     if any(stop["reason"] == "interrupted" for stop in stops.values()):
-        print("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
-        return 130
-    return 3 if any(record.outcome in FAILED for record in counted(run.records)) else 0
+        say("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
+        return INTERRUPTED
+    return endings.FAILED if any(record.outcome in FAILED for record in counted(run.records)) else DONE
 
 
-def trace_suites(arguments: argparse.Namespace) -> int:
+def trace_suites(arguments: argparse.Namespace) -> Ended:
     """`bench trace`"""
     from bench import tracing
     from bench.progress import progress
@@ -151,24 +156,30 @@ def trace_suites(arguments: argparse.Namespace) -> int:
     with progress(sys.stderr) as told:
         done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
     if arguments.format == "json":
-        print(json.dumps(done.to_json(), indent=1))
+        say(json.dumps(done.to_json(), indent=1))
     else:
         for group, cells in done.groups:
-            print(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
-        print(layout.footnote())
-        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
+            say(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
+        say(layout.footnote())
+        say(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
     if done.interrupted:
-        return 130
-    return 3 if any(traced.outcome in FAILED for traced in done.cells) else 0
+        return INTERRUPTED
+    return endings.FAILED if any(traced.outcome in FAILED for traced in done.cells) else DONE
 
 
-def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Options:
-    """Options of the command line over those of a stored run over the defaults."""
-    from bench.conductor import Options
+def chosen_options(arguments: argparse.Namespace, stored: Mapping[str, Any], where: Path | str = "options") -> Options:
+    """Options of the command line over those of a stored run over the defaults.
 
+    Raises:
+        RunError: the stored ones are none.
+    """
+    return decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that the command line names."""
     names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return Options(**{"looks": LOOKS, **stored, **given})
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
 def resumed(
@@ -177,29 +188,61 @@ def resumed(
     """What `--resume` goes on with.
 
     Raises:
-        RunError: it cannot go on: other suites or settings were asked for, or the machine is another.
+        RunError: it cannot go on: other suites or settings were asked for, the machine is another, the suites' files
+            or the records are not those of the run.
     """
     if arguments.suites or arguments.settings or arguments.select:
         raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
     path = store.find(arguments.resume, arguments.out)
+    if (path / baselines.FILE).exists():
+        raise RunError(f"{path}: a baseline is not gone on with; resume the run that it was made from")
     folder = store.RunFolder(path)
     folder.repair()
-    run = store.read(path)
+    run = store.sound(store.read(path))
     info = dict(run.info)
     info.pop("schema")
-    if info.get("sides"):
+    if info["sides"]:
         raise RunError(f"{path}: a run of several environments cannot be gone on with; start it again")
-    options = chosen_options(arguments, info["options"])
+    given, stored = _given(arguments), info["options"]
+    other = [name for name in given if name not in identity.MAY_CHANGE and given[name] != stored.get(name)]
+    if other:
+        asked = "; ".join(f"{name} is {stored.get(name)} in the run, and {given[name]} was asked for" for name in other)
+        allowed = ", ".join(identity.MAY_CHANGE)
+        raise RunError(f"{path}: {asked}: that is another experiment; allowed to change: {allowed}")
+    options = chosen_options(arguments, stored, f"{path / store.RUN}: $.options")
     differ = environment.mismatches(info["environment"], environment.environment(options.threads))
     if differ:
         raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
     found = discovery.all_suites(arguments.folders)
     files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
+    _same_files(run, files)
     made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
+    info["options"] = vars(options)
+    made_from = (info["digests"] or {}).get("files") or identity.digests(files)
+    info["digests"] = {"options": runfile.options_digest(info["options"]), "files": made_from}
     return made, files, folder, info, (*run.records, *run.looks), options
 
 
-def run_selftest(arguments: argparse.Namespace) -> int:
+def _same_files(run: store.Run, files: Mapping[str, str]) -> None:
+    """Raises:
+    RunError: a suite's files are not those that the run was made from.
+    """
+    present = {"files": identity.digests(files)}
+    edited = [
+        f"{name} of suite {suite}"
+        for suite in files
+        for name in identity.differences(run.info["digests"], present, suite)
+    ]
+    if edited:
+        raise RunError(
+            f"{run.folder}: not as when the run was made: {', '.join(edited)}; "
+            "two workloads in one interval say nothing: start a run of its own"
+        )
+    if not (run.info["digests"] or {}).get("files"):
+        complain(f"{run.folder}: it has no digests of its suite files, so nobody knows whether they were edited since")
+
+
+def run_selftest(arguments: argparse.Namespace) -> Ended:
     """`bench selftest`"""
     from bench import selftest
     from bench.progress import progress
@@ -215,13 +258,13 @@ def run_selftest(arguments: argparse.Namespace) -> int:
     with progress(sys.stderr) as told:
         checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
     if arguments.format == "json":
-        print(json.dumps({"checks": checks}, indent=1))
+        say(json.dumps({"checks": checks}, indent=1))
     else:
-        print(selftest.table(checks))
-    return 0 if all(check["ok"] for check in checks) else 3
+        say(selftest.table(checks))
+    return DONE if all(check["ok"] for check in checks) else endings.FAILED
 
 
-def run_power(arguments: argparse.Namespace) -> int:
+def run_power(arguments: argparse.Namespace) -> Ended:
     """`bench selftest --power`"""
     from bench import power, tally
     from bench.gating import Rule
@@ -236,7 +279,7 @@ def run_power(arguments: argparse.Namespace) -> int:
         points = power.run(repeats, options, rule, Path(folder), told)
     sentence = tally.read(options.threads).sentence
     if arguments.format == "json":
-        print(json.dumps(power.to_json(points, sentence), indent=1))
+        say(json.dumps(power.to_json(points, sentence), indent=1))
     else:
-        print(power.table(points, sentence))
-    return 0 if power.sound(points, rule) else 3
+        say(power.table(points, sentence))
+    return DONE if power.sound(points, rule) else endings.FAILED
