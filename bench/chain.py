@@ -9,16 +9,21 @@ the lines and anchors after them. This finds mistakes and mishaps; whoever wants
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
-from bench.decoding import Count
+from bench.borders import json_text
+from bench.decoding import Count, twice
+from bench.errors import RunError
 
 START = ""
+_CHAIN = re.compile(r"[0-9a-f]{64}")
 _END = re.compile(rb',"chain":"([0-9a-f]{64})"\}$')
 
 
@@ -57,21 +62,47 @@ def sealed(bodies: Sequence[str], before: Anchor) -> tuple[str, Anchor]:
     return "".join(lines), Anchor(before.count + len(bodies), chain)
 
 
-def links(data: bytes) -> list[Link]:
-    """The lines of records.jsonl; empty ones at its end are left out."""
+def links(data: bytes, where: str | Path) -> list[Link]:
+    """The lines of records.jsonl; empty ones at its end are left out.
+
+    Raises:
+        RunError: the chain of a line is no text.
+    """
     found, chain = [], START
     for number, line in enumerate(data.rstrip().split(b"\n") if data.strip() else (), start=1):
         end = _END.search(line)
-        body, written = (line[: end.start()] + b"}", end[1].decode()) if end else (line, "")
+        body, written = (line[: end.start()] + b"}", end[1].decode()) if end else _parted(line, f"{where}:{number}")
         due = extended(chain, body)
         found.append(Link(number, body, written, due))
-        chain = written or due  # a break is told once, where it is
+        chain = written if _CHAIN.fullmatch(written) else due  # a break is told once, where it is
     return found
+
+
+def _parted(line: bytes, where: str) -> tuple[bytes, str]:
+    """Record and chain of a line that another program has written, with spaces say; what is said counts."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return line, ""  # whoever decodes it says what it is
+    if not isinstance(values, dict) or "chain" not in values:
+        return line, ""
+    chain = values.pop("chain")
+    if not isinstance(chain, str):
+        raise RunError(f"{where}: $.chain: expected `str`; there is {str(chain)[:60]}")
+    if (name := twice(line)) is not None:
+        raise RunError(f"{where}: the key {name!r} is there twice in one object")
+    try:
+        return json_text(values).encode(), chain
+    except ValueError:  # a number that is not finite
+        return line, chain
 
 
 def anchor(found: Sequence[Link]) -> Anchor:
     """Where the chain of these lines stands."""
-    return Anchor(len(found), found[-1].written or found[-1].due) if found else NOTHING
+    if not found:
+        return NOTHING
+    last = found[-1]
+    return Anchor(len(found), last.written if _CHAIN.fullmatch(last.written) else last.due)
 
 
 def breaks(found: Sequence[Link], anchors: Sequence[Anchor]) -> list[str]:

@@ -37,6 +37,7 @@ Scalar = str | bool | Whole | Number
 
 _PATH = re.compile(r" - at `(.+)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN = object()
 _SHOWN = 60  # characters of a value that is not what was expected
 
 
@@ -166,7 +167,7 @@ def _parsed(data: bytes | str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
-        return None
+        return _UNKNOWN
 
 
 def _told(message: str, kind: Any, data: Any) -> str:
@@ -177,7 +178,7 @@ def _told(message: str, kind: Any, data: Any) -> str:
     text = text[:1].lower() + text[1:]
     if "missing required" in text or "unknown field" in text:
         return f"{path}: {text}"
-    there, value = _at(data, path)
+    there, value = _at(data, path) if data is not _UNKNOWN else (False, None)
     shown = ""
     if there:
         shown = repr(value) if not isinstance(value, int) or abs(value) < 10**_SHOWN else "an integer of more digits"

@@ -106,7 +106,7 @@ class RunFolder:
     def _standing(self) -> Anchor:
         path = self.folder / RECORDS
         if self._anchor is None:
-            self._anchor = chain.anchor(chain.links(files.read(path) if path.exists() else b""))
+            self._anchor = chain.anchor(chain.links(files.read(path) if path.exists() else b"", path))
         return self._anchor
 
     def repair(self) -> int:
@@ -299,7 +299,7 @@ def read(folder: Path) -> Run:
     data = files.read(path) if _there(path) else b""
     if data and not data.endswith(b"\n"):
         raise RunError(f"{path}: truncated: its last line is half written; `bench run --resume` cuts it and goes on")
-    found = chain.links(data)
+    found = chain.links(data, path)
     records = [(f"{path}:{link.number}", _record(link, f"{path}:{link.number}")) for link in found]
     runfile.check_records(info, records)
     anchors = _anchors(folder, info)

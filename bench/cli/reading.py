@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench import baselines, environment, files, store
 from bench.accelerators import ACCELERATORS
+from bench.borders import line
 from bench.cli.arguments import Adder, duration, positive, which
 from bench.cli.output import complain, say
 from bench.endings import DONE, FAILED, Ended
@@ -91,17 +93,21 @@ def write_report(arguments: argparse.Namespace) -> Ended:
 
 def verify_run(arguments: argparse.Namespace) -> Ended:
     """`bench verify`"""
-    from bench.report.verify import verify
+    from bench.report.verify import examine
 
-    run = store.read(store.find(arguments.which, arguments.out))
+    run = chosen(arguments.which, arguments.out)
     path: Path = arguments.report or run.folder / store.REPORT
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise RunError(f"{path}: no report there; `bench report {run.folder}` writes it")
-    found = verify(run, path.read_text(encoding="utf-8"))
-    for difference in found:
-        say(difference)
-    say(f"{path}: {'every figure follows from the records' if not found else f'{len(found)} figures do not'}")
-    return FAILED if found else DONE
+    try:
+        page = files.read(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: not readable: not UTF-8 at byte {error.start}") from None
+    found = examine(run, page)
+    for difference in found.differences:
+        say(line(difference))
+    say(f"{path}: {found.sentence}")
+    return FAILED if found.differences else DONE
 
 
 def show_environment(arguments: argparse.Namespace) -> Ended:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from bench import calibration, tally
+from bench.borders import json_text
 from bench.fit import Cost
 from bench.report import tables
 from bench.report.sentences import headlines, label
@@ -60,7 +61,13 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
         mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
         ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
-        outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+        drawn_by=drawn_by(), outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+
+
+def drawn_by() -> str:
+    """The libraries that draw: others draw the same figures otherwise."""
+    names = ("matplotlib", "seaborn", "numpy", "pandas", "scipy")
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def _tally(run: Run) -> str:
@@ -80,7 +87,7 @@ def _pauses(summary: Summary) -> str:
 
 def embed(summary: Summary) -> str:
     """The summary as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
-    return json.dumps(summary.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c")
+    return json_text(summary.to_json(), indent=1).replace("<", "\\u003c")
 
 
 def command(run: Run) -> str:
