@@ -6,6 +6,7 @@ Beside the copy stand the checksums of what was copied; a baseline that was chan
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -117,13 +118,17 @@ def checked(folder: Path) -> store.Run:
     Raises:
         RunError: it is not readable, or not as it was saved.
     """
-    if (folder / FILE).exists():
-        baseline = _read(folder)
-        for file, checksum in baseline.checksums.items():
-            path = folder / file
-            if hashlib.sha256(files.read(path)).hexdigest() != checksum:
-                raise RunError(f"{path}: not as it was when baseline {baseline.name!r} was saved; it is not used")
-    return store.read(folder)
+    if not os.path.lexists(folder / FILE):
+        return store.read(folder)
+    baseline = _read(folder)
+    for file, checksum in baseline.checksums.items():
+        path = folder / file
+        if hashlib.sha256(files.read(path)).hexdigest() != checksum:
+            raise RunError(f"{path}: not as it was when baseline {baseline.name!r} was saved; it is not used")
+    run = store.read(folder)
+    if run.id != baseline.run:
+        raise RunError(f"{folder / FILE}: $.run: {baseline.run!r}, but the run beside it is {run.id!r}")
+    return run
 
 
 def _folder(name: str, out: Path) -> Path:
