@@ -85,6 +85,15 @@ class Fleet:
             self._arrivals.put((connection, hello))
             os.write(self._ringer, b"x")
 
+    @property
+    def imports(self) -> dict[tuple[str, ...], float]:
+        """Seconds that interpreters took for their imports, by what they import; the slowest of each kind."""
+        found: dict[tuple[str, ...], float] = {}
+        for zygote in self.zygotes.values():
+            if zygote.seconds:
+                found[zygote.preload] = max(zygote.seconds, found.get(zygote.preload, 0.0))
+        return found
+
     def scratch(self, name: str) -> Path:
         """A folder for what an arm writes (checkpoints, loggers); gone with the run."""
         return self._home / "scratch" / name
@@ -148,7 +157,7 @@ class Fleet:
         assert process.stdin is not None
         process.stdin.write(wire.encode(setup) + b"\n")
         process.stdin.close()
-        self.zygotes[name] = Zygote(name, process)
+        self.zygotes[name] = Zygote(name, process, preload)
 
     def start_arm(self, name: str, zygote: str, request: Mapping[str, Any], log: Path) -> Arm:
         """Ask a zygote for an arm. It begins at once; `await_ready` waits for its first pull.

@@ -94,6 +94,7 @@ class RunInfo:
         started, finished: UTC times, ISO 8601; None: not yet.
         stops: by group.
         timing: seconds by what they went into.
+        warnings: what a reader of the figures should know of how the run went.
         digests: None in runs of older versions.
         records: where the chain of records.jsonl stood when the run ended, or None.
     """
@@ -111,6 +112,7 @@ class RunInfo:
     finished: str | None = None
     stops: Mapping[str, Stop] = field(default_factory=dict)
     timing: Mapping[str, Number] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     digests: Digests | None = None
     records: Anchor | None = None
 
@@ -173,7 +175,7 @@ def completed(data: Mapping[str, Any]) -> dict[str, Any]:
     plan["cells"] = [{"outcome": "ok", "reason": "", **cell} for cell in plan["cells"]]
     defaults: dict[str, Any] = dict.fromkeys(("started", "finished", "digests", "records"))
     defaults |= {"loopmark": "", "argv": [], "options": {}, "files": {}, "environment": {}, "sides": [], "stops": {}}
-    defaults |= {"timing": {}}
+    defaults |= {"timing": {}, "warnings": []}
     return {**defaults, **data, "plan": plan}
 
 

@@ -108,6 +108,7 @@ def start(
         "finished": None,
         "stops": {},
         "timing": {},
+        "warnings": [],
         "digests": {"options": runfile.options_digest(vars(options)), "files": identity.digests(files)},
     }
     folder.write_info(info)
@@ -134,7 +135,8 @@ def conduct(
         stops = conductor.run()
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
-    folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing})
+    warnings = list(dict.fromkeys([*info.get("warnings", ()), *conductor.warnings]))
+    folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing, "warnings": warnings})
     folder.close()
     run = store.read(folder.folder)
     print_run(run, arguments)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import baselines, files, gate, store, tally, versions
-from bench.cli.arguments import Adder, duration, fraction, planned, positive, selection, size
+from bench.cli.arguments import Adder, duration, fraction, planned, planned_sides, positive, selection, size
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
 from bench.conductor import Options, Progress
@@ -30,9 +30,9 @@ def add(command: Adder) -> None:
     gating.add_argument("--margin", type=fraction, default=rule.margin, metavar="P", help=told)
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
-    gating.add_argument("--against", metavar="REV", help="race the code in this folder against this commit of it")
+    gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
-    told = f"wall time at most, then what is open is inconclusive; default: {gate.BUDGET:.0f}s"
+    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s"
     gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
@@ -92,7 +92,9 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         return
     wishes = versions.parse([versions.COMMIT + arguments.against, "."])
     names = [wish.name for wish in wishes]
-    made, files = planned(arguments, lambda suite: versions.over_sides(suite, names))
+    made, files, length = planned_sides(arguments, names)
+    if length:
+        told.note(length)
     changed = versions.dirty()
     known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
     with versions.prepared(wishes, told) as sides:

@@ -16,7 +16,7 @@ from bench.request import downgrades
 from bench.store import Run
 
 # Outcomes that follow from settings and ledgers; the others are what happened.
-JUDGED = frozenset({"ok", "downgraded", "unequal-work"})
+JUDGED = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
 
 
 def can_be_judged(run: Run) -> bool:
