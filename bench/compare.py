@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import environment, frame, store
+from bench import environment, frame, identity, store
 from bench.errors import RunError
 from bench.intervals import CONFIDENCE, Interval
 from bench.ledger import LOSS_TOLERANCE
@@ -55,7 +55,7 @@ class Comparison:
     Attributes:
         a, b: ids.
         mismatches: checked keys of the environment that differ; with any, ratios are there only if that was allowed.
-        differences: other keys that differ.
+        differences: other keys that differ, and suites whose files do.
         cells: that both have, in A's order.
         only_a, only_b: cells that one of them has.
         invalid: why nothing is compared, or "".
@@ -93,6 +93,7 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
         for key in dict.fromkeys([*mine, *theirs])
         if key not in (*environment.CHECKED, *_VOLATILE) and mine.get(key) != theirs.get(key)
     ]
+    others += _other_files(a, b)
     names = [_names(run) for run in (a, b)]
     both = set(names[0]) & set(names[1])
     common = [name for name in names[0] if name in both]
@@ -118,6 +119,20 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
         if not invalid and not any(cell.ratio for cell in cells):
             invalid = "no cell has a ratio: " + "; ".join(f"{cell.cell}: {cell.reason}" for cell in cells)
     return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
+
+
+def _other_files(a: store.Run, b: store.Run) -> list[str]:
+    """Suites of both whose files are not the same in both, as sentences."""
+    found = []
+    for suite in a.info["plan"]["suites"]:
+        if suite not in b.info["plan"]["suites"]:
+            continue
+        known = [run.id for run in (a, b) if suite in ((run.info.get("digests") or {}).get("files") or {})]
+        if names := identity.differences(a.info.get("digests"), b.info.get("digests"), suite):
+            found.append(f"files of suite {suite} are not the same: {', '.join(names)}")
+        elif len(known) == 1:
+            found.append(f"files of suite {suite}: only {known[0]} has digests, so they may be the same or not")
+    return found
 
 
 def _names(run: store.Run) -> list[str]:

@@ -153,9 +153,9 @@ def _form(hint: Any, *, whole: bool, more: bool) -> Any:
     return origin[tuple(part if part is ... else _form(part, whole=whole, more=more) for part in inner)]
 
 
-def schema(kind: type, *, whole: bool = True) -> dict[str, Any]:
-    """The JSON Schema of the type's JSON form."""
-    return msgspec.json.schema(mirror(kind, whole=whole))
+def schema(kind: type, *, more: bool = False) -> dict[str, Any]:
+    """The JSON Schema of the type's JSON form, in which every field has to be there."""
+    return msgspec.json.schema(mirror(kind, whole=True, more=more))
 
 
 @cache

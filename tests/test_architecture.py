@@ -26,7 +26,7 @@ LAYERS = (
     {"states", "baselines", "compare"},
     {"conductor"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
-    {"power", "ceilings", "report", "exports"},
+    {"power", "ceilings", "report", "exports", "schemas"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

@@ -14,7 +14,7 @@ import pytest
 from histories import save
 from synthetic import make
 
-from bench import baselines, chain, decoding, runfile, store
+from bench import baselines, chain, decoding, runfile, schemas, store
 from bench.errors import RunError
 from bench.record import SCHEMA, from_line, to_json
 from bench.report import html, verify
@@ -335,6 +335,21 @@ def test_the_message_says_what_was_expected_and_what_is_there() -> None:
         decoding.decode(chain.Anchor, '{"count": "many", "chain": ""}', "file")
     with pytest.raises(RunError, match=r"^file: \$: object missing required field `chain`$"):
         decoding.decode(chain.Anchor, '{"count": 1}', "file")
+
+
+@pytest.mark.parametrize("name", schemas.TYPES)
+def test_the_published_schemas_are_those_of_the_code(name: str) -> None:
+    path = schemas.FOLDER / f"{name}.json"
+    assert path.read_text() == schemas.text(schemas.schemas()[name]), "python -m bench.schemas writes them anew"
+
+
+def test_the_schemas_take_what_is_written(folder: Path) -> None:
+    made = schemas.schemas()
+    run, line = json.loads((folder / store.RUN).read_text()), json.loads(lines_of(folder)[0])
+    anchor = json.loads((folder / store.ANCHOR).read_text())
+    for name, kind, data in (("run", "RunInfo", run), ("record", "Line", line), ("anchor", "Anchor", anchor)):
+        form = made[name]["$defs"][kind]
+        assert set(form["required"]) <= set(data) == set(form["properties"])
 
 
 def test_run_info_is_checked_before_it_is_written(folder: Path) -> None:

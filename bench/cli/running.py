@@ -199,6 +199,18 @@ def resumed(
     if (path / baselines.FILE).exists():
         raise RunError(f"{path}: a baseline is not gone on with; resume the run that it was made from")
     folder = store.RunFolder(path)
+    try:
+        made, files, info, done, options = _joined(folder, arguments)
+    except BaseException:
+        folder.close()
+        raise
+    return made, files, folder, info, done, options
+
+
+def _joined(
+    folder: store.RunFolder, arguments: argparse.Namespace
+) -> tuple[plan.Plan, dict[str, str], dict[str, Any], tuple[Record, ...], Options]:
+    path = folder.folder
     folder.repair()
     run = store.sound(store.read(path))
     info = dict(run.info)
@@ -222,7 +234,7 @@ def resumed(
     info["options"] = vars(options)
     made_from = (info["digests"] or {}).get("files") or identity.digests(files)
     info["digests"] = {"options": runfile.options_digest(info["options"]), "files": made_from}
-    return made, files, folder, info, (*run.records, *run.looks), options
+    return made, files, info, (*run.records, *run.looks), options
 
 
 def _same_files(run: store.Run, files: Mapping[str, str]) -> None:
