@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, environment, gating, plan, store
+from bench import __version__, environment, gating, identity, plan, runfile, store
 from bench.budget import no_room
 from bench.conductor import Conductor, Options, Progress
 from bench.errors import RunError
@@ -25,7 +25,7 @@ from bench.handles import Side
 from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
 from bench.race import LEAST_ROUNDS, log_ratio
-from bench.record import Record, Turns
+from bench.record import Record, Turns, counted
 
 SCHEMA = 1
 
@@ -234,6 +234,7 @@ def _measure(
         "stops": {},
         "timing": {},
         "warnings": [],
+        "digests": {"options": runfile.options_digest(vars(chosen)), "files": identity.digests(setup.files)},
     }
     opened.write_info(info)
     stops = conductor.run(fleet)
@@ -254,6 +255,7 @@ def standing(
     broken: dict[str, str] = {}
     series = []
     records = [record for run in stages.values() for record in run.records]
+    records = counted(records)
     bad = {record.cell: f"{record.outcome}: {record.reason}" for record in reversed(records) if record.outcome != "ok"}
     for group in made.groups:
         baseline = group.cells[0].id
@@ -281,7 +283,7 @@ def _log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[flo
     """
     turns: dict[int, dict[str, Turns]] = {}
     for record in records:
-        if record.turns is not None and record.cell in (cell, baseline):
+        if record.turns is not None and record.cell in (cell, baseline) and record.outcome != "void":
             check_times(record)
             turns.setdefault(record.launch, {})[record.cell] = record.turns
     both = [own for _, own in sorted(turns.items()) if len(own) == 2]

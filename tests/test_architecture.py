@@ -14,11 +14,11 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "endings", "borders", "files", "guard"},
+    {"errors", "endings", "borders", "files", "guard", "decoding", "chain", "identity"},
     {"wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
     {"precision", "strategies", "ranks", "variables", "xla", "switches"},
     {"loops", "accelerators", "record", "claims", "compiling", "memory", "environment", "gating"},
-    {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
+    {"spec", "runfile", "store", "pause", "handles", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
@@ -26,7 +26,7 @@ LAYERS = (
     {"states", "baselines", "compare"},
     {"conductor"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
-    {"power", "ceilings", "report", "exports"},
+    {"power", "ceilings", "report", "exports", "schemas"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
