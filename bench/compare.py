@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import environment, frame, store
+from bench import environment, frame, identity, store
 from bench.errors import RunError
 from bench.intervals import CONFIDENCE, Interval
 from bench.ledger import LOSS_TOLERANCE
@@ -55,7 +55,7 @@ class Comparison:
     Attributes:
         a, b: ids.
         mismatches: checked keys of the environment that differ; with any, ratios are there only if that was allowed.
-        differences: other keys that differ.
+        differences: other keys that differ, and suites whose files do.
         cells: that both have, in A's order.
         only_a, only_b: cells that one of them has.
         invalid: why nothing is compared, or "".
@@ -84,9 +84,6 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
 
     Args:
         allow_mismatch: compare across environments whose checked keys differ.
-
-    Raises:
-        RunError: one of them has no plan.
     """
     mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
     mismatches = environment.mismatches(mine, theirs)
@@ -96,12 +93,16 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
         for key in dict.fromkeys([*mine, *theirs])
         if key not in (*environment.CHECKED, *_VOLATILE) and mine.get(key) != theirs.get(key)
     ]
+    others += _other_files(a, b)
     names = [_names(run) for run in (a, b)]
-    common = [name for name in names[0] if name in names[1]]
-    only = [tuple(name for name in own if name not in common) for own in names]
+    both = set(names[0]) & set(names[1])
+    common = [name for name in names[0] if name in both]
+    only = [tuple(name for name in own if name not in both) for own in names]
     invalid = ""
     cells: list[CellRatio] = []
-    if mismatches and not allow_mismatch:
+    if a.broken or b.broken:
+        invalid = "; ".join([*a.broken, *b.broken])
+    elif mismatches and not allow_mismatch:
         invalid = (
             f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "
             "--allow-environment-mismatch compares all the same"
@@ -111,8 +112,8 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
         invalid = f"no cell is in both runs; {'; '.join(had)}"
     else:
         try:
-            mine_logs, their_logs = _launch_logs(a), _launch_logs(b)
-            cells = [_cell(name, a, b, mine_logs, their_logs) for name in common]
+            sides = _Side.of(a), _Side.of(b)
+            cells = [_cell(name, *sides) for name in common]
         except RunError as error:
             invalid = str(error)
         if not invalid and not any(cell.ratio for cell in cells):
@@ -120,14 +121,22 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
     return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
 
 
+def _other_files(a: store.Run, b: store.Run) -> list[str]:
+    """Suites of both whose files are not the same in both, as sentences."""
+    found = []
+    for suite in a.info["plan"]["suites"]:
+        if suite not in b.info["plan"]["suites"]:
+            continue
+        known = [run.id for run in (a, b) if suite in ((run.info.get("digests") or {}).get("files") or {})]
+        if names := identity.differences(a.info.get("digests"), b.info.get("digests"), suite):
+            found.append(f"files of suite {suite} are not the same: {', '.join(names)}")
+        elif len(known) == 1:
+            found.append(f"files of suite {suite}: only {known[0]} has digests, so they may be the same or not")
+    return found
+
+
 def _names(run: store.Run) -> list[str]:
-    """Raises:
-    RunError: the plan is not one.
-    """
-    try:
-        return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{run.folder}: its plan is none: {type(error).__name__}: {error}") from None
+    return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
 
 
 def _launch_logs(run: store.Run) -> dict[str, list[float]]:
@@ -143,11 +152,47 @@ def _launch_logs(run: store.Run) -> dict[str, list[float]]:
     }
 
 
-def _cell(
-    name: str, a: store.Run, b: store.Run, mine: dict[str, list[float]], theirs: dict[str, list[float]]
-) -> CellRatio:
-    one, other = mine.get(name, []), theirs.get(name, [])
-    reason = _unusable(name, a) or _unusable(name, b) or other_work(name, a, b)
+@dataclass(frozen=True)
+class _Side:
+    """One run, indexed by cell once.
+
+    Attributes:
+        id: of the run.
+        seed: of its options.
+        logs: of the step time of each launch.
+        unusable: why a cell is not compared; only of cells that are not.
+        timed: the records with turns, by launch.
+    """
+
+    id: str
+    seed: object
+    logs: Mapping[str, Sequence[float]]
+    unusable: Mapping[str, str]
+    timed: Mapping[str, Mapping[int, Record]]
+
+    @staticmethod
+    def of(run: store.Run) -> _Side:
+        """Raises:
+        RunError: as `frame.launches` and `frame.cells` do.
+        """
+        planned = frame.cells(run)
+        fates = zip(*(planned[name].tolist() for name in ("cell", "outcome", "reason")), strict=True)
+        timed: dict[str, dict[int, Record]] = {}
+        for record in run.records:
+            if record.turns is not None:
+                timed.setdefault(record.cell, {})[record.launch] = record
+        return _Side(
+            run.id,
+            (run.info.get("options") or {}).get("seed"),
+            _launch_logs(run),
+            {cell: f"{run.id}: {outcome}: {reason}" for cell, outcome, reason in fates if outcome != "ok"},
+            timed,
+        )
+
+
+def _cell(name: str, a: _Side, b: _Side) -> CellRatio:
+    one, other = a.logs.get(name, []), b.logs.get(name, [])
+    reason = a.unusable.get(name, "") or b.unusable.get(name, "") or _other_work(name, a, b)
     if not reason and not (one and other):
         reason = f"{(a if not one else b).id}: no launch has enough rounds"
     return CellRatio(
@@ -161,22 +206,13 @@ def _cell(
     )
 
 
-def _unusable(name: str, run: store.Run) -> str:
-    planned = frame.cells(run)
-    row = planned[planned["cell"] == name].iloc[0]
-    return "" if row["outcome"] == "ok" else f"{run.id}: {row['outcome']}: {row['reason']}"
-
-
-def other_work(name: str, a: store.Run, b: store.Run) -> str:
+def _other_work(name: str, a: _Side, b: _Side) -> str:
     """How the work of a cell differs between two runs, as a sentence; "" where it does not.
 
     How many steps were taken depends on how fast they were, so digests over all of them differ. What must be equal is
     the point, the samples of a step, and, launch by launch where the seeds are, the first weights and audited losses.
     """
-    mine, theirs = (
-        {record.launch: record for record in run.records if record.cell == name and record.turns is not None}
-        for run in (a, b)
-    )
+    mine, theirs = a.timed.get(name, {}), b.timed.get(name, {})
     if not mine or not theirs:
         return ""
     one, other = next(iter(mine.values())), next(iter(theirs.values()))
@@ -185,7 +221,7 @@ def other_work(name: str, a: store.Run, b: store.Run) -> str:
             return f"other work: {key} {one.point[key]} against {other.point[key]}"
     if one.samples_per_step != other.samples_per_step:
         return f"other work: {one.samples_per_step} samples a step against {other.samples_per_step}"
-    if (a.info.get("options") or {}).get("seed") != (b.info.get("options") or {}).get("seed"):
+    if a.seed != b.seed:
         return ""
     for launch in sorted(set(mine) & set(theirs)):
         if found := _other_ledger(mine[launch], theirs[launch]):

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import ranks, wire
+from bench.borders import file_name
 from bench.errors import BenchError
 from bench.handles import SIDE, Arm, ArmLost, Rank, Side, Zygote, free_port, oom_kills, tail, zygote_id
 from bench.variables import arm_environment, rank_environment
@@ -85,6 +86,15 @@ class Fleet:
             self._arrivals.put((connection, hello))
             os.write(self._ringer, b"x")
 
+    @property
+    def imports(self) -> dict[tuple[str, ...], float]:
+        """Seconds that interpreters took for their imports, by what they import; the slowest of each kind."""
+        found: dict[tuple[str, ...], float] = {}
+        for zygote in self.zygotes.values():
+            if zygote.seconds:
+                found[zygote.preload] = max(zygote.seconds, found.get(zygote.preload, 0.0))
+        return found
+
     def scratch(self, name: str) -> Path:
         """A folder for what an arm writes (checkpoints, loggers); gone with the run."""
         return self._home / "scratch" / name
@@ -117,7 +127,7 @@ class Fleet:
             dead = next((zygote for zygote in missing if zygote.process.poll() is not None), None)
             if dead is not None or time.monotonic() > deadline:
                 blamed = dead or missing[0]
-                said = tail(self.logs / f"zygote-{blamed.id}.log")
+                said = tail(self.logs / f"zygote-{file_name(blamed.id)}.log")
                 raise BenchError(f"the interpreter {blamed.id!r} did not start: {said or 'it said nothing'}")
             if self.interrupts:
                 raise Interrupted
@@ -129,7 +139,7 @@ class Fleet:
         # Without -P python would put the working folder first, and so one side's code before the other's.
         own = side.paths if side else (os.getcwd(),)
         path = os.pathsep.join([root, *own, *filter(None, [environment.get("PYTHONPATH")])])
-        with open(self.logs / f"zygote-{name}.log", "wb") as log:
+        with open(self.logs / f"zygote-{file_name(name)}.log", "wb") as log:
             process = subprocess.Popen(
                 [side.python if side else sys.executable, "-P", "-m", "bench.zygote"],
                 stdin=subprocess.PIPE,
@@ -148,7 +158,7 @@ class Fleet:
         assert process.stdin is not None
         process.stdin.write(wire.encode(setup) + b"\n")
         process.stdin.close()
-        self.zygotes[name] = Zygote(name, process)
+        self.zygotes[name] = Zygote(name, process, preload)
 
     def start_arm(self, name: str, zygote: str, request: Mapping[str, Any], log: Path) -> Arm:
         """Ask a zygote for an arm. It begins at once; `await_ready` waits for its first pull.

@@ -153,9 +153,11 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
     """
-    planned, launches, pairs, known = frame.cells(run), frame.launches(run), frame.pairs(run), frame.declared(run)
-    cells = _cells(run, planned, launches, pairs)
+    frames = frame.of(run)
+    pairs, known = frames.pairs, frames.declared
+    cells = _cells(run, frames)
     twin_pairs = pairs[pairs["twin"]]
+    looked = {name for cell in cells for name in cell.looked}
     suites = list(run.info["plan"]["suites"])
     compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
     return Summary(
@@ -171,8 +173,8 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
-        warnings=[*_warnings(run, cells, twin_pairs), *_seen_in_looks(run, cells, known)],
-        declared={name: metric for name, metric in known.items() if any(name in cell.looked for cell in cells)},
+        warnings=[*run.broken, *_warnings(run, cells, frames), *_seen_in_looks(run, cells, known)],
+        declared={name: metric for name, metric in known.items() if name in looked},
     )
 
 
@@ -184,17 +186,15 @@ def _pause_factors(run: Run) -> dict[str, float]:
     return {group: statistics.median(factors) for group, factors in by_group.items()}
 
 
-def _cells(run: Run, planned: pd.DataFrame, launches: pd.DataFrame, pairs: pd.DataFrame) -> list[Cell]:
+def _cells(run: Run, frames: frame.Frames) -> list[Cell]:
     points = {cell["id"]: cell["point"] for cell in run.info["plan"]["cells"]}
     last: dict[str, Record] = {record.cell: record for record in run.records}
     # A launch that failed before the settings were read back has none; the last one that has them tells.
     settings = {record.cell: record.effective for record in run.records if record.effective}
-    timed, looks = launches[~launches["looking"]], launches[launches["looking"]]
-    metrics = {str(cell): _metrics(rows) for cell, rows in timed.groupby("cell", sort=False)}
-    looked = {str(cell): _metrics(rows) for cell, rows in looks.groupby("cell", sort=False)}
-    versus = {str(cell): _versus(rows) for cell, rows in pairs.groupby("cell", sort=False)}
+    metrics, looked = _metrics(frames.launches)
+    versus = _versus(frames.pairs)
     found = []
-    for row in planned.itertuples():
+    for row in frames.cells.itertuples():
         against = versus.get(row.cell)
         outcome, reason = row.outcome, row.reason
         if outcome == "ok":
@@ -212,6 +212,9 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
     """`noisy` with its reason for a cell that ran well but tells too little, else `ok`."""
     if metrics is None:
         return "noisy", f"none of {row.launches} launches has {frame.LEAST_ROUNDS} rounds or more"
+    # Whatever has no interval is known to nothing: a ratio, and the step time of a baseline, which has no ratio.
+    if metrics["step_time"].low is None or (versus is not None and versus.ratio.low is None):
+        return "noisy", "one launch gives no interval, so nothing is told from it"
     width = half_width(versus.ratio) if versus else None
     if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
         return "noisy", (f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
@@ -219,26 +222,48 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
     return "ok", ""
 
 
-def _metrics(rows: pd.DataFrame) -> dict[str, MetricEstimate]:
-    found = {}
-    for name, own in rows.groupby("metric", sort=False):
-        first = own.iloc[0]
-        values = [float(value) for value in own["value"]]
+_OfCells = dict[str, dict[str, MetricEstimate]]
+
+
+def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
+    """Every cell's metrics of timed launches, and those of looking ones."""
+    # One pass into lists: a frame for each cell and metric takes 0.5 ms, and there are thousands of them.
+    values: dict[tuple[bool, str, str], list[float]] = {}
+    samples: dict[tuple[bool, str, str], int] = {}
+    kinds: dict[str, tuple[str, str]] = {}
+    names = ("looking", "cell", "metric", "unit", "better", "value", "samples")
+    for looking, cell, metric, unit, better, value, count in zip(*(launches[name].tolist() for name in names),
+                                                                 strict=True):
+        key = (looking, cell, metric)
+        values.setdefault(key, []).append(value)
+        samples[key] = samples.get(key, 0) + count
+        kinds.setdefault(metric, (unit, better))
+    found: tuple[_OfCells, _OfCells] = ({}, {})
+    for (looking, cell, metric), own in values.items():
         # A count of a callback's may be zero, which has no logarithm.
-        positive = all(value > 0 for value in values)
-        interval = interval_of_logs([math.log(value) for value in values]) if positive else \
-            interval_of_differences(values)
-        found[str(name)] = MetricEstimate(str(first["unit"]), str(first["better"]), interval.estimate, interval.low,
-                                          interval.high, interval.launches, int(own["samples"].sum()))
+        positive = all(value > 0 for value in own)
+        interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
+        found[looking].setdefault(cell, {})[metric] = MetricEstimate(
+            *kinds[metric], interval.estimate, interval.low, interval.high, interval.launches,
+            samples[looking, cell, metric])
     return found
 
 
-def _versus(rows: pd.DataFrame) -> Versus:
-    difference = interval_of_differences(rows["difference"].tolist())
-    return Versus(
-        baseline=str(rows["baseline"].iloc[0]),
-        ratio=interval_of_logs(rows["log_ratio"].tolist()),
-        difference=Difference("s", difference.estimate, difference.low, difference.high, difference.launches))
+def _versus(pairs: pd.DataFrame) -> dict[str, Versus]:
+    """Every cell that has pairs, against its baseline."""
+    logs: dict[str, list[float]] = {}
+    differences: dict[str, list[float]] = {}
+    for cell, log, difference in zip(*(pairs[name].tolist() for name in ("cell", "log_ratio", "difference")),
+                                     strict=True):
+        logs.setdefault(cell, []).append(log)
+        differences.setdefault(cell, []).append(difference)
+    baselines = dict(zip(pairs["cell"].tolist(), pairs["baseline"].tolist(), strict=True))
+    found = {}
+    for cell, baseline in baselines.items():
+        difference = interval_of_differences(differences[cell])
+        found[cell] = Versus(baseline, interval_of_logs(logs[cell]), Difference(
+            "s", difference.estimate, difference.low, difference.high, difference.launches))
+    return found
 
 
 def _twin(rows: pd.DataFrame) -> Twin | None:
@@ -262,28 +287,30 @@ def position_effects(turns: pd.DataFrame) -> dict[int, Interval]:
             for position, values in means.groupby(level="position")}
 
 
-def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list[str]:
-    turns = frame.turns(run)
-    warnings = []
+def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str]:
+    warnings = [*run.info.get("warnings", ())]
     if not run.info.get("finished"):
         warnings.append("the run is not finished: it was cut off or still runs")
+    fewest: dict[tuple[str, int], int] = {}
     short = frame.short_launches(run)
-    for (group, launch), rows in short.groupby(["group", "launch"], sort=False):
-        warnings.append(f"{group}: launch {launch} is not used: it has {rows['rounds'].min()} rounds, "
-                        f"fewer than {frame.LEAST_ROUNDS}")
+    for group, launch, rounds in zip(*(short[name].tolist() for name in ("group", "launch", "rounds")), strict=True):
+        fewest[group, launch] = min(rounds, fewest.get((group, launch), rounds))
+    warnings += [f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {frame.LEAST_ROUNDS}"
+                 for (group, launch), rounds in fewest.items()]
     by_id = {cell.id: cell for cell in cells}
     for baseline in dict.fromkeys(cell["baseline"] for cell in run.info["plan"]["cells"]):
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):
             cell = by_id[baseline]
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
     warnings += _xla_warnings(run)
-    warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(names)}"
-                 for cell in cells if (names := _changing(run, cell.id))]
+    changing = _changing(run)
+    warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"
+                 for cell in cells if cell.id in changing]
     for cell in cells:
         if again := cell.effective.get("recompiles"):
             warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
                             "last batch: compile time is in its steps")
-    twin = _twin(twin_pairs)
+    twin = _twin(frames.pairs[frames.pairs["twin"]])
     if twin and not twin.ratio.contains(1.0):
         warnings.append(f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
                         f"[{twin.ratio.low:.4f}, {twin.ratio.high:.4f}] of its time, which excludes 1: "
@@ -292,7 +319,7 @@ def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list
     def percent(effect: Interval) -> str:
         return f"{100 * effect.estimate:+.1f} % [{100 * (effect.low or 0.0):.1f}, {100 * (effect.high or 0.0):.1f}]"
 
-    for position, effect in position_effects(turns).items():
+    for position, effect in position_effects(frames.turns).items():
         if not effect.contains(0.0) and abs(effect.estimate) > POSITION_EFFECT:
             warnings.append(f"place {position + 1} in the round changes a step by {percent(effect)}: arms disturb each "
                             "other. Orders are balanced, so ratios hold, but their intervals are wider than need be")
@@ -308,8 +335,10 @@ def _xla_warnings(run: Run) -> list[str]:
     if any(record.effective.get("accelerator") == "xla-cpu" for record in run.records):
         found.append("xla-cpu is torch_xla's CPU device, where loops can be tried without a TPU: "
                      "its figures say nothing of a TPU")
-    for cell in dict.fromkeys(record.cell for record in run.records):
-        counts = [record.effective.get("compilations_timed", 0) for record in run.records if record.cell == cell]
+    compiled: dict[str, list[int]] = {}
+    for record in run.records:
+        compiled.setdefault(record.cell, []).append(record.effective.get("compilations_timed", 0))
+    for cell, counts in compiled.items():
         if sum(counts):
             found.append(f"{cell}: XLA compiled {sum(counts)} graphs within timed turns, in {sum(map(bool, counts))} "
                          f"of {len(counts)} launches: shapes change, or the warm-up was too short")
@@ -335,10 +364,19 @@ def _seen_in_looks(run: Run, cells: Sequence[Cell], known: Mapping[str, Metric])
 _OF_CACHES = frozenset({"compile_cache", "cache_hits", "cache_misses"})
 
 
-def _changing(run: Run, cell: str) -> list[str]:
-    seen = [record.effective for record in run.records if record.cell == cell and record.effective]
-    names = set().union(*seen) - _OF_CACHES
-    return sorted(name for name in names if any(item.get(name) != seen[0].get(name) for item in seen))
+def _changing(run: Run) -> dict[str, list[str]]:
+    """The names of settings that differ between a cell's launches, by cell; only cells that have any."""
+    first: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, set[str]] = {}
+    for record in run.records:
+        if not record.effective:
+            continue
+        before = first.setdefault(record.cell, record.effective)
+        names = {name for name in {*before, *record.effective} - _OF_CACHES
+                 if before.get(name) != record.effective.get(name)}
+        if names:
+            found.setdefault(record.cell, set()).update(names)
+    return {cell: sorted(names) for cell, names in found.items()}
 
 
 def _stolen_share(run: Run) -> float:

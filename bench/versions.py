@@ -17,20 +17,24 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench import decoding, files
+from bench.borders import json_text
 from bench.conductor import Progress
-from bench.errors import BenchError, SpecError
+from bench.errors import BenchError, RunError, SpecError
 from bench.handles import Side
-from bench.plan import SIDES
+from bench.plan import SIDES, as_text
 from bench.spec import Suite
 
 REQUIREMENT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*([=<>!~]=?.*|@.*)?$")
 # What an arm imports. Those that a side does not name are installed as they are here, so that they do not differ.
 SHARED = ("torch", "torchvision", "lightning", "numpy")
 COMMIT = "git:"
+COMPLETE = "complete"  # in a kept environment, written when it is whole
+BUILDING = 1800.0  # seconds that another process may take to build the same environment; torch alone is 2 GB
 
 
 @dataclass(frozen=True)
@@ -64,19 +68,21 @@ def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
     mistakes = [] if len(texts) > 1 else [f"{len(texts)} environment is nothing to compare; allowed: two or more"]
     extra = tuple(item for text in more for item in text.split())
     mistakes += [f"--with {item!r} is no requirement, e.g. lightning==2.6.*" for item in extra if not _required(item)]
+    allowed = f"requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
     wishes: list[Wish] = []
     for index, text in enumerate(texts):
         copy = texts[:index].count(text)
         name = f"{text} ({copy + 1})" if copy else text
         items = tuple(text.split())
-        if text.startswith(COMMIT):
+        if not text.strip() or text.strip() == COMMIT:
+            mistakes.append(f"{text!r} names no environment; allowed: {allowed}")
+        elif text.startswith(COMMIT):
             wishes.append(Wish(name, extra, commit=text.removeprefix(COMMIT), copy=copy))
         elif Path(text).is_dir():
             wishes.append(Wish(name, extra, folder=Path(text).resolve(), copy=copy))
         elif items and all(map(_required, items)) and os.sep not in text:
             wishes.append(Wish(name, (*items, *extra), copy=copy))
         else:
-            allowed = f"requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
             mistakes.append(f"{text!r} is no environment; allowed: {allowed}")
     if mistakes:
         raise SpecError(mistakes)
@@ -91,6 +97,18 @@ def over_sides(suite: Suite, sides: Sequence[str]) -> Suite:
     """The suite with the sides as its compared axis, the first as the baseline; what it compared stays an axis."""
     axes = {SIDES: tuple(sides), **suite.axes}
     return replace(suite, axes=axes, compare=SIDES, baseline=sides[0], choices={**suite.choices, SIDES: tuple(sides)})
+
+
+def one_length(suite: Suite, settings: Sequence[str], select: str | None) -> list[str]:
+    """The setting that leaves the suite one step length, its first, which is where a loop's own cost shows most.
+
+    What an upgrade changes for most people is asked of their loops; at several lengths three minutes would give most
+    groups one launch, and so no interval. Nothing where the suite has no lengths, or the user names some.
+    """
+    axis = suite.length_axis
+    if axis is None or any(own.partition("=")[0] == axis for own in settings) or f"{axis}=" in (select or ""):
+        return []
+    return [f"{axis}={as_text(suite.axes[axis][0])}"]
 
 
 @contextmanager
@@ -168,21 +186,44 @@ def _environment(wish: Wish) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "loopmark" / "environments"
     home = cache / key
     python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if (home / "complete").exists():
-        return python
-    cache.mkdir(parents=True, exist_ok=True)
-    if home.exists():
-        shutil.rmtree(home)  # an earlier try that was cut off
-    for command in (
-        [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
-        [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
-    ):
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
-        if said.returncode:
-            shutil.rmtree(home, ignore_errors=True)
-            raise BenchError(f"{wish.name}: its environment cannot be built: {_last(said.stderr)}")
-    (home / "complete").write_text("\n".join(wanted) + "\n")
+    # Whoever wants the same environment at the same time waits until it is built.
+    with files.lock(cache / f".{key}.lock", patience=BUILDING):
+        if _is_complete(home, wanted) and python.exists():
+            return python
+        shutil.rmtree(home, ignore_errors=True)  # an earlier try that was cut off, or one that was changed since
+        for command in (
+            [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
+            [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
+        ):
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
+            if said.returncode:
+                shutil.rmtree(home, ignore_errors=True)
+                raise BenchError(f"{wish.name}: its environment cannot be built: {_last(said.stderr)}")
+        about = Environment(tuple(wanted), _installed(home))
+        files.write_aside(home / COMPLETE, json_text(asdict(about), indent=1) + "\n")
     return python
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a kept environment was built for, and the distributions that it then had, as their folders are named."""
+
+    wanted: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+def _is_complete(home: Path, wanted: Sequence[str]) -> bool:
+    """Whether the environment was built to its end for these requirements, and has the same packages still."""
+    try:
+        found = decoding.decode(Environment, files.read(home / COMPLETE), home / COMPLETE)
+    except RunError:
+        return False
+    return found == Environment(tuple(wanted), _installed(home))
+
+
+def _installed(home: Path) -> tuple[str, ...]:
+    places = ("lib/python*/site-packages/*.dist-info", "Lib/site-packages/*.dist-info")
+    return tuple(sorted({path.name for place in places for path in home.glob(place)}))
 
 
 def _shared(named: set[str]) -> list[str]:

@@ -67,7 +67,7 @@ def group_id(batch: int) -> str:
 
 
 def ledger(loop: str, batch: int, steps: int) -> dict[str, Any]:
-    return {"steps": steps, "samples": steps * batch, "samples_digest": "d1f0" * 4, "forward": steps,
+    return {"steps": steps, "samples": steps * batch, "samples_digest": "d1f0" * 4, "audited": steps, "forward": steps,
             "backward": steps, "optimizer_updates": steps, "initial_weights": "aa" * 8, "final_weights": "bb" * 8,
             "losses": [0.25, 0.2], "nonzero_gradients": 8}
 
@@ -170,3 +170,9 @@ def make(truth: Truth | None = None, **changes: Any) -> Run:
     seen = [record for launch in range(truth.looks) for batch in truth.lengths
             for record in looks(truth, batch, launch)]
     return Run(Path("results") / "20250101-000000-abcd", info, tuple(records), tuple(seen))
+
+
+def wide(cells: int, **changes: Any) -> Run:
+    """A run of so many cells, a multiple of 4, in groups of 4: three loops and the twin at as many lengths of step."""
+    lengths = {32 + number: 1e-3 * (1 + 9 * number * 4 / cells) for number in range(cells // 4)}
+    return make(Truth(lengths=lengths, launches=2, rounds=8, **changes))

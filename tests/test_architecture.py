@@ -14,25 +14,26 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "endings", "borders", "files", "guard"},
-    {"wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
-    {"precision", "strategies", "ranks", "variables", "xla"},
-    {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
-    {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
-    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
-    {"processes", "arm", "looking", "frame", "traces", "series"},
+    {"errors", "endings", "borders", "files", "guard", "decoding", "chain", "identity"},
+    {"wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
+    {"precision", "strategies", "ranks", "variables", "xla", "switches"},
+    {"loops", "accelerators", "record", "claims", "compiling", "memory", "environment", "gating"},
+    {"spec", "runfile", "store", "pause", "handles", "answers", "calibration", "confirming"},
+    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
+    {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
-    {"race", "looks", "stats", "request", "history"},
-    {"conductor", "baselines", "compare"},
+    {"race", "looks", "stats", "growth", "request", "history"},
+    {"states", "baselines", "compare"},
+    {"conductor"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
-    {"power", "ceilings", "report", "exports"},
+    {"power", "ceilings", "report", "exports", "schemas"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking"},
+    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking", "switches"},
     "numpy": {"frame", "stats", "fit", "report", "changes", "history"},
     "pandas": {"frame", "stats", "fit", "report", "history"},
     "seaborn": {"report"},

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import baselines, gate, store, tally, versions
-from bench.cli.arguments import Adder, budget, duration, fraction, planned, positive, selection, size
-from bench.cli.output import say
+from bench import baselines, files, gate, store, tally, versions
+from bench.borders import json_text
+from bench.cli.arguments import (
+    Adder,
+    allowed_budget,
+    duration,
+    fraction,
+    planned,
+    planned_sides,
+    positive,
+    selection,
+    size,
+)
+from bench.cli.output import complain, say
+from bench.cli.reading import chosen
 from bench.conductor import Options, Progress
 from bench.endings import DONE, INTERRUPTED, Ended
 from bench.errors import RunError
@@ -29,9 +40,9 @@ def add(command: Adder) -> None:
     gating.add_argument("--margin", type=fraction, default=rule.margin, metavar="P", help=told)
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
-    gating.add_argument("--against", metavar="REV", help="race the code in this folder against this commit of it")
+    gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
-    told = f"wall time at most, then what is open is inconclusive; default: {gate.BUDGET:.0f}s"
+    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s"
     gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
@@ -64,7 +75,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
-        budget=budget(arguments.budget, gate.BUDGET),
+        budget=allowed_budget(arguments.budget, gate.BUDGET),
         launch=arguments.launch,
         timeout=arguments.timeout,
         seed=arguments.seed,
@@ -91,7 +102,9 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         return
     wishes = versions.parse([versions.COMMIT + arguments.against, "."])
     names = [wish.name for wish in wishes]
-    made, files = planned(arguments, lambda suite: versions.over_sides(suite, names))
+    made, files, length = planned_sides(arguments, names)
+    if length:
+        told.note(length)
     changed = versions.dirty()
     known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
     with versions.prepared(wishes, told) as sides:
@@ -111,18 +124,14 @@ def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> E
 
     sentence = tally.read(arguments.threads).sentence
     if arguments.format == "json":
-        say(json.dumps({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1, allow_nan=False))
+        say(json_text({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1))
     else:
         write = {"table": gates.console, "md": gates.markdown, "junit": gates.junit}[arguments.format]
         say(write(found, sentence), end="")
-    try:
-        if arguments.summary is not None:
-            with open(arguments.summary, "a", encoding="utf-8") as file:
-                file.write(gates.markdown(found, sentence) + "\n")
-        if arguments.junit is not None:
-            arguments.junit.write_text(gates.junit(found, sentence), encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    if arguments.summary is not None:
+        files.append(arguments.summary, gates.markdown(found, sentence) + "\n")
+    if arguments.junit is not None:
+        files.write_aside(arguments.junit, gates.junit(found, sentence))
     return INTERRUPTED if found.interrupted else Ended(found.verdict, folder / store.GATE)
 
 
@@ -134,7 +143,7 @@ def run_compare(arguments: argparse.Namespace) -> Ended:
     a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
     found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
     if arguments.format == "json":
-        say(json.dumps(found.to_json(), indent=1))
+        say(json_text(found.to_json(), indent=1))
     else:
         say({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
     return Ended("invalid") if found.invalid else DONE
@@ -145,9 +154,13 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
     if arguments.what == "list":
         if arguments.name is not None:
             raise RunError("`bench baseline list` takes no NAME")
-        found = baselines.listed(arguments.out)
+        found, unread = baselines.listed(arguments.out)
+        for reason in unread:
+            complain(reason)
+        if unread and not found:
+            raise RunError("none of the baselines can be read")
         if arguments.format == "json":
-            say(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
+            say(json_text([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
         else:
             lines = [f"{one.name}  run {one.run}  saved {one.saved}" for one in found]
             say("\n".join(lines) or "no baselines; `bench baseline save NAME [RUN]` names a run")
@@ -160,7 +173,7 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
         baselines.delete(arguments.name, arguments.out)
         say(f"baseline {arguments.name} is deleted")
         return DONE
-    run = store.read(store.find(arguments.which, arguments.out))
+    run = chosen(arguments.which, arguments.out)
     one = baselines.save(arguments.name, run, arguments.out)
     say(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
     return DONE

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from bench import borders, claims
+from bench.borders import markdown as safe
 from bench.compare import CAUTION, CellRatio, Comparison
 from bench.report.units import quantity, ratio
 
@@ -19,6 +21,8 @@ def _row(cell: CellRatio) -> list[str]:
     ]
     told = cell.ratio
     text = f"no ratio: {cell.reason}" if told is None else ratio(told.estimate, told.low, told.high)
+    if claims.of_ratio(told) == "one-launch":
+        text += ", one launch: no interval, so nothing is told"
     return [cell.cell, *times, text, f"{cell.a}, {cell.b}"]
 
 
@@ -35,10 +39,10 @@ def sentences(found: Comparison) -> list[tuple[str, Sequence[str]]]:
 
 def console(found: Comparison) -> str:
     """For a terminal of 120 columns."""
-    lines = [f"A: {found.a}", f"B: {found.b}", ""]
+    lines = [*_wrapped(f"A: {found.a}", ""), *_wrapped(f"B: {found.b}", ""), ""]
     for title, texts in sentences(found):
         if texts:
-            lines += [title, *(line for text in texts for line in _wrapped(text, "  - ")), ""]
+            lines += [*_wrapped(title, ""), *(line for text in texts for line in _wrapped(text, "  - ")), ""]
     if found.invalid:
         return "\n".join([*lines, *_wrapped(f"invalid: {found.invalid}", "")]) + "\n"
     for cell in found.cells:
@@ -49,24 +53,21 @@ def console(found: Comparison) -> str:
 
 def _wrapped(text: str, start: str) -> list[str]:
     return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
+        borders.line(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
     )
 
 
 def markdown(found: Comparison) -> str:
     """A section that can be pasted into an issue or a pull request."""
-    lines = [f"## {found.b} against {found.a}", ""]
+    lines = [f"## {safe(found.b)} against {safe(found.a)}", ""]
     for title, texts in sentences(found):
         if texts:
-            lines += [title, "", *(f"- {_safe(text)}" for text in texts), ""]
+            lines += [safe(title), "", *(f"- {safe(text)}" for text in texts), ""]
     if found.invalid:
-        return "\n".join([*lines, f"**invalid**: {_safe(found.invalid)}"]) + "\n"
+        return "\n".join([*lines, f"**invalid**: {safe(found.invalid)}"]) + "\n"
     lines += ["| " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * 4]
     for cell in found.cells:
-        name, *rest = map(_safe, _row(cell))
-        lines.append("| " + " | ".join([f"`{name}`", *rest]) + " |")
+        name, *rest = _row(cell)
+        lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
     return "\n".join([*lines, "", CAUTION]) + "\n"
 
-
-def _safe(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

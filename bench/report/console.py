@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 
+from bench.borders import line
 from bench.report import tables
 from bench.report.sentences import headlines
 from bench.report.units import unbroken
@@ -21,38 +23,40 @@ def render(summary: Summary) -> str:
     table = [["", "outcome", *shown]]
     for row in (row for rows in groups.values() for row in rows):
         name = f"{row.cell.point[summary.compare[row.cell.suite]]}{' (twin)' if row.cell.twin else ''}"
-        table.append([name, row.cell.outcome, *(row.entries[column].text for column in shown)])
+        table.append([line(name), line(row.cell.outcome), *(line(row.entries[column].text) for column in shown)])
     header, *body = _aligned(table)
     lines = [header]
+    rest = iter(body)
     for group, rows in groups.items():
-        lines += [group[:WIDTH], *body[:len(rows)], ""]
-        del body[:len(rows)]
+        lines += [line(group)[:WIDTH], *itertools.islice(rest, len(rows)), ""]
     lines += _looked(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         if sentences:
-            lines += [title, *(line for text in sentences for line in wrapped(text, "  - "))]
+            lines += [title, *(part for text in sentences for part in wrapped(text, "  - "))]
             lines.append("")
-    lines += [line for sentence in headlines(summary) for line in wrapped(sentence, "")]
+    sentences = [*headlines(summary), *tables.shared(summary)]
+    lines += [part for sentence in sentences for part in wrapped(sentence, "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _looked(summary: Summary) -> list[str]:
     """What wholes are made of, a line for each cell; the other metrics are in the page and the other formats."""
     lines: list[str] = []
+    seen = tables.looked(summary)
     for whole, names in tables.parts(summary).items():
-        groups = {table.group: table for table in tables.looked(summary)}
-        table = [["", *tables.short([*names, whole])]]
+        groups = {table.group: table for table in seen}
+        table = [["", *map(line, tables.short([*names, whole]))]]
         for group in groups.values():
             rows = {metric.name: entries for metric, entries in group.rows}
             for place, arm in enumerate(group.arms):
                 texts = [rows[name][place].text.partition(" [")[0] if name in rows else "" for name in (*names, whole)]
-                table.append([arm, *texts])
+                table.append([line(arm), *map(line, texts)])
         header, *body = _aligned(table, left=1)
         lines += [f"{tables.LOOKED}:", header]
+        rest = iter(body)
         for group in groups.values():
-            lines += [group.group[:WIDTH], *body[: len(group.arms)]]
-            del body[: len(group.arms)]
+            lines += [line(group.group)[:WIDTH], *itertools.islice(rest, len(group.arms))]
         lines.append("")
     return lines
 
@@ -71,6 +75,6 @@ def _aligned(table: list[list[str]], left: int = 2) -> list[str]:
 
 def wrapped(text: str, start: str) -> list[str]:
     """The text in lines of the console's width, those after the first indented."""
-    lines = textwrap.wrap(unbroken(" ".join(text.split())), WIDTH, initial_indent=start,
+    lines = textwrap.wrap(unbroken(line(text)), WIDTH, initial_indent=start,
                           subsequent_indent=" " * len(start), break_on_hyphens=False)
-    return [line.replace("\u00a0", " ") for line in lines]
+    return [part.replace("\u00a0", " ") for part in lines]

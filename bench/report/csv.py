@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from bench.borders import csv_cell
 from bench.report import tables
 from bench.stats import Summary
 
@@ -12,21 +13,22 @@ from bench.stats import Summary
 def render(summary: Summary) -> str:
     """One line per cell; empty where there is no figure. What looking launches saw comes after the baseline."""
     out = io.StringIO()
+    metrics = tables.metric_names(summary)
     names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
     # An axis may be called like a column.
     header = ["cell", "twin", "outcome", "reason"]
     header += [f"axis_{axis}" if axis in (*header, "baseline") else axis for axis in names]
     parts = ("estimate", "low", "high")
-    for name in tables.metric_names(summary):
+    for name in metrics:
         header += [f"{name}_{part}" for part in parts] + [f"{name}_launches", f"{name}_samples"]
     tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
     header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline", *tail]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(csv_cell, header))
     for cell in summary.cells:
         line: list[object] = [cell.id, str(cell.twin).lower(), cell.outcome, cell.reason,
                               *(cell.point.get(axis, "") for axis in names)]
-        for name in tables.metric_names(summary):
+        for name in metrics:
             metric = cell.metrics.get(name)
             line += ["", "", "", "", ""] if metric is None else \
                 [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
@@ -36,5 +38,5 @@ def render(summary: Summary) -> str:
         for name in summary.declared:  # of looking launches, which are never compared
             seen = cell.looked.get(name)
             line += ["", "", "", ""] if seen is None else [seen.estimate, seen.low, seen.high, seen.launches]
-        writer.writerow(line)
+        writer.writerow(map(csv_cell, line))
     return out.getvalue()

@@ -6,7 +6,11 @@ import textwrap
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from bench.gate import Exact, Outcome
+from bench import borders
+from bench.borders import markdown as safe
+from bench.borders import terminal
+from bench.exact import Exact
+from bench.gate import Outcome
 from bench.gating import Decision
 from bench.report.units import quantity, ratio
 
@@ -47,9 +51,9 @@ def notes(gate: Outcome, tally: str) -> list[str]:
         f"margin {percent(rule.margin)} (harmless), target {percent(rule.target)} (promised to be caught); false "
         f"alarms in at most {percent(rule.alpha)} of gates; launches: {launches}; {gate.seconds:.0f} s of at most "
         f"{gate.budget:.0f} s",
-        "`could see` is the smallest slowdown that this gate would have called a regression with 90 %: the larger of "
+        '"could see" is the smallest slowdown that this gate would have called a regression with 90 %: the larger of '
         f"the target and, by the noncentral t distribution, what {rule.looks[-1]} launches of that sd tell from the "
-        "margin; `–` where no launch was judged",
+        'margin; "–" where no launch was judged',
         tally,
     ]
 
@@ -94,7 +98,7 @@ def _section(title: str, sentences: Sequence[str]) -> list[str]:
 
 def _wrapped(text: str, start: str = "") -> list[str]:
     return textwrap.wrap(
-        " ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
+        borders.line(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
     )
 
 
@@ -105,22 +109,17 @@ def markdown(gate: Outcome, tally: str) -> str:
     if gate.decisions:
         lines += ["| " + " | ".join(COLUMNS) + " |", "| --- | --- |" + " ---: |" * 4 + " --- |"]
         for one in gate.decisions:
-            name, *rest = map(_safe, _row(one))
-            lines.append("| " + " | ".join([f"`{name}`", *rest]) + " |")
+            name, *rest = _row(one)
+            lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
         lines.append("")
     lines += _listed("Without statistics:", exact_lines(gate))
     lines += _listed("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
     lines += _listed("Why:", gate.reasons)
-    return "\n".join([*lines, *(f"<sub>{_safe(note)}</sub>\n" for note in notes(gate, tally))])
+    return "\n".join([*lines, *(f"<sub>{safe(note)}</sub>\n" for note in notes(gate, tally))])
 
 
 def _listed(title: str, sentences: Sequence[str]) -> list[str]:
-    return [title, "", *(f"- {_safe(text)}" for text in sentences), ""] if sentences else []
-
-
-def _safe(text: str) -> str:
-    # A line break or a bar would break the table, and an angle bracket is HTML to GitHub.
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return [title, "", *(f"- {safe(text)}" for text in sentences), ""] if sentences else []
 
 
 def junit(gate: Outcome, tally: str) -> str:
@@ -129,31 +128,24 @@ def junit(gate: Outcome, tally: str) -> str:
     suite = ElementTree.Element("testsuite", name="bench gate", time=f"{gate.seconds:.3f}")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for one in cells:
-        case = ElementTree.SubElement(suite, "testcase", classname=_clean(one.group), name=_clean(one.cell))
+        case = ElementTree.SubElement(suite, "testcase", classname=terminal(one.group), name=terminal(one.cell))
         if one.verdict in KINDS:
             tag, counter = KINDS[one.verdict]
             counts[counter] += 1
-            ElementTree.SubElement(case, tag, message=_clean(f"{one.verdict}: {one.reason}"))
+            ElementTree.SubElement(case, tag, message=terminal(f"{one.verdict}: {one.reason}"))
         seen = ElementTree.SubElement(case, "system-out")
-        seen.text = _clean("; ".join(f"{name}: {text}" for name, text in zip(COLUMNS, _row(one), strict=True)))
+        seen.text = terminal("; ".join(f"{name}: {text}" for name, text in zip(COLUMNS, _row(one), strict=True)))
     for cell, reason in gate.skipped:
-        case = ElementTree.SubElement(suite, "testcase", classname="not gated", name=_clean(cell))
+        case = ElementTree.SubElement(suite, "testcase", classname="not gated", name=terminal(cell))
         counts["skipped"] += 1
-        ElementTree.SubElement(case, "skipped", message=_clean(reason))
+        ElementTree.SubElement(case, "skipped", message=terminal(reason))
     if gate.verdict == "invalid" and not cells:  # measured nothing: it must not look like a suite that passed
         case = ElementTree.SubElement(suite, "testcase", classname="bench gate", name="measured")
         counts["errors"] += 1
-        ElementTree.SubElement(case, "error", message=_clean("; ".join(gate.reasons)))
+        ElementTree.SubElement(case, "error", message=terminal("; ".join(gate.reasons)))
     for name, count in {"tests": len(suite), **counts}.items():
         suite.set(name, str(count))
     text = ElementTree.SubElement(suite, "system-out")
-    text.text = _clean("\n".join([headline(gate), *gate.differences, *notes(gate, tally)]))
+    text.text = terminal("\n".join([headline(gate), *gate.differences, *notes(gate, tally)]))
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
-
-
-def _clean(text: str) -> str:
-    """Without the control characters that XML 1.0 has no place for; a traceback may bring some."""
-    allowed = (letter in "\t\n\r" or (ord(letter) >= 32 and not 0xD800 <= ord(letter) < 0xE000) for letter in text)
-    return "".join(letter for letter, fits in zip(text, allowed, strict=True) if fits)
-

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Sequence
 
-import jinja2
 import matplotlib
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench import changes
+from bench import borders, changes
+from bench.borders import line
 from bench.history import RATIO, Change, History, Series, suspects
 from bench.report.console import wrapped
-from bench.report.figures import INK, STYLE, WIDTH, Drawing, svg
-from bench.report.units import percent, quantity, ratio, scale, unbroken
+from bench.report.figures import INK, STYLE, TITLE_LETTERS, WIDTH, Drawing, shown, svg
+from bench.report.html import template_environment
+from bench.report.units import percent, quantity, ratio, scale
 
 _COLOURS = {"suspected": "#9a6200", "confirmed": "#b3261e", "not confirmed": "#8a8f98"}
 _LINES = {"suspected": "--", "confirmed": "-", "not confirmed": ":"}
@@ -88,14 +88,24 @@ def remarks(history: History) -> list[str]:
         if own.note:
             notes[own.note] = notes.get(own.note, 0) + 1
     found += [f"{count} of {len(history.series)} series: {note}." for note, count in notes.items()]
+    edits: dict[tuple[str, str], int] = {}
+    for own in history.series:
+        for index in own.edited:
+            key = (own.suite, own.points[index].commit)
+            edits[key] = edits.get(key, 0) + 1
+    found += [
+        f"From {short(commit)} on, the files of suite {suite} are others than before, in {count} series: "
+        "a change there may be the workload's."
+        for (suite, commit), count in edits.items()
+    ]
     return found + [f"Left out: {text}" for text in history.left_out]
 
 
 def console(history: History) -> str:
     """All series as a table, and what changed in them."""
-    lines = [f"history of {history.metric.replace('_', ' ')}"]
+    lines = [line(f"history of {history.metric.replace('_', ' ')}")]
     for machine, members in _by_machine(history).items():
-        lines += ["", machine, *_aligned([_row(own) for own in members])]
+        lines += ["", line(machine), *_aligned([_row(own) for own in members])]
     lines += [""]
     for commit, what, count in boundaries(history):
         lines += wrapped(
@@ -104,10 +114,10 @@ def console(history: History) -> str:
     for (before, after), changed in suspects(history).items():
         lines += wrapped(between(before, after, changed), "* ")
         lines += _aligned([_change(own, change) for own, change in changed])
-    lines += [line for text in alarms(history) for line in wrapped(text, "! ")]
+    lines += [part for text in alarms(history) for part in wrapped(text, "! ")]
     if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))
-    return "\n".join([*lines, "", *(line for text in remarks(history) for line in wrapped(text, ""))]) + "\n"
+    return "\n".join([*lines, "", *(part for text in remarks(history) for part in wrapped(text, ""))]) + "\n"
 
 
 def _row(own: Series) -> list[str]:
@@ -122,6 +132,7 @@ def _change(own: Series, change: Change) -> list[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    rows = [[line(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -137,16 +148,8 @@ def _by_machine(history: History) -> dict[str, list[Series]]:
 
 def page(history: History) -> str:
     """One self-contained HTML page: no script that runs, nothing fetched."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bench.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(unbroken=unbroken)
     rows = [(own, change) for members in suspects(history).values() for own, change in members]
-    return environment.get_template("history.html.jinja").render(
+    return template_environment().get_template("history.html.jinja").render(
         history=history,
         sentences=sentences(history),
         remarks=remarks(history),
@@ -156,7 +159,7 @@ def page(history: History) -> str:
         boundaries=boundaries(history),
         drawings=draw(history),
         harmless=percent(changes.HARMLESS, signed=False),
-        data=json.dumps(history.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c"),
+        data=borders.json_text(history.to_json(), indent=1).replace("<", "\\u003c"),
     )
 
 
@@ -215,5 +218,6 @@ def _panel(panel: Axes, own: Series, colour: str) -> None:
         )
     step = max(1, math.ceil(len(own.points) / _TICKS))
     ticks = list(itertools.islice(places, 0, None, step))
-    panel.set_xticks(ticks, [short(own.points[tick].commit) for tick in ticks], fontsize=8)
-    panel.set(title=own.cell, xlabel="", ylabel=f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}")
+    panel.set_xticks(ticks, [shown(short(own.points[tick].commit)) for tick in ticks], fontsize=8)
+    words = f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}"
+    panel.set(title=shown(own.cell, TITLE_LETTERS), xlabel="", ylabel=shown(words))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import markupsafe
 
-from bench import calibration, tally
-from bench.fit import Cost
+from bench import borders, calibration, claims, tally
+from bench.fit import Cost, impossible
 from bench.report import tables
-from bench.report.sentences import headlines, label
+from bench.report.sentences import headlines, label, places, words
 from bench.report.units import given, percent, quantity, unbroken
 from bench.stats import Cell, Summary
 from bench.store import Run
@@ -47,20 +48,40 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         from bench.report.figures import draw
 
         drawings = draw(run, summary)
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("bench.report", "."), autoescape=True,
-                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(unbroken=unbroken)
+    environment = template_environment()
     plan = run.info["plan"]
     shared, differing = _settings(summary)
+    judged = zip(summary.costs, words(summary.costs), strict=True)
     return environment.get_template("page.html.jinja").render(
         run=run, summary=summary, suites=plan["suites"], headlines=headlines(summary),
         tables=tables.by_suite(summary),
         looked=tables.looked(summary), looked_title=tables.LOOKED,
-        drawings=drawings, costs=[(cost, _cost_entries(index, cost)) for index, cost in enumerate(summary.costs)],
+        drawings=drawings, common=tables.shared(summary), titles=tables.titles(summary),
+        costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
         cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
         mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
         ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
-        outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+        drawn_by=drawn_by(), outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+
+
+def drawn_by() -> str:
+    """The libraries that draw: others draw the same figures otherwise."""
+    names = ("matplotlib", "seaborn", "numpy", "pandas", "scipy")
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def template_environment() -> jinja2.Environment:
+    """Templates whose texts are escaped for HTML, and have no control, direction or surrogate characters."""
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("bench.report", "."), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+                                     finalize=_finalized)
+    environment.filters.update(unbroken=unbroken)
+    return environment
+
+
+def _finalized(value: object) -> object:
+    # Drawings and embedded figures are markup, and are made of texts that have crossed their own borders.
+    return value if isinstance(value, markupsafe.Markup) or not isinstance(value, str) else borders.terminal(value)
 
 
 def _tally(run: Run) -> str:
@@ -80,7 +101,7 @@ def _pauses(summary: Summary) -> str:
 
 def embed(summary: Summary) -> str:
     """The summary as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
-    return json.dumps(summary.to_json(), indent=1, allow_nan=False).replace("<", "\\u003c")
+    return borders.json_text(summary.to_json(), indent=1).replace("<", "\\u003c")
 
 
 def command(run: Run) -> str:
@@ -104,28 +125,48 @@ def _count(summary: Summary) -> str:
 
 
 def _cost_names(costs: Sequence[Cost]) -> list[str]:
-    several = len({tuple(cost.where.items()) for cost in costs}) > 1
     names = []
-    for cost in costs:
+    for cost, where in zip(costs, places(costs), strict=True):
         name = f"twin of {label(cost.axis, cost.baseline)}" if cost.twin else label(cost.axis, cost.value)
-        where = ", ".join(f"{axis} {value}" for axis, value in cost.where.items())
-        names.append(f"{name} ({where})" if several else name)
+        names.append(f"{name} ({where})" if where else name)
     return names
 
 
-def _cost_entries(index: int, cost: Cost) -> list[tables.Entry]:
+# What the table of costs says of each cost; the sentences above it give the reasons.
+_SAID: Mapping[claims.Word, str] = {
+    "told": "yes", "zero": "not told from zero", "as-twin": "no: the twin reads as much",
+    "no-twin": "no: the twin has no interval", "one-launch": "no: one launch", "too-wide": "no: wider than the step",
+    "nothing": "no figure"}
+
+
+def _cost_entries(index: int, cost: Cost, word: claims.Word) -> list[tables.Entry]:
+    """Fixed, share, cost, relative, sweeps, as measured, whether it is told; figures that may not be stated are empty.
+    """
     path = f"costs/{index}"
     entries = []
     for name in ("fixed", "share", "cost", "relative"):
         interval = getattr(cost, name)
-        if interval is None:
+        # Without an interval none is known, and beyond the data nothing is.
+        if interval is None or interval.low is None or (name in ("cost", "relative") and not cost.stated):
             entries.append(tables.Entry("", ""))
             continue
         values = (interval.estimate, interval.low, interval.high)
         text = percent(*values) if name in ("share", "relative") else quantity(values[0], "s", *values[1:], signed=True)
         entries.append(tables.Entry(text, f"{path}/{name}"))
     launches = cost.cost.launches if cost.cost else None
-    return [*entries, tables.Entry(str(launches or ""), f"{path}/cost/launches" if launches else "")]
+    entries.append(tables.Entry(str(launches or ""), f"{path}/cost/launches" if launches else ""))
+    entries.append(tables.Entry(_as_measured(cost), f"{path}/measured" if cost.measured else ""))
+    said = tables.Entry("", "") if cost.twin else tables.Entry(_SAID[word], f"{path}/told")
+    return [*entries, said]
+
+
+def _as_measured(cost: Cost) -> str:
+    if cost.measured is None or cost.measured_step is None:
+        return ""
+    low, high = cost.measured.low, cost.measured.high
+    wide = impossible(cost.measured, cost.measured_step)
+    text = quantity(cost.measured.estimate, "s", *((None, None) if wide else (low, high)), signed=True)
+    return f"{text}{' [wider than the step]' if wide else ''} at {quantity(cost.measured_step, 's')}"
 
 
 def _mismatches(summary: Summary) -> list[tuple[str, str, Any, Any]]:
@@ -146,15 +187,19 @@ def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[st
 
 def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
-    ledgers = {(record.cell, record.launch): record.ledger for record in run.records if record.ledger}
+    ledgers: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for record in run.records:
+        if record.ledger:
+            ledgers.setdefault(record.cell, {})[record.launch] = record.ledger
     outcomes = {(record.cell, record.launch): record.outcome for record in run.records}
     precisions = {cell.id: cell.requested.get("precision") for cell in summary.cells}
     rows = []
     for cell in summary.cells:
-        own = [(launch, ledger) for (name, launch), ledger in ledgers.items() if name == cell.id]
+        own = list(ledgers.get(cell.id, {}).items())
         if not own:
             continue
-        base = [ledgers.get((baselines[cell.id] or "", launch), {}) for launch, _ in own]
+        against = ledgers.get(baselines[cell.id] or "", {})
+        base = [against.get(launch, {}) for launch, _ in own]
         same = [[ledger.get(name) == other.get(name) for name in LEDGER]
                 for (_, ledger), other in zip(own, base, strict=True)]
         if cell.requested.get("precision") == precisions.get(baselines[cell.id]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.borders import markdown as safe
+from bench.borders import markdown_code
 from bench.report import tables
 from bench.report.sentences import headlines
 from bench.stats import Summary
@@ -10,23 +12,23 @@ from bench.stats import Summary
 def render(summary: Summary) -> str:
     """A section that can be pasted into an issue or a pull request."""
     columns = tables.columns(summary)
-    lines = [f"## {summary.run}", ""]
-    lines += [f"- {_safe(sentence)}" for sentence in headlines(summary)]
-    lines += ["", "| " + " | ".join(["cell", "outcome", *columns, "reason"]) + " |",
+    lines = [f"## {safe(summary.run)}", ""]
+    lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
+    lines += ["", *map(safe, tables.shared(summary))]
+    lines += ["", "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",
               "|" + " --- |" * 2 + " ---: |" * len(columns) + " --- |"]
     for row in tables.rows(summary):
-        entries = [row.entries[column].text for column in columns]
-        lines.append("| " + " | ".join([f"`{row.cell.id}`", row.cell.outcome, *entries, _safe(row.cell.reason)]) + " |")
+        entries = [safe(row.entries[column].text) for column in columns]
+        name, outcome, reason = markdown_code(row.cell.id), safe(row.cell.outcome), safe(row.cell.reason)
+        lines.append("| " + " | ".join([name, outcome, *entries, reason]) + " |")
+    titles = tables.titles(summary)
     for table in tables.looked(summary):
-        lines += ["", f"{tables.LOOKED}: `{table.group}`", "", "| " + " | ".join(["metric", *table.arms]) + " |",
+        header = ["metric", *map(safe, table.arms)]
+        lines += ["", f"{tables.LOOKED}: {safe(titles[table.group])}", "", "| " + " | ".join(header) + " |",
                   "| --- |" + " ---: |" * len(table.arms)]
-        lines += ["| " + " | ".join([metric.name.replace("_", " "), *(entry.text for entry in entries)]) + " |"
-                  for metric, entries in table.rows]
+        for metric, seen in table.rows:
+            texts = [metric.name.replace("_", " "), *(entry.text for entry in seen)]
+            lines.append("| " + " | ".join(map(safe, texts)) + " |")
     if summary.warnings:
-        lines += ["", "Warnings:", "", *(f"- {_safe(warning)}" for warning in summary.warnings)]
+        lines += ["", "Warnings:", "", *(f"- {safe(warning)}" for warning in summary.warnings)]
     return "\n".join(lines) + "\n"
-
-
-def _safe(text: str) -> str:
-    # A line break or a bar in a reason would break the table.
-    return " ".join(text.split()).replace("|", "\\|")

@@ -1,19 +1,29 @@
-"""The sentences that people want: what each arm costs a step, and how much of that may be noise."""
+"""The sentences that people want: what each arm costs a step, and how much of that may be noise.
+
+What may be said is decided by `bench.claims` alone; here it is only worded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.fit import Cost
+from bench import claims
+from bench.answers import Answer
+from bench.fit import REACH, Cost, impossible
+from bench.intervals import Interval
 from bench.plan import SIDES
 from bench.report import told
+from bench.report.tables import by_group_of_cells, varying
 from bench.report.units import given, percent, quantity, ratio, span
 from bench.stats import Cell, Summary
 
 # How people call the loops; every other value is called by its name.
 LABELS: Mapping[str, str] = {
     "plain": "plain PyTorch", "fabric": "Fabric", "trainer-barebones": "Trainer(barebones=True)", "trainer": "Trainer"}
+
+# Groups without a ratio that a sentence names; of more it says how many.
+NAMED = 3
 
 
 def label(axis: str, value: Any) -> str:
@@ -22,44 +32,163 @@ def label(axis: str, value: Any) -> str:
 
 
 def headlines(summary: Summary) -> list[str]:
-    """One sentence per arm, then the noise floor of the twin, from `summary.costs`."""
+    """One sentence per arm and twin, from `summary.costs`; then those of suites without step lengths.
+
+    A sentence names only what differs within the page; `tables.shared` says the rest once.
+    """
     several = isinstance(summary.suite, list)
-    places = {tuple(cost.where.items()) for cost in summary.costs if not cost.twin}
-    reasons = {cell.group: cell for cell in summary.cells if cell.outcome not in ("ok", "noisy")}
+    groups = by_group_of_cells(summary)
+    twins = _twins_of(summary.costs)
     sentences = []
-    for cost in summary.costs:
-        prefix = f"{cost.suite}: " if several else ""
-        if len(places) > 1:
-            prefix += ", ".join(f"{axis} {value}" for axis, value in cost.where.items()) + ": "
-        sentences.append(prefix + _sentence(cost, summary, reasons))
-    told = {cost.suite for cost in summary.costs}
-    for suite in summary.compare:
-        if suite not in told:
-            sentences += _choices(suite, summary)
-    return sentences
-
-
-def _choices(suite: str, summary: Summary) -> list[str]:
-    """For a suite without step lengths: the fastest value of the compared axis, group by group."""
-    axis = summary.compare[suite]
-    groups: dict[str, list[Cell]] = {}
-    for cell in summary.cells:
-        if cell.suite == suite:
-            groups.setdefault(cell.group, []).append(cell)
-    varying = [
-        name
-        for name in next(iter(groups.values()))[0].point
-        if name != axis and len({cells[0].point.get(name) for cells in groups.values()}) > 1
-    ]
-    sentences = []
+    for cost, where, word in zip(summary.costs, places(summary.costs), words(summary.costs), strict=True):
+        prefix = (f"{cost.suite}: " if several else "") + (f"{where}: " if where else "")
+        why = _why_none(cost, groups) if cost.figure is None else _why_not(word, cost, twins.get(_place(cost), ()))
+        sentences.append(prefix + _sentence(cost, word, why))
+    told_of = {cost.suite for cost in summary.costs}
+    of_suites: dict[str, list[Sequence[Cell]]] = {}
     for cells in groups.values():
-        where = ", ".join(label(name, cells[0].point[name]) for name in varying)
-        sentences += [(f"{where}: " if where else "") + text for text in _answers(axis, cells, summary)]
+        of_suites.setdefault(cells[0].suite, []).append(cells)
+    answers: dict[str, list[Answer]] = {}
+    for answer in summary.answers:
+        answers.setdefault(answer.group, []).append(answer)
+    for suite, own in of_suites.items():
+        if suite not in told_of:
+            sentences += _choices(summary.compare[suite], own, answers)
     return sentences
 
 
-def _answers(axis: str, cells: Sequence[Cell], summary: Summary) -> list[str]:
-    own = [answer for answer in summary.answers if answer.group == cells[0].group]
+def places(costs: Sequence[Cost]) -> list[str]:
+    """Where each cost was measured, by the axes that differ between the costs of its suite; "" where none does."""
+    by_suite: dict[str, list[Mapping[str, Any]]] = {}
+    for cost in costs:
+        by_suite.setdefault(cost.suite, []).append(cost.where)
+    axes = {suite: varying(wheres) for suite, wheres in by_suite.items()}
+    return [", ".join(label(axis, cost.where.get(axis)) for axis in axes[cost.suite]) for cost in costs]
+
+
+_Twins = Mapping[tuple[Any, ...], Sequence[Cost]]
+
+
+def _place(cost: Cost) -> tuple[Any, ...]:
+    return (cost.suite, *sorted((axis, str(value)) for axis, value in cost.where.items()))
+
+
+def _twins_of(costs: Sequence[Cost]) -> _Twins:
+    found: dict[tuple[Any, ...], list[Cost]] = {}
+    for cost in costs:
+        if cost.twin:
+            found.setdefault(_place(cost), []).append(cost)
+    return found
+
+
+def words(costs: Sequence[Cost]) -> list[claims.Word]:
+    """What may be claimed of each cost, with the twin of its own place as control; of a twin, against nothing."""
+    twins = _twins_of(costs)
+    found = []
+    for cost in costs:
+        figure = cost.figure
+        beside = [] if cost.twin else [one.figure[0] if one.figure else None for one in twins.get(_place(cost), ())]
+        found.append(claims.claim(figure[0], beside, least=-figure[1]) if figure else claims.claim(None))
+    return found
+
+
+def _sentence(cost: Cost, word: claims.Word, why: str) -> str:
+    base = label(cost.axis, cost.baseline)
+    name = f"The twin of {base}, the same code," if cost.twin else label(cost.axis, cost.value)
+    figure = cost.figure
+    if figure is None:
+        return f"{name} has no figure: {why}."
+    amount = _a_step(figure[0])
+    if cost.twin:
+        if word == "told":
+            return f"{name} reads {amount}, which excludes zero: a cost of this size may be noise."
+        if word == "zero":
+            return f"{name} reads {amount}: that is the noise floor."
+        return f"{name} tells nothing of the noise: {why}."
+    if word not in ("told", "zero"):
+        return f"No cost of {name} can be told: {why}."
+    zero = ", which cannot be told from zero" if word == "zero" else ""
+    if not cost.stated or cost.relative is None:
+        at = quantity(figure[1], "s")
+        return f"{name} costs {amount} over {base}{zero}, as measured at steps of {at}; {_unstated(cost)}."
+    share = percent(cost.relative.estimate, cost.relative.low, cost.relative.high)
+    return (f"{name} costs {amount} over {base}{zero}; on your {given(cost.reference_step, 's')} step "
+            f"expect {share}{_notes(cost)}.")
+
+
+def _a_step(cost: Interval) -> str:
+    amount = quantity(cost.estimate, "s", cost.low, cost.high, signed=True)
+    return amount.replace(" [", " a step [") if " [" in amount else f"{amount} a step"
+
+
+def _unstated(cost: Cost) -> str:
+    """Why nothing is said of the step that was asked for."""
+    asked = given(cost.reference_step, "s")
+    if cost.outside and cost.shortest is not None and cost.longest is not None:
+        return (f"your {asked} step is outside of what was measured, {_measured_steps(cost)}, by more than "
+                f"{REACH:g} times, so nothing is said of it")
+    return f"what follows from that for your {asked} step is no time that a step can take, so nothing is said of it"
+
+
+def _measured_steps(cost: Cost) -> str:
+    shortest, longest = cost.shortest or 0.0, cost.longest or 0.0
+    return quantity(shortest, "s") if len(cost.groups) == 1 else span(shortest, longest, "s")
+
+
+def _why_not(word: claims.Word, cost: Cost, twins: Sequence[Cost]) -> str:
+    """Why no cost may be claimed, "" where one may."""
+    if word == "one-launch":
+        return "one launch gives no interval"
+    if word == "too-wide":
+        return "its interval is wider than the step itself"
+    if word == "no-twin":
+        return "the twin, the same code, has no interval, and nothing tells a cost from noise"
+    if word == "as-twin" and cost.figure is not None:
+        read = [_read(*twin.figure) for twin in twins if twin.figure is not None]
+        return f"it reads {_a_step(cost.figure[0])}, and the twin, the same code, {' and '.join(read)}"
+    return ""
+
+
+def _read(twin: Interval, step: float) -> str:
+    # What cannot be is not printed, of the twin neither.
+    return "has an interval wider than the step itself" if impossible(twin, step) else f"reads {_a_step(twin)}"
+
+
+def _notes(cost: Cost) -> str:
+    notes = []
+    if not cost.fitted and cost.shortest is not None:
+        one = "one step length only, " if len(cost.groups) == 1 else "step lengths that hardly differ, "
+        notes.append(f"no fit: measured at {one}{_measured_steps(cost)}, and taken as constant")
+    elif cost.extrapolated and cost.shortest is not None and cost.longest is not None:
+        notes.append(f"extrapolated: measured steps were {span(cost.shortest, cost.longest, 's')}")
+    if cost.left_out:
+        more = f" and {len(cost.left_out) - NAMED} more groups" if len(cost.left_out) > NAMED else ""
+        notes.append(f"without {', '.join(cost.left_out[:NAMED])}{more}, where it has no ratio")
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _why_none(cost: Cost, groups: Mapping[str, Sequence[Cell]]) -> str:
+    for group in cost.left_out:
+        for cell in groups.get(group, ()):
+            arm = cell.twin if cost.twin else \
+                not cell.twin and cell.point.get(cost.axis) in (cost.value, cost.baseline)
+            if arm and cell.outcome not in ("ok", "noisy"):
+                return f"{cell.id} is {cell.outcome} ({cell.reason})"
+    return "no launch has enough rounds of both it and the baseline"
+
+
+def _choices(axis: str, groups: Sequence[Sequence[Cell]], answers: Mapping[str, Sequence[Answer]]) -> list[str]:
+    """For a suite without step lengths: the fastest value of the compared axis, group by group."""
+    axes = [name for name in varying(cells[0].point for cells in groups) if name != axis]
+    sentences = []
+    for cells in groups:
+        where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
+        texts = _answers(axis, cells, answers.get(cells[0].group, ()))
+        sentences += [(f"{where}: " if where else "") + text for text in texts]
+    return sentences
+
+
+def _answers(axis: str, cells: Sequence[Cell], own: Sequence[Answer]) -> list[str]:
     by_id = {cell.id: cell for cell in cells}
     if axis == SIDES:
         return told.sides(cells, axis)
@@ -80,56 +209,25 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     )
     if not raced:
         return f"no {axis} but {base} ran and did equal work."
-    estimate, index, best = raced[0]
+    known = [one for one in raced if one[2].low is not None and one[2].high is not None]
+    if not known:
+        return f"one launch, no interval: no {axis} is told to be faster than {base}."
+    _, index, best = known[0]
     value = cells[index].point[axis]
     span = ratio(best.estimate, best.low, best.high)
-    if best.high is None or best.low is None:
-        return f"one launch, no interval: {axis} {value} takes {ratio(estimate)} of {base}'s step."
+    word = claims.of_ratio(best, told.twins(cells))
     if cells[index].outcome == "noisy":
         return f"too noisy to tell: {axis} {value}, the fastest seen, takes {span} of {base}'s step."
-    if best.high >= 1:
+    if best.estimate >= 1 or word == "zero":
         return f"no {axis} that does equal work is told to be faster than {base}."
+    if word != "told":
+        return (f"no {axis} that does equal work is told to be faster than {base}: {value}, the fastest seen, takes "
+                f"{span} of its step, and {told.beside(cells)}.")
     # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
-    close = [str(cells[other].point[axis]) for _, other, interval in raced[1:] if interval.overlaps(best)]
+    others = ((cells[other], interval) for _, other, interval in raced if other != index)
+    close = [str(other.point[axis]) for other, interval in others if interval.overlaps(best)]
     tie = f" (not told apart from {', '.join(close)})" if close else ""
     return (
         f"{axis} {value} is the fastest that does equal work{tie}: "
         f"{span} of {base}'s step."
     )
-
-
-def _sentence(cost: Cost, summary: Summary, reasons: Mapping[str, Cell]) -> str:
-    base = label(cost.axis, cost.baseline)
-    name = f"The twin of {base}, the same code," if cost.twin else label(cost.axis, cost.value)
-    if cost.cost is None or cost.relative is None:
-        return f"{name} has no figure: {_why_none(cost, summary, reasons)}."
-    amount = quantity(cost.cost.estimate, "s", cost.cost.low, cost.cost.high, signed=True)
-    amount = amount.replace(" [", " a step [") if " [" in amount else f"{amount} a step (one launch: no interval)"
-    if cost.twin:
-        if cost.cost.contains(0.0):
-            return f"{name} reads {amount}: that is the noise floor."
-        return f"{name} reads {amount}, which excludes zero: a cost of this size may be noise."
-    zero = ", which cannot be told from zero" if cost.cost.low is not None and cost.cost.contains(0.0) else ""
-    share = percent(cost.relative.estimate, cost.relative.low, cost.relative.high)
-    return (f"{name} costs {amount} over {base}{zero}; on your {given(cost.reference_step, 's')} step "
-            f"expect {share}{_notes(cost)}.")
-
-
-def _notes(cost: Cost) -> str:
-    notes = []
-    if len(cost.groups) == 1 and cost.shortest is not None:
-        notes.append(f"no fit: measured at one step length only, {quantity(cost.shortest, 's')}, and taken as constant")
-    elif cost.extrapolated and cost.shortest is not None and cost.longest is not None:
-        notes.append(f"extrapolated: measured steps were {span(cost.shortest, cost.longest, 's')}")
-    if cost.left_out:
-        notes.append(f"without {', '.join(cost.left_out)}, where it has no ratio")
-    return f" ({'; '.join(notes)})" if notes else ""
-
-
-def _why_none(cost: Cost, summary: Summary, reasons: Mapping[str, Cell]) -> str:
-    for cell in summary.cells:
-        arm = cell.twin if cost.twin else not cell.twin and cell.point.get(cost.axis) in (cost.value, cost.baseline)
-        if cell.suite == cost.suite and cell.group in cost.left_out and arm and cell.group in reasons \
-                and cell.outcome not in ("ok", "noisy"):
-            return f"{cell.id} is {cell.outcome} ({cell.reason})"
-    return "no launch has enough rounds of both it and the baseline"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench.record import METRICS, Metric
 from bench.report.units import quantity, ratio
@@ -48,17 +50,22 @@ def columns(summary: Summary) -> list[str]:
 def rows(summary: Summary) -> list[Row]:
     """Every cell, in the plan's order."""
     found = []
+    names = columns(summary)
+    steps = {cell.id: cell.metrics["step_time"].estimate for cell in summary.cells if "step_time" in cell.metrics}
     for cell in summary.cells:
         path = f"cells/{cell.id}"
-        entries = {column: Entry("", "") for column in columns(summary)}
+        entries = {column: Entry("", "") for column in names}
         for name, metric in cell.metrics.items():
             text = quantity(metric.estimate, metric.unit, metric.low, metric.high)
             entries[name.replace("_", " ")] = Entry(text, f"{path}/metrics/{name}")
         if cell.versus is not None:
             r, d = cell.versus.ratio, cell.versus.difference
             entries["ratio"] = Entry(ratio(r.estimate, r.low, r.high), f"{path}/versus/ratio")
-            entries["difference"] = Entry(quantity(d.estimate, d.unit, d.low, d.high, signed=True),
-                                          f"{path}/versus/difference")
+            text = quantity(d.estimate, d.unit, d.low, d.high, signed=True)
+            if d.low is not None and d.low <= -steps.get(cell.versus.baseline, math.inf):
+                # A t interval of two launches reaches below a step of no time; such a figure is not printed.
+                text = f"{quantity(d.estimate, d.unit, signed=True)} [wider than the step]"
+            entries["difference"] = Entry(text, f"{path}/versus/difference")
         if "step_time" in cell.metrics:
             step = cell.metrics["step_time"]
             entries["launches"] = Entry(str(step.launches), f"{path}/metrics/step_time/launches")
@@ -132,15 +139,58 @@ class OfSuite:
 
 def by_suite(summary: Summary) -> list[OfSuite]:
     """A table a suite: one for all would have the axes and metrics of each, mostly empty."""
-    everything = rows(summary)
+    everything, names = rows(summary), columns(summary)
+    of_suites: dict[str, list[Row]] = {suite: [] for suite in summary.compare}
+    for row in everything:
+        of_suites[row.cell.suite].append(row)
     found = []
-    for suite, compare in summary.compare.items():
-        own = [row for row in everything if row.cell.suite == suite]
-        names = dict.fromkeys(axis for row in own for axis in row.cell.point)
-        differing = [axis for axis in names if len({str(row.cell.point.get(axis)) for row in own}) > 1]
-        used = [column for column in columns(summary) if any(row.entries[column].text for row in own)]
-        found.append(OfSuite(suite, [axis for axis in differing if axis != compare], used, by_group(own)))
+    for suite, own in of_suites.items():
+        axes = [axis for axis in varying(row.cell.point for row in own) if axis != summary.compare[suite]]
+        used = [column for column in names if any(row.entries[column].text for row in own)]
+        found.append(OfSuite(suite, axes, used, by_group(own)))
     return found
+
+
+def varying(points: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The axes that do not have the same value in all points, in their order; one that a point lacks differs there."""
+    return [axis for axis, values in _values(points).items() if len(values) > 1]
+
+
+def _values(points: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """The values of each axis, as text, since 1 and True are one key."""
+    everything = list(points)
+    names = dict.fromkeys(axis for point in everything for axis in point)
+    return {axis: {str(point.get(axis, "")) for point in everything} for axis in names}
+
+
+def titles(summary: Summary) -> dict[str, str]:
+    """What each group is called on the page: by what it differs in from the suite's others; the only one by its id."""
+    several = len(summary.compare) > 1
+    groups = by_group_of_cells(summary)
+    points: dict[str, list[Mapping[str, Any]]] = {}
+    for cells in groups.values():
+        points.setdefault(cells[0].suite, []).append(cells[0].point)
+    axes = {suite: [axis for axis in varying(own) if axis != summary.compare[suite]] for suite, own in points.items()}
+    found = {}
+    for group, cells in groups.items():
+        first = cells[0]
+        own = ", ".join(f"{axis} {first.point.get(axis)}" for axis in axes[first.suite])
+        found[group] = f"{first.suite}: {own}" if own and several else own or group
+    return found
+
+
+def shared(summary: Summary) -> list[str]:
+    """What all cells of a suite have in common, one sentence a suite: said once, and in no headline."""
+    points: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in summary.cells:
+        points.setdefault(cell.suite, []).append(cell.point)
+    sentences = []
+    for suite, own in points.items():
+        same = [axis for axis, values in _values(own).items() if len(values) == 1 and axis != summary.compare[suite]]
+        if same:
+            start = f"{suite}: all" if len(points) > 1 else "All"
+            sentences.append(f"{start} with {', '.join(f'{axis} {own[0][axis]}' for axis in same)}.")
+    return sentences
 
 
 def by_group(table: Sequence[Row]) -> dict[str, list[Row]]:

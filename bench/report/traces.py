@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from bench.borders import line
 from bench.plan import Group, as_text
 from bench.report.units import quantity
 from bench.spec import Suite
@@ -17,13 +18,13 @@ ROWS = 40  # of differences in one table; all of them are in summary.json
 
 def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) -> str:
     """One group: its totals, the cells without a trace and why, then each cell against the baseline."""
-    label = {traced.cell.id: as_text(traced.cell.point[suite.compare]) for traced in cells}
+    label = {traced.cell.id: line(as_text(traced.cell.point[suite.compare])) for traced in cells}
     seen = [(label[traced.cell.id], traced.profile) for traced in cells if traced.profile is not None]
-    lines = [f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}"]
+    lines = [line(f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}")]
     if seen:
         lines += _aligned(_totals(seen))
-    lines += [f"  {traced.cell.id}: {traced.outcome}: {traced.reason}" for traced in cells if traced.reason]
-    lines += [line for traced in cells for line in _ranks(traced)]
+    lines += [f"  {line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
+    lines += [part for traced in cells for part in _ranks(traced)]
     baseline = baseline_of(group, cells)
     if baseline is None or baseline.profile is None:
         return "\n".join([*lines, "  No comparison: the baseline has no trace."])
@@ -72,7 +73,7 @@ def _ranks(traced: TracedCell) -> list[str]:
         names = [item.name for item in differences(traced.profile, rank)] if traced.profile is not None else []
         if names:
             told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            lines.append(f"  {traced.cell.id}: rank {number} differs from rank 0 in {told}")
+            lines.append(f"  {line(f'{traced.cell.id}: rank {number} differs from rank 0 in {told}')}")
     return lines
 
 
@@ -86,7 +87,8 @@ def _waits(profile: Profile) -> float:
 
 
 def _row(item: Difference) -> list[str]:
-    name = item.name if len(item.name) <= LONGEST else f"{item.name[:LONGEST - 3]}..."
+    name = line(item.name)
+    name = name if len(name) <= LONGEST else f"{name[:LONGEST - 3]}..."
     more = item.count[1] - item.count[0]
     times = [quantity(seconds, "s") if calls else "" for seconds, calls in zip(item.seconds, item.count, strict=True)]
     return [name, item.kind, *map(count, item.count), count(more, signed=True), *times]

@@ -1,0 +1,130 @@
+"""Everything from records to the page grows with the number of cells, and not with its square.
+
+Calls are counted and no time is taken: counts are the same on every machine. How long it takes is for `bench selftest`
+(`summary_growth`) and docs/measurements.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from synthetic import make, wide
+
+from bench import frame, growth, plan
+from bench.compare import compare
+from bench.report import console, csv, figures, html, markdown
+from bench.report.sentences import headlines
+from bench.spec import Point, Suite, Workload
+from bench.stats import Summary, summarize
+from bench.store import Run
+
+# Four times the cells may cost four times the calls and some more for the sorting, and nowhere near sixteen times.
+FEW, MANY, MOST = 24, 96, 5.0
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions, of Python's and of C's, the work calls."""
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+
+def as_choices(run: Run) -> Run:
+    """The same run of a suite without a length axis, which has a sentence for each group."""
+    suite = {**run.info["plan"]["suites"]["overhead"], "length_axis": None}
+    return replace(run, info={**run.info, "plan": {**run.info["plan"], "suites": {"overhead": suite}}})
+
+
+def apart(run: Run) -> Run:
+    """The same run with an axis more, which is another in each group: as many costs as groups have arms."""
+    cells = [{**cell, "point": {**cell["point"], "kind": f"k{cell['point']['batch_size']}"}}
+             for cell in run.info["plan"]["cells"]]
+    return replace(run, info={**run.info, "plan": {**run.info["plan"], "cells": cells}})
+
+
+def failing(run: Run) -> Run:
+    """The same run in which every trainer cell crashed."""
+    return replace(run, records=tuple(
+        replace(record, outcome="crashed", reason="boom", turns=None) if record.point["loop"] == "trainer" else record
+        for record in run.records))
+
+
+KINDS: dict[str, Callable[[Run], Run]] = {
+    "as it is": lambda run: run, "choices": as_choices, "apart": apart, "failing": failing}
+SINKS: dict[str, Callable[[Run, Summary], object]] = {
+    "headlines": lambda run, summary: headlines(summary),
+    "console": lambda run, summary: console.render(summary),
+    "markdown": lambda run, summary: markdown.render(summary),
+    "csv": lambda run, summary: csv.render(summary),
+    "page": lambda run, summary: html.render(run, summary, drawings=()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_summary_and_every_sink_grow_with_the_cells(kind: str) -> None:
+    few, many = (KINDS[kind](wide(cells)) for cells in (FEW, MANY))
+    summarize(few)  # imports and caches
+    counts = {"summarize": [calls(partial(summarize, run)) for run in (few, many)]}
+    for name, sink in SINKS.items():
+        found = []
+        for run in (few, many):
+            summary = summarize(run)
+            sink(run, summary)
+            found.append(calls(partial(sink, run, summary)))
+        counts[name] = found
+    assert {name: round(many / few, 1) for name, (few, many) in counts.items() if many / few > MOST} == {}
+
+
+def test_comparing_two_runs_grows_with_the_cells() -> None:
+    few, many = (wide(cells) for cells in (FEW, MANY))
+    compare(few, few)
+    first, second = (calls(partial(compare, run, run)) for run in (few, many))
+    assert second / first < MOST
+
+
+def build(point: Point) -> Workload:
+    raise NotImplementedError
+
+
+def test_a_stored_plan_is_read_in_one_pass() -> None:
+    def read(cells: int) -> int:
+        values = list(range(1, cells // 4 + 1))
+        axes = {"loop": ["plain", "fabric", "trainer"], "size": values}
+        suite = Suite("wide", "w", axes, "loop", "plain", build)
+        data = plan.to_json(plan.make_plan({"wide": suite}, ["wide"]))
+        assert plan.from_json(data, {"wide": suite}).cells == plan.make_plan({"wide": suite}, ["wide"]).cells
+        return calls(lambda: plan.from_json(data, {"wide": suite}))
+
+    assert read(MANY) / read(FEW) < MOST
+
+
+def test_every_frame_is_made_once() -> None:
+    run = make(launches=2)
+    profile = cProfile.Profile()
+    profile.runcall(summarize, run)
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    counted = {(str(file), name): count for (file, _, name), (_, count, *_) in stats.items()}
+    for name in ("turns", "cells", "declared", "_launches", "_pairs"):
+        assert counted[frame.__file__, name] == 1
+
+
+def test_of_many_groups_only_some_are_drawn_and_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "DRAWN", 2)
+    run, small = wide(12), wide(8)
+    drawings = figures.draw(run, summarize(run))
+    assert drawings
+    for drawing in drawings:
+        assert "Only the first 2 of 3 groups are drawn; the tables have all." in drawing.caption
+    assert not any("are drawn" in drawing.caption for drawing in figures.draw(small, summarize(small)))
+
+
+def test_the_made_up_run_of_the_selftest_is_one() -> None:
+    summary = summarize(growth.made_up(8))
+    assert len(summary.cells) == 8
+    assert {cell.outcome for cell in summary.cells} == {"ok"}
+    assert growth.seconds(4, repeats=1) > 0
