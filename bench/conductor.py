@@ -29,8 +29,9 @@ from bench.looks import Host, Looker, Seen, reserve
 from bench.plan import Cell, Group, Plan
 from bench.precision import PRECISIONS
 from bench.processes import Fleet, Interrupted
+from bench.protocol import Looked
 from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
-from bench.record import Metric, Outcome, Record
+from bench.record import Outcome, Record
 from bench.request import Layout, downgrades, file_name, layout, request, requested
 from bench.store import RunFolder
 
@@ -334,16 +335,17 @@ class Conductor:
         alone: bool = False,
     ) -> Record:
         arm = race.arms[cell.id]
-        result = race.results.get(cell.id, {})
+        result = race.results.get(cell.id)
         asked = requested(cell, self._layout, self._options.threads)
-        effective, looked = result.get("effective", {}), result.get("looked", {})
+        effective = result.effective if result else {}
+        looked = result.looked if result else Looked()
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
             outcome, reason = arm.lost.outcome, arm.lost.reason
         elif otherwise := downgrades(asked, effective):
             outcome, reason = "downgraded", otherwise
-        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(asked["precision"])].scaled):
+        elif result and (faults := own_faults(result.ledger, scaled=PRECISIONS[str(asked["precision"])].scaled)):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,
@@ -356,13 +358,13 @@ class Conductor:
             reason=reason,
             requested=asked,
             effective=effective,
-            ledger=result.get("ledger", {}),
+            ledger=result.ledger if result else {},
             turns=race.turns(cell.id),
             warmup=tuple(race.warmups.get(cell.id, ())),
-            samples_per_step=result.get("samples_per_step", 0),
-            memory=result.get("memory", {}),
-            extra=start_up(race, cell.id, effective) if alone else looked.get("metrics", {}),
-            declared=tuple(Metric(**metric) for metric in looked.get("declared", ())),
+            samples_per_step=result.samples_per_step if result else 0,
+            memory=result.memory if result else {},
+            extra=start_up(race, cell.id, effective) if alone else looked.metrics,
+            declared=looked.declared,
             zygote=zygote,
             order=order,
             ready=arm.ready_after,

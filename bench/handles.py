@@ -7,9 +7,9 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench.channel import Channel
 from bench.record import Outcome
 
 
@@ -36,11 +36,17 @@ class Side:
 
 @dataclass
 class Zygote:
-    """A warm interpreter: which modules it has imported, and the set that it belongs to."""
+    """A warm interpreter: which modules it has imported, and the set that it belongs to.
+
+    `mark` is in the environment of all its descendants (`bench.strays`); `gone` says what became of it, once it is.
+    """
 
     id: str
     process: subprocess.Popen[bytes]
-    connection: Connection | None = None
+    log: Path
+    mark: str
+    channel: Channel | None = None
+    gone: str = ""
     seconds: float = 0.0
     threads: int = 1
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -48,11 +54,11 @@ class Zygote:
 
 @dataclass
 class Rank:
-    """One process of an arm: its name towards the zygote, and the connection to it."""
+    """One process of an arm: its name towards the zygote, and the channel to it."""
 
     id: str
     log: Path
-    connection: Connection | None = None
+    channel: Channel | None = None
     pid: int = 0
     helpers: int = 0
     ready_after: float = 0.0
@@ -70,6 +76,7 @@ class Arm:
     requested_at: float
     poll: select.poll = field(default_factory=select.poll)
     stopped: bool = False
+    ended: bool = False
     lost: ArmLost | None = None
 
     @property
@@ -117,11 +124,3 @@ def oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def tail(log: Path, length: int = 200) -> str:
-    """The last line of a log that says something."""
-    if not log.exists():
-        return ""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][-length:] if lines else ""

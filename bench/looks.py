@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.handles import Arm, ArmLost, zygote_id
 from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
+from bench.protocol import Go
 from bench.race import Race
 from bench.record import Record
 from bench.request import file_name
@@ -211,7 +212,7 @@ def looked_at(fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeo
         steps = max(LEAST_STEPS, math.ceil(LOOK_SECONDS / pace.get(baseline, min(pace.values()))))
         for name in race.alive:
             try:
-                fleet.turn(arms[name], {"op": "go", "steps": steps, "audit": False, "look": True}, timeout)
+                fleet.turn(arms[name], Go(steps, look=True), timeout)
             except ArmLost:
                 continue  # `lost` is on the arm, and becomes the record's outcome
     race.finish()

@@ -14,11 +14,13 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "borders", "files", "wire", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
-    {"precision", "strategies", "ranks", "variables", "xla"},
+    {"errors", "borders", "files", "ledger", "schedule", "stream", "intervals", "burn", "commits", "changes"},
+    {"precision", "strategies", "variables", "xla", "logs", "scratch", "strays"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
-    {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
+    {"protocol", "channel"},
+    {"spec", "store", "pause", "handles", "ranks", "door", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
+    {"losses", "interpreters", "children"},
     {"processes", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "request", "history"},
