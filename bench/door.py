@@ -60,10 +60,15 @@ class Door:
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
             raise BenchError(f"no processes can be started here: {error}") from None
 
+    @property
+    def waiting(self) -> int:
+        """How many have come in and were not asked for yet."""
+        return self._arrivals.qsize()
+
     def arrived(self) -> list[tuple[Channel, ZygoteHello | ArmHello]]:
         """Those that came in since it was last asked; `bell` can be read from when there are any."""
         os.read(self.bell, 4096)
-        came = []
+        came: list[tuple[Channel, ZygoteHello | ArmHello]] = []
         with suppress(queue.Empty):
             while True:
                 came.append(self._arrivals.get_nowait())

@@ -1,4 +1,4 @@
-"""A suite whose arms break out of their place: they write to the conductor's socket, leave their session, end others."""
+"""A suite whose arms break out of their place: they write to our socket, leave their session, end others."""
 
 from __future__ import annotations
 
