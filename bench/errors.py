@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+LONGEST_VALUE = 200  # characters of a value that a message quotes
+
 
 class BenchError(Exception):
     """Something the user asked for cannot be done: one message that names the thing, its value and what is allowed."""
@@ -24,7 +26,13 @@ class RunError(BenchError):
 def one_of(thing: str, value: object, allowed: Iterable[object]) -> str:
     """The house's one sentence for an unknown name: thing, value, everything allowed."""
     names = ", ".join(str(name) for name in allowed)
-    return f"unknown {thing} {value!r}; allowed: {names or '(none)'}"
+    return f"unknown {thing} {shown(value)}; allowed: {names or '(none)'}"
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: what somebody pasted by mistake is not repeated in full."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}...{text[-LONGEST_VALUE // 2 :]}"
 
 
 class Unsupported(BenchError):

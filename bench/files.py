@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from bench.errors import RunError
 
@@ -150,3 +151,14 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def discard(stream: TextIO) -> None:
+    """Send what a stream still has in its buffer, and all that follows, nowhere: its file cannot be written any more.
+
+    The interpreter flushes the standard streams when it ends, and would end with a code of its own (120) otherwise.
+    """
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, get_args
 
+from bench.endings import CODES
 from bench.errors import SpecError
 from bench.intervals import Interval, interval_of_logs
 
@@ -28,7 +29,7 @@ Stage = Literal["screen", "confirm"]
 # The gate's verdict is the first of these that a cell has. Invalid comes first: with a control that alarms or an arm
 # that did other work, a slowdown beside it is not to be believed either.
 PRECEDENCE: tuple[Verdict, ...] = ("invalid", "regression", "inconclusive", "improvement", "pass")
-EXIT_CODES: Mapping[Verdict, int] = {"pass": 0, "improvement": 0, "regression": 1, "invalid": 3, "inconclusive": 4}
+EXIT_CODES: Mapping[Verdict, int] = {verdict: CODES[verdict] for verdict in VERDICTS}
 
 BOUND = 0.95  # confidence of the one-sided bound that a pass rests on
 # A slowdown that is seen with 90 % is missed by the confirming stage in 5 %, and passed by mistake in at most 5 %.

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import loops, precision, strategies, xla
+from bench import guard, loops, precision, strategies, xla
 from bench.accelerators import Accelerator, accelerator
-from bench.errors import SpecError, one_of
+from bench.errors import SpecError, one_of, shown
 from bench.handles import SIDE
 from bench.spec import AxisValue, Point, Suite, all_axes, engine_axes, parse_value
 
@@ -56,6 +56,8 @@ class Cell:
 SIDES = "environment"
 
 Selector = Callable[[Cell], bool]
+# Parsing recurses three frames for each parenthesis, and python allows a thousand.
+LONGEST_EXPRESSION = 200
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,14 @@ def make_plan(
         everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
         groups = [kept for group in groups if (kept := _keep(group, selected)) is not None]
         if not groups:
-            raise SpecError(f"-k {select!r} selects no cell; there are: {', '.join(everything)}")
+            raise SpecError(f"-k {shown(select)} selects no cell; there are: {', '.join(everything)}")
     return Plan(chosen, tuple(groups))
 
 
 def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, Sequence[AxisValue]]]) -> list[str]:
     axis, equals, text = setting.partition("=")
     if not equals or not text:
-        return [f"--set {setting!r} is not of the form axis=value[,value...]"]
+        return [f"--set {shown(setting)} is not of the form axis=value[,value...]"]
     owners = [name for name in suites if axis in axes[name]]
     if not owners and suites:
         return [one_of("axis", axis, dict.fromkeys(known for own in axes.values() for known in own))]
@@ -157,7 +159,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
         name = _id(suite, fixed)
         cells = []
         points = [{**fixed, suite.compare: value} for value in (baseline_value, *others)]
-        workers = max(map(suite.workers, points))
+        workers = max(loader_workers(suite, point) for point in points)
         for value, twin in [(baseline_value, False), (baseline_value, True), *((other, False) for other in others)]:
             point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
             cells.append((_id(suite, point), point, twin))
@@ -230,7 +232,24 @@ def _keep(group: Group, selected: Selector) -> Group | None:
 
 def refused(suite: Suite, point: Point, threads: int) -> str:
     """Why a cell is not tried: its suite says that the point makes no sense, or it cannot run here; "" if it is."""
-    return suite.refuses(point) or unsupported(point, threads) or ""
+    with guard.foreign(f"suite {suite.name!r}: its `refuses`"):
+        reason = suite.refuses(point)
+        if not isinstance(reason, str | None):
+            raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
+    return reason or unsupported(point, threads) or ""
+
+
+def loader_workers(suite: Suite, point: Point) -> int:
+    """How many loader workers a point has.
+
+    Raises:
+        SpecError: the suite's own function does not say.
+    """
+    with guard.foreign(f"suite {suite.name!r}: its `workers`"):
+        count = suite.workers(point)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise TypeError(f"gave {count!r}; allowed: a whole number from 0 on")
+    return count
 
 
 def unsupported(point: Point, threads: int = 1) -> str | None:
@@ -263,12 +282,15 @@ def selector(expression: str) -> Selector:
         SpecError: the expression does not parse; says where.
     """
     tokens = re.findall(r"\(|\)|[^\s()]+", expression)
+    if len(tokens) > LONGEST_EXPRESSION:
+        raise SpecError(f"-k of {len(tokens)} words and parentheses; allowed: {LONGEST_EXPRESSION} at most")
     position = 0
 
     def fail() -> SpecError:
         found = tokens[position] if position < len(tokens) else "its end"
         return SpecError(
-            f"-k {expression!r}: stuck at {found}; allowed: words of cell ids joined by and, or, not and parentheses"
+            f"-k {shown(expression)}: stuck at {found[:40]}; "
+            "allowed: words of cell ids joined by and, or, not and parentheses"
         )
 
     def disjunction() -> Selector:
@@ -374,7 +396,11 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int
             cell["twin"],
             cell["baseline"],
             refused(suites[cell["suite"]], {**_unnamed(), **cell["point"]}, threads),
-            max(suites[other["suite"]].workers(other["point"]) for other in data["cells"] if same_group(cell, other)),
+            max(
+                loader_workers(suites[other["suite"]], other["point"])
+                for other in data["cells"]
+                if same_group(cell, other)
+            ),
             suites[cell["suite"]].epochs,
         )
         for cell in data["cells"]

@@ -9,6 +9,9 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from bench.borders import line, terminal
+from bench.files import discard
+
 BAR_SECONDS = 0.5  # between redraws; each takes the conductor's core, between turns
 LINE_SECONDS = 20.0  # between lines where there is no terminal
 
@@ -29,9 +32,10 @@ class Told:
     def note(self, text: str) -> None:
         """A line that stays."""
         if self._bar is not None:
-            self._bar.write(text, file=self._stream)
-        else:
-            print(text, file=self._stream, flush=True)
+            self._bar.clear()
+        self._print(text)
+        if self._bar is not None:
+            self._bar.refresh()
 
     def update(self, spent: float, budget: float, text: str) -> None:
         """Where the run stands: seconds spent of at most `budget`, and what runs now."""
@@ -40,7 +44,7 @@ class Told:
             return
         self._last = now
         if not self._terminal:
-            print(f"{spent:4.0f} s of at most {budget:.0f} s: {text}", file=self._stream, flush=True)
+            self._print(f"{spent:4.0f} s of at most {budget:.0f} s: {text}")
             return
         left = max(0, round(budget - spent))
         clock = f"{left // 60}:{left % 60:02d}"
@@ -53,9 +57,17 @@ class Told:
                 total=round(budget), bar_format=form, unit=clock, file=self._stream, leave=False, dynamic_ncols=True
             )
         self._bar.n = min(round(spent), round(budget))
+        text = line(text)
         self._bar.set_description_str(text if len(text) < 50 else "..." + text[-47:], refresh=False)
         self._bar.unit = clock
         self._bar.refresh()
+
+    def _print(self, text: str) -> None:
+        # Nobody may be able to read it any more: the terminal is gone, the disk full. What is measured goes on.
+        try:
+            print(terminal(text), file=self._stream, flush=True)
+        except (OSError, ValueError):
+            discard(self._stream)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -6,13 +6,14 @@ that the parent can list and plan without it; `build(point)` imports what it nee
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench import loops
-from bench.errors import SpecError, one_of
+from bench.errors import SpecError, one_of, shown
 from bench.precision import PRECISIONS
 from bench.strategies import COMPILE_MODES, MATMUL_PRECISIONS, STRATEGIES
 
@@ -126,6 +127,8 @@ def suite_mistakes(suite: Suite) -> list[str]:
         kinds = {type(value) for value in values}
         if not kinds <= {str, int, float, bool} or len(kinds) > 1:
             mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be str, all int, all float or all bool")
+        if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be finite")
         if len(set(values)) < len(values):
             mistakes.append(f"axis {axis!r}: values {list(values)!r} repeat")
         mistakes += [
@@ -173,7 +176,9 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
         try:
             value = kind(text)
         except ValueError:
-            raise SpecError(f"axis {axis!r}: {text!r} is not of type {kind.__name__}, e.g. {example}") from None
+            raise SpecError(f"axis {axis!r}: {shown(text)} is not of type {kind.__name__}, e.g. {example}") from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SpecError(f"axis {axis!r}: {text!r} is not finite; allowed: any finite number")
     allowed = allowed_values(suite, axis)
     if allowed is not None and value not in allowed:
         raise SpecError(one_of(f"value of axis {axis!r}", text, allowed))
@@ -181,7 +186,7 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
     zero = 0 in all_axes(suite)[axis]
     if kind in (int, float) and not isinstance(value, str) and (value < 0 or (value == 0 and not zero)):
         allowed_text = f"any {kind.__name__} from 0 on" if zero else f"any {kind.__name__} above 0"
-        raise SpecError(f"axis {axis!r}: {text} is not positive; allowed: {allowed_text}")
+        raise SpecError(f"axis {axis!r}: {shown(value)} is not positive; allowed: {allowed_text}")
     return value
 
 

@@ -74,9 +74,13 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path: Path, name: str) -> No
 
 
 def test_a_folder_comes_whole_or_not_at_all(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), files.new_folder(tmp_path / "name") as aside:
-        (aside / "half").write_text("x")
-        raise KeyboardInterrupt
+    def cut_off() -> None:
+        with files.new_folder(tmp_path / "name") as aside:
+            (aside / "half").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
     assert not [path for path in tmp_path.iterdir() if path.name != ".lock"]
     with files.new_folder(tmp_path / "name") as aside:
         (aside / "whole").write_text("x")

@@ -1,31 +1,90 @@
 """The command `bench`: the only package that prints or exits.
 
 Exit codes: 0 all went well; 1 a gate found a regression; 2 what was asked for cannot be done; 3 cells of the run
-failed, or a gate or comparison is invalid; 4 a gate is inconclusive; 130 interrupted.
+failed, or a gate or comparison is invalid; 4 a gate is inconclusive; 70 something unforeseen happened, and a log file
+that is named says what; 130 interrupted. `bench.endings` has the words that earn them; they become codes here only.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
-from bench import __version__
+from bench import __version__, guard
+from bench.borders import line, plain
 from bench.cli import exporting, reading, running, verdicts, versions
+from bench.cli.output import complain, prepare
+from bench.endings import CODES, REFUSED, UNFORESEEN, Ended
 from bench.errors import BenchError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse, do, say, and leave with an exit code."""
-    arguments = parser().parse_args(argv)
+    sys.exit(exit_code(argv))
+
+
+def exit_code(argv: Sequence[str] | None = None) -> int:
+    """Parse, do, say; the exit code that was earned."""
     try:
-        code = arguments.run(arguments)
+        with guard.signals():
+            prepare()
+            return _ended(argv)
     except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        code = 2
-    except BrokenPipeError:
-        code = 0  # the reader of our output, `head` say, has seen enough
-    sys.exit(code)
+        complain(str(error) or type(error).__name__)
+        return REFUSED
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return CODES["interrupted"]
+    except BaseException as error:
+        complain(_unforeseen(error))
+        return UNFORESEEN
+
+
+def _ended(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as left:  # after --help and --version, and after a usage error
+        return 0 if left.code in (None, 0) else REFUSED
+    ended = arguments.run(arguments)
+    if not isinstance(ended, Ended):
+        raise TypeError(f"`bench {arguments.command}` ended with {ended!r}, which says nothing")
+    return ended.code
+
+
+def _unforeseen(error: BaseException) -> str:
+    """What is said of an exception that nobody foresaw: one line that names the log file with all of it."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException as second:  # the exception's own methods may raise
+        text = f"{type(error)!r}, whose traceback cannot be written: {type(second)!r}\n"
+    head = f"loopmark {__version__}, Python {platform.python_version()}\n{sys.argv!r}\n"
+    name = f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
+    reason: OSError | None = None
+    for folder in (home / "loopmark", Path(tempfile.gettempdir()) if _has_temporary_folder() else Path("/tmp")):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(plain(head + text), encoding="utf-8")
+        except OSError as failed:
+            reason = failed
+            continue
+        return f"unforeseen: {line(guard.told(error))}; its log: {folder / name}"
+    return f"unforeseen: {line(guard.told(error))}; its log could not be written: {reason}"
+
+
+def _has_temporary_folder() -> bool:
+    try:
+        tempfile.gettempdir()
+    except OSError:  # none of the usual places can be written
+        return False
+    return True
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"loopmark {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], Ended], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         return added

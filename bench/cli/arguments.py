@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench import discovery, plan
+from bench.endings import Ended
 from bench.spec import Suite
 
 DEFAULT_SUITE = "overhead"
@@ -19,7 +20,7 @@ class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
     def __call__(
-        self, name: str, run: Callable[[argparse.Namespace], int], text: str
+        self, name: str, run: Callable[[argparse.Namespace], Ended], text: str
     ) -> argparse.ArgumentParser: ...
 
 

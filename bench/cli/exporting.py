@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from bench import commits, confirming, series, store
 from bench.cli.arguments import Adder, measuring, now, planned
+from bench.cli.output import complain, say
 from bench.cli.running import start
 from bench.commits import Commit
+from bench.endings import DONE, Ended
 from bench.errors import RunError
 from bench.intervals import Interval
 
@@ -65,7 +67,7 @@ def _runs(added: argparse.ArgumentParser) -> None:
     added.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
 
 
-def export_runs(arguments: argparse.Namespace) -> int:
+def export_runs(arguments: argparse.Namespace) -> Ended:
     """`bench export`"""
     from bench.exports import asv
 
@@ -76,13 +78,13 @@ def export_runs(arguments: argparse.Namespace) -> int:
         runs.append((run, named or commits.resolve(series.commit(run), arguments.repo)))
     done = asv.export(runs, arguments.results_dir, arguments.machine)
     for note in done.notes:
-        print(f"bench: {note}", file=sys.stderr)
+        complain(note)
     for path in done.files:
-        print(path)
-    return 0
+        say(str(path))
+    return DONE
 
 
-def show_history(arguments: argparse.Namespace) -> int:
+def show_history(arguments: argparse.Namespace) -> Ended:
     """`bench history`"""
     from bench.report import history as layout
 
@@ -93,10 +95,10 @@ def show_history(arguments: argparse.Namespace) -> int:
             arguments.html.write_text(layout.page(found), encoding="utf-8")
         except OSError as error:
             raise RunError(f"{arguments.html}: cannot be written: {error.strerror}") from None
-    print(json.dumps(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
+    say(json.dumps(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
     if arguments.html is not None:
-        print(f"its page: {arguments.html}", file=sys.stderr)
-    return 0
+        complain(f"its page: {arguments.html}")
+    return DONE
 
 
 def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str] = ()) -> History:
@@ -122,7 +124,7 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     return history.analyse(table, left_out, order, told)
 
 
-def confirm_change(arguments: argparse.Namespace) -> int:
+def confirm_change(arguments: argparse.Namespace) -> Ended:
     """`bench confirm`"""
     from bench import history
 
@@ -139,9 +141,9 @@ def confirm_change(arguments: argparse.Namespace) -> int:
     done = confirming.confirm(before, after, suspicions, race, now())
     path = store.append_confirmations(arguments.out, [confirming.to_json(item) for item in done])
     for item in done:
-        print(f"{item.state}: {item.cell}: {item.sentence()}; the history said {1 + item.relative:.3f}")
-    print(f"kept in {path}")
-    return 0
+        say(f"{item.state}: {item.cell}: {item.sentence()}; the history said {1 + item.relative:.3f}")
+    say(f"kept in {path}")
+    return DONE
 
 
 def race_commits(

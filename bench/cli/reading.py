@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from bench import environment, store
 from bench.accelerators import ACCELERATORS
 from bench.cli.arguments import Adder, duration, positive, which
+from bench.cli.output import say
+from bench.endings import DONE, FAILED, Ended
 from bench.errors import RunError, SpecError, Unsupported
 
 if TYPE_CHECKING:
@@ -47,24 +49,24 @@ def print_run(run: store.Run, arguments: argparse.Namespace) -> None:
     """The run as a table, with its headlines."""
     from bench.report import console
 
-    print(console.render(summary_of(run, arguments)))
+    say(console.render(summary_of(run, arguments)))
 
 
-def show(arguments: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace) -> Ended:
     """`bench show`"""
     from bench.report import console, csv, markdown
 
     run = store.read(store.find(arguments.which, arguments.out))
     summary = summary_of(run, arguments)
     if arguments.format == "json":
-        print(json.dumps(summary.to_json(), indent=1))
+        say(json.dumps(summary.to_json(), indent=1))
     else:
         writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
-        print(writer(summary))
-    return 0
+        say(writer(summary))
+    return DONE
 
 
-def write_report(arguments: argparse.Namespace) -> int:
+def write_report(arguments: argparse.Namespace) -> Ended:
     """`bench report`"""
     from bench.report import html
 
@@ -75,11 +77,11 @@ def write_report(arguments: argparse.Namespace) -> int:
         path.write_text(html.render(run, summary_of(run, arguments)), encoding="utf-8")
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from None
-    print(path)
-    return 0
+    say(str(path))
+    return DONE
 
 
-def verify_run(arguments: argparse.Namespace) -> int:
+def verify_run(arguments: argparse.Namespace) -> Ended:
     """`bench verify`"""
     from bench.report.verify import verify
 
@@ -89,12 +91,12 @@ def verify_run(arguments: argparse.Namespace) -> int:
         raise RunError(f"{path}: no report there; `bench report {run.folder}` writes it")
     found = verify(run, path.read_text(encoding="utf-8"))
     for difference in found:
-        print(difference)
-    print(f"{path}: {'every figure follows from the records' if not found else f'{len(found)} figures do not'}")
-    return 3 if found else 0
+        say(difference)
+    say(f"{path}: {'every figure follows from the records' if not found else f'{len(found)} figures do not'}")
+    return FAILED if found else DONE
 
 
-def show_environment(arguments: argparse.Namespace) -> int:
+def show_environment(arguments: argparse.Namespace) -> Ended:
     """`bench env`"""
     if arguments.calibrate:
         return calibrate(arguments)
@@ -102,14 +104,14 @@ def show_environment(arguments: argparse.Namespace) -> int:
         raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
     values = environment.environment(arguments.threads)
     if arguments.format == "json":
-        print(json.dumps(values, indent=1))
+        say(json.dumps(values, indent=1))
     else:
         width = max(map(len, values))
-        print("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
-    return 0
+        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
+    return DONE
 
 
-def calibrate(arguments: argparse.Namespace) -> int:
+def calibrate(arguments: argparse.Namespace) -> Ended:
     """`bench env --calibrate`: every accelerator that is here."""
     from bench import calibration, ceilings
     from bench.progress import progress
@@ -128,5 +130,5 @@ def calibrate(arguments: argparse.Namespace) -> int:
             path = calibration.save(found)
             made.append({"file": str(path), **asdict(found)})
             lines += [ceilings.table(found), f"  kept in {path}"]
-    print(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
-    return 0
+    say(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
+    return DONE

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, discovery, environment, plan, store
+from bench import __version__, discovery, endings, environment, plan, store
 from bench.accelerators import ACCELERATORS, accelerator
 from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
+from bench.cli.output import say
 from bench.cli.reading import print_run
 from bench.conductor import Options
+from bench.endings import DONE, INTERRUPTED, Ended
 from bench.errors import RunError, SpecError, one_of
 from bench.handles import Side
 from bench.looks import LOOKS
@@ -54,22 +56,22 @@ def add(command: Adder) -> None:
     testing.add_argument("--budget", type=duration, metavar="TIME", help="of --power, each gate; default: 120s")
 
 
-def list_cells(arguments: argparse.Namespace) -> int:
+def list_cells(arguments: argparse.Namespace) -> Ended:
     """`bench list`"""
     made, _ = planned(arguments)
     for name in ACCELERATORS:
         reason = accelerator(name).unavailable()
-        print(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
+        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in made.suites.items():
-        print(f"{name}: {suite.title}")
-        print(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        say(f"{name}: {suite.title}")
+        say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
         for cell in made.cells:
             if cell.suite == name and not cell.twin:
-                print(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
-    return 0
+                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
+    return DONE
 
 
-def run_suites(arguments: argparse.Namespace) -> int:
+def run_suites(arguments: argparse.Namespace) -> Ended:
     """`bench run`"""
     if arguments.resume is not None:
         made, files, folder, info, done, options = resumed(arguments)
@@ -83,8 +85,8 @@ def start(
     made: plan.Plan,
     files: dict[str, str],
     sides: Mapping[str, Side] | None = None,
-) -> int:
-    """A new run of this plan, from its folder to what is printed; gives the exit code.
+) -> Ended:
+    """A new run of this plan, from its folder to what is printed; gives how it ended.
 
     Args:
         sides: the environments that it compares, if it does.
@@ -118,8 +120,8 @@ def conduct(
     options: Options,
     done: Sequence[Record] = (),
     sides: Mapping[str, Side] | None = None,
-) -> int:
-    """Run it, or go on with it, and print what came of it; gives the exit code."""
+) -> Ended:
+    """Run it, or go on with it, and print what came of it; gives how it ended."""
     from bench.conductor import Conductor
     from bench.progress import progress
 
@@ -133,14 +135,14 @@ def conduct(
     folder.close()
     run = store.read(folder.folder)
     print_run(run, arguments)
-    print(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
+    say(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
     if any(stop["reason"] == "interrupted" for stop in stops.values()):
-        print("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
-        return 130
-    return 3 if any(record.outcome in FAILED for record in run.records) else 0
+        say("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
+        return INTERRUPTED
+    return endings.FAILED if any(record.outcome in FAILED for record in run.records) else DONE
 
 
-def trace_suites(arguments: argparse.Namespace) -> int:
+def trace_suites(arguments: argparse.Namespace) -> Ended:
     """`bench trace`"""
     from bench import tracing
     from bench.progress import progress
@@ -151,15 +153,15 @@ def trace_suites(arguments: argparse.Namespace) -> int:
     with progress(sys.stderr) as told:
         done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
     if arguments.format == "json":
-        print(json.dumps(done.to_json(), indent=1))
+        say(json.dumps(done.to_json(), indent=1))
     else:
         for group, cells in done.groups:
-            print(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
-        print(layout.footnote())
-        print(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
+            say(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
+        say(layout.footnote())
+        say(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
     if done.interrupted:
-        return 130
-    return 3 if any(traced.outcome in FAILED for traced in done.cells) else 0
+        return INTERRUPTED
+    return endings.FAILED if any(traced.outcome in FAILED for traced in done.cells) else DONE
 
 
 def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Options:
@@ -199,7 +201,7 @@ def resumed(
     return made, files, folder, info, (*run.records, *run.looks), options
 
 
-def run_selftest(arguments: argparse.Namespace) -> int:
+def run_selftest(arguments: argparse.Namespace) -> Ended:
     """`bench selftest`"""
     from bench import selftest
     from bench.progress import progress
@@ -215,13 +217,13 @@ def run_selftest(arguments: argparse.Namespace) -> int:
     with progress(sys.stderr) as told:
         checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
     if arguments.format == "json":
-        print(json.dumps({"checks": checks}, indent=1))
+        say(json.dumps({"checks": checks}, indent=1))
     else:
-        print(selftest.table(checks))
-    return 0 if all(check["ok"] for check in checks) else 3
+        say(selftest.table(checks))
+    return DONE if all(check["ok"] for check in checks) else endings.FAILED
 
 
-def run_power(arguments: argparse.Namespace) -> int:
+def run_power(arguments: argparse.Namespace) -> Ended:
     """`bench selftest --power`"""
     from bench import power, tally
     from bench.gating import Rule
@@ -236,7 +238,7 @@ def run_power(arguments: argparse.Namespace) -> int:
         points = power.run(repeats, options, rule, Path(folder), told)
     sentence = tally.read(options.threads).sentence
     if arguments.format == "json":
-        print(json.dumps(power.to_json(points, sentence), indent=1))
+        say(json.dumps(power.to_json(points, sentence), indent=1))
     else:
-        print(power.table(points, sentence))
-    return 0 if power.sound(points, rule) else 3
+        say(power.table(points, sentence))
+    return DONE if power.sound(points, rule) else endings.FAILED

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from bench import baselines, gate, store, tally, versions
 from bench.cli.arguments import Adder, duration, fraction, planned, positive, selection, size
+from bench.cli.output import say
 from bench.conductor import Options, Progress
+from bench.endings import DONE, INTERRUPTED, Ended
 from bench.errors import RunError
 from bench.gate import Outcome, Setup
 from bench.gating import Rule
@@ -56,7 +58,7 @@ def add(command: Adder) -> None:
     naming.add_argument("--format", choices=("table", "json"), default="table")
 
 
-def run_gate(arguments: argparse.Namespace) -> int:
+def run_gate(arguments: argparse.Namespace) -> Ended:
     """`bench gate`"""
     from bench.progress import progress
 
@@ -103,16 +105,16 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         yield Setup(made, {**files, **own}, sides, tuple(known))
 
 
-def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> int:
-    """The verdict in the formats that were asked for; gives the exit code."""
+def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> Ended:
+    """The verdict in the formats that were asked for; gives how it ended."""
     from bench.report import gates
 
     sentence = tally.read(arguments.threads).sentence
     if arguments.format == "json":
-        print(json.dumps({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1, allow_nan=False))
+        say(json.dumps({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1, allow_nan=False))
     else:
         write = {"table": gates.console, "md": gates.markdown, "junit": gates.junit}[arguments.format]
-        print(write(found, sentence), end="")
+        say(write(found, sentence), end="")
     try:
         if arguments.summary is not None:
             with open(arguments.summary, "a", encoding="utf-8") as file:
@@ -121,10 +123,10 @@ def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> i
             arguments.junit.write_text(gates.junit(found, sentence), encoding="utf-8")
     except OSError as error:
         raise RunError(f"{error.filename}: cannot be written: {error.strerror}") from None
-    return found.exit_code
+    return INTERRUPTED if found.interrupted else Ended(found.verdict, folder / store.GATE)
 
 
-def run_compare(arguments: argparse.Namespace) -> int:
+def run_compare(arguments: argparse.Namespace) -> Ended:
     """`bench compare`"""
     from bench import compare
     from bench.report import compared
@@ -132,33 +134,33 @@ def run_compare(arguments: argparse.Namespace) -> int:
     a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
     found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
     if arguments.format == "json":
-        print(json.dumps(found.to_json(), indent=1))
+        say(json.dumps(found.to_json(), indent=1))
     else:
-        print({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
-    return found.exit_code
+        say({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
+    return Ended("invalid") if found.invalid else DONE
 
 
-def run_baseline(arguments: argparse.Namespace) -> int:
+def run_baseline(arguments: argparse.Namespace) -> Ended:
     """`bench baseline`"""
     if arguments.what == "list":
         if arguments.name is not None:
             raise RunError("`bench baseline list` takes no NAME")
         found = baselines.listed(arguments.out)
         if arguments.format == "json":
-            print(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
+            say(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
         else:
             lines = [f"{one.name}  run {one.run}  saved {one.saved}" for one in found]
-            print("\n".join(lines) or "no baselines; `bench baseline save NAME [RUN]` names a run")
-        return 0
+            say("\n".join(lines) or "no baselines; `bench baseline save NAME [RUN]` names a run")
+        return DONE
     if arguments.name is None:
         raise RunError(f"`bench baseline {arguments.what}` needs a NAME")
     if arguments.what == "delete":
         if arguments.which is not None:
             raise RunError("`bench baseline delete` takes one NAME")
         baselines.delete(arguments.name, arguments.out)
-        print(f"baseline {arguments.name} is deleted")
-        return 0
+        say(f"baseline {arguments.name} is deleted")
+        return DONE
     run = store.read(store.find(arguments.which, arguments.out))
     one = baselines.save(arguments.name, run, arguments.out)
-    print(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
-    return 0
+    say(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
+    return DONE

@@ -8,6 +8,7 @@ import sys
 from bench import versions
 from bench.cli.arguments import Adder, measuring, planned, selection
 from bench.cli.running import start
+from bench.endings import Ended
 
 
 def add(command: Adder) -> None:
@@ -22,7 +23,7 @@ def add(command: Adder) -> None:
     racing.set_defaults(looks=0)  # what differs is asked of the clock
 
 
-def race_versions(arguments: argparse.Namespace) -> int:
+def race_versions(arguments: argparse.Namespace) -> Ended:
     """`bench versions`"""
     from bench.progress import progress
 
