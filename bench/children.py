@@ -80,6 +80,15 @@ class Children:
         with suppress(RunError):
             files.append(self.logs / "strangers.log", borders.line(text)[:500] + "\n")
 
+    @property
+    def imports(self) -> dict[tuple[str, ...], float]:
+        """Seconds that interpreters took for their imports, by what they import; the slowest of each kind."""
+        found: dict[tuple[str, ...], float] = {}
+        for zygote in self.zygotes.values():
+            if zygote.seconds:
+                found[zygote.preload] = max(zygote.seconds, found.get(zygote.preload, 0.0))
+        return found
+
     def scratch(self, name: str) -> Path:
         """A folder for what an arm writes (checkpoints, loggers); gone with the run."""
         return self._home.path / "scratch" / borders.file_name(name)

@@ -10,35 +10,30 @@ from __future__ import annotations
 import os
 import random
 import signal
-import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from bench import intervals, schedule
+from bench import budget, intervals, schedule, states
 from bench.accelerators import accelerator
 from bench.handles import Arm, Side, zygote_id
 from bench.judging import judge
 from bench.ledger import own_faults
-from bench.looks import Host, Looker, Seen, reserve
-from bench.plan import Cell, Group, Plan
+from bench.looks import Host, Looker, reserve
+from bench.plan import Cell, Plan
 from bench.precision import PRECISIONS
 from bench.processes import Fleet, Interrupted
 from bench.protocol import Looked
-from bench.race import LEAST_ROUNDS, Race, heap_padding, log_ratio
+from bench.race import LEAST_ROUNDS, Race, heap_padding
 from bench.record import Outcome, Record
 from bench.request import Layout, downgrades, file_name, layout, request, requested
+from bench.states import GroupState
 from bench.store import RunFolder
-
-# What the first launch costs besides its turns: processes, set-up of Trainer, warm-up. 1.5 to 3 s on 2 slow cores.
-START_UP = 2.5
-SHORTEST_LAUNCH = 1.0  # seconds of turns
-LONGEST_LAUNCH = 8.0
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,13 @@ class Options:
     """How to run.
 
     Attributes:
-        budget: seconds of wall time for the whole run, interpreters included.
+        budget: seconds of wall time for the whole run, interpreters and looking launches included; see `bench.budget`.
         target: a group is done when every ratio is known to plus or minus this (0.01 is 1 %).
         timeout: seconds after which an arm that does not answer is ended.
         seed: of everything random: orders, data, weights.
         threads: intra-operator threads of every arm.
-        zygotes: sets of interpreters; each has a memory layout of its own, and launches take them in turn.
+        zygotes: sets of interpreters, as far as the budget has room for them; each has a memory layout of its own, and
+            launches take them in turn.
         turn: seconds a turn's counted steps should take.
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
@@ -80,31 +76,6 @@ class Progress(Protocol):
     def update(self, spent: float, budget: float, text: str) -> None: ...
 
     def note(self, text: str) -> None: ...
-
-
-@dataclass
-class GroupState:
-    """What is known of a group so far: the log ratios of each launch by cell, and which cells still run."""
-
-    group: Group
-    cells: list[Cell]
-    launches: int = 0
-    ratios: dict[str, list[float]] = field(default_factory=dict)
-    widths: list[float | None] = field(default_factory=list)
-    costs: list[float] = field(default_factory=list)  # wall seconds of each launch
-    overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
-    stop: str = ""
-    seen: Seen = field(default_factory=Seen)  # by its looking launches
-
-    @property
-    def alone(self) -> bool:
-        """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
-        return any(cell.point["compile"] != "off" for cell in self.group.runnable)
-
-    @property
-    def least(self) -> int:
-        """Launches that it is given whatever the budget: where code is compiled, one cold and one warm."""
-        return 2 if self.alone else 1
 
 
 class Conductor:
@@ -141,6 +112,8 @@ class Conductor:
         self._spent = 0.0  # wall seconds of earlier parts of this run
         self._began = time.monotonic()
         self._timed_budget = options.budget - reserve(plan, options)
+        self._sets = 1  # of interpreters
+        self.warnings: list[str] = []  # what a reader of the figures should know of the budget
         self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
         self._recall(plan, done)
 
@@ -163,7 +136,7 @@ class Conductor:
                     launches.setdefault(record.launch, []).append(record)
             for number in sorted(launches):
                 self._spent += launches[number][0].launch_seconds
-                self._learn(state, launches[number])
+                state.learn(launches[number])
 
     def run(self, fleet: Fleet | None = None) -> dict[str, dict[str, Any]]:
         """Run until every group has stopped; gives each group's reason to stop and its launches.
@@ -181,12 +154,9 @@ class Conductor:
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        preloads = dict.fromkeys(cell.preload for state in self._states for cell in state.cells)
         with _signals(fleet), _own_cores(self._layout):
             try:
-                if preloads:
-                    self._progress.phase(f"starting {len(preloads) * self._options.zygotes} interpreters")
-                    self._zygotes(fleet, list(preloads))
+                self._start(fleet)
                 while (state := self._next(fleet)) is not None:
                     self._launch(fleet, state)
                 self._look(fleet)
@@ -197,9 +167,48 @@ class Conductor:
         self.timing["wall"] = time.monotonic() - self._began
         return {state.group.id: {"reason": state.stop, "launches": state.launches} for state in self._states}
 
+    def _start(self, fleet: Fleet) -> None:
+        """Start interpreters: one set, and others as far as the budget has room for them. Says first what fits."""
+        options = self._options
+        work = states.work([state for state in self._states if not self._stop(fleet, state)])
+        if not work.preloads:
+            return
+        there = [preload for preload in work.preloads if zygote_id(preload, 0) in fleet.zygotes]
+        if not self._spent and not there:
+            kept = options.budget - self._timed_budget
+            told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, options.zygotes)
+            if not told.fits:
+                self._warn(told.sentence())
+            elif options.launches is None:
+                self._progress.note(told.sentence())
+        self._progress.phase(f"starting {len(work.preloads) - len(there)} interpreters")
+        self._zygotes(fleet, work.preloads)
+        least = work.launches()
+        if least and self._elapsed() + least > options.budget and not self.warnings:
+            self._warn(budget.late(self._elapsed(), options.budget, max(work.least)))
+        if self._elapsed() + least > self._timed_budget:
+            self._timed_budget = options.budget  # looking launches would not fit behind those
+        launches = work.launches(options.launches or budget.INTERVAL_LAUNCHES)
+        left = self._timed_budget - self._elapsed()
+        further = [self._price(fleet, work.preloads, number) for number in range(1, options.zygotes)]
+        self._sets = budget.sets(options.zygotes, further, left, launches)
+        missing = [number for number in range(1, self._sets) if further[number - 1]]
+        if missing:
+            self._progress.phase(f"starting {len(missing) * len(work.preloads)} more")
+            self._zygotes(fleet, work.preloads)
+
+    def _price(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]], number: int) -> float:
+        """Seconds until the interpreters of that set are there, in the measure of those that are."""
+        missing = [preload for preload in preloads if zygote_id(preload, number) not in fleet.zygotes]
+        return budget.measured(missing, fleet.imports, len(self._layout.usable) or 1)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._progress.note(text)
+
     def _zygotes(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]]) -> None:
         began = time.monotonic()
-        wanted = [(number, preload) for number in range(self._options.zygotes) for preload in preloads]
+        wanted = [(number, preload) for number in range(self._sets) for preload in preloads]
         fleet.ensure_zygotes(wanted, self._options.seed)
         self.timing["zygotes"] += time.monotonic() - began
 
@@ -229,12 +238,9 @@ class Conductor:
                 return "launches"
         elif (reason := intervals.stop_reason(state.widths, self._options.target)) is not None:
             return reason
-        # The first launch is always made: a budget too small for anything still gives each cell a record. The last one
-        # may have cost less than those before it, which compiled cold.
-        if state.launches >= state.least:
-            cost = min(statistics.median(state.costs), state.costs[-1])
-            if self._elapsed() + cost > self._timed_budget:
-                return "budget"
+        # The first launch is always made: a budget too small for anything still gives each cell a record.
+        if state.launches >= state.least and self._elapsed() + state.cost > self._timed_budget:
+            return "budget"
         return ""
 
     def _measuring_time(self, state: GroupState) -> float:
@@ -242,17 +248,14 @@ class Conductor:
         if self._options.launch is not None:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
-        left = max(0.0, self._timed_budget - self._elapsed()) / max(1, open_groups)
-        # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
-        wanted = max(1, 6 - state.launches)
-        share = left / wanted - statistics.median(state.overheads or [START_UP])
-        return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, share))
+        share = (self._timed_budget - self._elapsed()) / max(1, open_groups)
+        return budget.turns(share, state.launches, state.start_up)
 
     def _launch(self, fleet: Fleet, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         number, options = state.launches, self._options
-        chosen = number % options.zygotes
+        chosen = number % self._sets
         self._zygotes(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))
         order = list(range(len(state.cells)))
         self._random.shuffle(order)
@@ -289,13 +292,13 @@ class Conductor:
         records = judge(records, state.group.cells[0].id)
         self._folder.append(records)
         self.timing["launches"] += seconds
-        self._learn(state, records)
+        state.learn(records)
         for record in records:
             if record.outcome != "ok":
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
     def _look(self, fleet: Fleet) -> None:
-        """The looking launches of all groups, at least one each."""
+        """The looking launches of all groups, as far as the budget has room for them."""
         began = time.monotonic()
         host = Host(
             request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
@@ -304,8 +307,12 @@ class Conductor:
             folder=self._folder,
             elapsed=self._elapsed,
         )
-        looker = Looker(fleet, self._options, self._progress, self._layout.arms, host)
-        looker.run([(state.group, state.cells, state.seen) for state in self._states])
+        looker = Looker(fleet, self._options, self._progress, self._layout, host)
+        left_out = looker.run([(state.group, state.cells, state.seen) for state in self._states])
+        if left_out:
+            which = "" if left_out == len(self._states) else f" of {left_out} of {len(self._states)} groups"
+            room = f"they would not fit into the budget of {budget.in_seconds(self._options.budget)}"
+            self._warn(f"no looking launches{which}: {room}")
         self.timing["looks"] += time.monotonic() - began
 
     def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
@@ -372,29 +379,6 @@ class Conductor:
             cores=tuple(asked["cores"]),
             started=started,
             log=f"logs/{arm.log.name}",
-        )
-
-    def _learn(self, state: GroupState, records: Sequence[Record]) -> None:
-        """Take the records of one launch into the group's state: ratios for the stopping rule, cells that are out."""
-        state.launches = max(state.launches, records[0].launch + 1)
-        state.costs.append(records[0].launch_seconds)
-        turns = [record.turns for record in records if record.turns is not None]
-        state.overheads.append(state.costs[-1] - sum(taken.seconds for taken in turns))
-        failed = {record.cell for record in records if record.outcome != "ok"}
-        # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
-        state.cells = [cell for cell in state.cells if cell.id not in failed]
-        by_cell = {record.cell: record for record in records if record.outcome == "ok"}
-        baseline = by_cell.get(state.group.cells[0].id)
-        if baseline is None or baseline.turns is None or len(baseline.turns.round) < LEAST_ROUNDS:
-            state.widths.append(None)
-            return
-        for cell, record in by_cell.items():
-            if record is not baseline and record.turns is not None:
-                state.ratios.setdefault(cell, []).append(log_ratio(record.turns, baseline.turns))
-        known = [state.ratios[cell.id] for cell in state.cells if cell.id in state.ratios]
-        widths = [intervals.half_width(intervals.interval_of_logs(ratios)) for ratios in known]
-        state.widths.append(
-            None if not widths or None in widths else max(width for width in widths if width is not None)
         )
 
 

@@ -7,16 +7,19 @@ sides are (values of an axis, interpreters, commits) is the affair of the `Setup
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bench import __version__, environment, gating, plan, store
+from bench.budget import no_room
 from bench.conductor import Conductor, Options, Progress
 from bench.errors import RunError
+from bench.exact import COUNTS, Exact, compared
 from bench.gating import Decision, Judgement, Rule, Series, Verdict
 from bench.handles import Side
 from bench.plan import Cell, Group, Plan
@@ -31,15 +34,6 @@ LAUNCH = 1.5
 BUDGET = 300.0
 # The second stage draws other data, weights and orders than the screen: its launches are to be fresh in everything.
 FRESH = 1000
-
-# Read once, exact at one launch: counts that must not grow. FLOPs come from looking launches, where there are any.
-COUNTS: Mapping[str, str] = {"graphs": "1", "graph_breaks": "1", "recompiles": "1"}
-LOOKED: Mapping[str, str] = {"flops_per_step": "FLOP"}
-PEAK = "peak_memory"
-# A process's peak moves by the padding of its heap (up to 1 MiB, drawn for each launch) and by pages that the allocator
-# keeps; a device's by nothing. 0.5 % is what a change of code has to exceed in large arms.
-BYTES, SHARE = 2 * 2**20, 0.005
-
 
 @dataclass(frozen=True)
 class Setup:
@@ -60,26 +54,6 @@ class Setup:
     def fleet(self, threads: int, logs: Path) -> Fleet:
         """The processes that all stages share."""
         return Fleet(threads, logs, self.sides)
-
-
-@dataclass(frozen=True)
-class Exact:
-    """A metric that is the same in every launch, compared without statistics.
-
-    Attributes:
-        cell, metric, unit: of what.
-        base, head: in the first launch.
-        tolerance: what a difference has to exceed.
-        verdict: `unsteady` where the twin differs from its baseline by more, or launches disagree; it tells nothing.
-    """
-
-    cell: str
-    metric: str
-    unit: str
-    base: float
-    head: float
-    tolerance: float
-    verdict: Literal["pass", "regression", "improvement", "unsteady"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +96,7 @@ class Outcome:
 
 
 def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Progress) -> Outcome:
-    """Measure and judge until every cell is decided or the budget is spent.
+    """Measure and judge until every cell is decided or the budget is spent; a stage that does not fit is not begun.
 
     Args:
         options: budget of the whole gate, launch, timeout, seed, threads, memory limit; looks are taken in the screen.
@@ -135,6 +109,7 @@ def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Prog
     options = replace(options, launch=options.launch or LAUNCH, target=1e-9)
     stages: dict[str, store.Run] = {}
     interrupted = False
+    spent: list[str] = []  # sentences on what the budget had no room for
     groups = [Group(group.id, group.suite, group.runnable) for group in setup.plan.groups]
     groups = [group for group in groups if _gated(group)]
     made = replace(setup.plan, groups=tuple(groups))
@@ -147,6 +122,10 @@ def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Prog
             if not judgement.wanted or broken or left <= 0:
                 break
             wanted = _only(made, judgement.wanted)
+            needed = _needed(wanted, judgement, stages)
+            if needed > left:
+                spent.append(no_room(judgement.stage, needed, left, options.budget))
+                break
             progress.phase(
                 f"{judgement.stage}: {len(judgement.wanted)} cells, to {judgement.launches} launches of "
                 f"{len(wanted.groups)} groups"
@@ -155,12 +134,14 @@ def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Prog
             stages[judgement.stage] = _measure(
                 replace(setup, plan=wanted), judgement, options, left, folder, progress, fleet, stages
             )
+            spent += stages[judgement.stage].info["warnings"]
             interrupted = bool(fleet.interrupts)
             if interrupted or _launches(stages) == before:
                 break
     found = outcome(setup.plan, stages, rule, folder.name)
     found = replace(
         found,
+        reasons=(*found.reasons, *(dict.fromkeys(spent) if found.verdict == "inconclusive" else ())),
         differences=(*setup.known, *found.differences),
         seconds=round(time.monotonic() - began, 3),
         budget=options.budget,
@@ -196,6 +177,21 @@ def _launches(stages: Mapping[str, store.Run]) -> dict[str, int]:
         name: len({(record.group, record.launch) for record in run.records if record.launch >= 0})
         for name, run in stages.items()
     }
+
+
+def _needed(wanted: Plan, judgement: Judgement, stages: Mapping[str, store.Run]) -> float:
+    """Seconds of the launches that are wanted, as long as those of these groups were; 0.0 where none was made yet."""
+    needed = 0.0
+    for group in wanted.groups:
+        took = {
+            (stage, record.launch): record.launch_seconds
+            for stage, run in stages.items()
+            for record in run.records
+            if record.group == group.id and record.launch >= 0
+        }
+        made = sum(stage == judgement.stage for stage, _ in took)
+        needed += max(0, judgement.launches - made) * statistics.median(took.values() or [0.0])
+    return needed
 
 
 def _measure(
@@ -237,10 +233,12 @@ def _measure(
         "finished": None,
         "stops": {},
         "timing": {},
+        "warnings": [],
     }
     opened.write_info(info)
     stops = conductor.run(fleet)
-    opened.write_info({**info, "finished": _now(), "stops": stops, "timing": conductor.timing})
+    told = {"stops": stops, "timing": conductor.timing, "warnings": conductor.warnings}
+    opened.write_info({**info, "finished": _now(), **told})
     opened.close()
     return store.read(opened.folder)
 
@@ -316,7 +314,7 @@ def outcome(made: Plan, stages: Mapping[str, store.Run], rule: Rule, name: str) 
     by_cell = {decision.cell: decision for decision in judgement.decisions}
     records = [record for run in stages.values() for record in run.records]
     looks = [record for run in stages.values() for record in run.looks]
-    exact = [found for group in kept.groups for found in _exact(group, records, looks)]
+    exact = [found for group in kept.groups for found in compared(group, records, looks)]
     decisions = []
     for group in kept.groups:
         for cell in group.cells[1:]:
@@ -365,45 +363,6 @@ def _with_exact(decision: Decision, exact: Sequence[Exact]) -> Decision:
     return decision
 
 
-def _exact(group: Group, records: Sequence[Record], looks: Sequence[Record]) -> list[Exact]:
-    baseline = group.cells[0].id
-    twin = next((cell.id for cell in group.cells if cell.twin), "")
-    values: dict[tuple[str, str], dict[tuple[str, int], float]] = {}  # by cell and metric, by start and launch
-    for record in (*records, *looks):
-        if record.group == group.id and record.outcome == "ok":
-            for metric, value in _exact_values(record).items():
-                values.setdefault((record.cell, metric), {})[record.started, record.launch] = value
-    found = []
-    for (cell, metric), own in values.items():
-        base = values.get((baseline, metric), {})
-        shared = [launch for launch in own if launch in base]
-        if cell in (baseline, twin) or not shared:
-            continue
-        unit = "bytes" if metric.startswith(PEAK) else {**COUNTS, **LOOKED}[metric]
-        tolerance = max(BYTES, SHARE * base[shared[0]]) if unit == "bytes" else 0.0
-        apart = [own[launch] - base[launch] for launch in shared]
-        control = values.get((twin, metric), {})
-        noise = max((abs(control[launch] - base[launch]) for launch in control if launch in base), default=0.0)
-        verdict: Literal["pass", "regression", "improvement", "unsteady"] = "unsteady"
-        if all(abs(value) <= tolerance for value in apart):
-            verdict = "pass"
-        elif noise > tolerance:
-            pass  # what differs between two copies of the same code is not exact here
-        elif min(apart) > tolerance:
-            verdict = "regression"
-        elif max(apart) < -tolerance:
-            verdict = "improvement"
-        found.append(Exact(cell, metric, unit, base[shared[0]], own[shared[0]], tolerance, verdict))
-    return found
-
-
-def _exact_values(record: Record) -> dict[str, float]:
-    if record.looking:
-        return {name: float(record.extra[name]) for name in LOOKED if name in record.extra}
-    counts = {name: float(record.effective[name]) for name in COUNTS if name in record.effective}
-    return counts | {name: float(value) for name, value in record.memory.items() if name.startswith(PEAK)}
-
-
 # Differ by what an arm is, or from launch to launch.
 _OWN = frozenset({"cores", "compile_cache", "cache_hits", "cache_misses", "lightning_imported", *COUNTS})
 
@@ -413,11 +372,11 @@ def _differences(made: Plan, records: Sequence[Record]) -> list[str]:
     seen = {record.cell: record.effective for record in records if record.effective}
     found = []
     for group in made.groups:
-        compared = made.suites[group.suite].compare
+        axis = made.suites[group.suite].compare
         base = seen.get(group.cells[0].id, {})
         for cell in group.cells[1:]:
             own = seen.get(cell.id, {})
-            keys = [key for key in base if key in own and key not in _OWN and key != compared]
+            keys = [key for key in base if key in own and key not in _OWN and key != axis]
             keys = [key for key in keys if own[key] != base[key]]
             found += [f"{cell.id}: {key} {own[key]}, its baseline's {base[key]}" for key in keys]
     return found

@@ -38,11 +38,16 @@ class Side:
 class Zygote:
     """A warm interpreter: which modules it has imported, and the set that it belongs to.
 
-    `mark` is in the environment of all its descendants (`bench.strays`); `gone` says what became of it, once it is.
+    Attributes:
+        preload: what it was asked to import, and its side.
+        mark: is in the environment of all its descendants (`bench.strays`).
+        gone: what became of it, once it is.
+        seconds: its imports took; 0.0 until it has said so.
     """
 
     id: str
     process: subprocess.Popen[bytes]
+    preload: tuple[str, ...]
     log: Path
     mark: str
     channel: Channel | None = None

@@ -66,7 +66,7 @@ def start(
     with suppress(BrokenPipeError):  # it is dead already; its log says why
         process.stdin.write(msgspec.json.encode(setup) + b"\n")
         process.stdin.close()
-    return Zygote(name, process, log, mark)
+    return Zygote(name, process, preload, log, mark)
 
 
 def working_folder() -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench import budget
 from bench.errors import BenchError
 from bench.handles import Arm, ArmLost, zygote_id
 from bench.plan import Cell, Group, Plan
@@ -21,7 +22,7 @@ from bench.processes import Fleet
 from bench.protocol import Go
 from bench.race import Race
 from bench.record import Record
-from bench.request import file_name
+from bench.request import Layout, file_name
 from bench.store import RunFolder
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ LOOK_SECONDS = 0.5
 LEAST_STEPS = 24  # two windows of Throughput, and two looks of PeakMemory at the workers
 # What they may take of the budget before timed launches are done; what these leave over is theirs as well.
 LARGEST_SHARE = 0.15
-ARM_START = 0.6  # seconds that each arm adds to a looking launch besides its looked-at steps
-INTERPRETER = 12.0  # to import torch and lightning, where no timed arm of the run needs them
 
 
 class Recorder(Protocol):
@@ -73,11 +72,24 @@ class Seen:
         launches: how many there were.
         cost: wall seconds of the last one.
         failed: cells that are not looked at again.
+        start_up: seconds that an arm adds to a launch besides its turns, as the last timed launch has shown.
+        steps: seconds that the looked-at steps of an arm will take.
     """
 
     launches: int = 0
     cost: float = 0.0
     failed: set[str] = field(default_factory=set)
+    start_up: float = budget.ARM_START
+    steps: float = LOOK_SECONDS
+
+    def expect(self, start_up: float, paces: Sequence[float]) -> None:
+        """Take in what a timed launch tells: its start-up an arm, and the seconds of a step of each arm."""
+        self.start_up = start_up
+        self.steps = max(LOOK_SECONDS, LEAST_STEPS * max(paces, default=0.0))
+
+    def price(self, arms: int) -> float:
+        """Seconds that the next looking launch is expected to take."""
+        return self.cost or budget.look(arms, self.start_up, self.steps)
 
     def take(self, record: Record) -> float:
         """Take in the record of one cell in one looking launch; gives the launch's seconds, once each launch."""
@@ -103,12 +115,15 @@ def impossible() -> str | None:
 
 
 def reserve(plan: Plan, options: Options) -> float:
-    """Seconds of the budget that are kept for one looking launch of each group."""
-    cells = [cell for group in plan.groups for cell in group.runnable if not cell.twin]
+    """Seconds of the budget that are kept for one looking launch of each group; none where they hold none."""
+    groups = [[cell for cell in group.runnable if not cell.twin] for group in plan.groups]
+    cells = [cell for group in groups for cell in group]
     if not options.looks or not cells or impossible():
         return 0.0
-    extra = 0.0 if any(cell.preload == preload(cell) for cell in cells) else INTERPRETER
-    return min(LARGEST_SHARE * options.budget, extra + len(cells) * (ARM_START + LOOK_SECONDS))
+    each = [Seen().price(len(group)) for group in groups if group]
+    extra = 0.0 if any(cell.preload == preload(cell) for cell in cells) else budget.imports(preload(cells[0]))
+    kept = min(LARGEST_SHARE * options.budget, extra + sum(each))
+    return kept if kept >= extra + min(each) else 0.0
 
 
 class Looker:
@@ -116,7 +131,7 @@ class Looker:
 
     Args:
         fleet: whose arms are used.
-        cores: of an arm of one process.
+        place: where things run.
         host: the conductor's side.
     """
 
@@ -125,25 +140,33 @@ class Looker:
         fleet: Fleet,
         options: Options,
         progress: Progress,
-        cores: Sequence[int],
+        place: Layout,
         host: Host,
     ) -> None:
         self._fleet = fleet
         self._options = options
         self._progress = progress
-        self._cores = cores
+        self._place = place
         self._host = host
         self._given_up = False
 
-    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], Seen]]) -> None:
+    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], Seen]]) -> int:
         """Sweep after sweep of looking launches, as many as were asked for and as the budget has room for.
 
         Args:
             groups: each with those of its cells that may be looked at, and what was seen of it.
+
+        Returns:
+            How many groups were not looked at at all since the budget has no room for it.
         """
+        left_out: set[str] = set()
         for sweep in range(self._options.looks):
             for group, cells, seen in groups:
-                if not self._wanted(seen, sweep):
+                cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
+                if not cells or self._given_up or self._fleet.interrupts or seen.launches > sweep:
+                    continue
+                if self._host.elapsed() + self._price(cells, seen) > self._options.budget:
+                    left_out |= {group.id} if not seen.launches else set()
                     continue
                 self._progress.update(self._host.elapsed(), self._options.budget, f"{group.id} looking")
                 baseline = group.cells[0].id
@@ -153,18 +176,18 @@ class Looker:
                     seen.take(record)
                     if record.outcome != "ok":
                         self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+        return len(left_out)
 
-    def _wanted(self, seen: Seen, sweep: int) -> bool:
-        """Whether a group is to be looked at in this sweep. The first looking launch is made whatever the time says."""
-        time_for_it = not seen.launches or self._host.elapsed() + seen.cost <= self._options.budget
-        return not self._given_up and not self._fleet.interrupts and seen.launches <= sweep and time_for_it
+    def _price(self, cells: Sequence[Cell], seen: Seen) -> float:
+        """Seconds that a looking launch of these cells will take, and the interpreters that are there for it alone."""
+        wanted = dict.fromkeys(preload(cell) for cell in cells)
+        missing = [own for own in wanted if zygote_id(own, 0) not in self._fleet.zygotes]
+        starting = budget.measured(missing, self._fleet.imports, len(self._place.usable) or 1)
+        return starting + seen.price(len(cells))
 
     def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
-        """One looking launch of these cells of a group, twins and those that failed at it left out: its records."""
+        """One looking launch of these cells of a group: its records."""
         began, started, number = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), seen.launches
-        cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
-        if not cells:
-            return []
         self._given_up = not self._interpreters([preload(cell) for cell in cells])
         if self._given_up:
             return []
@@ -174,7 +197,7 @@ class Looker:
             request = {**self._host.request(cell, number), "look": True}
             arms[cell.id] = self._fleet.start_arm(log.stem, zygote_id(preload(cell), 0), request, log)
         self._fleet.await_ready(list(arms.values()), self._options.timeout)
-        race = looked_at(self._fleet, arms, self._cores, self._options.timeout, baseline)
+        race = looked_at(self._fleet, arms, self._place.arms, self._options.timeout, baseline)
         if self._fleet.interrupts:
             self._progress.note("interrupted: looking launches are left out; what was timed stands")
             return []

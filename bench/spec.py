@@ -168,6 +168,8 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
     example = all_axes(suite)[axis][0]
     kind = type(example)
     value: AxisValue
+    if not text.strip():
+        raise SpecError(f"axis {axis!r}: {text!r} is empty; allowed: a value, e.g. {example}")
     if kind is bool:
         if text not in ("true", "false"):
             raise SpecError(f"axis {axis!r}: {text!r} is not a bool; allowed: true, false")

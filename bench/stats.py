@@ -264,7 +264,7 @@ def position_effects(turns: pd.DataFrame) -> dict[int, Interval]:
 
 def _warnings(run: Run, cells: Sequence[Cell], twin_pairs: pd.DataFrame) -> list[str]:
     turns = frame.turns(run)
-    warnings = []
+    warnings = [*run.info.get("warnings", ())]
     if not run.info.get("finished"):
         warnings.append("the run is not finished: it was cut off or still runs")
     short = frame.short_launches(run)

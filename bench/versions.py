@@ -24,7 +24,7 @@ from pathlib import Path
 from bench.conductor import Progress
 from bench.errors import BenchError, SpecError
 from bench.handles import Side
-from bench.plan import SIDES
+from bench.plan import SIDES, as_text
 from bench.spec import Suite
 
 REQUIREMENT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*([=<>!~]=?.*|@.*)?$")
@@ -64,19 +64,21 @@ def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
     mistakes = [] if len(texts) > 1 else [f"{len(texts)} environment is nothing to compare; allowed: two or more"]
     extra = tuple(item for text in more for item in text.split())
     mistakes += [f"--with {item!r} is no requirement, e.g. lightning==2.6.*" for item in extra if not _required(item)]
+    allowed = f"requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
     wishes: list[Wish] = []
     for index, text in enumerate(texts):
         copy = texts[:index].count(text)
         name = f"{text} ({copy + 1})" if copy else text
         items = tuple(text.split())
-        if text.startswith(COMMIT):
+        if not text.strip() or text.strip() == COMMIT:
+            mistakes.append(f"{text!r} names no environment; allowed: {allowed}")
+        elif text.startswith(COMMIT):
             wishes.append(Wish(name, extra, commit=text.removeprefix(COMMIT), copy=copy))
         elif Path(text).is_dir():
             wishes.append(Wish(name, extra, folder=Path(text).resolve(), copy=copy))
         elif items and all(map(_required, items)) and os.sep not in text:
             wishes.append(Wish(name, (*items, *extra), copy=copy))
         else:
-            allowed = f"requirements (lightning==2.5.*), an existing folder, {COMMIT}COMMIT"
             mistakes.append(f"{text!r} is no environment; allowed: {allowed}")
     if mistakes:
         raise SpecError(mistakes)
@@ -91,6 +93,18 @@ def over_sides(suite: Suite, sides: Sequence[str]) -> Suite:
     """The suite with the sides as its compared axis, the first as the baseline; what it compared stays an axis."""
     axes = {SIDES: tuple(sides), **suite.axes}
     return replace(suite, axes=axes, compare=SIDES, baseline=sides[0], choices={**suite.choices, SIDES: tuple(sides)})
+
+
+def one_length(suite: Suite, settings: Sequence[str], select: str | None) -> list[str]:
+    """The setting that leaves the suite one step length, its first, which is where a loop's own cost shows most.
+
+    What an upgrade changes for most people is asked of their loops; at several lengths three minutes would give most
+    groups one launch, and so no interval. Nothing where the suite has no lengths, or the user names some.
+    """
+    axis = suite.length_axis
+    if axis is None or any(own.partition("=")[0] == axis for own in settings) or f"{axis}=" in (select or ""):
+        return []
+    return [f"{axis}={as_text(suite.axes[axis][0])}"]
 
 
 @contextmanager

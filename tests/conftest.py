@@ -61,6 +61,7 @@ class Bench:
         self.fleet = fleet
         self.out = out
         self.stops: dict[str, dict[str, object]] = {}
+        self.warnings: list[str] = []
         self.folder = out
 
     def run(self, suite: str, *settings: str, options: Options, select: str | None = None) -> tuple[Record, ...]:
@@ -73,6 +74,7 @@ class Bench:
         opened.write_info({"run": opened.folder.name, "plan": plan.to_json(made)})
         conductor = Conductor(made, {name: file for name, (_, file) in found.items()}, opened, options, Silent())
         self.stops = conductor.run(self.fleet)
+        self.warnings = conductor.warnings
         opened.close()
         return store.read(opened.folder).records
 

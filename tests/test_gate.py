@@ -42,13 +42,15 @@ class Warm(gate.Setup):
         return nullcontext(self.warm)  # type: ignore[return-value]
 
 
-def gated(fleet: Fleet, folder: Path, suite: str, *settings: str, options: Options = OPTIONS) -> gate.Outcome:
+def gated(
+    fleet: Fleet, folder: Path, suite: str, *settings: str, options: Options = OPTIONS, rule: Rule = SHORT
+) -> gate.Outcome:
     found = discovery.all_suites([SUITES])
     suites = {name: made for name, (made, _) in found.items()}
     made = plan.make_plan(suites, [suite], settings=settings)
     folder.mkdir()
     files = {name: file for name, (_, file) in found.items()}
-    return gate.run(Warm(made, files, warm=fleet), SHORT, options, folder, Silent())
+    return gate.run(Warm(made, files, warm=fleet), rule, options, folder, Silent())
 
 
 # Real arms.
@@ -92,6 +94,14 @@ def test_at_the_end_of_the_budget_a_gate_is_inconclusive(fleet: Fleet, tmp_path:
     assert outcome.launches == {"screen": 1}
     assert "1 of 5 launches of the screen" in outcome.reasons[0]
     assert all(decision.detectable is None for decision in outcome.decisions)
+
+
+def test_a_stage_that_does_not_fit_is_not_begun(fleet: Fleet, tmp_path: Path) -> None:
+    rule = Rule(screen=5, looks=(100_000,), alphas=(0.1,))
+    outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16", rule=rule)
+    assert (outcome.verdict, outcome.exit_code) == ("inconclusive", 4)
+    assert outcome.launches == {"screen": 5}
+    assert [reason for reason in outcome.reasons if "the stage 'confirm' wants take about" in reason]
 
 
 def test_where_nothing_can_run_nothing_was_measured(tmp_path: Path) -> None:

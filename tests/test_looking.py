@@ -16,14 +16,14 @@ from bench.arm import Job
 from bench.callbacks import looked as looked_module
 from bench.conductor import Conductor, Options
 from bench.looking import STEP, Look
-from bench.looks import Seen, preload, reserve
+from bench.looks import LEAST_STEPS, Seen, preload, reserve
 from bench.record import METRICS, Record
 from bench.report import html
 from bench.report.verify import verify
 from bench.stats import summarize
 from bench.stream import BatchStream, Grant, Taken
 
-QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=30.0, looks=1)
+QUICK = Options(budget=60, launch=0.2, zygotes=1, timeout=30.0, looks=1, launches=1)
 SMALL = ("batch_size=64",)
 PHASES = ("data", "transfer", "forward", "backward", "optimizer", "rest")
 
@@ -288,7 +288,8 @@ def test_time_is_kept_for_looking_and_no_more_than_a_share() -> None:
     assert reserve(planned(), Options(budget=180, looks=0)) == 0
     four = reserve(planned(), Options(budget=180, looks=3))
     assert 0 < four <= 0.15 * 180
-    assert reserve(planned(), Options(budget=4, looks=3)) == pytest.approx(0.15 * 4)
+    # Where the share is not enough for one looking launch there is nothing to keep it for.
+    assert reserve(planned(), Options(budget=four / 0.16, looks=3)) == 0
     # Where no timed arm needs lightning, its interpreter is started for looking only, and that takes longer.
     assert reserve(planned("loop=plain"), Options(budget=180, looks=3)) > four
     cells = planned().cells
@@ -301,3 +302,12 @@ def test_a_group_remembers_its_looking_launches() -> None:
     assert seen.take(record) == 3.0
     assert seen.take(replace(record, cell="s[b]", outcome="crashed", reason="boom")) == 0.0
     assert (seen.launches, seen.cost, seen.failed) == (1, 3.0, {"s[b]"})
+
+
+def test_what_a_look_will_take_is_told_by_timed_launches_and_then_by_looks() -> None:
+    seen = Seen()
+    before = seen.price(4)
+    seen.expect(2.0, [0.5, 0.25])  # steps of half a second: a look takes LEAST_STEPS of them
+    assert seen.price(4) == pytest.approx(4 * (2.0 + LEAST_STEPS * 0.5)) > before
+    seen.take(Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=7.0, looking=True))
+    assert seen.price(4) == 7.0

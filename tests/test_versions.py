@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import SUITES, Silent, call
 
-from bench import discovery, store, versions
+from bench import budget, discovery, loops, states, store, versions
+from bench.cli import parser
+from bench.cli.arguments import planned_sides
 from bench.errors import BenchError, SpecError
 from bench.handles import Side
+from bench.states import GroupState
 from bench.versions import Wish
 
 # What a side's code does in each step: the same sums, once or many times.
@@ -57,6 +60,9 @@ def test_what_names_a_side(tmp_path: Path) -> None:
         (["lightning==2.6.*"], "1 environment is nothing to compare"),
         (["lightning==2.6.*", "../no/such/folder"], "'../no/such/folder' is no environment; allowed: requirements"),
         (["lightning==2.6.*", "light ning %"], "is no environment"),
+        (["", "."], "'' names no environment; allowed: requirements"),
+        ([".", " "], "' ' names no environment"),
+        ([".", "git:"], "'git:' names no environment"),
     ],
 )
 def test_what_names_none(texts: list[str], words: str) -> None:
@@ -145,6 +151,36 @@ def test_sides_are_the_compared_axis_and_what_was_compared_stays_one() -> None:
     assert list(suite.axes)[:2] == ["environment", "loop"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "select", "chosen"),
+    [
+        ([], None, ["batch_size=64"]),
+        (["width=128"], "fabric", ["batch_size=64"]),
+        (["batch_size=512,1536"], None, []),
+        ([], "loop=plain and batch_size=512", []),
+    ],
+)
+def test_one_step_length_is_raced_unless_the_user_names_some(
+    settings: list[str], select: str | None, chosen: list[str]
+) -> None:
+    suite = discovery.named("overhead")
+    assert versions.one_length(suite, settings, select) == chosen
+    assert versions.one_length(discovery.named("power"), settings, select) == []  # it has no lengths
+
+
+def test_three_minutes_hold_intervals_of_the_default_race() -> None:
+    arguments = parser().parse_args(["versions", ".", "git:HEAD"])
+    made, _, told = planned_sides(arguments, [".", "git:HEAD"])
+    assert "batch_size=64" in told
+    assert [group.cells[0].point["loop"] for group in made.groups] == list(loops.registry())
+    assert {cell.point["batch_size"] for cell in made.cells} == {64}
+    race = states.work([GroupState(group, list(group.runnable)) for group in made.groups])
+    assert budget.forecast(race, 180.0, 0.0, 2, 2).launches >= 4
+    explicit = parser().parse_args(["versions", ".", "git:HEAD", "--suite", "overhead"])
+    everything, _, told = planned_sides(explicit, [".", "git:HEAD"])
+    assert (len(everything.groups), told) == (12, "")
+
+
 def test_two_commits_race_and_the_slower_one_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command as a user calls it, in the repository of the code that is asked about."""
     monkeypatch.chdir(repository)
@@ -171,6 +207,9 @@ def test_runs_of_several_environments_are_not_gone_on_with(repository: Path) -> 
     call("versions", ".", str(repository), "--suite", "sided", "--suites", str(SUITES), "--budget", "1s", "--out", out,
          cwd=repository)
     run = store.find(None, Path(out))
+    # A budget that is too small for anything says so, and what was made is one launch.
+    assert [line for line in store.read(run).info["warnings"] if "less than the least there is to do" in line]
+    assert {record.launch for record in store.read(run).records} == {0}
     said = call("run", "--resume", str(run), "--suites", str(SUITES), cwd=repository)
     assert said.returncode == 2
     assert "a run of several environments cannot be gone on with" in said.stderr

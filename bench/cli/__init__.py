@@ -20,6 +20,7 @@ from pathlib import Path
 from bench import __version__, guard
 from bench.borders import line, plain
 from bench.cli import exporting, reading, running, verdicts, versions
+from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare
 from bench.endings import CODES, REFUSED, UNFORESEEN, Ended
 from bench.errors import BenchError
@@ -89,7 +90,7 @@ def _has_temporary_folder() -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="bench", description="Honest benchmarks of PyTorch training loops.")
+    top = Parser(prog="bench", description="Honest benchmarks of PyTorch training loops.")
     top.add_argument("--version", action="version", version=f"loopmark {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from bench import discovery, plan
+from bench import discovery, plan, versions
 from bench.endings import Ended
 from bench.spec import Suite
 
@@ -24,9 +24,54 @@ class Adder(Protocol):
     ) -> argparse.ArgumentParser: ...
 
 
-def measuring(added: argparse.ArgumentParser) -> None:
-    """How long, how exactly and on what a run measures."""
-    added.add_argument("--budget", type=duration, metavar="TIME", help="wall time for all of it; default: 3m")
+class Parser(argparse.ArgumentParser):
+    """A parser of which no option and no word takes an empty value, as an unset variable of a shell script gives one.
+
+    argparse looks converters up by `type` in a registry, where `None` stands for options that name none: so one rule
+    serves every option there is, and those still to come. Subcommands are parsers of this class as well.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for kind, read in ((None, word), (Path, path), (int, whole)):
+            self.register("type", kind, read)
+
+    def add_subparsers(self, **named: Any) -> argparse._SubParsersAction[Parser]:  # type: ignore[override]
+        """As in argparse. What follows a command is the command's own, which says better whose value is empty."""
+        commands = super().add_subparsers(**named)
+        commands.type = str
+        return commands
+
+
+def word(text: str) -> str:
+    """A text that says something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is empty; allowed: any other text (is a variable of the shell not set?)"
+        )
+    return text
+
+
+def path(text: str) -> Path:
+    """A file or folder. An empty text would be the working folder."""
+    return Path(word(text))
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(word(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: e.g. 0 or 42") from None
+
+
+def measuring(added: argparse.ArgumentParser, budget: str = "wall time for all of it; default: 3m") -> None:
+    """How long, how exactly and on what a run measures.
+
+    Args:
+        budget: what `--budget` is, for the help.
+    """
+    added.add_argument("--budget", type=duration, metavar="TIME", help=budget)
     added.add_argument("--target", type=fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
     added.add_argument("--timeout", type=duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
@@ -35,13 +80,14 @@ def measuring(added: argparse.ArgumentParser) -> None:
     added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
 
 
-def selection(added: argparse.ArgumentParser, *, option: bool = False) -> None:
+def selection(added: argparse.ArgumentParser, *, option: bool = False, default: str = DEFAULT_SUITE) -> None:
     """Which cells.
 
     Args:
+        default: what is taken where no suite is named, for the help.
         option: whether suites are named by `--suite`, since the command's words are something else.
     """
-    told = f"suites; default: {DEFAULT_SUITE}"
+    told = f"suites; default: {default}"
     if option:
         added.add_argument("--suite", dest="suites", action="append", default=[], metavar="SUITE", help=told)
     else:
@@ -95,14 +141,15 @@ def size(text: str) -> int:
 def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0; allowed: e.g. 1 or 4")
     return int(text)
 
 
 def count(text: str) -> int:
     """A whole number from 0 on."""
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; name suites before --look")
+        allowed = "allowed: e.g. 0 or 3; name suites before --look"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; {allowed}")
     return int(text)
 
 
@@ -121,6 +168,22 @@ def planned(
     threads = getattr(arguments, "threads", None) or 1
     made = plan.make_plan(suites, names, settings=arguments.settings, select=arguments.select, threads=threads)
     return made, {name: found[name][1] for name in made.suites}
+
+
+def planned_sides(arguments: argparse.Namespace, sides: Sequence[str]) -> tuple[plan.Plan, dict[str, str], str]:
+    """The same with these environments as the compared axis; where no suite is named, the default at one step length.
+
+    Returns:
+        Plan, files, and a sentence on the length where it was chosen here, or "".
+    """
+    chosen: list[str] = []
+    if not arguments.suites:
+        suite, _ = discovery.all_suites(arguments.folders)[DEFAULT_SUITE]
+        chosen = versions.one_length(suite, arguments.settings, arguments.select)
+    settings = argparse.Namespace(**{**vars(arguments), "settings": [*arguments.settings, *chosen]})
+    made, files = planned(settings, lambda suite: versions.over_sides(suite, sides))
+    told = f"one step length, {chosen[0]}; --set takes others" if chosen else ""
+    return made, files, told
 
 
 def now() -> str:

@@ -106,6 +106,7 @@ def start(
         "finished": None,
         "stops": {},
         "timing": {},
+        "warnings": [],
     }
     folder.write_info(info)
     return conduct(arguments, made, files, folder, info, options, sides=sides)
@@ -131,7 +132,8 @@ def conduct(
         stops = conductor.run()
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
-    folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing})
+    warnings = list(dict.fromkeys([*info.get("warnings", ()), *conductor.warnings]))
+    folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing, "warnings": warnings})
     folder.close()
     run = store.read(folder.folder)
     print_run(run, arguments)

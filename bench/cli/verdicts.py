@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import baselines, gate, store, tally, versions
-from bench.cli.arguments import Adder, duration, fraction, planned, positive, selection, size
+from bench.cli.arguments import Adder, duration, fraction, planned, planned_sides, positive, selection, size
 from bench.cli.output import say
 from bench.conductor import Options, Progress
 from bench.endings import DONE, INTERRUPTED, Ended
@@ -29,7 +29,7 @@ def add(command: Adder) -> None:
     gating.add_argument("--margin", type=fraction, default=rule.margin, metavar="P", help=told)
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
-    gating.add_argument("--against", metavar="REV", help="race the code in this folder against this commit of it")
+    gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
     told = f"wall time at most, then what is open is inconclusive; default: {gate.BUDGET:.0f}s"
     gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
@@ -91,7 +91,9 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         return
     wishes = versions.parse([versions.COMMIT + arguments.against, "."])
     names = [wish.name for wish in wishes]
-    made, files = planned(arguments, lambda suite: versions.over_sides(suite, names))
+    made, files, length = planned_sides(arguments, names)
+    if length:
+        told.note(length)
     changed = versions.dirty()
     known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
     with versions.prepared(wishes, told) as sides:

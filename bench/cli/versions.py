@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from bench import versions
-from bench.cli.arguments import Adder, measuring, planned, selection
+from bench.cli.arguments import Adder, measuring, planned_sides, selection
 from bench.cli.running import start
 from bench.endings import Ended
 
@@ -18,8 +18,8 @@ def add(command: Adder) -> None:
     racing.add_argument(
         "--with", dest="more", action="append", default=[], metavar="REQ", help="requirements of all sides"
     )
-    selection(racing, option=True)
-    measuring(racing)
+    selection(racing, option=True, default="overhead at one step length")
+    measuring(racing, "wall time for all of it, once the environments are built; default: 3m")
     racing.set_defaults(looks=0)  # what differs is asked of the clock
 
 
@@ -29,9 +29,9 @@ def race_versions(arguments: argparse.Namespace) -> Ended:
 
     wishes = versions.parse(arguments.sides, arguments.more)
     names = [wish.name for wish in wishes]
-    made, files = planned(arguments, lambda suite: versions.over_sides(suite, names))
+    made, files, length = planned_sides(arguments, names)
     with progress(sys.stderr) as told:
-        told.note(f"baseline {names[0]}")
+        told.note(f"baseline {names[0]}" + (f"; {length}" if length else ""))
         with versions.prepared(wishes, told) as sides:
             told.close()  # the run has a bar of its own
             files |= {

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from bench.gate import Exact, Outcome
+from bench.exact import Exact
+from bench.gate import Outcome
 from bench.gating import Decision
 from bench.report.units import quantity, ratio
 
