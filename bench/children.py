@@ -11,10 +11,9 @@ import select
 import shutil
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Self
@@ -26,16 +25,12 @@ from bench.errors import BenchError, RunError
 from bench.handles import SIDE, Arm, ArmLost, Rank, Side, Zygote, free_port, oom_kills, zygote_id
 from bench.logs import shorten
 from bench.protocol import ArmHello, Exited, Fork, Forked, Garbled, ZygoteHello
+from bench.stopping import Interrupted, undisturbed
 from bench.variables import arm_environment, rank_environment
 
 ZYGOTE_PATIENCE = 300.0  # seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems
 REPORT = 5.0  # seconds for a zygote to tell how an arm ended, and for it to end itself; it takes milliseconds
 LEAVE = strays.PATIENCE + REPORT  # to end what its arms have left behind as well
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # what asks a run to end
-
-
-class Interrupted(Exception):
-    """The user asked to stop, and there is nothing in hand that is worth waiting for."""
 
 
 class Children:
@@ -301,17 +296,3 @@ class Children:
                 interpreters.end(zygote, LEAVE)
             self.door.close()
             self._home.close()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """No signal that asks to stop comes through meanwhile, where this is the main thread; who asks has to wait."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,12 +20,11 @@ import msgspec
 
 from bench import losses, protocol, ranks
 from bench.channel import SLICE, Patience
-from bench.children import REPORT, Children, Interrupted
+from bench.children import REPORT, Children
 from bench.handles import Arm, ArmLost, Rank, oom_kills
 from bench.logs import waits_for_others
 from bench.protocol import Failed, Garbled, Go, Ready, Result, Stop, Taken
-
-__all__ = ["Fleet", "Interrupted"]
+from bench.stopping import Interrupted
 
 T = TypeVar("T", Ready, Taken, Result)
 GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say what they died of

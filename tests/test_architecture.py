@@ -16,7 +16,7 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "endings", "borders", "files", "guard"},
     {"ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
-    {"precision", "strategies", "variables", "xla", "logs", "scratch", "strays"},
+    {"precision", "strategies", "variables", "xla", "logs", "scratch", "stopping", "strays"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"protocol", "channel"},
     {"spec", "store", "pause", "handles", "ranks", "door", "answers", "calibration", "confirming"},
