@@ -128,7 +128,12 @@ class Workbench:
         try:
             result = self._run(cell, name, target)
         except ArmLost as lost:
-            return TracedCell(cell, lost.outcome, lost.reason)
+            if lost.outcome != "void":
+                return TracedCell(cell, lost.outcome, lost.reason)
+            try:  # what disturbed it came from outside, and may be over
+                result = self._run(cell, name, target)
+            except ArmLost as again:
+                return TracedCell(cell, again.outcome, again.reason)
         traced = self._read(cell, target)
         otherwise = downgrades(requested(cell, self._layout, self._fleet.threads), result.effective)
         if traced.outcome == "ok" and otherwise:
