@@ -91,6 +91,16 @@ def tensorboard(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Put a small fault in for each trap of docs/traps.md, in a copy, and see whether its test notices.
+
+    After `--` the numbers of some traps.
+    """
+    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Measure the same step with asv, pytest-benchmark, torch.utils.benchmark, pyperf and bench: A against A.
 

@@ -23,6 +23,7 @@ from bench.loops import registry
 from bench.memory import peak_resident, resident
 from bench.precision import PRECISIONS
 from bench.stream import Batches, BatchStream, Grant, Taken
+from bench.switches import loader_settings
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -126,6 +127,7 @@ class Gatekeeper:
         self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
         if grant.audit:
             self._audit.stop(grant.steps)
+        self._audit.switches.look()
         self.steps += grant.steps
         self.samples += taken.samples
         for batch in batches:
@@ -187,8 +189,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
     notes: dict[str, Any] = {}
 
     def watched_stream(loader: Any) -> Batches:
-        notes["sampler"] = type(getattr(loader, "sampler", None)).__name__
-        notes["loader_workers"] = int(getattr(loader, "num_workers", 0))
+        notes.update(loader_settings(loader))
         gate.epoch = batches_in(loader)
         if "trace" in request:  # imported here: a timed arm has no profiler in it
             from bench.trace_arm import Traced
@@ -242,8 +243,8 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
             "pandas_imported": "pandas" in sys.modules,
             "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
-            "callbacks": "none" if look is None else look.names,
             **notes,
+            **({} if look is None else {"callbacks": look.names}),
         },
         memory={
             "peak_memory_host": peak_resident(),

@@ -21,6 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench import xla
+from bench.switches import Switches, listeners
 
 if TYPE_CHECKING:
     from bench.compiling import CompileWatch
@@ -65,6 +66,8 @@ class Audit:
             (module for module in model.modules() if next(module.parameters(recurse=False), None) is not None), model
         )
         self.audited = 0
+        self.switches = Switches()
+        self.listeners: dict[str, str] = {}
         self.forward = 0
         self.losses: list[float] = []
         self.nonzero_gradients = 1.0
@@ -103,11 +106,14 @@ class Audit:
         self._open = None
         self.audited += steps
         # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
+        self.switches.look()
+        self.listeners = listeners()
         self.ranks = torch.distributed.get_world_size() if distributed() else 1
         self.strategy = wrapping(self._parameters)
         self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        self.switches.look()
         self.forward += 1
         self.training = self.training and module.training
         kind = next((tensor.device.type for tensor in args if isinstance(tensor, torch.Tensor)), "cpu")
@@ -115,6 +121,7 @@ class Audit:
             self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self.switches.look()
         self._versions.append(self._version())
         gradients = [parameter.grad for parameter in self._parameters]
         alive = sum(1 for gradient in gradients if gradient is not None and bool(_local(gradient).any()))
@@ -125,6 +132,7 @@ class Audit:
         original, original_scale = torch.autograd.backward, torch.amp.GradScaler.scale
 
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            self.switches.look()
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
             self.losses.append(float(loss.detach()) / self.loss_scale)
             if self._compiled is not None:
@@ -169,7 +177,7 @@ class Audit:
         }
 
     def effective(self) -> dict[str, Any]:
-        """The settings that were really in force inside the first watched step."""
+        """The settings that were really in force inside the watched steps, switches also after every turn."""
         parameter = xla.real_dtype(self._parameters[0]) if self._parameters else None
         seen = self._compiled or self._matmul
         return {
@@ -177,16 +185,14 @@ class Audit:
             "precision": precision_name(parameter, seen.dtype),
             "devices": self.ranks,
             "strategy": self.strategy,
-            "threads": torch.get_num_threads(),
             "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
             "autocast": self._compiled.autocast if self._compiled else self.autocast,
             "loss_scale": self.loss_scale,
+            "loss_scaled": self.loss_scale != 1.0,
             "matmul_dtype": str(seen.dtype).removeprefix("torch."),
-            "interop_threads": torch.get_num_interop_threads(),
-            "matmul_precision": torch.get_float32_matmul_precision(),
-            "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "deterministic": torch.are_deterministic_algorithms_enabled(),
             "training_mode": self.training,
+            **self.switches.effective(),
+            **self.listeners,
             **({"compiled_around_ddp": self.compiled_around_ddp} if self._compiled and self.strategy == "ddp" else {}),
             **(self._compiled.effective() if self._compiled else {"compile": "off"}),
         }

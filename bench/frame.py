@@ -23,7 +23,7 @@ from bench.store import Run
 LEAST_ROUNDS = 8
 
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
-MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-work", "noisy"})
+MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
 
 _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")

@@ -6,14 +6,14 @@ import importlib.util
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench import guard, loops, precision, strategies, xla
 from bench.accelerators import Accelerator, accelerator
 from bench.errors import SpecError, one_of, shown
 from bench.handles import SIDE
-from bench.spec import AxisValue, Point, Suite, all_axes, engine_axes, parse_value
+from bench.spec import AxisValue, Point, Suite, all_axes, asked, engine_axes, loader_workers, parse_value
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Cell:
         unsupported: why it cannot run here, or "".
         workers: the most loader workers that a cell of its group has; all of them then run on all cores.
         epochs: whether a turn is a whole epoch.
+        asks: effective settings besides those of the engine's axes that it asks for.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Cell:
     unsupported: str = ""
     workers: int = 0
     epochs: bool = False
+    asks: Mapping[str, AxisValue] = field(default_factory=dict)
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -179,6 +181,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         refused(suite, point, threads),
                         workers,
                         suite.epochs,
+                        asked(suite, point),
                     )
                     for cell, point, twin in cells
                 ),
@@ -237,19 +240,6 @@ def refused(suite: Suite, point: Point, threads: int) -> str:
         if not isinstance(reason, str | None):
             raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
     return reason or unsupported(point, threads) or ""
-
-
-def loader_workers(suite: Suite, point: Point) -> int:
-    """How many loader workers a point has.
-
-    Raises:
-        SpecError: the suite's own function does not say.
-    """
-    with guard.foreign(f"suite {suite.name!r}: its `workers`"):
-        count = suite.workers(point)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise TypeError(f"gave {count!r}; allowed: a whole number from 0 on")
-    return count
 
 
 def unsupported(point: Point, threads: int = 1) -> str | None:
@@ -402,6 +392,7 @@ def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int
                 if same_group(cell, other)
             ),
             suites[cell["suite"]].epochs,
+            asked(suites[cell["suite"]], {**_unnamed(), **cell["point"]}),
         )
         for cell in data["cells"]
     ]

@@ -21,10 +21,12 @@ from bench.errors import RunError, one_of
 SCHEMA = 2
 SCHEMAS = range(1, SCHEMA + 1)  # those that are read
 
-Outcome = Literal["ok", "unsupported", "downgraded", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"]
+Outcome = Literal[
+    "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"
+]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 # An outcome that makes a run exit with 3; the others are honest answers about the machine.
-FAILED: frozenset[Outcome] = frozenset({"unequal-work", "oom", "timeout", "crashed", "void"})
+FAILED: frozenset[Outcome] = frozenset({"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "void"})
 
 Better = Literal["lower", "higher"]
 

@@ -53,6 +53,7 @@ def requested(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
         **{axis: cell.point[axis] for axis in AXES},
         "strategy": strategies.resolved(str(cell.point["strategy"]), devices),
         "threads": threads,
+        **cell.asks,
         "cores": [core for own in place.ranks(devices, cell.workers) for core in own],
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench import loops
+from bench import guard, loops
 from bench.errors import SpecError, one_of, shown
 from bench.precision import PRECISIONS
 from bench.strategies import COMPILE_MODES, MATMUL_PRECISIONS, STRATEGIES
@@ -45,6 +45,12 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
     }
 
 
+# Settings that are read back in every arm, and that the engine does not set: a suite's build does.
+READ_BACK = (
+    *("persistent_workers", "pin_memory", "prefetch_factor"),
+    *("cudnn_benchmark", "cudnn_deterministic", "deterministic", "gc_enabled", "anomaly_detection"),
+)
+
 # Axes of the engine that take any value of their type, not only those that `engine_axes` lists.
 OPEN = frozenset({"devices"})
 
@@ -73,6 +79,11 @@ class Workload:
     validation: Iterable[Any] | None = None
 
 
+def num_workers(point: Point) -> int:
+    """Loader workers of a point of a suite that does not say otherwise."""
+    return int(point.get("num_workers", 0))
+
+
 @dataclass(frozen=True)
 class Suite:
     """A workload, its axes, and which axis is compared.
@@ -89,6 +100,8 @@ class Suite:
         epochs: whether a turn is a whole epoch of the loader, so that the gap between epochs is a part of it.
         refuses: says why a point makes no sense, or None where it does; asked by the parent, so without torch.
         workers: loader workers of a point, by default its `num_workers`; a group that has any runs on all cores.
+        settings: effective settings by name that a point asks for besides those of `asked`; they are read back in the
+            arm, and along the compared axis they may differ as they were asked to. The parent calls it: without torch.
     """
 
     name: str
@@ -100,8 +113,9 @@ class Suite:
     choices: Mapping[str, Sequence[AxisValue]] = field(default_factory=dict)
     length_axis: str | None = None
     epochs: bool = False
-    workers: Callable[[Point], int] = lambda point: int(point.get("num_workers", 0))
+    workers: Callable[[Point], int] = num_workers
     refuses: Callable[[Point], str | None] = lambda point: None
+    settings: Callable[[Point], Mapping[str, AxisValue]] = lambda point: {}
 
     def __post_init__(self) -> None:
         mistakes = suite_mistakes(self)
@@ -150,6 +164,41 @@ def suite_mistakes(suite: Suite) -> list[str]:
     if not callable(suite.build):
         mistakes.append(f"build: {suite.build!r} is not callable")
     return mistakes
+
+
+def loader_workers(suite: Suite, point: Point) -> int:
+    """How many loader workers a point has.
+
+    Raises:
+        SpecError: the suite's own function does not say.
+    """
+    with guard.foreign(f"suite {suite.name!r}: its `workers`"):
+        count = suite.workers(point)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise TypeError(f"gave {count!r}; allowed: a whole number from 0 on")
+    return count
+
+
+def asked(suite: Suite, point: Point) -> dict[str, AxisValue]:
+    """What a point asks for besides the engine's axes: effective settings, by the names under which they are read back.
+
+    An axis that has the name of one asks for it, and so do the loader workers that the suite declares.
+
+    Raises:
+        SpecError: the suite's own functions do not say.
+    """
+    declared = "num_workers" in point or suite.workers is not num_workers
+    with guard.foreign(f"suite {suite.name!r}: its `settings`"):
+        own = suite.settings(point)
+        if not isinstance(own, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, AxisValue) for name, value in own.items()
+        ):
+            raise TypeError(f"gave {own!r}; allowed: a mapping of names to {AxisValue}")
+    return {
+        **({"loader_workers": loader_workers(suite, point)} if declared else {}),
+        **{name: point[name] for name in READ_BACK if name in point},
+        **own,
+    }
 
 
 def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:

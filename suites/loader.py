@@ -20,6 +20,10 @@ def workers(point: Point) -> int:
     return LOADERS[str(point["loader"])][0]
 
 
+def settings(point: Point) -> dict[str, bool]:
+    return {"persistent_workers": LOADERS[str(point["loader"])][1]}
+
+
 def build(point: Point) -> Workload:
     from .autoencoder import autoencoder_workload
 
@@ -53,5 +57,6 @@ suite = Suite(
     },
     epochs=True,
     workers=workers,
+    settings=settings,
     build=build,
 )

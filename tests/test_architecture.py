@@ -16,11 +16,11 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 LAYERS = (
     {"errors", "endings", "borders", "files", "guard"},
     {"ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
-    {"precision", "strategies", "variables", "xla", "logs", "scratch", "stopping", "strays"},
+    {"precision", "strategies", "variables", "xla", "switches", "logs", "scratch", "stopping", "strays"},
     {"loops", "accelerators", "record", "compiling", "memory", "environment", "gating"},
     {"protocol", "channel"},
     {"spec", "store", "pause", "handles", "ranks", "door", "answers", "calibration", "confirming"},
-    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging"},
+    {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
     {"losses", "interpreters", "children"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
@@ -35,7 +35,7 @@ LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
 HEAVY = {"torch", "lightning", "pandas", "numpy", "scipy", "seaborn", "matplotlib", "torchvision"}
 MAY_IMPORT_AT_TOP = {
-    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking"},
+    "torch": {"arm", "audit", "trace_arm", "callbacks", "looking", "switches"},
     "numpy": {"frame", "stats", "fit", "report", "changes", "history"},
     "pandas": {"frame", "stats", "fit", "report", "history"},
     "seaborn": {"report"},

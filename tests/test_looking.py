@@ -308,6 +308,7 @@ def test_what_a_look_will_take_is_told_by_timed_launches_and_then_by_looks() -> 
     seen = Seen()
     before = seen.price(4)
     seen.expect(2.0, [0.5, 0.25])  # steps of half a second: a look takes LEAST_STEPS of them
-    assert seen.price(4) == pytest.approx(4 * (2.0 + LEAST_STEPS * 0.5)) > before
+    assert seen.price(4) == pytest.approx(4 * (2.0 + LEAST_STEPS * 0.5))
+    assert seen.price(4) > before
     seen.take(Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=7.0, looking=True))
     assert seen.price(4) == 7.0
