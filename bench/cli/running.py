@@ -6,13 +6,14 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import __version__, baselines, decoding, discovery, endings, environment, identity, plan, runfile, store
 from bench.accelerators import ACCELERATORS, accelerator
 from bench.borders import json_text
-from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
+from bench.cli.arguments import Adder, budget, count, duration, measuring, now, planned, positive, selection
 from bench.cli.output import complain, say
 from bench.cli.reading import print_run
 from bench.conductor import Options
@@ -175,7 +176,8 @@ def chosen_options(arguments: argparse.Namespace, stored: Mapping[str, Any], whe
     Raises:
         RunError: the stored ones are none.
     """
-    return decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
+    chosen = decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
+    return replace(chosen, budget=budget(arguments.budget, stored.get("budget", Options.budget)))
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -287,7 +289,7 @@ def run_power(arguments: argparse.Namespace) -> Ended:
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=arguments.budget or power.BUDGET)
+    options = Options(budget=budget(arguments.budget, power.BUDGET))
     repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
         points = power.run(repeats, options, rule, Path(folder), told)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import baselines, files, gate, store, tally, versions
 from bench.borders import json_text
-from bench.cli.arguments import Adder, duration, fraction, planned, planned_sides, positive, selection, size
+from bench.cli.arguments import Adder, budget, duration, fraction, planned, planned_sides, positive, selection, size
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
 from bench.conductor import Options, Progress
@@ -32,8 +32,8 @@ def add(command: Adder) -> None:
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
-    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s"
-    gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
+    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s, or BENCH_BUDGET"
+    gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
     gating.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
@@ -65,7 +65,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
-        budget=arguments.budget,
+        budget=budget(arguments.budget, gate.BUDGET),
         launch=arguments.launch,
         timeout=arguments.timeout,
         seed=arguments.seed,
