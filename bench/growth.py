@@ -22,7 +22,7 @@ def made_up(cells: int) -> Run:
         name = f"made-up[size={group + 1}]"
         for place, (loop, twin) in enumerate(arms):
             cell = f"made-up[loop={loop},size={group + 1}]{'#twin' * twin}"
-            point = {"loop": loop, "size": group + 1}
+            point: dict[str, str | bool | int | float] = {"loop": loop, "size": group + 1}
             baseline = f"made-up[loop=plain,size={group + 1}]"
             planned.append({"id": cell, "suite": "made-up", "group": name, "point": point, "twin": twin,
                             "baseline": baseline, "outcome": "ok", "reason": ""})
