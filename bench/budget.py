@@ -191,11 +191,17 @@ def forecast(work: Work, budget: float, reserve: float, cores: int, wanted: int)
     return Forecast(budget, len(work.preloads), starting, len(work.arms), work.launches(), fewest, most)
 
 
-def late(elapsed: float, budget: float, least: int) -> str:
-    """The sentence for a run whose interpreters took what the launches of each group would have needed."""
+def late(elapsed: float, budget: float, least: float, launches: int) -> str:
+    """The sentence for a run that has too little left for the least when its interpreters are there.
+
+    Args:
+        least: seconds of the least launches.
+        launches: of each group that these are.
+    """
     return (
-        f"{in_seconds(elapsed)} of the budget of {in_seconds(budget)} were gone when the interpreters were there: "
-        f"{count(least, 'launch')} of each group {'is' if least == 1 else 'are'} made whatever that takes"
+        f"when the interpreters were there, {in_seconds(max(0.0, budget - elapsed))} of the budget of "
+        f"{in_seconds(budget)} were left; {count(launches, 'launch')} of each group, about {in_seconds(least)}, "
+        f"{'is' if launches == 1 else 'are'} made whatever it takes"
     )
 
 

@@ -91,9 +91,11 @@ def test_trap_11_plain_compiles_around_ddp_and_that_is_read_back(monkeypatch: py
               strategy="ddp", compile="default")  # fmt: skip
     try:
         model = wrapped(torch.nn.Linear(2, 2), job)  # nothing is compiled before the first call
-        assert type(model.get_submodule("_orig_mod")) is torch.nn.parallel.DistributedDataParallel
+        inside = model.get_submodule("_orig_mod")
+        assert type(inside) is torch.nn.parallel.DistributedDataParallel
+        assert type(inside.module) is torch.nn.Linear
         assert compiled_around_ddp()
-        del model
+        del model, inside
     finally:
         torch.distributed.destroy_process_group()
 

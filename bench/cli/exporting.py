@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import commits, confirming, files, series, store
+from bench.borders import json_text
 from bench.cli.arguments import Adder, measuring, now, planned
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
@@ -103,7 +103,7 @@ def show_history(arguments: argparse.Namespace) -> Ended:
     found = read_history(arguments.out, arguments.repo, arguments.metric, arguments.suites)
     if arguments.html is not None:
         files.write_aside(arguments.html, layout.page(found))
-    say(json.dumps(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
+    say(json_text(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
     if arguments.html is not None:
         complain(f"its page: {arguments.html}")
     return DONE
@@ -191,8 +191,9 @@ def race_commits(
         start(arguments, made, files, ready, folder)
     run = store.read(folder.folder)
     ratios = {}
+    raced = stats.summarize(run).cells
     for cell, (suite, point) in points.items():
-        for found in stats.summarize(run).cells:
+        for found in raced:
             same = all(str(found.point.get(axis)) == value for axis, value in point.items())
             if found.suite == suite and same and found.point["environment"] == sides[1] and not found.twin:
                 if found.versus is None:

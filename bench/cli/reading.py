@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench import baselines, environment, files, store
 from bench.accelerators import ACCELERATORS
-from bench.borders import line
-from bench.cli.arguments import Adder, duration, positive, which
+from bench.borders import json_text, line
+from bench.cli.arguments import Adder, budget, duration, positive, which
 from bench.cli.output import complain, say
 from bench.endings import DONE, FAILED, Ended
 from bench.errors import RunError, SpecError, Unsupported
@@ -73,7 +72,7 @@ def show(arguments: argparse.Namespace) -> Ended:
     run = chosen(arguments.which, arguments.out)
     summary = summary_of(run, arguments)
     if arguments.format == "json":
-        say(json.dumps(summary.to_json(), indent=1))
+        say(json_text(summary.to_json(), indent=1))
     else:
         writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
         say(writer(summary))
@@ -118,7 +117,7 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
         raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
     values = environment.environment(arguments.threads)
     if arguments.format == "json":
-        say(json.dumps(values, indent=1))
+        say(json_text(values, indent=1))
     else:
         width = max(map(len, values))
         say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
@@ -137,12 +136,12 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
                 continue
             told.phase(f"measuring the ceilings of {kind}")
             try:
-                found = ceilings.calibrate(kind, arguments.threads, arguments.budget or ceilings.BUDGET)
+                found = ceilings.calibrate(kind, arguments.threads, budget(arguments.budget, ceilings.BUDGET))
             except Unsupported as error:
                 lines.append(f"{kind}: not measured: {error}")
                 continue
             path = calibration.save(found)
             made.append({"file": str(path), **asdict(found)})
             lines += [ceilings.table(found), f"  kept in {path}"]
-    say(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
+    say(json_text({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
     return DONE

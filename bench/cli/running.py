@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import __version__, baselines, decoding, discovery, endings, environment, identity, plan, runfile, store
 from bench.accelerators import ACCELERATORS, accelerator
-from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
+from bench.borders import json_text
+from bench.cli.arguments import Adder, budget, count, duration, measuring, now, planned, positive, selection
 from bench.cli.output import complain, say
 from bench.cli.reading import print_run
 from bench.conductor import Options
@@ -158,7 +159,7 @@ def trace_suites(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told:
         done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
     if arguments.format == "json":
-        say(json.dumps(done.to_json(), indent=1))
+        say(json_text(done.to_json(), indent=1))
     else:
         for group, cells in done.groups:
             say(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
@@ -175,7 +176,8 @@ def chosen_options(arguments: argparse.Namespace, stored: Mapping[str, Any], whe
     Raises:
         RunError: the stored ones are none.
     """
-    return decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
+    chosen = decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
+    return replace(chosen, budget=budget(arguments.budget, stored.get("budget", Options.budget)))
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -272,7 +274,7 @@ def run_selftest(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told:
         checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
     if arguments.format == "json":
-        say(json.dumps({"checks": checks}, indent=1))
+        say(json_text({"checks": checks}, indent=1))
     else:
         say(selftest.table(checks))
     return DONE if all(check["ok"] for check in checks) else endings.FAILED
@@ -287,13 +289,13 @@ def run_power(arguments: argparse.Namespace) -> Ended:
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=arguments.budget or power.BUDGET)
+    options = Options(budget=budget(arguments.budget, power.BUDGET))
     repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
         points = power.run(repeats, options, rule, Path(folder), told)
     sentence = tally.read(options.threads).sentence
     if arguments.format == "json":
-        say(json.dumps(power.to_json(points, sentence), indent=1))
+        say(json_text(power.to_json(points, sentence), indent=1))
     else:
         say(power.table(points, sentence))
     return DONE if power.sound(points, rule) else endings.FAILED
