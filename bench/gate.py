@@ -231,6 +231,9 @@ def _measure(
         looks=options.looks if name == "screen" else 0,
         seed=options.seed + (FRESH if name == "confirm" else 0),
     )
+    made_from = identity.digests(setup.files)
+    if earlier is not None and (edited := identity.edited(earlier.info["digests"], made_from)):
+        raise RunError(f"{opened.folder}: edited while the gate went on: {', '.join(edited)}")
     conductor = Conductor(setup.plan, setup.files, opened, chosen, progress, done, setup.sides)
     info = {
         "run": f"{folder.name}-{name}",
@@ -246,7 +249,7 @@ def _measure(
         "stops": {},
         "timing": {},
         "warnings": [],
-        "digests": {"options": runfile.options_digest(vars(chosen)), "files": identity.digests(setup.files)},
+        "digests": {"options": runfile.options_digest(vars(chosen)), "files": made_from},
     }
     opened.write_info(info)
     stops = conductor.run(fleet)
