@@ -142,7 +142,7 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
         ("kill", "crashed", "rank 1 of 2: killed by SIGKILL"),
         ("exit", "crashed", "rank 1 of 2: exited with status 7"),
         ("raise", "crashed", "rank 1 of 2: RuntimeError: the loss is in no mood"),
-        ("hang", "timeout", "did not finish its turn within 6 s"),
+        ("hang", "timeout", "rank 1 of 2 did not finish its turn within 6 s (others waited for it)"),
         ("other-weights", "unequal-work", "initial_weights differ between ranks"),
     ],
 )
