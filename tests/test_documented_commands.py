@@ -18,7 +18,7 @@ from conftest import ROOT
 from documented import BUDGET, Command, commands, commands_of, repository, shell
 
 from bench.cli import parser
-from bench.cli.arguments import budget
+from bench.cli.arguments import allowed_budget
 
 EVERYTHING = os.environ.get("BENCH_DOCUMENTED") == "all"  # `nox -s documented`: those that take minutes, too
 
@@ -191,7 +191,7 @@ def test_the_variable_is_the_usual_budget_and_the_largest(
     monkeypatch: pytest.MonkeyPatch, variable: str, given: float | None, is_: float
 ) -> None:
     monkeypatch.setenv("BENCH_BUDGET", variable)
-    assert budget(given, 180.0) == is_
+    assert allowed_budget(given, 180.0) == is_
 
 
 def test_a_run_says_which_budget_it_had(prepared: Path) -> None:

@@ -85,7 +85,7 @@ def measuring(
     added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
 
 
-def budget(given: float | None, usual: float) -> float:
+def allowed_budget(given: float | None, usual: float) -> float:
     """Seconds that a command may take: its `--budget`, at most BENCH_BUDGET; without one BENCH_BUDGET; without both,
     what is usual.
 

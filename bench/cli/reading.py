@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bench import baselines, environment, files, store
 from bench.accelerators import ACCELERATORS
 from bench.borders import json_text, line
-from bench.cli.arguments import Adder, budget, duration, positive, which
+from bench.cli.arguments import Adder, allowed_budget, duration, positive, which
 from bench.cli.output import complain, say
 from bench.endings import DONE, FAILED, Ended
 from bench.errors import RunError, SpecError, Unsupported
@@ -136,7 +136,7 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
                 continue
             told.phase(f"measuring the ceilings of {kind}")
             try:
-                found = ceilings.calibrate(kind, arguments.threads, budget(arguments.budget, ceilings.BUDGET))
+                found = ceilings.calibrate(kind, arguments.threads, allowed_budget(arguments.budget, ceilings.BUDGET))
             except Unsupported as error:
                 lines.append(f"{kind}: not measured: {error}")
                 continue

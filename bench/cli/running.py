@@ -13,7 +13,7 @@ from typing import Any
 from bench import __version__, baselines, decoding, discovery, endings, environment, identity, plan, runfile, store
 from bench.accelerators import ACCELERATORS, accelerator
 from bench.borders import json_text
-from bench.cli.arguments import Adder, budget, count, duration, measuring, now, planned, positive, selection
+from bench.cli.arguments import Adder, allowed_budget, count, duration, measuring, now, planned, positive, selection
 from bench.cli.output import complain, say
 from bench.cli.reading import print_run
 from bench.conductor import Options
@@ -180,7 +180,7 @@ def chosen_options(arguments: argparse.Namespace, stored: Mapping[str, Any], whe
         RunError: the stored ones are none.
     """
     chosen = decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
-    return replace(chosen, budget=budget(arguments.budget, stored.get("budget", Options.budget)))
+    return replace(chosen, budget=allowed_budget(arguments.budget, chosen.budget))
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -295,7 +295,7 @@ def run_power(arguments: argparse.Namespace) -> Ended:
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=budget(arguments.budget, power.BUDGET))
+    options = Options(budget=allowed_budget(arguments.budget, power.BUDGET))
     repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
         points = power.run(repeats, options, rule, Path(folder), told)

@@ -11,7 +11,17 @@ from pathlib import Path
 
 from bench import baselines, files, gate, store, tally, versions
 from bench.borders import json_text
-from bench.cli.arguments import Adder, budget, duration, fraction, planned, planned_sides, positive, selection, size
+from bench.cli.arguments import (
+    Adder,
+    allowed_budget,
+    duration,
+    fraction,
+    planned,
+    planned_sides,
+    positive,
+    selection,
+    size,
+)
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
 from bench.conductor import Options, Progress
@@ -65,7 +75,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
-        budget=budget(arguments.budget, gate.BUDGET),
+        budget=allowed_budget(arguments.budget, gate.BUDGET),
         launch=arguments.launch,
         timeout=arguments.timeout,
         seed=arguments.seed,
