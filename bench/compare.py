@@ -101,7 +101,7 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
     invalid = ""
     cells: list[CellRatio] = []
     if a.broken or b.broken:
-        invalid = "; ".join([*a.broken, *b.broken])
+        invalid = "; ".join(filter(None, map(store.broken, (a, b))))
     elif mismatches and not allow_mismatch:
         invalid = (
             f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "

@@ -70,6 +70,16 @@ def _module(place: Path, folder: Path) -> Iterator[Path]:
             yield candidate.resolve()
 
 
+def edited(before: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The files that are not as they were, as words.
+
+    Args:
+        before: `digests` of run.json.
+        now: as `digests` gives it.
+    """
+    return [f"{name} of suite {suite}" for suite in now for name in differences(before, {"files": now}, suite)]
+
+
 def differences(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None, suite: str) -> list[str]:
     """The files of a suite that two runs do not share, by name; empty where one has no digests to tell.
 

@@ -36,7 +36,8 @@ class Run:
         info: run.json, with every key of `bench.runfile.RunInfo`.
         records: those of timed launches, and of cells that cannot run, in the order in which they were written.
         looks: those of looking launches. They stand apart, so that nothing that times or compares can meet one.
-        broken: sentences on what is not as it was written; whoever joins such a run to something refuses it.
+        broken: sentences on what is not as it was written, each beginning with the file's name; whoever joins such a
+            run to something refuses it.
         covered: whether a chained digest covers all records; those of older versions have none.
     """
 
@@ -303,16 +304,16 @@ def read(folder: Path) -> Run:
     records = [(f"{path}:{link.number}", _record(link, f"{path}:{link.number}")) for link in found]
     runfile.check_records(info, records)
     anchors = _anchors(folder, info)
-    broken = [f"{path}: {sentence}" for sentence in chain.breaks(found, anchors)]
+    faults = [f"{RECORDS}: {sentence}" for sentence in chain.breaks(found, anchors)]
     digests = info["digests"]
     if digests is not None and digests["options"] != runfile.options_digest(info["options"]):
-        broken.append(f"{folder / RUN}: the options are not those that the run was made with")
+        faults.append(f"{RUN}: the options are not those that the run was made with")
     return Run(
         folder,
         info,
         tuple(record for _, record in records if not record.looking),
         tuple(record for _, record in records if record.looking),
-        tuple(broken),
+        tuple(faults),
         bool(anchors),
     )
 
@@ -323,9 +324,15 @@ def sound(run: Run) -> Run:
     Raises:
         RunError: it is not; says where.
     """
-    if run.broken:
-        raise RunError("\n".join(run.broken))
+    if told := broken(run):
+        raise RunError(told)
     return run
+
+
+def broken(run: Run) -> str:
+    """In one line, what of a run is not as it was written; "" where nothing."""
+    first, *more = run.broken or ("",)
+    return first and f"{run.folder}/{first}" + (f" (and {len(more)} more of this kind)" if more else "")
 
 
 def _record(link: chain.Link, where: str) -> Record:

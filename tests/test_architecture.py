@@ -15,11 +15,13 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
     {"errors", "endings", "borders", "files", "guard", "decoding", "chain", "identity"},
-    {"wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
-    {"precision", "strategies", "ranks", "variables", "xla", "switches"},
+    {"ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
+    {"precision", "strategies", "variables", "xla", "switches", "logs", "scratch", "stopping", "strays"},
     {"loops", "accelerators", "record", "claims", "compiling", "memory", "environment", "gating"},
-    {"spec", "runfile", "store", "pause", "handles", "answers", "calibration", "confirming"},
+    {"protocol", "channel"},
+    {"spec", "runfile", "store", "pause", "handles", "ranks", "door", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
+    {"losses", "interpreters", "children"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
     {"race", "looks", "stats", "growth", "request", "history"},

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pytest
 from histories import save
 from synthetic import make
 
-from bench import baselines, chain, decoding, runfile, schemas, store
+from bench import baselines, calibration, chain, confirming, decoding, runfile, schemas, store, tally
 from bench.errors import RunError
+from bench.intervals import Interval
 from bench.record import SCHEMA, from_line, to_json
 from bench.report import html, verify
 from bench.stats import summarize
@@ -319,6 +320,32 @@ def test_a_baseline_whose_checksums_lack_a_file_is_refused(tmp_path: Path, folde
             baselines.resolve(text, tmp_path)
     assert baselines.listed(tmp_path)[0] == []
     assert len(baselines.listed(tmp_path)[1]) == 1
+
+
+def test_caches_and_confirmations_with_one_wrong_value_are_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    wanted = calibration.fingerprint("cpu", "", 1)
+    ceiling = calibration.Ceiling("copy", "bytes/s", 1e9, 9e8, 3, 2**20, settled=True)
+    path = calibration.save(calibration.Calibration(wanted, (ceiling,), "now", 1.0, 0.5, (0,)))
+    whole = json.loads(path.read_text())
+    for place, data in spoiled(whole):
+        path.write_text(json.dumps(data))
+        found, why = calibration.find(wanted)
+        assert str(path) in why if found is None else {**data, "schema": 1} == json.loads(
+            json.dumps({"schema": 1, **asdict(found)})), place
+    tally.add(1, tally.SAME, "pass")
+    (path,) = (calibration.home().parent / "tallies").glob("*.json")
+    for place, data in spoiled(json.loads(path.read_text())):
+        path.write_text(json.dumps(data))
+        counted = tally.read(1)
+        assert str(path) in counted.problem if counted.problem else counted.gates == data["gates"], place
+    line = confirming.to_json(
+        confirming.Confirmation("a", "b", "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now"))
+    for place, data in spoiled(line):
+        told_ = outcome(confirming.from_line, json.dumps(data).encode(), "file:3")
+        assert told_.startswith("file:3: ") if isinstance(told_, str) else confirming.to_json(told_) == data, place
 
 
 def test_a_name_from_the_future_is_not_the_newest(tmp_path: Path) -> None:

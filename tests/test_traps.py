@@ -112,7 +112,7 @@ def test_trap_16_the_peak_of_an_arm_begins_anew() -> None:
 
 
 def test_trap_17_arms_start_in_random_order(bench: Bench) -> None:
-    options = Options(budget=60, launch=0.02, zygotes=1, launches=8)
+    options = Options(budget=600, launch=0.02, zygotes=1, launches=8)
     records = bench.run("faults", "fault=none", options=options)
     orders = [record.order for record in records if not record.twin]
     assert len(orders) == 8

@@ -68,13 +68,15 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: e.g. 0 or 42") from None
 
 
-def measuring(added: argparse.ArgumentParser, budget: str = "wall time for all of it; default: 3m") -> None:
+def measuring(
+    added: argparse.ArgumentParser, told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET"
+) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
-        budget: what `--budget` is, for the help.
+        told: what `--budget` is, for the help.
     """
-    added.add_argument("--budget", type=duration, metavar="TIME", help=budget)
+    added.add_argument("--budget", type=duration, metavar="TIME", help=told)
     added.add_argument("--target", type=fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
     added.add_argument("--timeout", type=duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")

@@ -136,7 +136,10 @@ def conduct(
         stops = conductor.run()
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
-    warnings = list(dict.fromkeys([*info.get("warnings", ()), *conductor.warnings]))
+    warnings = [*info.get("warnings", ()), *conductor.warnings]
+    if edited := _edited(info["digests"], files):
+        warnings.append(f"edited while the run went on: {edited}; its launches are of different workloads")
+    warnings = list(dict.fromkeys(warnings))
     folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing, "warnings": warnings})
     folder.close()
     run = store.read(folder.folder)
@@ -239,16 +242,19 @@ def _joined(
     return made, files, info, (*run.records, *run.looks), options
 
 
+def _edited(digests: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """The suites' files that are not as they were when the run began, as words; "" where all are."""
+    try:
+        return ", ".join(identity.edited(digests, identity.digests(files)))
+    except RunError as error:  # one is gone; what was measured stands
+        return str(error)
+
+
 def _same_files(run: store.Run, files: Mapping[str, str]) -> None:
     """Raises:
     RunError: a suite's files are not those that the run was made from.
     """
-    present = {"files": identity.digests(files)}
-    edited = [
-        f"{name} of suite {suite}"
-        for suite in files
-        for name in identity.differences(run.info["digests"], present, suite)
-    ]
+    edited = identity.edited(run.info["digests"], identity.digests(files))
     if edited:
         raise RunError(
             f"{run.folder}: not as when the run was made: {', '.join(edited)}; "

@@ -42,7 +42,7 @@ def add(command: Adder) -> None:
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
-    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s"
+    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s, or BENCH_BUDGET"
     gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)

@@ -7,9 +7,7 @@ estimate over launches and its statistics are of launches; looking launches and 
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import os
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench import decoding, frame, series
-from bench.borders import plain
+from bench import frame, series
 from bench.commits import Commit
 from bench.errors import RunError
-from bench.files import read as read_file
-from bench.files import write_aside
+from bench.exports import asvfiles
+from bench.exports.asvfiles import STATS
 from bench.intervals import ORDER_STATISTICS_FROM, interval_of_differences, interval_of_logs
 from bench.record import FAILED, Metric
 from bench.series import Workload, minor
@@ -46,7 +43,6 @@ COLUMNS = (
     "samples",
     "profile",
 )
-STATS = ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 CONFIDENCE = 0.99  # asv's
 
 # asv tests samples by Mann-Whitney where 1/C(n + m, n) < 0.002, but its least p is twice that: with 6 on each side the
@@ -106,8 +102,8 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
     """
     if machine is not None and not _MACHINE.fullmatch(machine):
         raise RunError(f"--machine {machine!r} is no name for a folder; allowed: letters, digits, '.', '_' and '-'")
-    known = _read(folder / "benchmarks.json", BENCHMARKS_VERSION) or {"version": BENCHMARKS_VERSION}
-    _check_benchmarks(known, folder / "benchmarks.json")
+    known = asvfiles.read(folder / "benchmarks.json", BENCHMARKS_VERSION) or {"version": BENCHMARKS_VERSION}
+    asvfiles.check_benchmarks(known, folder / "benchmarks.json")
     files: dict[Path, dict[str, Any]] = {}
     names: dict[str, None] = {}
     notes: dict[str, None] = {}
@@ -119,9 +115,9 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
         params = parameters(run, name)
         path = folder / name / f"{commit.hash[:8]}-{environment_name(params)}.json"
         if path not in files:
-            files[path] = _read(path, RESULT_VERSION) or {}
+            files[path] = asvfiles.read(path, RESULT_VERSION) or {}
             if files[path]:
-                _check_results(files[path], path)
+                asvfiles.check_results(files[path], path)
         _put(files[path], run, commit, params, found)
         files[folder / name / "machine.json"] = machine_file(params)
         for benchmark in found:
@@ -133,7 +129,7 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
             names[benchmark.name] = None
     files[folder / "benchmarks.json"] = known
     for path, data in files.items():
-        _write(path, data)
+        asvfiles.write(path, data)
     results = [path for path in files if path.name not in ("machine.json", "benchmarks.json")]
     return Exported(results, list(names), list(notes))
 
@@ -300,7 +296,7 @@ def _described(benchmark: Benchmark, before: Mapping[str, Any] | None) -> dict[s
 
 def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, str], found: Sequence[Benchmark]) -> None:
     """Put a run's figures into a result file's data."""
-    results = _rows(data)
+    results = asvfiles.rows(data)
     for benchmark in found:
         old = results.get(benchmark.name, {})
         entries = _entries(old) if old.get("version") == benchmark.workload.version else {}
@@ -322,70 +318,6 @@ def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, st
             "results": {name: [row[column] for column in COLUMNS] for name, row in results.items()},
         }
     )
-
-
-def _rows(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The results that are in a file, by name and column; asv drops what is null at the end of a row."""
-    return {
-        name: dict(itertools.zip_longest(data["result_columns"], row)) for name, row in data.get("results", {}).items()
-    }
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of a result file, as far as it is read here; statistics are of the same length as `result`."""
-
-    result: tuple[float | None, ...] | None
-    params: tuple[tuple[str, ...], ...]
-    version: str | None
-    samples: tuple[tuple[float, ...] | None, ...] | None = None
-    stats_ci_99_a: tuple[float | None, ...] | None = None
-    stats_ci_99_b: tuple[float | None, ...] | None = None
-    stats_q_25: tuple[float | None, ...] | None = None
-    stats_q_75: tuple[float | None, ...] | None = None
-    stats_number: tuple[float | None, ...] | None = None
-    stats_repeat: tuple[float | None, ...] | None = None
-
-
-@dataclass(frozen=True)
-class _Results:
-    """A result file."""
-
-    result_columns: tuple[str, ...]
-    results: Mapping[str, tuple[Any, ...]]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """An entry of benchmarks.json."""
-
-    version: str
-    params: tuple[tuple[str, ...], ...] = ()
-
-
-def _check_results(data: Mapping[str, Any], path: Path) -> None:
-    """Raises:
-    RunError: it is no result file of asv's; names the benchmark.
-    """
-    found = decoding.convert(_Results, data, path, more=True)
-    for name, values in found.results.items():
-        where = f"{path}: results: {name}"
-        if len(values) > len(found.result_columns):
-            raise RunError(f"{where}: {len(values)} values in {len(found.result_columns)} columns")
-        row = decoding.convert(_Row, _rows({**data, "results": {name: values}})[name], where, more=True)
-        count = math.prod(map(len, row.params))
-        columns = [row.result, row.samples, *(getattr(row, f"stats_{one}") for one in STATS)]
-        if any(column and len(column) != count for column in columns):
-            raise RunError(f"{where}: columns of other lengths than its {count} combinations of params")
-
-
-def _check_benchmarks(data: Mapping[str, Any], path: Path) -> None:
-    """Raises:
-    RunError: it is no benchmarks.json of asv's; names the benchmark.
-    """
-    for name, entry in data.items():
-        if name != "version":
-            decoding.convert(_Known, entry, f"{path}: {name}", more=True)
 
 
 def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], Value]:
@@ -423,20 +355,3 @@ def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], Value
 def _milliseconds(run: Run) -> int | None:
     started = run.info.get("started")
     return int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
-
-
-def _read(path: Path, version: int) -> dict[str, Any] | None:
-    if not os.path.lexists(path):
-        return None
-    try:
-        data = json.loads(read_file(path))  # asv's files may hold NaN, which is a skipped benchmark
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: not readable as asv's: {error}") from None
-    if not isinstance(data, dict) or isinstance(data.get("version"), bool) or data.get("version") != version:
-        raise RunError(f"{path}: not asv's version {version} of such a file; choose another --results-dir")
-    return data
-
-
-def _write(path: Path, data: Mapping[str, Any]) -> None:
-    """Replace the file as a whole. NaN is written as Python's json does, and as asv reads it."""
-    write_aside(path, plain(json.dumps(data, indent=1)) + "\n")
