@@ -295,8 +295,8 @@ FAULTS: tuple[Fault, ...] = (
         options=" --timeout 8s",
     ),
     *(
-        alone(f"zygote-{name}", f"sends {name.upper()} to its zygote", ("void", "crashed", "internal", "timeout"), listed,
-              options=" --timeout 10s", limit=180.0)
+        alone(f"zygote-{name}", f"sends {name.upper()} to its zygote", ("void", "crashed", "internal", "timeout", "ok"),
+              listed, codes=codes(0, 3), options=" --timeout 10s", limit=180.0)
         for name, listed in (
             ("sigkill", "kills its zygote (SIGKILL; SIGINT the same)"),
             ("sigint", "kills its zygote (SIGKILL; SIGINT the same)"),

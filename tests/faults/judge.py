@@ -14,7 +14,7 @@ from .fault import Fault
 from .sandbox import Sandbox
 
 TRACEBACKS = re.compile(r"Traceback \(most recent call last\)|^Exception (?:in thread|ignored in)", re.MULTILINE)
-FAILED = {"unequal-work", "unequal-settings", "oom", "timeout", "crashed", "internal", "void"}
+FAILED = {"unequal-work", "unequal-settings", "oom", "timeout", "crashed", "internal"}
 # What the innocent may be: fine, too noisy to tell, or in a launch that was made again.
 INNOCENT = {"ok", "noisy", "void"}
 LONGEST_MESSAGE = 4000  # characters; what is longer is no message
@@ -168,7 +168,9 @@ def lost(fault: Fault, seen: Seen) -> list[str]:
                 reason = shown(str(record.get("reason")))[:100]
                 found.append(f"blamed: {record.get('cell')} is {record.get('outcome')} ({reason})")
                 break
-        if not any(record.get("outcome") == "ok" and record.get("turns") for record in records):
+        # Where every launch was disturbed, and that is told, nobody was measured.
+        if not any(record.get("outcome") == "void" or (record.get("outcome") == "ok" and record.get("turns"))
+                   for record in records):  # fmt: skip
             found.append("nothing was measured of those that are fine")
     return found
 
@@ -234,8 +236,8 @@ def earned(done: Done, sandbox: Sandbox, before: Sequence[Path]) -> str:
     if done.code == 3:
         earned_by = {
             "gate": verdict == 3,
-            "run": bool(outcome & FAILED),
-            "versions": bool(outcome & FAILED),
+            "run": bool(outcome & {*FAILED, "void"}),
+            "versions": bool(outcome & {*FAILED, "void"}),
             "verify": bool(done.out.strip()) and "every figure follows" not in done.out,
         }
         if not earned_by.get(command, True):

@@ -21,7 +21,7 @@ PRELUDE = r"""
 set -u
 die() { echo "injection: $*" >&2; exit 99; }
 kin() { for pid in "$@"; do cat /proc/$pid/task/*/children 2>/dev/null; done; }
-zygotes() { kin $BENCH_PID; }
+zygotes() { for pid in $(kin $BENCH_PID); do grep -q zygote /proc/$pid/cmdline 2>/dev/null && echo $pid; done; }
 arms() { kin $(zygotes); }
 new() { for path in "$@"; do case $path in "$GOOD"*|"$BAD"*) ;; *) [ -e "$path" ] && echo "$path";; esac; done; }
 lines() { for path in $(new results/*/records.jsonl results/*/*/records.jsonl); do cat "$path"; done | wc -l; }

@@ -1,6 +1,7 @@
 """`knock HOW`: a stranger at the conductor's door; HOW says what it does there. It goes when `bench` does.
 
-The door is the AF_UNIX socket that listens below TMPDIR, or anywhere by a name of ours, as /proc/net/unix tells.
+The door is the AF_UNIX socket on which `bench` listens, as /proc/net/unix tells: a path, or a name that begins with
+NUL, which is written as `@` there.
 """
 
 from __future__ import annotations
@@ -16,11 +17,24 @@ from pathlib import Path
 
 
 def doors() -> list[str]:
-    """Addresses that listen, our own ones first."""
-    home = os.environ["TMPDIR"]
-    paths = [line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines()[1:] if "00010000" in line]
-    near = [path for path in paths if path.startswith(home)]
-    return near or [path for path in paths if "bench-" in path or "loopmark" in path]
+    """Addresses on which `bench` itself listens."""
+    own = set()
+    for descriptor in (Path("/proc") / os.environ["BENCH_PID"] / "fd").glob("*"):
+        with suppress(OSError):
+            own.add(os.readlink(descriptor))
+    found = []
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if len(fields) == 8 and fields[3] == "00010000" and f"socket:[{fields[6]}]" in own:
+            found.append("\0" + fields[7][1:] if fields[7].startswith("@") else fields[7])
+    return found
+
+
+def alive(parent: Path) -> bool:
+    """Whether `bench` runs; where it has ended, its parent waits for us before it looks."""
+    with suppress(OSError):
+        return (parent / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
 
 
 def main(how: str) -> None:
@@ -42,7 +56,7 @@ def main(how: str) -> None:
             with suppress(OSError):
                 one.connect(found[0])
             kept.append(one)
-        while parent.exists():
+        while alive(parent):
             time.sleep(0.05)
         return
     with socket.socket(socket.AF_UNIX) as door:
@@ -64,7 +78,7 @@ def main(how: str) -> None:
                 pass
             elif how == "hang-up":
                 return
-        while parent.exists():
+        while alive(parent):
             time.sleep(0.05)
 
 
