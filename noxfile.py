@@ -75,6 +75,24 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Do all faults of tests/faults to the program, write the table of marks; `-- -k EXPR` for some, `-- --list`.
+
+    About 45 minutes on 2 slow cores. It goes on where an earlier session was stopped.
+    """
+    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    kept = ["--json", "results/faults.json", "--markdown", "results/faults.md"]
+    session.run("python", "-m", "tests.faults", *kept, *session.posargs)
+
+
+@nox.session
+def documented(session: nox.Session) -> None:
+    """Run every command of README and docs as it stands, those that take minutes too."""
+    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    session.run("pytest", "tests/test_documented_commands.py", *session.posargs, env={"BENCH_DOCUMENTED": "all"})
+
+
 @nox.session(python="3.11")
 def xla(session: nox.Session) -> None:
     """Train all loops through torch_xla, on PJRT's CPU device, and run pytest with the arguments after `--`."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench import compiling, discovery, wire
+from bench import compiling, discovery, protocol
 from bench.accelerators import Accelerator, accelerator
 from bench.audit import Audit, batch_digest, distributed, rounded, weights_digest
 from bench.errors import BenchError
@@ -102,17 +102,17 @@ class Gatekeeper:
         if not self._ready:
             self._ready = True
             self._device.reset_peak_memory()
-            ready = {"op": "ready", "helpers": helpers(), "setup": perf_counter() - self.began, "epoch": self.epoch}
-            wire.send(self._connection, ready)
-        message = wire.receive(self._connection)
+            setup = perf_counter() - self.began
+            self._connection.send_bytes(protocol.encode(protocol.Ready(helpers(), setup, self.epoch)))
+        message = protocol.decode(protocol.GRANTS, self._connection.recv_bytes())
         # Not at the start: arms are set up all at once, on all cores.
         pin(self._cores)
         self._cores = []
-        if message["op"] == "stop":
+        if isinstance(message, protocol.Stop):
             self.ended = True
             return None
-        self._timed = message.get("timed", False)
-        return Grant(message["steps"], message["audit"], message.get("look", False))
+        self._timed = message.timed
+        return Grant(message.steps, message.audit, message.look)
 
     def before(self, grant: Grant) -> None:
         if grant.audit:
@@ -133,16 +133,15 @@ class Gatekeeper:
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
             self.rounded = self.rounded or rounded(batch)
-        message = {
-            "op": "taken",
-            "seconds": taken.seconds,
-            "fetching": taken.fetching,
-            "cpu": taken.cpu,
-            "involuntary": taken.involuntary,
-            "faults": taken.faults,
-        }
-        # Loader workers start with the first fetch, so at the first pull there are none yet.
-        wire.send(self._connection, {**message, "helpers": helpers()} if grant.audit else message)
+        message = protocol.Taken(
+            taken.seconds,
+            taken.fetching,
+            taken.cpu,
+            taken.involuntary,
+            taken.faults,
+            helpers() if grant.audit else 0,  # loader workers start with the first fetch: there were none when ready
+        )
+        self._connection.send_bytes(protocol.encode(message))
 
     def effective(self) -> dict[str, Any]:
         """What the device's own counters told."""
@@ -157,16 +156,17 @@ def run(request: Mapping[str, Any], connection: Connection) -> None:
         connection: to the conductor, authenticated.
     """
     try:
-        wire.send(connection, _train(request, connection))
+        answer: protocol.Message = _train(request, connection)
     except EOFError:
         raise  # the conductor is gone; nobody to tell
     except BaseException as error:
         traceback.print_exc()
         sys.stderr.flush()
-        wire.send(connection, {"op": "failed", **_failure(error)})
+        answer = _failure(error)
+    connection.send_bytes(protocol.encode(answer))
 
 
-def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Result:
     settings = request["requested"]
     loop = registry()[settings["loop"]]
     device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
@@ -218,17 +218,22 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
         raise RuntimeError(
             f"the loop {loop.name!r} ended by itself after {gate.steps} steps; it must run as the stream does"
         )
-    result = {
-        "op": "result",
-        "ledger": {
-            "steps": gate.steps,
-            "samples": gate.samples,
-            "samples_digest": "" if gate.rounded else f"{gate.digest:08x}",
-            "initial_weights": initial,
-            "final_weights": weights_digest(workload.model),
-            **audit.ledger(),
-        },
-        "effective": {
+    watched = audit.ledger()
+    result = protocol.Result(
+        ledger=protocol.Ledger(
+            steps=gate.steps,
+            samples=gate.samples,
+            samples_digest="" if gate.rounded else f"{gate.digest:08x}",
+            initial_weights=initial,
+            final_weights=weights_digest(workload.model),
+            audited=watched["audited"],
+            forward=watched["forward"],
+            backward=watched["backward"],
+            optimizer_updates=watched["optimizer_updates"],
+            losses=tuple(protocol.loss(loss) for loss in watched["losses"]),
+            nonzero_gradients=watched["nonzero_gradients"],
+        ),
+        effective={
             "loop": loop.name,
             **audit.effective(),
             **gate.effective(),
@@ -241,15 +246,15 @@ def _train(request: Mapping[str, Any], connection: Connection) -> dict[str, Any]
             **notes,
             **({} if look is None else {"callbacks": look.names}),
         },
-        "memory": {
+        memory={
             "peak_memory_host": peak_resident(),
             "start_memory_host": start_memory,
             "heap_padding": len(padding),
             **device.peak_memory(),
         },
-        "samples_per_step": workload.samples,
-        "looked": {} if look is None else look.result(),
-    }
+        samples_per_step=workload.samples,
+        looked=protocol.Looked() if look is None else look.result(),
+    )
     if distributed():
         torch.distributed.destroy_process_group()
     return result
@@ -266,13 +271,22 @@ def batches_in(loader: Any) -> int:
         return 0
 
 
-def _failure(error: BaseException) -> dict[str, str]:
-    text = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+def _failure(error: BaseException) -> protocol.Failed:
+    text = _text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
-        return {"outcome": "unsupported", "reason": str(error)}
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
-        return {"outcome": "oom", "reason": text}
-    return {"outcome": "crashed", "reason": text}
+        return protocol.Failed("unsupported", protocol.shortened(text))
+    named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
+        return protocol.Failed("oom", protocol.shortened(named))
+    return protocol.Failed("crashed", protocol.shortened(named))
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says; one that cannot say it is no reason to fail otherwise."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its text cannot be had: {type(another).__name__})"
 
 
 def helpers() -> int:

@@ -6,21 +6,24 @@ Beside the copy stand the checksums of what was copied; a baseline that was chan
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
-import secrets
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from bench import store
+from bench import decoding, files, store
+from bench.borders import LONGEST_NAME, json_text
 from bench.errors import RunError, one_of
+from bench.record import Name
+from bench.runfile import Digest
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 FOLDER, FILE = "baselines", "baseline.json"
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 COPIED = (store.RUN, store.RECORDS)
 
 
@@ -32,7 +35,18 @@ class Baseline:
     run: str
     saved: str
     folder: Path
-    checksums: dict[str, str]
+    checksums: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class File:
+    """baseline.json."""
+
+    schema: Literal[1]
+    name: Name
+    run: Name
+    saved: str
+    sha256: Mapping[str, Digest]
 
 
 def save(name: str, run: store.Run, out: Path) -> Baseline:
@@ -41,38 +55,39 @@ def save(name: str, run: store.Run, out: Path) -> Baseline:
     Raises:
         RunError: the name is taken or none, the run is not finished or has no records, or nothing can be written.
     """
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise RunError(f"baseline {name!r} is not of the form {NAME.pattern}")
+    if len(name) > LONGEST_NAME:
+        raise RunError(f"baseline {name[:20]}…: a name of {len(name)} characters; allowed: up to {LONGEST_NAME}")
     folder = out / FOLDER / name
     if folder.exists():
         raise RunError(f"baseline {name!r} is there already; `bench baseline delete {name}` makes room")
+    store.sound(run)
     if not run.info.get("finished"):
         raise RunError(f"{run.folder}: not finished; a baseline is a whole run")
     if not run.records:
         raise RunError(f"{run.folder}: nothing was measured in it")
-    temporary = out / FOLDER / f".{name}.{secrets.token_hex(2)}"
-    try:
-        temporary.mkdir(parents=True)
-        for file in COPIED:
-            shutil.copyfile(run.folder / file, temporary / file)
-        checksums = {file: _checksum(temporary / file) for file in COPIED}
-        saved = datetime.now(UTC).isoformat(timespec="seconds")
-        data = {"schema": SCHEMA, "name": name, "run": run.id, "saved": saved, "sha256": checksums}
-        (temporary / FILE).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        temporary.rename(folder)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
+    saved = datetime.now(UTC).isoformat(timespec="seconds")
+    contents = {file: files.read(run.folder / file) for file in COPIED}
+    checksums = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
+    with files.new_folder(folder) as aside:
+        for file, content in contents.items():
+            files.write_aside(aside / file, content)
+        about = File(schema=SCHEMA, name=name, run=run.id, saved=saved, sha256=checksums)
+        files.write_aside(aside / FILE, json_text(asdict(about), indent=1) + "\n")
+        store.sound(store.read(aside))
     return Baseline(name, run.id, saved, folder, checksums)
 
 
-def listed(out: Path) -> list[Baseline]:
-    """All baselines by name.
-
-    Raises:
-        RunError: one of them is not readable.
-    """
-    return [_read(path.parent) for path in sorted((out / FOLDER).glob(f"[!.]*/{FILE}"))]
+def listed(out: Path) -> tuple[list[Baseline], list[str]]:
+    """All baselines by name, and why others cannot be read."""
+    found, unread = [], []
+    for path in sorted((out / FOLDER).glob(f"[!.]*/{FILE}")):
+        try:
+            found.append(_read(path.parent))
+        except RunError as error:
+            unread.append(str(error))
+    return found, unread
 
 
 def delete(name: str, out: Path) -> None:
@@ -93,33 +108,46 @@ def resolve(text: str, out: Path) -> store.Run:
         RunError: there is neither, or it is not readable, or not as it was saved.
     """
     folder = out / FOLDER / text
-    if not (NAME.match(text) and folder.is_dir()):
-        return store.read(store.find(text, out))
+    named = _is_name(text) and folder.is_dir()
+    return checked(folder if named else store.find(text, out))
+
+
+def checked(folder: Path) -> store.Run:
+    """The run in a folder; where it is that of a baseline, by name or by path, it is as it was saved.
+
+    Raises:
+        RunError: it is not readable, or not as it was saved.
+    """
+    if not os.path.lexists(folder / FILE):
+        return store.read(folder)
     baseline = _read(folder)
     for file, checksum in baseline.checksums.items():
         path = folder / file
-        if not path.is_file() or _checksum(path) != checksum:
-            raise RunError(f"{path}: not as it was when baseline {text!r} was saved; it is not used")
-    return store.read(folder)
+        if hashlib.sha256(files.read(path)).hexdigest() != checksum:
+            raise RunError(f"{path}: not as it was when baseline {baseline.name!r} was saved; it is not used")
+    run = store.read(folder)
+    if run.id != baseline.run:
+        raise RunError(f"{folder / FILE}: $.run: {baseline.run!r}, but the run beside it is {run.id!r}")
+    return run
 
 
 def _folder(name: str, out: Path) -> Path:
     folder = out / FOLDER / name
-    if not (NAME.match(name) and folder.is_dir()):
+    if not (_is_name(name) and folder.is_dir()):
         raise RunError(one_of("baseline", name, [path.parent.name for path in (out / FOLDER).glob(f"[!.]*/{FILE}")]))
     return folder
 
 
+def _is_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None and len(text) <= LONGEST_NAME
+
+
 def _read(folder: Path) -> Baseline:
     path = folder / FILE
-    try:
-        data: Any = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
-            raise RunError(f"{path}: {one_of('schema version', data['schema'], (SCHEMA,))}")
-        return Baseline(data["name"], data["run"], data["saved"], folder, dict(data["sha256"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: not readable as a baseline: {error}") from None
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = decoding.decode(File, files.read(path), f"{path}: not readable as a baseline", whole=True)
+    if sorted(found.sha256) != sorted(COPIED):
+        there = ", ".join(sorted(found.sha256)) or "none"
+        raise RunError(f"{path}: checksums of {there}; it must be those of {', '.join(COPIED)}")
+    if found.name != folder.name:
+        raise RunError(f"{path}: it is of baseline {found.name!r}, and lies in a folder named {folder.name!r}")
+    return Baseline(found.name, found.run, found.saved, folder, found.sha256)

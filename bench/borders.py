@@ -85,7 +85,8 @@ def csv_cell(value: object) -> object:
     """A value for a cell of CSV: text that a spreadsheet would compute gets an apostrophe before it; numbers do not."""
     if not isinstance(value, str):
         return value
-    text = plain(value).replace("\x00", "\\x00")
+    # A lone carriage return ends a row for readers, and Python 3.11's writer does not quote it.
+    text = plain(value).replace("\x00", "\\x00").replace("\r", "\\r")
     return "'" + text if text.lstrip(" ").startswith(_FORMULA) and not _is_number(text) else text
 
 

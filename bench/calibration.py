@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from bench import environment
+from bench import decoding, environment, files
+from bench.borders import json_text
+from bench.decoding import Count, Number, Scalar, Seconds
 from bench.environment import Value
 from bench.errors import RunError
 
@@ -41,10 +43,10 @@ class Ceiling:
 
     name: str
     unit: str
-    value: float | None = None
-    low: float | None = None
-    repeats: int = 0
-    size: int = 0
+    value: Number | None = None
+    low: Number | None = None
+    repeats: Count = 0
+    size: Count = 0
     settled: bool = False
     reason: str = ""
 
@@ -62,12 +64,12 @@ class Calibration:
         cores: the cores that it was pinned to.
     """
 
-    environment: Mapping[str, Value]
+    environment: Mapping[str, Scalar]
     ceilings: tuple[Ceiling, ...]
     measured: str
-    seconds: float
-    load_average: float
-    cores: tuple[int, ...]
+    seconds: Seconds
+    load_average: Number
+    cores: tuple[Count, ...]
 
     def ceiling(self, name: str) -> Ceiling:
         """The ceiling of that name, or one without a figure."""
@@ -114,24 +116,21 @@ def save(calibration: Calibration) -> Path:
         RunError: it cannot be written.
     """
     path = _path(calibration.environment)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"schema": SCHEMA, **asdict(calibration)}, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path}: the calibration cannot be written: {error.strerror}") from None
+        files.write_aside(path, json_text({"schema": SCHEMA, **asdict(calibration)}, indent=1) + "\n")
+    except ValueError as error:
+        raise RunError(f"{path}: the calibration cannot be written: {error}") from None
     return path
 
 
 def find(wanted: Mapping[str, Value]) -> tuple[Calibration | None, str]:
     """The calibration of the environment with that fingerprint, or None and why there is none."""
     path = _path(wanted)
-    if path.is_file():
+    if os.path.lexists(path):
         try:
-            found = from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, RunError) as error:
-            return None, f"{path}: not readable as a calibration: {error}"
+            found = read(path)
+        except RunError as error:
+            return None, str(error)
         differ = refusal(found, wanted)
         return (None, f"{path}: {differ}") if differ else (found, "")
     threads = f" --threads {wanted['threads']}" if "threads" in wanted else ""
@@ -147,20 +146,21 @@ def refusal(calibration: Calibration, wanted: Mapping[str, Value]) -> str:
     return f"the calibration is of another environment ({'; '.join(differ)})" if differ else ""
 
 
-def from_json(data: object) -> Calibration:
-    """A calibration from JSON data.
+@dataclass(frozen=True, kw_only=True)
+class File(Calibration):
+    """A calibration as it stands in its file."""
+
+    schema: Literal[1]
+
+
+def read(path: Path) -> Calibration:
+    """The calibration in a file.
 
     Raises:
-        RunError: it is not one, or of another schema version.
+        RunError: it is none, or of another schema version; names the file and the field.
     """
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise RunError(f"not a calibration of schema {SCHEMA}: {str(data)[:80]!r}")
-    try:
-        values: dict[str, Any] = {key: value for key, value in data.items() if key != "schema"}
-        ceilings = tuple(Ceiling(**ceiling) for ceiling in values.pop("ceilings"))
-        return Calibration(ceilings=ceilings, cores=tuple(values.pop("cores")), **values)
-    except (KeyError, TypeError) as error:
-        raise RunError(f"not a calibration of schema {SCHEMA}: {error}") from None
+    where = f"{path}: not readable as a calibration"
+    return decoding.decode(Calibration, files.read(path), where, form=File, whole=True)
 
 
 def _path(values: Mapping[str, Value]) -> Path:
@@ -173,8 +173,8 @@ def _of_other_environments(wanted: Mapping[str, Value], folder: Path) -> str:
     refusals: list[tuple[int, str]] = []
     for path in sorted(folder.glob(f"{wanted['accelerator']}-*.json")):
         try:
-            said = refusal(from_json(json.loads(path.read_text(encoding="utf-8"))), wanted)
-        except (OSError, ValueError, RunError):
+            said = refusal(read(path), wanted)
+        except RunError:
             continue  # it is not ours to judge: it could not be used in any case
         refusals.append((said.count(" there, "), f"; {path.name} is not used: {said}"))
     return min(refusals, default=(0, ""))[1]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import environment, frame, store
+from bench import environment, frame, identity, store
 from bench.errors import RunError
 from bench.intervals import CONFIDENCE, Interval
 from bench.ledger import LOSS_TOLERANCE
@@ -55,7 +55,7 @@ class Comparison:
     Attributes:
         a, b: ids.
         mismatches: checked keys of the environment that differ; with any, ratios are there only if that was allowed.
-        differences: other keys that differ.
+        differences: other keys that differ, and suites whose files do.
         cells: that both have, in A's order.
         only_a, only_b: cells that one of them has.
         invalid: why nothing is compared, or "".
@@ -84,9 +84,6 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
 
     Args:
         allow_mismatch: compare across environments whose checked keys differ.
-
-    Raises:
-        RunError: one of them has no plan.
     """
     mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
     mismatches = environment.mismatches(mine, theirs)
@@ -96,13 +93,16 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
         for key in dict.fromkeys([*mine, *theirs])
         if key not in (*environment.CHECKED, *_VOLATILE) and mine.get(key) != theirs.get(key)
     ]
+    others += _other_files(a, b)
     names = [_names(run) for run in (a, b)]
     both = set(names[0]) & set(names[1])
     common = [name for name in names[0] if name in both]
     only = [tuple(name for name in own if name not in both) for own in names]
     invalid = ""
     cells: list[CellRatio] = []
-    if mismatches and not allow_mismatch:
+    if a.broken or b.broken:
+        invalid = "; ".join(filter(None, map(store.broken, (a, b))))
+    elif mismatches and not allow_mismatch:
         invalid = (
             f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "
             "--allow-environment-mismatch compares all the same"
@@ -121,14 +121,22 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
     return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
 
 
+def _other_files(a: store.Run, b: store.Run) -> list[str]:
+    """Suites of both whose files are not the same in both, as sentences."""
+    found = []
+    for suite in a.info["plan"]["suites"]:
+        if suite not in b.info["plan"]["suites"]:
+            continue
+        known = [run.id for run in (a, b) if suite in ((run.info.get("digests") or {}).get("files") or {})]
+        if names := identity.differences(a.info.get("digests"), b.info.get("digests"), suite):
+            found.append(f"files of suite {suite} are not the same: {', '.join(names)}")
+        elif len(known) == 1:
+            found.append(f"files of suite {suite}: only {known[0]} has digests, so they may be the same or not")
+    return found
+
+
 def _names(run: store.Run) -> list[str]:
-    """Raises:
-    RunError: the plan is not one.
-    """
-    try:
-        return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{run.folder}: its plan is none: {type(error).__name__}: {error}") from None
+    return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
 
 
 def _launch_logs(run: store.Run) -> dict[str, list[float]]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from bench import budget, intervals, schedule, states
@@ -27,12 +25,16 @@ from bench.ledger import own_faults
 from bench.looks import Host, Looker, reserve
 from bench.plan import Cell, Plan
 from bench.precision import PRECISIONS
-from bench.processes import Fleet, Interrupted
+from bench.processes import Fleet
+from bench.protocol import Looked
 from bench.race import LEAST_ROUNDS, Race, heap_padding
-from bench.record import Metric, Outcome, Record
+from bench.record import Outcome, Record
 from bench.request import Layout, downgrades, file_name, layout, request, requested
 from bench.states import GroupState
+from bench.stopping import Interrupted, heeded
 from bench.store import RunFolder
+
+VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
 
 
 @dataclass(frozen=True)
@@ -112,20 +114,16 @@ class Conductor:
         self._began = time.monotonic()
         self._timed_budget = options.budget - reserve(plan, options)
         self._sets = 1  # of interpreters
+        self._voids = 0  # launches in a row that were disturbed from outside
+        self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
         self.warnings: list[str] = []  # what a reader of the figures should know of the budget
         self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
         self._recall(plan, done)
 
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
         """Take up the state that records of an earlier part of the run describe."""
-        seen = {record.cell for record in done}
-        self._folder.append(
-            [
-                Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, "unsupported", cell.unsupported)
-                for cell in plan.cells
-                if cell.unsupported and cell.id not in seen
-            ]
-        )
+        self._never -= {record.cell for record in done}
+        self._append([_never_started(cell, "unsupported", cell.unsupported) for cell in plan.cells if cell.unsupported])
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
@@ -136,6 +134,12 @@ class Conductor:
             for number in sorted(launches):
                 self._spent += launches[number][0].launch_seconds
                 state.learn(launches[number])
+
+    def _append(self, records: Sequence[Record]) -> None:
+        """Write records down; those of cells that were never started only where a cell has no other."""
+        records = [record for record in records if record.launch >= 0 or record.cell in self._never]
+        self._folder.append(records)
+        self._never -= {record.cell for record in records}
 
     def run(self, fleet: Fleet | None = None) -> dict[str, dict[str, Any]]:
         """Run until every group has stopped; gives each group's reason to stop and its launches.
@@ -153,12 +157,13 @@ class Conductor:
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        with _signals(fleet), _own_cores(self._layout):
+        with heeded(fleet), _own_cores(self._layout):
             try:
                 self._start(fleet)
                 while (state := self._next(fleet)) is not None:
                     self._launch(fleet, state)
-                self._look(fleet)
+                if self._voids < VOIDS:
+                    self._look(fleet)
             except Interrupted:
                 for state in self._states:
                     state.stop = state.stop or "interrupted"
@@ -219,12 +224,12 @@ class Conductor:
         """The group whose turn it is to be launched, or None when all have stopped."""
         for state in self._states:
             if not state.stop:
-                state.stop = self._stop(fleet, state)
+                state.stop = "void" if self._voids >= VOIDS else self._stop(fleet, state)
         waiting = [state for state in self._states if not state.stop]
         if not waiting:
             return None
-        fewest = min(state.launches for state in waiting)
-        return self._random.choice([state for state in waiting if state.launches == fewest])
+        fewest = min(state.measured for state in waiting)
+        return self._random.choice([state for state in waiting if state.measured == fewest])
 
     def _stop(self, fleet: Fleet, state: GroupState) -> str:
         if fleet.interrupts:
@@ -234,12 +239,12 @@ class Conductor:
         if not state.cells:
             return "failed"
         if self._options.launches is not None:
-            if state.launches >= self._options.launches:
+            if state.measured >= self._options.launches:
                 return "launches"
         elif (reason := intervals.stop_reason(state.widths, self._options.target)) is not None:
             return reason
         # The first launch is always made: a budget too small for anything still gives each cell a record.
-        if state.launches >= state.least and self._elapsed() + state.cost > self._timed_budget:
+        if state.measured >= state.least and self._elapsed() + state.cost > self._timed_budget:
             return "budget"
         return ""
 
@@ -249,7 +254,7 @@ class Conductor:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
         share = (self._timed_budget - self._elapsed()) / max(1, open_groups)
-        return budget.turns(share, state.launches, state.start_up)
+        return budget.turns(share, state.measured, state.start_up)
 
     def _launch(self, fleet: Fleet, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
@@ -276,7 +281,7 @@ class Conductor:
         race.warm_up(state.group.cells[0].id)
         for position_by_round in schedule.rounds(len(state.cells), self._random):
             late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
-            if not race.alive or fleet.interrupts or late or race.enough(measuring_time):
+            if race.void or not race.alive or fleet.interrupts or late or race.enough(measuring_time):
                 break
             race.take_round([state.cells[index].id for index in position_by_round])
             self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
@@ -290,12 +295,24 @@ class Conductor:
             for index, cell in enumerate(state.cells)
         ]
         records = judge(records, state.group.cells[0].id)
-        self._folder.append(records)
+        self._append(records)
         self.timing["launches"] += seconds
         state.learn(records)
         for record in records:
-            if record.outcome != "ok":
+            if record.outcome not in ("ok", "void"):
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
+        self._count_void(race.void, f"{state.group.id} launch {number + 1}")
+
+    def _count_void(self, cause: str, launch: str) -> None:
+        """Take note of a launch that was disturbed from outside. It is made again; the second in a row ends the run."""
+        self._voids = self._voids + 1 if cause else 0
+        if cause and self._voids < VOIDS:
+            self._progress.note(f"{launch} is void, and is made again: {cause}")
+        elif cause:
+            self._progress.note(f"{launch} is void, the second in a row; the run ends: {cause}")
+            reason = f"the run ended before its first launch: {cause}"
+            cells = [cell for state in self._states for cell in state.cells]
+            self._append([_never_started(cell, "void", reason) for cell in cells])
 
     def _look(self, fleet: Fleet) -> None:
         """The looking launches of all groups, as far as the budget has room for them."""
@@ -342,16 +359,19 @@ class Conductor:
         alone: bool = False,
     ) -> Record:
         arm = race.arms[cell.id]
-        result = race.results.get(cell.id, {})
+        result = race.results.get(cell.id)
         asked = requested(cell, self._layout, self._options.threads)
-        effective, looked = result.get("effective", {}), result.get("looked", {})
+        effective = result.effective if result else {}
+        looked = result.looked if result else Looked()
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
             outcome, reason = arm.lost.outcome, arm.lost.reason
+        elif race.void:
+            outcome, reason = "void", race.void
         elif otherwise := downgrades(asked, effective):
             outcome, reason = "downgraded", otherwise
-        elif faults := own_faults(result["ledger"], scaled=PRECISIONS[str(asked["precision"])].scaled):
+        elif result and (faults := own_faults(result.ledger, scaled=PRECISIONS[str(asked["precision"])].scaled)):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,
@@ -364,13 +384,13 @@ class Conductor:
             reason=reason,
             requested=asked,
             effective=effective,
-            ledger=result.get("ledger", {}),
-            turns=race.turns(cell.id),
+            ledger=result.ledger if result else {},
+            turns=None if outcome == "void" else race.turns(cell.id),
             warmup=tuple(race.warmups.get(cell.id, ())),
-            samples_per_step=result.get("samples_per_step", 0),
-            memory=result.get("memory", {}),
-            extra=start_up(race, cell.id, effective) if alone else looked.get("metrics", {}),
-            declared=tuple(Metric(**metric) for metric in looked.get("declared", ())),
+            samples_per_step=result.samples_per_step if result else 0,
+            memory=result.memory if result else {},
+            extra=start_up(race, cell.id, effective) if alone else looked.metrics,
+            declared=looked.declared,
             zygote=zygote,
             order=order,
             ready=arm.ready_after,
@@ -381,6 +401,10 @@ class Conductor:
         )
 
 
+def _never_started(cell: Cell, outcome: Outcome, reason: str) -> Record:
+    return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, outcome, reason)
+
+
 def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
     """The time to the first step of an arm that was set up while no other was, under its metric's name."""
     if not race.warmups.get(cell):
@@ -388,23 +412,6 @@ def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, f
     kind = effective.get("compile_cache")
     name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
     return {name: race.arms[cell].setup + race.warmups[cell][0]}
-
-
-@contextmanager
-def _signals(fleet: Fleet) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the launch in hand and keeps all it measured; the second leaves at once."""
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        fleet.interrupts += 1
-        if fleet.interrupts > 1:
-            raise Interrupted
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -6,14 +6,16 @@ Runs of different days differ by more than code. What a race of the two commits 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import RunError, one_of
+from bench import decoding
+from bench.decoding import Number
+from bench.errors import RunError
 from bench.intervals import Interval
 
 SCHEMA = 1
-STATES = ("confirmed", "not confirmed")
 
 # Races the two commits in the cells, and gives for each the step time of the second commit over that of the first.
 Race = Callable[[str, str, Sequence[str]], Mapping[str, Interval]]
@@ -45,7 +47,7 @@ class Confirmation:
     after: str
     cell: str
     machine: str
-    relative: float
+    relative: Number
     ratio: Interval
     state: Literal["confirmed", "not confirmed"]
     when: str
@@ -101,29 +103,24 @@ def _state(relative: float, ratio: Interval) -> Literal["confirmed", "not confir
     return "confirmed" if right and not ratio.contains(1.0) else "not confirmed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Line(Confirmation):
+    """A confirmation as it stands in confirmations.jsonl."""
+
+    schema: Literal[1]
+
+
 def to_json(confirmation: Confirmation) -> dict[str, Any]:
     """As plain JSON data, with its schema version."""
     return {"schema": SCHEMA, **asdict(confirmation)}
 
 
-def from_json(data: object) -> Confirmation:
-    """A confirmation from JSON data.
+def from_line(line: bytes, where: str | Path) -> Confirmation:
+    """A confirmation from a line of confirmations.jsonl.
 
     Raises:
-        RunError: it is none, or of another schema version.
+        RunError: it is none, or of another schema version; names the place and the field.
     """
-    if not isinstance(data, dict) or "schema" not in data:
-        raise RunError(f"not a confirmation: {str(data)[:80]!r}")
-    values = dict(data)
-    if values.pop("schema") != SCHEMA:
-        raise RunError(one_of("schema version", data["schema"], [SCHEMA]))
-    names = {item.name for item in fields(Confirmation)}
-    if set(values) != names or values["state"] not in STATES:
-        raise RunError(
-            f"not a confirmation: keys {sorted(values)}, state {values.get('state')!r}; "
-            f"allowed: keys {sorted(names)}, state {' or '.join(STATES)}"
-        )
-    try:
-        return Confirmation(**{**values, "ratio": Interval(**values["ratio"])})
-    except TypeError as error:
-        raise RunError(f"not a confirmation: {error}") from None
+    if (name := decoding.twice(line)) is not None:
+        raise RunError(f"{where}: the key {name!r} is there twice in one object")
+    return decoding.decode(Confirmation, line, where, form=Line, whole=True)

@@ -46,6 +46,7 @@ def environment(threads: int) -> dict[str, Value]:
         "scrubbed_variables": " ".join(scrubbed),
         "allocator": " ".join(f"{name}={value}" for name, value in sorted(arms.items()) if name.startswith("MALLOC_")),
         "pjrt_device": os.environ.get("PJRT_DEVICE", ""),  # CPU: cells of accelerator=tpu are xla-cpu, and no TPU's
+        "budget_limit": os.environ.get("BENCH_BUDGET", ""),  # a run under it may have measured less than it would
         "commit": _commit(),
         "executable_is_venv": sys.prefix != sys.base_prefix,
     }

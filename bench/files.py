@@ -27,6 +27,27 @@ def unwritable(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written: {error.strerror or error}")
 
 
+def read(path: Path) -> bytes:
+    """The content of a regular file; nothing else is waited for.
+
+    Raises:
+        RunError: it cannot be read, or is a folder, a pipe or a device, which might not end.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            kind = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(kind):
+                what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+                raise RunError(f"{path}: not readable: it is {what}, not a file")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise RunError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}") from None
+
+
 def write_aside(path: Path, content: str | bytes) -> None:
     """Put a file of this content into the place of what is there; what is there is kept if anything fails.
 
@@ -71,7 +92,8 @@ def append(path: Path, content: str) -> None:
             try:
                 while data:
                     data = data[os.write(descriptor, data) :]
-                os.fsync(descriptor)
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe or a terminal has no disk
+                    os.fsync(descriptor)
             except BaseException:
                 os.ftruncate(descriptor, before)
                 raise

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.errors import RunError, one_of
 from bench.pause import pause_factors
-from bench.record import METRICS, Metric, Outcome, Record, Turns
+from bench.record import METRICS, Metric, Outcome, Record, Turns, counted
 from bench.store import Run
 
 # A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
@@ -234,7 +234,8 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
     planned_pairs = zip(planned["cell"], planned["baseline"], strict=True)
     against = {numbers[cell]: numbers[baseline] for cell, baseline in planned_pairs
                if baseline is not None and cell != baseline and {cell, baseline} <= sound}
-    taken = all_turns[["launch", "round", "step_time"]].assign(number=all_turns["cell"].map(numbers).astype(int))
+    valid = all_turns[all_turns["outcome"] != "void"]
+    taken = valid[["launch", "round", "step_time"]].assign(number=valid["cell"].map(numbers).astype(int))
     arms = taken[taken["number"].isin(list(against))]
     arms = arms.assign(baseline=arms["number"].map(against).astype(int))
     base = taken.rename(columns={"number": "baseline", "step_time": "baseline_step_time"})
@@ -255,14 +256,15 @@ def cells(run: Run) -> pd.DataFrame:
 
     Columns: suite, group, cell, twin, baseline (id, or None), outcome, reason, launches (records of launches that were
     started), axes. The outcome is `ok` only if that of every launch is; else it is that of the first launch that
-    was not, and the reason says which launch. A cell that the run ended without reaching has the outcome `timeout`.
+    was not, and the reason says which launch; void launches do not count where there are others. A cell that the run
+    ended without reaching has the outcome `timeout`.
 
     Raises:
         RunError: there are records of a cell that the plan lacks.
     """
     planned = run.info["plan"]["cells"]
     records: dict[str, list[Record]] = {cell["id"]: [] for cell in planned}
-    for record in run.records:
+    for record in counted(run.records):
         if record.cell not in records:
             raise RunError(f"{run.folder}: records: {one_of('cell', record.cell, records)}")
         records[record.cell].append(record)

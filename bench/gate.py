@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, environment, gating, plan, store
+from bench import __version__, environment, gating, identity, plan, runfile, store
 from bench.budget import no_room
 from bench.conductor import Conductor, Options, Progress
 from bench.errors import RunError
@@ -174,9 +174,21 @@ def _only(made: Plan, wanted: Sequence[str]) -> Plan:
 
 def _launches(stages: Mapping[str, store.Run]) -> dict[str, int]:
     return {
-        name: len({(record.group, record.launch) for record in run.records if record.launch >= 0})
+        name: len({(record.group, record.launch) for record in run.records if _counts(record)})
         for name, run in stages.items()
     }
+
+
+def _counts(record: Record) -> bool:
+    """Whether it is of a launch that was made and that nothing from outside disturbed."""
+    return record.launch >= 0 and record.outcome != "void"
+
+
+def _voided(run: store.Run) -> dict[str, str]:
+    """The groups of a stage that ended since launches were void one after the other, and why."""
+    stops = run.info.get("stops", {})
+    last = next((record.reason for record in reversed(run.records) if record.outcome == "void"), "")
+    return {group: f"void: {last}" for group, stop in stops.items() if stop["reason"] == "void"}
 
 
 def _needed(wanted: Plan, judgement: Judgement, stages: Mapping[str, store.Run]) -> float:
@@ -187,7 +199,7 @@ def _needed(wanted: Plan, judgement: Judgement, stages: Mapping[str, store.Run])
             (stage, record.launch): record.launch_seconds
             for stage, run in stages.items()
             for record in run.records
-            if record.group == group.id and record.launch >= 0
+            if record.group == group.id and _counts(record)
         }
         made = sum(stage == judgement.stage for stage, _ in took)
         needed += max(0, judgement.launches - made) * statistics.median(took.values() or [0.0])
@@ -219,6 +231,9 @@ def _measure(
         looks=options.looks if name == "screen" else 0,
         seed=options.seed + (FRESH if name == "confirm" else 0),
     )
+    made_from = identity.digests(setup.files)
+    if earlier is not None and (edited := identity.edited(earlier.info["digests"], made_from)):
+        raise RunError(f"{opened.folder}: edited while the gate went on: {', '.join(edited)}")
     conductor = Conductor(setup.plan, setup.files, opened, chosen, progress, done, setup.sides)
     info = {
         "run": f"{folder.name}-{name}",
@@ -234,6 +249,7 @@ def _measure(
         "stops": {},
         "timing": {},
         "warnings": [],
+        "digests": {"options": runfile.options_digest(vars(chosen)), "files": made_from},
     }
     opened.write_info(info)
     stops = conductor.run(fleet)
@@ -254,11 +270,14 @@ def standing(
     broken: dict[str, str] = {}
     series = []
     records = [record for run in stages.values() for record in run.records]
-    bad = {record.cell: f"{record.outcome}: {record.reason}" for record in reversed(records) if record.outcome != "ok"}
+    failed = [record for record in reversed(records) if record.outcome not in ("ok", "void")]
+    bad = {record.cell: f"{record.outcome}: {record.reason}" for record in failed}
+    void = {group: reason for run in stages.values() for group, reason in _voided(run).items()}
     for group in made.groups:
         baseline = group.cells[0].id
         for cell in group.cells[1:]:
             reason = bad.get(cell.id) or (f"its baseline is {bad[baseline]}" if baseline in bad else "")
+            reason = reason or void.get(group.id, "")
             values: dict[str, tuple[float, ...]] = {}
             for name, run in stages.items():
                 try:
@@ -281,7 +300,7 @@ def _log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[flo
     """
     turns: dict[int, dict[str, Turns]] = {}
     for record in records:
-        if record.turns is not None and record.cell in (cell, baseline):
+        if record.turns is not None and record.cell in (cell, baseline) and record.outcome != "void":
             check_times(record)
             turns.setdefault(record.launch, {})[record.cell] = record.turns
     both = [own for _, own in sorted(turns.items()) if len(own) == 2]

@@ -7,9 +7,9 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench.channel import Channel
 from bench.record import Outcome
 
 
@@ -40,13 +40,18 @@ class Zygote:
 
     Attributes:
         preload: what it was asked to import, and its side.
+        mark: is in the environment of all its descendants (`bench.strays`).
+        gone: what became of it, once it is.
         seconds: its imports took; 0.0 until it has said so.
     """
 
     id: str
     process: subprocess.Popen[bytes]
-    preload: tuple[str, ...] = ()
-    connection: Connection | None = None
+    preload: tuple[str, ...]
+    log: Path
+    mark: str
+    channel: Channel | None = None
+    gone: str = ""
     seconds: float = 0.0
     threads: int = 1
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -54,11 +59,11 @@ class Zygote:
 
 @dataclass
 class Rank:
-    """One process of an arm: its name towards the zygote, and the connection to it."""
+    """One process of an arm: its name towards the zygote, and the channel to it."""
 
     id: str
     log: Path
-    connection: Connection | None = None
+    channel: Channel | None = None
     pid: int = 0
     helpers: int = 0
     ready_after: float = 0.0
@@ -76,6 +81,7 @@ class Arm:
     requested_at: float
     poll: select.poll = field(default_factory=select.poll)
     stopped: bool = False
+    ended: bool = False
     lost: ArmLost | None = None
 
     @property
@@ -123,11 +129,3 @@ def oom_kills() -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
-
-
-def tail(log: Path, length: int = 200) -> str:
-    """The last line of a log that says something."""
-    if not log.exists():
-        return ""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][-length:] if lines else ""

@@ -44,6 +44,7 @@ COLUMNS = (
     "se",
     "launches",
     *_FINGERPRINT,
+    "files",
 )
 
 
@@ -114,6 +115,8 @@ class Series:
         levels: of each piece between changes and boundaries: its first point, the one past its last, the median.
         newest: the alarm of the last point.
         note: why no change could be looked for, or "".
+        edited: the first point after each edit of the suite's files, as far as runs have digests of them. It is no
+            boundary, since most edits change nothing that is measured; a change there may be the workload's.
     """
 
     suite: str
@@ -129,6 +132,7 @@ class Series:
     levels: Sequence[tuple[int, int, float]]
     newest: Newest
     note: str = ""
+    edited: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,8 @@ def points(
     """One row per run and cell, twins left out; and sentences on what was left out.
 
     Columns: suite, group, cell, metric, unit, better, machine, run, commit, started, log_median (of the estimate over
-    launches), se (standard error over launches, NaN of a single one), launches, python, torch, lightning, workload.
+    launches), se (standard error over launches, NaN of a single one), launches, python, torch, lightning, workload,
+    files (digest of the suite's, or "").
 
     Args:
         metric: of timed launches, or `ratio`.
@@ -237,6 +242,7 @@ def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[
                 "launches": len(values),
                 **series.software(run),
                 "workload": series.workload(run, planned[str(cell)]).version,
+                "files": series.files(run, str(suite)),
             }
         )
     return rows, metrics
@@ -304,7 +310,18 @@ def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Series
         levels=levels,
         newest=changes.newest(stretches),
         note=note,
+        edited=_edits(rows["files"].tolist() if "files" in rows else []),
     )
+
+
+def _edits(files: Sequence[str]) -> list[int]:
+    """Where the digest of the suite's files is another than the last one that is known."""
+    found, before = [], ""
+    for index, digest in enumerate(files):
+        if digest and before and digest != before:
+            found.append(index)
+        before = digest or before
+    return found
 
 
 def _boundaries(rows: pd.DataFrame) -> list[Boundary]:

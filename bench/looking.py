@@ -14,7 +14,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from bench.errors import SpecError
+from bench.protocol import Looked
 from bench.record import Metric
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Look:
         """The loader, with its fetches heard."""
         return Watched(self, loader)
 
-    def result(self) -> dict[str, Any]:
-        """Metrics by name, and what they are, as JSON data.
+    def result(self) -> Looked:
+        """Metrics by name, and what they are.
 
         Raises:
             SpecError: a value is no finite number, or not declared.
@@ -122,10 +123,7 @@ class Look:
             step = statistics.fmean(counted)
             parts = [value for metric, value in found.items() if metric.part_of == WHOLE]
             found = {STEP: step, **({GAP: abs(sum(parts) / step - 1)} if parts else {}), **found}
-        return {
-            "metrics": {metric.name: value for metric, value in found.items()},
-            "declared": [asdict(metric) for metric in found],
-        }
+        return Looked({metric.name: value for metric, value in found.items()}, tuple(found))
 
     def fetches(self, loader: Iterable[Any]) -> Iterator[Any]:
         """One pass over the loader; the start of its iterator, and of its workers, is part of the first fetch."""

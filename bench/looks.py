@@ -19,9 +19,11 @@ from bench.errors import BenchError
 from bench.handles import Arm, ArmLost, zygote_id
 from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
+from bench.protocol import Go
 from bench.race import Race
 from bench.record import Record
 from bench.request import Layout, file_name
+from bench.stopping import Interrupted
 from bench.store import RunFolder
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Seen:
 
     Attributes:
         launches: how many there were.
+        void: numbers of those that were disturbed from outside.
         cost: wall seconds of the last one.
         failed: cells that are not looked at again.
         start_up: seconds that an arm adds to a launch besides its turns, as the last timed launch has shown.
@@ -76,6 +79,7 @@ class Seen:
     """
 
     launches: int = 0
+    void: set[int] = field(default_factory=set)
     cost: float = 0.0
     failed: set[str] = field(default_factory=set)
     start_up: float = budget.ARM_START
@@ -95,7 +99,9 @@ class Seen:
         new = record.launch >= self.launches
         self.launches = max(self.launches, record.launch + 1)
         self.cost = record.launch_seconds
-        if record.outcome != "ok":
+        if record.outcome == "void":
+            self.void.add(record.launch)
+        elif record.outcome != "ok":
             self.failed.add(record.cell)
         return self.cost if new else 0.0
 
@@ -162,20 +168,27 @@ class Looker:
         for sweep in range(self._options.looks):
             for group, cells, seen in groups:
                 cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
-                if not cells or self._given_up or self._fleet.interrupts or seen.launches > sweep:
+                if not cells or self._given_up or self._fleet.interrupts or seen.launches - len(seen.void) > sweep:
                     continue
                 if self._host.elapsed() + self._price(cells, seen) > self._options.budget:
                     left_out |= {group.id} if not seen.launches else set()
                     continue
                 self._progress.update(self._host.elapsed(), self._options.budget, f"{group.id} looking")
-                baseline = group.cells[0].id
-                records = self._host.judge(self._look(cells, seen, baseline), baseline)
-                self._host.folder.append(records)
-                for record in records:
-                    seen.take(record)
-                    if record.outcome != "ok":
-                        self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+                if self._disturbed(group, cells, seen) and self._disturbed(group, cells, seen):
+                    self._given_up = True
+                    self._progress.note("no more looking launches: two in a row are void; what was timed stands")
         return len(left_out)
+
+    def _disturbed(self, group: Group, cells: Sequence[Cell], seen: Seen) -> bool:
+        """Make a looking launch; whether it is void, so that it is to be made again."""
+        baseline = group.cells[0].id
+        records = self._host.judge(self._look(cells, seen, baseline), baseline)
+        self._host.folder.append(records)
+        for record in records:
+            seen.take(record)
+            if record.outcome != "ok":
+                self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+        return any(record.outcome == "void" for record in records)
 
     def _price(self, cells: Sequence[Cell], seen: Seen) -> float:
         """Seconds that a looking launch of these cells will take, and the interpreters that are there for it alone."""
@@ -195,16 +208,22 @@ class Looker:
             log = self._host.folder.log(f"{file_name(cell.id)}-look-{number}")
             request = {**self._host.request(cell, number), "look": True}
             arms[cell.id] = self._fleet.start_arm(log.stem, zygote_id(preload(cell), 0), request, log)
-        self._fleet.await_ready(list(arms.values()), self._options.timeout)
+        try:
+            self._fleet.await_ready(list(arms.values()), self._options.timeout)
+        except Interrupted:
+            return self._interrupted()
         race = looked_at(self._fleet, arms, self._place.arms, self._options.timeout, baseline)
         if self._fleet.interrupts:
-            self._progress.note("interrupted: looking launches are left out; what was timed stands")
-            return []
+            return self._interrupted()
         seconds = time.monotonic() - began
         return [
             replace(self._host.record(cell, race, number, 0, order, started, seconds), looking=True)
             for order, cell in enumerate(cells)
         ]
+
+    def _interrupted(self) -> list[Record]:
+        self._progress.note("interrupted: looking launches are left out; what was timed stands")
+        return []
 
     def _interpreters(self, preloads: Sequence[tuple[str, ...]]) -> bool:
         """Whether they are there. They may be the first of the run to import lightning; what was timed stands."""
@@ -234,7 +253,7 @@ def looked_at(fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeo
         steps = max(LEAST_STEPS, math.ceil(LOOK_SECONDS / pace.get(baseline, min(pace.values()))))
         for name in race.alive:
             try:
-                fleet.turn(arms[name], {"op": "go", "steps": steps, "audit": False, "look": True}, timeout)
+                fleet.turn(arms[name], Go(steps, look=True), timeout)
             except ArmLost:
                 continue  # `lost` is on the arm, and becomes the record's outcome
     race.finish()

@@ -12,6 +12,8 @@ from bench import schedule
 from bench.environment import stolen
 from bench.handles import Arm, ArmLost
 from bench.processes import Fleet
+from bench.protocol import Go
+from bench.ranks import Answer, Turn
 from bench.record import Turns
 
 AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
@@ -67,17 +69,21 @@ class Race:
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self.warmups: dict[str, list[float]] = {}
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, Answer] = {}
         self.turn_seconds = 0.0
 
     @property
     def alive(self) -> list[str]:
         return [name for name, arm in self.arms.items() if arm.lost is None]
 
-    def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> dict[str, Any] | None:
-        message = {"op": "go", "steps": steps, "audit": audit, "timed": timed}
+    @property
+    def void(self) -> str:
+        """What disturbed the launch from outside, so that nothing of it counts; "" where nothing did."""
+        return next((arm.lost.reason for arm in self.arms.values() if arm.lost and arm.lost.outcome == "void"), "")
+
+    def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> Turn | None:
         try:
-            return self._fleet.turn(self.arms[name], message, self._timeout)
+            return self._fleet.turn(self.arms[name], Go(steps, audit=audit, timed=timed), self._timeout)
         except ArmLost:
             return None
 
@@ -86,23 +92,23 @@ class Race:
         names = self.alive
         for name in names:
             if (reply := self._take(name, AUDITED_STEPS, audit=True)) is not None:
-                self.warmups[name] = list(reply["seconds"])
+                self.warmups[name] = list(reply.seconds)
         if self._epochs:
             return self._whole_epochs(baseline)
         steps = WARMUP_STEPS
         pace: dict[str, float] = {}
         for name in self.alive:
             if (reply := self._take(name, steps)) is not None:
-                self.warmups[name] += reply["seconds"]
-                pace[name] = statistics.median(reply["seconds"])
+                self.warmups[name] += reply.seconds
+                pace[name] = statistics.median(reply.seconds)
         if not pace:
             return
         pacemaker = pace.get(baseline, min(pace.values()))
         more = max(WARMUP_STEPS, min(400, math.ceil(WARMUP_SECONDS / pacemaker)) - steps)
         for name in self.alive:
             if (reply := self._take(name, more)) is not None:
-                self.warmups[name] += reply["seconds"]
-                pace[name] = statistics.median(reply["seconds"])
+                self.warmups[name] += reply.seconds
+                pace[name] = statistics.median(reply.seconds)
         pacemaker = pace.get(baseline, min(pace.values()))
         self._steps = max(1, min(64, round(self._turn / pacemaker)))
         if self._asynchronous:
@@ -122,7 +128,7 @@ class Race:
         for steps in (-AUDITED_STEPS % epoch, epoch) if epoch else ():
             for name in self.alive:
                 if steps and (reply := self._take(name, steps)) is not None:
-                    self.warmups[name] += reply["seconds"]
+                    self.warmups[name] += reply.seconds
 
     def _long_enough(self, baseline: str, steps: int) -> int:
         """Steps of a turn whose edges weigh under EDGE: doubled until the baseline's step keeps its time."""
@@ -131,8 +137,8 @@ class Race:
             seconds: dict[str, float] = {}
             for name in self.alive:  # all of them: arms of a launch do the same work
                 if (reply := self._take(name, steps)) is not None:
-                    self.warmups[name] += reply["seconds"]
-                    seconds[name] = sum(reply["seconds"])
+                    self.warmups[name] += reply.seconds
+                    seconds[name] = sum(reply.seconds)
             if not seconds:
                 return steps
             whole = seconds.get(baseline, min(seconds.values()))
@@ -153,13 +159,13 @@ class Race:
                 continue
             if (reply := self._take(name, self._steps + (not self._epochs), timed=True)) is None:
                 continue
-            first, *others = reply["seconds"]
+            first, *others = reply.seconds
             self.turn_seconds += first + sum(others)
-            counted, fetching = (reply[column][not self._epochs :] for column in ("seconds", "fetching"))
+            counted, fetching = (column[not self._epochs :] for column in (reply.seconds, reply.fetching))
             after = stolen(self._cores)
-            spread = (reply["spread"],) if "spread" in reply else ()
+            spread = () if reply.spread is None else (reply.spread,)
             gap = (first - statistics.median(others or [first]),) if self._epochs else ()
-            counts = (reply["cpu"], reply["involuntary"], reply["faults"], round(after - before, 3))
+            counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             more = {"spread": spread, "fetching": (sum(fetching),), "gap": gap}
             row = {"round": self.rounds, "position": position, "first": first, "counted": sum(counted)}
             row |= zip(("cpu", "involuntary", "faults", "stolen"), counts, strict=True)
@@ -195,15 +201,15 @@ class Race:
             lost = self.arms[name].lost
             assert lost is not None
             raise lost
-        return list(reply["seconds"][1:])
+        return list(reply.seconds[1:])
 
     def finish(self) -> None:
-        """Watched steps once more, then the result of every arm that lives; ends them all."""
+        """Watched steps once more, then the result of each arm that lives; ends all. A void launch is only ended."""
         for name in self.alive:
-            if self._take(name, AUDITED_STEPS, audit=True) is None:
+            if self.void or self._take(name, AUDITED_STEPS, audit=True) is None:
                 continue
             try:
-                self.results[name] = self._fleet.turn(self.arms[name], {"op": "stop"}, self._timeout)
+                self.results[name] = self._fleet.result(self.arms[name], self._timeout)
             except ArmLost:
                 continue  # `lost` is on the arm, and becomes the record's outcome
         self._fleet.end_arms(list(self.arms.values()))

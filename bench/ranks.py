@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
+
+from bench.protocol import Looked, Result, Taken
 
 # Failures that another rank's failure brings about: the peer's connection is gone.
 CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
@@ -15,35 +20,67 @@ JOINED = ("cores",)
 OWN = ("cores", "rank")
 
 
-def together(replies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One reply from those of all ranks, rank 0's first. That of a single process is passed through.
+@dataclass(frozen=True)
+class Turn:
+    """A turn of all ranks of an arm; see `bench.stream.Taken`.
 
-    A turn takes as long as its slowest rank's; `spread` is how much longer that is than the fastest's, in seconds.
-    Processor time, switches and page faults are summed.
+    A turn takes as long as its slowest rank's; `spread` is how much longer that is than the fastest's, in seconds, None
+    of a single process. Processor time, switches and page faults are summed.
     """
-    first = dict(replies[0])
+
+    seconds: tuple[float, ...]
+    fetching: tuple[float, ...]
+    cpu: float
+    involuntary: int
+    faults: int
+    spread: float | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an arm, all its ranks together, said at its end; see `bench.record.Record`."""
+
+    ledger: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    memory: Mapping[str, int]
+    samples_per_step: int
+    looked: Looked
+
+
+def turn(replies: Sequence[Taken]) -> Turn:
+    """One turn from those of all ranks."""
     if len(replies) == 1:
-        return first
-    if first["op"] == "taken":
-        slowest = max(replies, key=lambda reply: sum(reply["seconds"]))
-        counted = [sum(reply["seconds"][1:]) for reply in replies]
-        return {
-            **slowest,
-            **{name: sum(reply[name] for reply in replies) for name in ("cpu", "involuntary", "faults")},
-            "spread": max(counted) - min(counted),
-        }
-    if first["op"] == "result":
-        return {
-            **first,
-            "ledger": _ledger([reply["ledger"] for reply in replies]),
-            "effective": _effective([reply["effective"] for reply in replies]),
-            # The largest rank: what a machine must have for each.
-            "memory": {
-                name: max(reply["memory"].get(name, 0) for reply in replies) for name in replies[0]["memory"]
-            },
-            "samples_per_step": sum(reply["samples_per_step"] for reply in replies),
-        }
-    return first
+        (only,) = replies
+        return Turn(only.seconds, only.fetching, only.cpu, only.involuntary, only.faults)
+    slowest = max(replies, key=lambda reply: sum(reply.seconds))
+    counted = [sum(reply.seconds[1:]) for reply in replies]
+    return Turn(
+        slowest.seconds,
+        slowest.fetching,
+        sum(reply.cpu for reply in replies),
+        sum(reply.involuntary for reply in replies),
+        sum(reply.faults for reply in replies),
+        max(counted) - min(counted),
+    )
+
+
+def answer(replies: Sequence[Result]) -> Answer:
+    """One answer from those of all ranks, rank 0's first. That of a single process is passed through."""
+    first = replies[0]
+    if len(replies) == 1:
+        ledger, effective, memory = _plain(first), first.effective, first.memory
+    else:
+        ledger = _ledger([_plain(reply) for reply in replies])
+        effective = _effective([reply.effective for reply in replies])
+        # The largest rank: what a machine must have for each.
+        memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
+    return Answer(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.looked)
+
+
+def _plain(reply: Result) -> dict[str, Any]:
+    """The ledger of one rank, its losses all numbers again."""
+    ledger: dict[str, Any] = msgspec.to_builtins(reply.ledger)
+    return {**ledger, "losses": [float(loss) for loss in reply.ledger.losses]}
 
 
 def _ledger(ledgers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -87,6 +124,9 @@ def blame(losses: Mapping[int, tuple[str, str]], ranks: int) -> tuple[str, str]:
     """Outcome and reason of an arm of which these ranks were lost, by rank: the cause, not what followed from it."""
     if ranks == 1:
         return losses[0]
+    for outcome, reason in losses.values():
+        if outcome == "void":  # of no rank's making
+            return outcome, reason
     causes = {rank: loss for rank, loss in losses.items() if not CONSEQUENCE.search(loss[1])} or dict(losses)
     # A process that ran out of memory or failed says more than one that then waited for it in vain.
     rank = min(causes, key=lambda rank: (causes[rank][0] == "timeout", causes[rank][0] != "oom", rank))

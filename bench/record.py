@@ -7,26 +7,37 @@ Schema history:
     1  first version.
     2  `looking` and `declared`: launches that carry callbacks, and what their metrics are. Version 1 is read as it is:
        none of its launches looked.
+    3  every field is there, losses that are not finite are words (`nan`, `inf`, `-inf`), and every line of
+       records.jsonl carries its `chain` (`bench.chain`). Versions 1 and 2 lack some fields, and are not covered by one.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
+import msgspec
+from msgspec import Meta
+
+from bench import decoding
+from bench.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 from bench.errors import RunError, one_of
 
-SCHEMA = 2
+SCHEMA = 3
 SCHEMAS = range(1, SCHEMA + 1)  # those that are read
 
 Outcome = Literal[
-    "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy"
+    "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 # An outcome that makes a run exit with 3; the others are honest answers about the machine.
-FAILED: frozenset[Outcome] = frozenset({"unequal-settings", "unequal-work", "oom", "timeout", "crashed"})
+FAILED: frozenset[Outcome] = frozenset({"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "void"})
+
+Name = Annotated[str, Meta(min_length=1)]
 
 Better = Literal["lower", "higher"]
 
@@ -41,12 +52,12 @@ class Metric:
         limit: the summary warns where the estimate is worse than this; None: nowhere.
     """
 
-    name: str
+    name: Name
     unit: str
     better: Better
     description: str
     part_of: str = ""
-    limit: float | None = None
+    limit: Number | None = None
 
 
 METRICS: dict[str, Metric] = {
@@ -93,18 +104,18 @@ class Turns:
         whole: whether a turn is a whole epoch; its first step is then counted too.
     """
 
-    steps: int
-    round: tuple[int, ...] = ()
-    position: tuple[int, ...] = ()
-    first: tuple[float, ...] = ()
-    counted: tuple[float, ...] = ()
-    cpu: tuple[float, ...] = ()
-    involuntary: tuple[int, ...] = ()
-    faults: tuple[int, ...] = ()
-    stolen: tuple[float, ...] = ()
-    spread: tuple[float, ...] = ()
-    fetching: tuple[float, ...] = ()
-    gap: tuple[float, ...] = ()
+    steps: Annotated[int, Meta(ge=1, le=COUNT)]
+    round: tuple[Count, ...] = ()
+    position: tuple[Count, ...] = ()
+    first: tuple[Seconds, ...] = ()
+    counted: tuple[Took, ...] = ()
+    cpu: tuple[Seconds, ...] = ()
+    involuntary: tuple[Count, ...] = ()
+    faults: tuple[Count, ...] = ()
+    stolen: tuple[Seconds, ...] = ()
+    spread: tuple[Number, ...] = ()
+    fetching: tuple[Number, ...] = ()
+    gap: tuple[Number, ...] = ()
     whole: bool = False
 
     @property
@@ -152,27 +163,27 @@ class Record:
         log: the arm's log file, relative to the run's folder, or "".
     """
 
-    suite: str
-    cell: str
-    group: str
-    point: Mapping[str, Any]
+    suite: Name
+    cell: Name
+    group: Name
+    point: Mapping[str, Scalar]
     twin: bool
-    launch: int
+    launch: Annotated[int, Meta(ge=-1, le=COUNT)]
     outcome: Outcome
     reason: str = ""
     requested: Mapping[str, Any] = field(default_factory=dict)
     effective: Mapping[str, Any] = field(default_factory=dict)
     ledger: Mapping[str, Any] = field(default_factory=dict)
     turns: Turns | None = None
-    warmup: tuple[float, ...] = ()
-    samples_per_step: int = 0
-    memory: Mapping[str, int] = field(default_factory=dict)
-    extra: Mapping[str, float] = field(default_factory=dict)
-    zygote: int = 0
-    order: int = 0
-    ready: float = 0.0
-    launch_seconds: float = 0.0
-    cores: tuple[int, ...] = ()
+    warmup: tuple[Seconds, ...] = ()
+    samples_per_step: Count = 0
+    memory: Mapping[str, Count] = field(default_factory=dict)
+    extra: Mapping[str, Number] = field(default_factory=dict)
+    zygote: Count = 0
+    order: Count = 0
+    ready: Seconds = 0.0
+    launch_seconds: Seconds = 0.0
+    cores: tuple[Count, ...] = ()
     started: str = ""
     log: str = ""
     looking: bool = False
@@ -187,37 +198,156 @@ class Record:
             raise RunError(f"{self.cell}: a looking launch has no timed turns")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Line(Record):
+    """A record as it stands in records.jsonl, without its `chain`."""
+
+    schema: Annotated[int, Meta(ge=1, le=SCHEMA)]
+
+
+class _Ledger(TypedDict, total=False):
+    """What a ledger's values are, as far as the program reads them; see `bench.ledger`."""
+
+    steps: Count
+    samples: Count
+    samples_digest: str
+    audited: Count
+    forward: Count
+    backward: Count
+    optimizer_updates: Count
+    losses: list[float]
+    nonzero_gradients: Number
+    initial_weights: str
+    final_weights: str
+    rank_differences: list[str]
+
+
+class _Settings(TypedDict, total=False):
+    """The same for settings; of several ranks that differ, a setting is the list of theirs."""
+
+    precision: str | list[str | None]
+    accelerator: str | list[str | None]
+    compilations_timed: Count
+    recompiles: Count | list[Count | None]
+
+
+# JSON has no number for these, which a loss may well be; an arm whose loss is one of them did unequal work.
+NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def counted(records: Iterable[Record]) -> list[Record]:
+    """The records that tell of their cells: a void launch was made again, and tells only where it stands alone."""
+    kept = list(records)
+    others = {record.cell for record in kept if record.outcome != "void"}
+    return [record for record in kept if record.outcome != "void" or record.cell not in others]
+
+
 def to_json(record: Record) -> dict[str, Any]:
-    """The record as plain JSON data, with its schema version."""
-    return {"schema": SCHEMA, **asdict(record)}
+    """The record as plain JSON data, with its schema version.
+
+    Raises:
+        RunError: a number in it is not finite, and is none of a loss; names the cell and the number's place.
+    """
+    values = {"schema": SCHEMA, **asdict(record)}
+    ledger = values["ledger"]
+    for name in ("losses", "rank_losses"):
+        if name in ledger:
+            values["ledger"] = ledger = {**ledger, name: _spelled(ledger[name])}
+    for path, number in _not_finite(values, ""):
+        raise RunError(f"{record.cell}, launch {record.launch}: {path} is {number}, which is no number for a record")
+    return values
 
 
-def from_json(data: object) -> Record:
+def _spelled(losses: Any) -> Any:
+    if isinstance(losses, list | tuple):
+        return [_spelled(loss) for loss in losses]
+    return losses if not isinstance(losses, float) or math.isfinite(losses) else str(losses)
+
+
+def _read_back(losses: Any) -> Any:
+    if isinstance(losses, list | tuple):
+        return [_read_back(loss) for loss in losses]
+    return NOT_FINITE.get(losses, losses) if isinstance(losses, str) else losses
+
+
+def _not_finite(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _not_finite(part, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _not_finite(part, f"{path}[{index}]")
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def from_json(data: object, where: str | Path = "not a record") -> Record:
     """A record from JSON data.
+
+    Args:
+        where: what the message begins with.
 
     Raises:
         RunError: it is not a record, or of a schema version that this program does not know; says which it knows.
     """
-    if not isinstance(data, dict) or "schema" not in data:
-        raise RunError(f"not a record: {str(data)[:80]!r}")
-    values = dict(data)
-    schema = values.pop("schema")
-    if schema not in SCHEMAS:
-        raise RunError(one_of("schema version", schema, SCHEMAS))
-    known = {item.name for item in fields(Record)}
-    required = ("suite", "cell", "group", "point", "twin", "launch", "outcome")
-    missing = [name for name in required if name not in values]
-    unknown = sorted(set(values) - known)
-    if missing or unknown:
-        raise RunError(f"not a record of schema {schema}: missing {missing}, unknown {unknown}")
+    schema = _known(decoding.convert(_Head, data, where).schema, where)
+    return _checked(decoding.convert(Record, data, where, form=Line, whole=schema == SCHEMA), where)
+
+
+def from_line(line: bytes | str, where: str | Path) -> Record:
+    """A record from a line of records.jsonl, without its `chain`.
+
+    Raises:
+        RunError: as `from_json`.
+    """
+    text = line if isinstance(line, bytes) else line.encode()
     try:
-        if values.get("turns") is not None:
-            columns = dict(values["turns"])
-            steps, whole = columns.pop("steps"), columns.pop("whole", False)
-            values["turns"] = Turns(steps, **{name: tuple(column) for name, column in columns.items()}, whole=whole)
-        for name in ("warmup", "cores"):
-            values[name] = tuple(values.get(name, ()))
-        values["declared"] = tuple(Metric(**metric) for metric in values.get("declared", ()))
-        return Record(**values)
-    except (TypeError, AttributeError, ValueError, KeyError) as error:
-        raise RunError(f"not a record of schema {schema}: {type(error).__name__}: {error}") from None
+        schema = decoding.decode(_Head, text, where).schema
+    except RunError:
+        if (old := _with_losses(text)) is None:
+            raise
+        return from_json(old, where)
+    return _checked(decoding.decode(Record, text, where, form=Line, whole=_known(schema, where) == SCHEMA), where)
+
+
+def _known(schema: int, where: str | Path) -> int:
+    if schema not in SCHEMAS:
+        raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
+    return schema
+
+
+def _with_losses(line: bytes) -> dict[str, Any] | None:
+    """A record of an older version whose losses are not finite: there they stand as Python writes them; else None."""
+    if b"NaN" not in line and b"Infinity" not in line:
+        return None
+    try:
+        data = json.loads(line)
+        if data["schema"] < SCHEMA:
+            data["ledger"]["losses"] = _spelled(data["ledger"]["losses"])
+            data["ledger"]["rank_losses"] = _spelled(data["ledger"].get("rank_losses", []))
+            return dict(data)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        pass  # it is no such record, and the reader says what it is not
+    return None
+
+
+def _checked(record: Record, where: str | Path) -> Record:
+    """With the losses as numbers.
+
+    Raises:
+        RunError: ledger or settings hold what the program cannot read, or two turns are of one round.
+    """
+    if record.turns is not None and len(set(record.turns.round)) < len(record.turns.round):
+        raise RunError(f"{where}: $.turns.round: two turns of one round")
+    ledger = dict(record.ledger)
+    for name in ("losses", "rank_losses"):
+        if name in ledger:
+            ledger[name] = _read_back(ledger[name])
+    decoding.convert(_Ledger, ledger, f"{where}: ledger")
+    for name in ("requested", "effective"):
+        decoding.convert(_Settings, getattr(record, name), f"{where}: {name}")
+    return replace(record, ledger=ledger) if ledger != record.ledger else record

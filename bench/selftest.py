@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-from bench import discovery, intervals, plan, schedule, store
+from bench import discovery, growth, intervals, plan, schedule, store
 from bench.conductor import Conductor, Options, Progress
 from bench.handles import zygote_id
 from bench.plan import Cell
@@ -81,6 +81,7 @@ CHECKS: dict[str, Check] = {
         ),
         Check("time_in_turns", "share of the wall time of a run of `overhead` spent in turns", "1", 0.6, at_most=False),
         Check("conductor_cpu", "the conductor's own processor share while a turn runs", "1", 0.02),
+        Check("summary_growth", "processor time of a summary of 1,000 cells, over that of 100", "1", 12.0),
     )
 }
 
@@ -115,6 +116,9 @@ def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[s
         if wanted & {"time_in_turns", "conductor_cpu"}:
             progress.phase(f"time_in_turns, conductor_cpu: a run of {SUITE}")
             results += whole_run(Path(folder), Options(budget=60.0) if quick else Options(), progress)
+    if "summary_growth" in wanted:  # last, as it imports pandas
+        progress.phase("summary_growth: summaries of 100 and 1,000 cells")
+        results.append(summary_growth())
     order = list(CHECKS)
     return sorted(
         (result for result in results if result["name"] in wanted), key=lambda item: order.index(item["name"])
@@ -357,6 +361,13 @@ def whole_run(folder: Path, options: Options, progress: Progress) -> list[dict[s
             f"{timing['conductor_cpu']:.2f} s in {timing['turns']:.0f} s of turns",
         ),
     ]
+
+
+def summary_growth() -> dict[str, Any]:
+    """Summaries of made-up runs: linear is 10, and the square of that is 100."""
+    growth.seconds(4)  # imports
+    few, many = growth.seconds(100), growth.seconds(1000)
+    return CHECKS["summary_growth"].result(many / few, f"{few:.3f} s for 100 cells, {many:.2f} s for 1,000")
 
 
 def describe(interval: intervals.Interval) -> str:

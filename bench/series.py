@@ -114,6 +114,12 @@ def devices(run: Run) -> dict[str, str]:
     }
 
 
+def files(run: Run, suite: str) -> str:
+    """One digest of all files of a suite, or "" where the run has none of them."""
+    found = ((run.info.get("digests") or {}).get("files") or {}).get(suite)
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16] if found else ""
+
+
 def minor(version: str) -> str:
     """`2.13` of `2.13.0+cu130`; what is no such number is given back."""
     match = re.match(r"\d+\.\d+", version)

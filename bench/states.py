@@ -20,12 +20,18 @@ class GroupState:
     group: Group
     cells: list[Cell]
     launches: int = 0
+    voids: int = 0  # launches among them that were disturbed from outside; they tell nothing, and are made again
     ratios: dict[str, list[float]] = field(default_factory=dict)
     widths: list[float | None] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
     seen: Seen = field(default_factory=Seen)  # by its looking launches
+
+    @property
+    def measured(self) -> int:
+        """Launches that count."""
+        return self.launches - self.voids
 
     @property
     def alone(self) -> bool:
@@ -53,14 +59,17 @@ class GroupState:
     def learn(self, records: Sequence[Record]) -> None:
         """Take the records of one launch in: ratios for the stopping rule, cells that are out, what it took."""
         self.launches = max(self.launches, records[0].launch + 1)
+        failed = {record.cell for record in records if record.outcome not in ("ok", "void")}
+        # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
+        self.cells = [cell for cell in self.cells if cell.id not in failed]
+        if any(record.outcome == "void" for record in records):
+            self.voids += 1
+            return
         self.costs.append(records[0].launch_seconds)
         taken = [record.turns for record in records if record.turns is not None]
         self.overheads.append(self.costs[-1] - sum(turns.seconds for turns in taken))
         paces = [statistics.median(turns.counted) / turns.steps for turns in taken]
         self.seen.expect(self.overheads[-1] / len(records), paces)
-        failed = {record.cell for record in records if record.outcome != "ok"}
-        # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
-        self.cells = [cell for cell in self.cells if cell.id not in failed]
         by_cell = {record.cell: record for record in records if record.outcome == "ok"}
         baseline = by_cell.get(self.group.cells[0].id)
         if baseline is None or baseline.turns is None or len(baseline.turns.round) < LEAST_ROUNDS:
@@ -82,5 +91,5 @@ def work(states: Sequence[GroupState]) -> budget.Work:
         preloads=tuple(dict.fromkeys(cell.preload for state in states for cell in state.cells)),
         arms=tuple(len(state.cells) for state in states),
         compiled=tuple(sum(cell.point["compile"] != "off" for cell in state.cells) for state in states),
-        least=tuple(max(0, state.least - state.launches) for state in states),
+        least=tuple(max(0, state.least - state.measured) for state in states),
     )

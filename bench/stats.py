@@ -173,7 +173,7 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
-        warnings=[*_warnings(run, cells, frames), *_seen_in_looks(run, cells, known)],
+        warnings=[*run.broken, *_warnings(run, cells, frames), *_seen_in_looks(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in looked},
     )
 

@@ -11,8 +11,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
-from bench import calibration
+from bench import calibration, decoding, files
+from bench.borders import json_text
+from bench.decoding import Count, Scalar
 from bench.environment import Value
 from bench.errors import RunError
 from bench.gating import Verdict
@@ -27,9 +30,11 @@ class Tally:
 
     Attributes:
         gates: by the slowdown that was put in, as a fraction (`0`, `0.05`), then by verdict, how many.
+        problem: why what was counted before cannot be read, or "".
     """
 
     gates: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    problem: str = ""
 
     def count(self, slowdown: str, verdict: Verdict) -> Tally:
         """With one more gate."""
@@ -48,11 +53,13 @@ class Tally:
     @property
     def sentence(self) -> str:
         """The rate of false alarms, for every output of a gate."""
+        if self.problem:
+            return f"observed A/A false alarms on this machine: not known: {self.problem}"
         # A gate whose budget was too small to decide could not have alarmed, so it proves nothing.
         n, x = self.gates_at(SAME) - self.gates.get(SAME, {}).get("inconclusive", 0), self.caught(SAME)
         if not n:
             return "observed A/A false alarms on this machine: none counted yet; `bench selftest --power` counts"
-        invalid = self.gates[SAME].get("invalid", 0)
+        invalid = self.gates.get(SAME, {}).get("invalid", 0)
         more = f"; {invalid} of them invalid" if invalid else ""
         bound = f"95 % upper bound {100 * upper(x, n):.2g} %"
         return f"observed A/A false alarms on this machine: {x} of {n}, {bound}{more}"
@@ -72,35 +79,47 @@ def lower(x: int, n: int) -> float:
     return float(binomtest(x, n, alternative="greater").proportion_ci(0.95, method="exact").low)
 
 
+@dataclass(frozen=True)
+class File:
+    """A tally as it stands in its file, with the environment that it was counted in."""
+
+    schema: Literal[1]
+    environment: Mapping[str, Scalar]
+    gates: Mapping[str, Mapping[Verdict, Count]]
+
+
 def read(threads: int) -> Tally:
-    """The tally of the CPU of this environment; empty where there is none, or none that can be read."""
+    """The tally of the CPU of this environment; empty where there is none, or none that can be read: it says why."""
     path, fingerprint = _where(threads)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA or data["environment"] != fingerprint:
-            return Tally()
-        gates = {slowdown: {name: int(n) for name, n in own.items()} for slowdown, own in data["gates"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    return _read(path, fingerprint)
+
+
+def _read(path: Path, fingerprint: Mapping[str, Value]) -> Tally:
+    if not os.path.lexists(path):
         return Tally()
-    return Tally(gates)
+    try:
+        found = decoding.decode(File, files.read(path), path, whole=True)
+    except RunError as error:
+        return Tally(problem=str(error))
+    if found.environment != fingerprint:
+        return Tally(problem=f"{path}: it was counted in another environment")
+    return Tally({slowdown: {str(name): n for name, n in own.items()} for slowdown, own in found.gates.items()})
 
 
 def add(threads: int, slowdown: str, verdict: Verdict) -> Tally:
-    """Count one more gate, and keep it.
+    """Count one more gate, and keep it; others that count at the same time wait.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written, or what was counted before cannot be read.
     """
-    tally = read(threads).count(slowdown, verdict)
     path, fingerprint = _where(threads)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"schema": SCHEMA, "environment": fingerprint, "gates": tally.gates}, indent=1)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path}: the tally cannot be written: {error.strerror}") from None
+    with files.lock(path.with_name(f".{path.name}.lock")):
+        before = _read(path, fingerprint)
+        if before.problem:
+            raise RunError(f"{before.problem}; nothing was counted: move it away to begin anew")
+        tally = before.count(slowdown, verdict)
+        text = json_text({"schema": SCHEMA, "environment": fingerprint, "gates": tally.gates}, indent=1)
+        files.write_aside(path, text + "\n")
     return tally
 
 

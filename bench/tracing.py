@@ -18,6 +18,8 @@ from bench.errors import BenchError
 from bench.handles import ArmLost, zygote_id
 from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
+from bench.protocol import Go
+from bench.ranks import Answer
 from bench.request import downgrades, file_name, layout, request, requested
 from bench.traces import EDGES, TracedCell, document, read
 
@@ -126,14 +128,19 @@ class Workbench:
         try:
             result = self._run(cell, name, target)
         except ArmLost as lost:
-            return TracedCell(cell, lost.outcome, lost.reason)
+            if lost.outcome != "void":
+                return TracedCell(cell, lost.outcome, lost.reason)
+            try:  # what disturbed it came from outside, and may be over
+                result = self._run(cell, name, target)
+            except ArmLost as again:
+                return TracedCell(cell, again.outcome, again.reason)
         traced = self._read(cell, target)
-        otherwise = downgrades(requested(cell, self._layout, self._fleet.threads), result["effective"])
+        otherwise = downgrades(requested(cell, self._layout, self._fleet.threads), result.effective)
         if traced.outcome == "ok" and otherwise:
             return replace(traced, outcome="downgraded", reason=otherwise)
         return traced
 
-    def _run(self, cell: Cell, name: str, target: Path) -> dict[str, Any]:
+    def _run(self, cell: Cell, name: str, target: Path) -> Answer:
         """The arm from its start to its result; by then the trace is written."""
         self._fleet.ensure_zygotes([(0, cell.preload)], 0)
         file, threads = self._files[cell.suite], self._fleet.threads
@@ -155,9 +162,8 @@ class Workbench:
             # The pull after the last recorded step ends it and writes the trace.
             traced = PROFILER_WARMUP + self._steps + EDGES + 1
             for steps, audit in ((AUDITED_STEPS, True), (WARMUP_STEPS, False), (traced, False)):
-                go = {"op": "go", "steps": steps, "audit": audit}
-                self._fleet.turn(arm, go, self._timeout)
-            return self._fleet.turn(arm, {"op": "stop"}, self._timeout)
+                self._fleet.turn(arm, Go(steps, audit=audit), self._timeout)
+            return self._fleet.result(arm, self._timeout)
         finally:
             self._fleet.end_arms([arm])
 

@@ -14,23 +14,26 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench import decoding, files, scratch
+from bench.borders import json_text
 from bench.conductor import Progress
-from bench.errors import BenchError, SpecError
+from bench.errors import BenchError, RunError, SpecError
 from bench.handles import Side
 from bench.plan import SIDES, as_text
 from bench.spec import Suite
 
 REQUIREMENT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?\s*([=<>!~]=?.*|@.*)?$")
 # What an arm imports. Those that a side does not name are installed as they are here, so that they do not differ.
-SHARED = ("torch", "torchvision", "lightning", "numpy")
+SHARED = ("torch", "torchvision", "lightning", "numpy", "msgspec")
 COMMIT = "git:"
+COMPLETE = "complete"  # in a kept environment, written when it is whole
+BUILDING = 3600.0  # seconds to wait for another process that builds the same environment: torch is gigabytes
 
 
 @dataclass(frozen=True)
@@ -114,15 +117,17 @@ def prepared(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str
     Raises:
         BenchError: uv is missing, requirements do not resolve or build, a commit is not there; says which and why.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-sides-") as home:
+    with scratch.home("sides-") as home:
         made: dict[str, Side] = {}
         checkouts: list[Path] = []
         try:
             for number, wish in enumerate(wishes):
                 # Paths of one length on all sides: the length of the environment shifts the stack of each process.
-                folder = Path(home) / f"side{number:02}"
+                folder = home / f"side{number:02}"
                 if wish.commit:
                     progress.phase(f"{wish.name}: checking out")
+                    root = _git("rev-parse", "--show-toplevel").stdout.strip()
+                    files.write_aside(home / scratch.CHECKOUTS, root)  # should we be killed, the next one needs it
                     _check_out(wish.commit, folder)
                     checkouts.append(folder)
                 elif wish.folder is not None:
@@ -175,28 +180,70 @@ def _check_out(commit: str, folder: Path) -> None:
 
 def _environment(wish: Wish) -> Path:
     """The interpreter of an environment with these requirements, built by uv and kept in the user's cache."""
-    uv = _uv()
     named = {re.split(r"[\[=<>!~@ ]", item, maxsplit=1)[0].lower().replace("_", "-") for item in wish.requirements}
     wanted = [*wish.requirements, *_shared(named)]
     key = hashlib.sha256("\n".join([sys.version, str(wish.copy), *sorted(wanted)]).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "loopmark" / "environments"
     home = cache / key
     python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if (home / "complete").exists():
-        return python
-    cache.mkdir(parents=True, exist_ok=True)
-    if home.exists():
-        shutil.rmtree(home)  # an earlier try that was cut off
-    for command in (
-        [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
-        [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
-    ):
-        said = subprocess.run(command, capture_output=True, text=True, check=False)
-        if said.returncode:
-            shutil.rmtree(home, ignore_errors=True)
-            raise BenchError(f"{wish.name}: its environment cannot be built: {_last(said.stderr)}")
-    (home / "complete").write_text("\n".join(wanted) + "\n")
+    with files.lock(_lock(home), BUILDING):  # another process may be building the same one
+        if not (_is_complete(home, wanted) and python.exists()):
+            _sweep(cache)
+            _build(wish, home, python, wanted)
     return python
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a kept environment was built for, and the distributions that it then had, as their folders are named."""
+
+    wanted: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+def _is_complete(home: Path, wanted: Sequence[str]) -> bool:
+    """Whether the environment was built to its end for these requirements, and has the same packages still."""
+    try:
+        found = decoding.decode(Environment, files.read(home / COMPLETE), home / COMPLETE)
+    except RunError:
+        return False
+    return found == Environment(tuple(wanted), _installed(home))
+
+
+def _installed(home: Path) -> tuple[str, ...]:
+    places = ("lib/python*/site-packages/*.dist-info", "Lib/site-packages/*.dist-info")
+    return tuple(sorted({path.name for place in places for path in home.glob(place)}))
+
+
+def _lock(home: Path) -> Path:
+    return home.with_name(f".{home.name}.lock")
+
+
+def _sweep(cache: Path) -> None:
+    """Remove environments that are not whole and that nobody builds any more: their process was killed."""
+    for home in cache.iterdir():
+        if home.is_dir() and not (home / COMPLETE).exists():
+            with suppress(OSError), open(_lock(home), "a", encoding="utf-8") as lock:
+                if files.try_lock(lock.fileno()):
+                    shutil.rmtree(home, ignore_errors=True)
+
+
+def _build(wish: Wish, home: Path, python: Path, wanted: Sequence[str]) -> None:
+    uv = _uv()
+    shutil.rmtree(home, ignore_errors=True)  # an earlier try that was cut off, or one that was changed since
+    try:
+        for command in (
+            [*uv, "venv", "--quiet", "--python", sys.executable, str(home)],
+            [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted],
+        ):
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
+            if said.returncode:
+                raise BenchError(f"{wish.name}: its environment cannot be built: {_last(said.stderr)}")
+        about = Environment(tuple(wanted), _installed(home))
+        files.write_aside(home / COMPLETE, json_text(asdict(about), indent=1) + "\n")
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
 
 
 def _shared(named: set[str]) -> list[str]:

@@ -14,15 +14,18 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from multiprocessing.connection import Client, Connection, wait
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench import wire
+from bench import protocol, strays
+from bench.protocol import ArmHello, Exited, Fork, Forked, Unforked, ZygoteHello
 
 # What plain, Fabric and Trainer programs import late, at their first optimizer or fit. A zygote that has it already
 # spares every arm the time; which modules an arm still imports after the fork: BENCH_TRACE_IMPORTS=1 writes to its log.
@@ -37,7 +40,10 @@ LATE_IMPORTS = {
 def main() -> None:
     """Connect to the conductor named on standard input, preload, and fork arms until it goes away."""
     setup = json.loads(sys.stdin.readline())
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # these are the conductor's to handle
     die_with_parent(setup["parent"], signal.SIGTERM)
+    strays.become_subreaper()
     began = time.perf_counter()
     for name in setup["preload"]:
         importlib.import_module(name)
@@ -47,29 +53,34 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
-    hello = {
-        "op": "hello",
-        "role": "zygote",
-        "id": setup["id"],
-        "pid": os.getpid(),
-        "seconds": time.perf_counter() - began,
-        "threads": threading.active_count(),
-        "versions": {name: str(getattr(sys.modules[name], "__version__", "")) for name in setup["preload"]},
-    }
-    wire.send(connection, hello)
+    hello = ZygoteHello(
+        id=setup["id"],
+        pid=os.getpid(),
+        seconds=time.perf_counter() - began,
+        threads=threading.active_count(),
+        versions={name: str(getattr(sys.modules[name], "__version__", "")) for name in setup["preload"]},
+    )
+    connection.send_bytes(protocol.encode(hello))
     serve(connection, setup)
 
 
 def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
-    """Fork arms and report their ends, until the conductor's connection ends; then leave no arm behind."""
+    """Fork arms and report their ends, until the conductor's connection ends; then leave no process behind."""
     arms: dict[int, str] = {}  # pid -> arm id
 
     def end(signum: int = 0, frame: FrameType | None = None) -> None:
         for pid in arms:
             kill_group(pid)
-        if os.getppid() != setup["parent"]:  # the run was killed: nobody else is left to remove its socket and scratch
-            shutil.rmtree(Path(setup["address"]).parent, ignore_errors=True)
+        strays.end_orphans(keep=tuple)
+        if os.getppid() != setup["parent"]:  # the run was killed: nobody else is left to remove its scratch
+            shutil.rmtree(setup["home"], ignore_errors=True)
         os._exit(0)
+
+    def report(message: protocol.Message) -> None:
+        try:
+            connection.send_bytes(protocol.encode(message))
+        except OSError:
+            end()
 
     signal.signal(signal.SIGTERM, end)
     reader, writer = os.pipe()
@@ -80,59 +91,72 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
         ready = wait([connection, reader])
         if reader in ready:
             os.read(reader, 4096)
+            ended = {}
             for pid, arm in list(arms.items()):
-                ended, status = os.waitpid(pid, os.WNOHANG)
-                if ended:
+                gone, status = os.waitpid(pid, os.WNOHANG)
+                if gone:
                     del arms[pid]
                     kill_group(pid)  # loader workers and the like
-                    wire.send(connection, {"op": "exited", "arm": arm, "status": os.waitstatus_to_exitcode(status)})
+                    ended[arm] = os.waitstatus_to_exitcode(status)
+            strays.end_orphans(keep=lambda: arms)  # what left the group of an arm that is gone
+            for arm, code in ended.items():
+                report(Exited(arm, code))
         if connection in ready:
             try:
-                request = wire.receive(connection)
-            except EOFError:
+                order = protocol.decode_order(connection.recv_bytes())
+            except (EOFError, OSError):
                 end()
             zygote = os.getpid()
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError as error:  # too many processes, or no memory for another one
+                report(Unforked(order.arm, error.strerror or str(error)))
+                continue
             if pid == 0:
                 # The child leaves this function only through os._exit.
                 signal.set_wakeup_fd(-1)
-                for number in (signal.SIGCHLD, signal.SIGTERM):
+                for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                     signal.signal(number, signal.SIG_DFL)
                 for descriptor in (connection.fileno(), reader, writer):
                     os.close(descriptor)
-                child(request, setup, zygote)
-            arms[pid] = request["arm"]
+                child(order, setup, zygote)
+            arms[pid] = order.arm
+            report(Forked(order.arm, pid))
 
 
-def child(request: Mapping[str, Any], setup: Mapping[str, Any], zygote: int) -> None:
+def child(order: Fork, setup: Mapping[str, Any], zygote: int) -> None:
     """Become the arm: own session, log, limits and environment; run it; leave without the long goodbye."""
     status = 1
     try:
         os.setsid()
         die_with_parent(zygote, signal.SIGKILL)
+        strays.become_subreaper()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the conductor's to handle
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
         os.dup2(log, 2)
         faulthandler.enable(file=2)
         faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
-        os.environ.update(request["environ"])
-        Path(request["scratch"]).mkdir(parents=True, exist_ok=True)
-        os.chdir(request["scratch"])
+        for folder in (order.scratch, order.temporary):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        os.environ.update({"TMPDIR": order.temporary, **order.environ})
+        tempfile.tempdir = None  # whoever asked before the fork had another one
+        os.chdir(order.scratch)
         from bench import arm
         from bench.memory import forget_peak
 
         forget_peak()
-        if request["memory_limit"]:
-            limit_memory(request["memory_limit"])
+        if order.request["memory_limit"]:
+            limit_memory(order.request["memory_limit"])
         before = set(sys.modules)
         connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
-        hello = {"op": "hello", "role": "arm", "id": request["arm"], "rank": request["rank"], "pid": os.getpid()}
-        wire.send(connection, hello)
-        arm.run(request, connection)
+        connection.send_bytes(protocol.encode(ArmHello(order.arm, order.rank, os.getpid())))
+        arm.run({**order.request, "rank": order.rank, "cores": order.cores}, connection)
         if os.environ.get("BENCH_TRACE_IMPORTS"):
             print("imported after the fork:", *sorted(set(sys.modules) - before))
         status = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -167,10 +191,7 @@ def die_with_parent(parent: int, number: int) -> None:
     """
     if sys.platform != "linux":
         return
-    import ctypes
-
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number))
+    strays.prctl(1, int(number))  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)  # it died before we asked
 

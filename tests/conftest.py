@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import discovery, plan, store
-from bench.conductor import Conductor, Options
+from bench.conductor import Conductor, Options, Progress
 from bench.processes import Fleet
 from bench.record import Record
 
@@ -64,15 +64,24 @@ class Bench:
         self.warnings: list[str] = []
         self.folder = out
 
-    def run(self, suite: str, *settings: str, options: Options, select: str | None = None) -> tuple[Record, ...]:
-        """The records of a run of one suite."""
+    def run(
+        self,
+        suite: str,
+        *settings: str,
+        options: Options,
+        select: str | None = None,
+        progress: Progress | None = None,
+        done: Sequence[Record] = (),
+    ) -> tuple[Record, ...]:
+        """The records of a run of one suite; `done`: those of an earlier part of it, which it goes on from."""
         found = discovery.all_suites([SUITES])
         suites = {name: made for name, (made, _) in found.items()}
         made = plan.make_plan(suites, [suite], settings=settings, select=select)
         opened = store.create(self.out)
         self.folder = opened.folder
         opened.write_info({"run": opened.folder.name, "plan": plan.to_json(made)})
-        conductor = Conductor(made, {name: file for name, (_, file) in found.items()}, opened, options, Silent())
+        files = {name: file for name, (_, file) in found.items()}
+        conductor = Conductor(made, files, opened, options, progress or Silent(), done)
         self.stops = conductor.run(self.fleet)
         self.warnings = conductor.warnings
         opened.close()

@@ -67,7 +67,7 @@ def group_id(batch: int) -> str:
 
 
 def ledger(loop: str, batch: int, steps: int) -> dict[str, Any]:
-    return {"steps": steps, "samples": steps * batch, "samples_digest": "d1f0" * 4, "forward": steps,
+    return {"steps": steps, "samples": steps * batch, "samples_digest": "d1f0" * 4, "audited": steps, "forward": steps,
             "backward": steps, "optimizer_updates": steps, "initial_weights": "aa" * 8, "final_weights": "bb" * 8,
             "losses": [0.25, 0.2], "nonzero_gradients": 8}
 

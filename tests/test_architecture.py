@@ -14,19 +14,21 @@ FILES = sorted((ROOT / "bench").rglob("*.py"))
 
 # One way only: a module may import those of its own line or above. `docs/structure.md` says the same in words.
 LAYERS = (
-    {"errors", "endings", "borders", "files", "guard"},
-    {"wire", "ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
-    {"precision", "strategies", "ranks", "variables", "xla", "switches"},
+    {"errors", "endings", "borders", "files", "guard", "decoding", "chain", "identity"},
+    {"ledger", "schedule", "stream", "intervals", "budget", "burn", "commits", "changes"},
+    {"precision", "strategies", "variables", "xla", "switches", "logs", "scratch", "stopping", "strays"},
     {"loops", "accelerators", "record", "claims", "compiling", "memory", "environment", "gating"},
-    {"spec", "store", "pause", "handles", "answers", "calibration", "confirming"},
+    {"protocol", "channel"},
+    {"spec", "runfile", "store", "pause", "handles", "ranks", "door", "answers", "calibration", "confirming"},
     {"discovery", "plan", "audit", "trace_arm", "callbacks", "judging", "settings"},
+    {"losses", "interpreters", "children"},
     {"processes", "exact", "arm", "looking", "frame", "traces", "series"},
     {"zygote", "fit"},
-    {"race", "looks", "stats", "request", "history"},
+    {"race", "looks", "stats", "growth", "request", "history"},
     {"states", "baselines", "compare"},
     {"conductor"},
     {"gate", "tally", "progress", "selftest", "tracing", "versions"},
-    {"power", "ceilings", "report", "exports"},
+    {"power", "ceilings", "report", "exports", "schemas"},
     {"cli", "__main__"},
 )
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}

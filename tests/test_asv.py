@@ -22,6 +22,7 @@ from bench import commits, series, stats
 from bench.commits import Commit
 from bench.errors import RunError
 from bench.exports import asv
+from bench.record import SCHEMA
 from bench.store import Run
 
 needs_asv = pytest.mark.skipif(
@@ -204,7 +205,7 @@ def test_bad_input_of_the_command_is_one_sentence_and_exit_code_2(tmp_path: Path
     broken = out / clean / "run.json"
     other_schema = out / "20260102-000000-ffff"
     other_schema.mkdir()
-    (other_schema / "run.json").write_text(broken.read_text().replace('"schema": 2', '"schema": 99'))
+    (other_schema / "run.json").write_text(broken.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
 
     def refused(*arguments: str, words: str) -> None:
         done = call(
@@ -252,7 +253,7 @@ def test_bad_input_of_the_command_is_one_sentence_and_exit_code_2(tmp_path: Path
     records = out / clean / "records.jsonl"
     records.write_text(records.read_text().replace('"counted":[0.', '"counted":[-0.', 1))
     (tmp_path / "asv").rename(tmp_path / "before")
-    refused(clean, words="both must be above 0")
+    refused(clean, words="records.jsonl:1: $.turns.counted[0]: expected `float` >= 1e-12")
 
 
 def asv_says(folder: Path, *arguments: str) -> str:

@@ -7,6 +7,7 @@ from scipy import stats
 
 from bench import burn, tally
 from bench.burn import Burn
+from bench.errors import RunError
 from bench.gating import Rule
 from bench.power import _key, _points, sound
 
@@ -84,12 +85,17 @@ def test_the_tally_is_kept_across_runs_and_for_its_environment(
     assert tally.read(2) == tally.Tally(), "another number of threads is another environment"
 
 
-def test_a_tally_that_cannot_be_read_is_none(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tally_that_cannot_be_read_is_told_and_not_written_over(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     tally.add(1, tally.SAME, "pass")
-    (path,) = (tally.calibration.home().parent / "tallies").iterdir()
+    (path,) = (tally.calibration.home().parent / "tallies").glob("*.json")
     path.write_text("{")
-    assert tally.read(1) == tally.Tally()
+    assert f"not known: {path}: not readable" in tally.read(1).sentence
+    with pytest.raises(RunError, match="nothing was counted"):
+        tally.add(1, tally.SAME, "pass")
+    assert path.read_text() == "{"
 
 
 def test_the_operating_curve_is_sound_unless_its_lower_bound_says_otherwise() -> None:

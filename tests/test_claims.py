@@ -339,3 +339,16 @@ def test_the_json_of_a_summary_has_what_is_stated() -> None:
     for cost in data["costs"]:
         assert (cost["cost"], cost["relative"]) == (None, None)
         assert math.isfinite(cost["measured"]["estimate"])
+
+
+@pytest.mark.parametrize(
+    ("longest", "reference", "stated", "fitted"),
+    [(3e-3, 14.9e-3, True, True), (3e-3, 15.1e-3, False, True), (3e-3, 0.21e-3, True, True),
+     (3e-3, 0.19e-3, False, True), (1.9e-3, 5e-3, True, False), (2.1e-3, 5e-3, True, True)],
+)
+def test_the_limits_are_a_factor_of_two_and_of_five(
+    longest: float, reference: float, stated: bool, fitted: bool
+) -> None:
+    run = make(lengths={32: 1e-3, 64: longest}, costs={PLAIN: 0.0, TRAINER: 50e-6}, **SWEEPS)
+    cost = cost_of(summarize(run, reference), TRAINER)
+    assert (cost.stated, cost.cost is not None, cost.fitted) == (stated, stated, fitted)

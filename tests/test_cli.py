@@ -207,4 +207,5 @@ def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> N
     records.write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
     tampered = call("verify", "--out", out)
     assert tampered.returncode == 3
+    assert "records.jsonl: line 1 is not as it was written" in tampered.stdout
     assert "step_time" in tampered.stdout

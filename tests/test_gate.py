@@ -250,6 +250,26 @@ def test_a_baseline_that_failed_leaves_nothing_to_compare_with() -> None:
     assert "its baseline is crashed: out of mood" in outcome.decisions[-1].reason
 
 
+def void(record: Record) -> Record:
+    return replace(record, launch=99, outcome="void", reason="its interpreter was killed", turns=None, ledger={})
+
+
+@pytest.mark.parametrize(
+    ("stop", "verdict", "words"), [("launches", "pass", ""), ("void", "invalid", "void: its interpreter was killed")]
+)
+def test_void_launches_tell_nothing_unless_they_ended_the_stage(stop: str, verdict: str, words: str) -> None:
+    made, stages = known(0.0)
+    screen = stages["screen"]
+    disturbed = tuple(void(record) for record in screen.records if record.launch == 0)
+    groups = {record.group for record in screen.records}
+    info = {**screen.info, "stops": {group: {"reason": stop, "launches": 7} for group in groups}}
+    again = {**stages, "screen": replace(screen, records=(*screen.records, *disturbed), info=info)}
+    outcome = gate.outcome(made, again, Rule(), "gate")
+    assert outcome.verdict == verdict
+    assert outcome.launches == gate.outcome(made, stages, Rule(), "gate").launches
+    assert words in "".join(outcome.reasons)
+
+
 def test_a_cell_that_cannot_run_here_is_told_and_not_gated() -> None:
     failures = {("trainer", 32, -1): ("unsupported", "no lightning here")}
     outcome = judged(0.0, costs={"plain": 0.0, "fabric": 0.0, "trainer": 0.0}, failures=failures)

@@ -209,7 +209,7 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
         "faster": "not confirmed",
     }
     assert asked[0] == (*pair, ["s[c]"])
-    told = [confirming.from_json(data) for data in store.read_confirmations(tmp_path)]
+    told = [confirming.from_line(line, where) for where, line in store.read_confirmations(tmp_path)]
     assert [confirmation.state for confirmation in told] == list(states.values())
     (change,) = only(history.analyse(table(STEP), confirmations=told[:1])).changes
     assert change.state == "confirmed"
@@ -233,9 +233,9 @@ def test_a_race_that_did_not_measure_is_no_answer() -> None:
 @pytest.mark.parametrize("change", [{"schema": 2}, {"state": "real"}, {"more": 1}, {"ratio": {"estimate": 1.0}}])
 def test_a_tampered_confirmation_is_refused(change: Mapping[str, Any]) -> None:
     data = confirming.to_json(Confirmation(A, B, "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now"))
-    assert confirming.from_json(json.loads(json.dumps(data))).state == "confirmed"
-    with pytest.raises(RunError):
-        confirming.from_json({**data, **change})
+    assert confirming.from_line(json.dumps(data).encode(), "file:1").state == "confirmed"
+    with pytest.raises(RunError, match=r"^file:1: "):
+        confirming.from_line(json.dumps({**data, **change}).encode(), "file:1")
 
 
 def test_ids_are_read_back() -> None:

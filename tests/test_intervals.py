@@ -156,3 +156,12 @@ def test_stops_at_a_plateau() -> None:
     assert stop_reason(flat, 0.01) == "plateau"
     assert stop_reason([*start, 0.099, 0.099, 0.094, 0.099], 0.01) is None
     assert stop_reason([*flat, 0.009], 0.01) == "target"
+
+
+def test_thousands_of_values_have_an_interval() -> None:
+    # The twins of 2,500 groups with 3 launches each; 2**n has no float from 1024 on.
+    found = interval_of_differences([float(number) for number in range(7500)])
+    assert found.low is not None
+    assert found.high is not None
+    # 1.96 standard deviations of the count, half the root of n, to each side.
+    assert found.high - found.low == pytest.approx(1.96 * math.sqrt(7500), abs=2)

@@ -95,7 +95,7 @@ def test_a_failed_look_is_a_warning_and_nothing_else() -> None:
     assert f"{cell_id(FABRIC, 32)}: looking launch 0 is crashed: boom" in summary.warnings
     cell = next(cell for cell in summary.cells if cell.id == cell_id(FABRIC, 32))
     assert (cell.outcome, cell.reason, cell.looked) == ("ok", "", {})
-    assert verify(failed, html.render(failed, summary, drawings=())) == []
+    assert verify(failed, html.render(failed, summary, drawings=()), ()) == []
 
 
 def test_a_metric_that_nobody_declares_is_named() -> None:
@@ -133,10 +133,10 @@ def test_what_the_page_says_of_them_is_verified() -> None:
     shown = re.search(rf'data-figure="{re.escape(path)}">([^<]*)<', page)
     assert shown is not None
     changed = page.replace(f'{path}">{shown[1]}', f'{path}">1 µs', 1)
-    assert verify(RUN, changed) == [f"{path} (as text): the report says 1 µs, the records give {shown[1]}"]
+    assert verify(RUN, changed, ()) == [f"{path} (as text): the report says 1 µs, the records give {shown[1]}"]
     index = next(number for number, look in enumerate(RUN.looks) if look.cell == cell_id(PLAIN, 256))
     other = with_look(RUN, index, extra={**RUN.looks[index].extra, "half_one": 1.0})
-    assert [text for text in verify(other, page) if text.startswith(f"{path}/estimate")]
+    assert [text for text in verify(other, page, ()) if text.startswith(f"{path}/estimate")]
 
 
 def test_markdown_csv_and_console_show_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,13 @@ def test_mutations_that_die_survive_or_break_are_told_apart(tree: Path) -> None:
     told = table([killed, alive, broken])
     assert "1 of 3 mutations killed; 0 of 1 traps held, not held: 1" in told
     assert told.count("**no**") == 2
+
+
+def test_a_failure_that_says_something_else_is_not_the_mutations(tree: Path) -> None:
+    one = mutant("2 * number", "3 * number")
+    for says, held in (("assert 9 == 6", True), ("assert 8 == 6", False)):
+        (result,) = run([replace(one, says=says)], tree, 60)
+        assert result.held is held, result.test
 
 
 def test_a_test_that_fails_anyway_holds_nothing(tree: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from conftest import SUITES, Bench
 
 from bench.conductor import Options
+from bench.protocol import Go
 from bench.record import Record
 
 QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=6.0, memory_limit=700 * 2**20)
@@ -103,8 +104,8 @@ def test_held_means_held_for_helper_threads_too(bench: Bench, tmp_path: Path) ->
             # A held arm uses no processor: asleep in a read, or stopped with all its threads.
             assert [_cpu_ticks(arm.pid) for arm in arms] == before
             for arm in arms:
-                reply = bench.fleet.turn(arm, {"op": "go", "steps": 5, "audit": False}, 20)
-                assert len(reply["seconds"]) == 5
+                reply = bench.fleet.turn(arm, Go(5), 20)
+                assert len(reply.seconds) == 5
     finally:
         bench.fleet.end_arms(arms)
 

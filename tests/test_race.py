@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -10,7 +9,9 @@ import pytest
 from bench.handles import Arm, ArmLost
 from bench.judging import judge
 from bench.processes import Fleet
+from bench.protocol import Go
 from bench.race import EDGE, Race, log_ratio
+from bench.ranks import Turn
 from bench.record import Record, Turns
 from bench.variables import arm_environment
 
@@ -24,15 +25,14 @@ class Device:
         self.lost = lost
         self.steps: dict[str, int] = {}
 
-    def turn(self, arm: Arm, message: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    def turn(self, arm: Arm, go: Go, timeout: float) -> Turn:
         if arm.id == self.lost:
             arm.lost = ArmLost("crashed", "gone")
             raise arm.lost
-        steps = message["steps"]
+        steps = go.steps
         self.steps[arm.id] = self.steps.get(arm.id, 0) + steps
-        seconds = [self.step] * (steps - 1) + [self.step + self.edge]
-        return {"op": "taken", "seconds": seconds, "cpu": 0.0, "involuntary": 0, "faults": 0,
-                "fetching": [0.0] * steps}
+        seconds = (self.step,) * (steps - 1) + (self.step + self.edge,)
+        return Turn(seconds, (0.0,) * steps, cpu=0.0, involuntary=0, faults=0)
 
 
 def race(device: Device, *, asynchronous: bool) -> Race:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from bench import discovery, loops, plan, strategies
 from bench.accelerators import accelerator
 from bench.conductor import Options
 from bench.ledger import differences
-from bench.ranks import blame, together
+from bench.protocol import Go, Ledger, Looked, Result, Taken
+from bench.ranks import Turn, answer, blame, turn
 from bench.record import Record
 from bench.request import downgrades, layout
 
@@ -127,10 +129,10 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
     }
     arm = bench.fleet.start_arm("alone", "torch-0", request, tmp_path / "alone.log")
     bench.fleet.await_ready([arm], 20)
-    bench.fleet.turn(arm, {"op": "go", "steps": 2, "audit": True}, 20)
-    result = bench.fleet.turn(arm, {"op": "stop"}, 20)
+    bench.fleet.turn(arm, Go(2, audit=True), 20)
+    result = bench.fleet.result(arm, 20)
     bench.fleet.end_arms([arm])
-    assert downgrades(asked, result["effective"]) == "devices: asked for 2, got 1"
+    assert downgrades(asked, result.effective) == "devices: asked for 2, got 1"
 
 
 @two_cores
@@ -140,7 +142,7 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
         ("kill", "crashed", "rank 1 of 2: killed by SIGKILL"),
         ("exit", "crashed", "rank 1 of 2: exited with status 7"),
         ("raise", "crashed", "rank 1 of 2: RuntimeError: the loss is in no mood"),
-        ("hang", "timeout", "did not finish its turn within 6 s"),
+        ("hang", "timeout", "rank 1 of 2 did not finish its turn within 6 s (others waited for it)"),
         ("other-weights", "unequal-work", "initial_weights differ between ranks"),
     ],
 )
@@ -228,31 +230,33 @@ def test_what_no_strategy_can_do(strategy: str, devices: int, kind: str, loop: s
     assert words is None or words in str(reason)
 
 
-def taken(*seconds: float) -> dict[str, Any]:
-    return {"op": "taken", "seconds": list(seconds), "cpu": 1.0, "involuntary": 2, "faults": 3, "fetching": [0.0]}
+def taken(*seconds: float) -> Taken:
+    return Taken(seconds, (0.0,), cpu=1.0, involuntary=2, faults=3)
 
 
 def test_a_turn_is_as_long_as_that_of_its_slowest_rank() -> None:
-    reply = together([taken(0.5, 1.0, 1.0), taken(0.1, 1.0, 1.5)])
-    assert reply["seconds"] == [0.1, 1.0, 1.5]
-    assert reply["spread"] == pytest.approx(0.5)
-    assert (reply["cpu"], reply["involuntary"], reply["faults"]) == (2.0, 4, 6)
-    assert together([taken(0.5, 1.0)]) == taken(0.5, 1.0)
+    reply = turn([taken(0.5, 1.0, 1.0), taken(0.1, 1.0, 1.5)])
+    assert reply.seconds == (0.1, 1.0, 1.5)
+    assert reply.spread == pytest.approx(0.5)
+    assert (reply.cpu, reply.involuntary, reply.faults) == (2.0, 4, 6)
+    assert turn([taken(0.5, 1.0)]) == Turn((0.5, 1.0), (0.0,), 1.0, 2, 3, None)
 
 
 def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
-    def result(threads: int, core: int) -> dict[str, Any]:
-        ledger = {"steps": 1, "samples": 4, "audited": 1, "forward": 1, "backward": 1, "optimizer_updates": 1,
-                  "initial_weights": "a", "final_weights": str(threads), "samples_digest": "00", "losses": [1.0, core],
-                  "nonzero_gradients": 1.0}
-        return {"op": "result", "ledger": ledger, "effective": {"threads": threads, "cores": [core], "loop": "plain"},
-                "memory": {"peak_memory_host": core}, "samples_per_step": 4}
+    def result(threads: int, core: int) -> Result:
+        ledger = Ledger(
+            steps=1, samples=4, audited=1, forward=1, backward=1, optimizer_updates=1, initial_weights="a",
+            final_weights=str(threads), samples_digest="00", losses=(1.0, core, "nan"), nonzero_gradients=1.0,
+        )
+        effective = {"threads": threads, "cores": [core], "loop": "plain"}
+        return Result(ledger, effective, {"peak_memory_host": core}, 4, Looked())
 
-    both = together([result(1, 3), result(2, 5)])
-    assert both["effective"] == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}
-    assert both["ledger"]["rank_differences"] == ["final_weights differ between ranks: 1, 2"]
-    assert both["ledger"]["losses"] == [1.0, 4.0]
-    assert (both["ledger"]["samples"], both["samples_per_step"], both["memory"]["peak_memory_host"]) == (8, 8, 5)
+    both = answer([result(1, 3), result(2, 5)])
+    assert both.effective == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}
+    assert both.ledger["rank_differences"] == ["final_weights differ between ranks: 1, 2"]
+    assert both.ledger["losses"][:2] == [1.0, 4.0]
+    assert math.isnan(both.ledger["losses"][2])
+    assert (both.ledger["samples"], both.samples_per_step, both.memory["peak_memory_host"]) == (8, 8, 5)
 
 
 def test_the_cause_is_blamed_and_not_what_followed_from_it() -> None:
@@ -261,6 +265,7 @@ def test_the_cause_is_blamed_and_not_what_followed_from_it() -> None:
     assert blame({0: ("timeout", "x"), 1: ("crashed", "y")}, 2) == ("crashed", "rank 1 of 2: y")
     assert blame({0: gone}, 2)[1].startswith("rank 0 of 2: RuntimeError: Connection closed")
     assert blame({0: ("oom", "x")}, 1) == ("oom", "x")
+    assert blame({0: ("crashed", "y"), 1: ("void", "its interpreter was killed")}, 2)[0] == "void"
 
 
 def test_over_device_counts_global_samples_decide() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Bench
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -135,6 +135,7 @@ names = st.text(min_size=1).filter(lambda name: name not in (*FOUND, "callbacks"
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers()))
 
 
+@settings(report_multiple_bugs=False)
 @given(names, values, values)
 def test_a_setting_may_differ_only_where_it_was_asked_to(name: str, one: Any, other: Any) -> None:
     mine, baseline = record("s[b]", effective={name: one}), record("s[a]", effective={name: other})

@@ -91,9 +91,11 @@ def test_trap_11_plain_compiles_around_ddp_and_that_is_read_back(monkeypatch: py
               strategy="ddp", compile="default")  # fmt: skip
     try:
         model = wrapped(torch.nn.Linear(2, 2), job)  # nothing is compiled before the first call
-        assert type(model.get_submodule("_orig_mod")) is torch.nn.parallel.DistributedDataParallel
+        inside = model.get_submodule("_orig_mod")
+        assert type(inside) is torch.nn.parallel.DistributedDataParallel
+        assert type(inside.module) is torch.nn.Linear
         assert compiled_around_ddp()
-        del model
+        del model, inside
     finally:
         torch.distributed.destroy_process_group()
 
@@ -110,7 +112,7 @@ def test_trap_16_the_peak_of_an_arm_begins_anew() -> None:
 
 
 def test_trap_17_arms_start_in_random_order(bench: Bench) -> None:
-    options = Options(budget=60, launch=0.02, zygotes=1, launches=8)
+    options = Options(budget=600, launch=0.02, zygotes=1, launches=8)
     records = bench.run("faults", "fault=none", options=options)
     orders = [record.order for record in records if not record.twin]
     assert len(orders) == 8

@@ -10,14 +10,21 @@ from typing import Any
 import pytest
 from synthetic import PLAIN, TRAINER, cell_id, make
 
+from bench.record import SCHEMA
+from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
-from bench.report.verify import verify
+from bench.report.judged import judged_again
 from bench.stats import summarize
 from bench.store import Run
 
 RUN = make(launches=4)
 PAGE = html.render(RUN, summarize(RUN), drawings=())
+
+
+def verify(run: Run, page: str | None) -> list[str]:
+    """Of pages without drawings."""
+    return module.verify(run, page, ())
 
 
 def figures(page: str) -> dict[str, Any]:
@@ -113,3 +120,103 @@ def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "summarize", wrong)
     for page in (None, html.render(RUN, wrong(RUN), drawings=())):
         assert [text for text in verify(RUN, page) if f"cells/{RUN.records[0].cell}/metrics/step_time" in text]
+
+
+# A page with its drawings, and a run of the present schema, whose records are judged again.
+
+JUDGED = replace(RUN, info={**RUN.info, "schema": SCHEMA}, covered=True)
+DRAWINGS = figures_of.draw(JUDGED, summarize(JUDGED))
+WHOLE = html.render(JUDGED, summarize(JUDGED), DRAWINGS)
+
+
+def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
+    assert figures_of.draw(JUDGED, summarize(JUDGED)) == DRAWINGS, 'drawn again, they are the same'
+    found = module.examine(JUDGED, WHOLE, DRAWINGS)
+    assert found.differences == []
+    assert f"outcomes of {len(RUN.records)} records, judged again" in found.sentence
+    assert "its drawings" in found.sentence
+    assert "the chained digest of the records" in found.sentence
+    older = module.examine(RUN, WHOLE.replace("numpy ", "numpy 0.", 1), DRAWINGS)
+    assert "outcomes were not judged again: the run is of schema 1" in older.sentence
+    assert "its drawings were not compared: they are by " in older.sentence
+    assert "the records carry no digest" in older.sentence
+    assert "judged again, " not in older.sentence
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (r"<figure>.*?</figure>", "", "drawing 'Step time': missing in the report"),
+        (r"<svg.*?</svg>", "", "drawing 'Step time': not the one"),
+        (r'(<svg.*?) d="M', r'\1 d="M 1', "drawing 'Step time': not the one"),
+        (r"lie outside of what is shown", "lie inside", "drawing 'Step time' (its text)"),
+        (r"Trainer costs", "Trainer only costs", "headlines/1 (as text): the report says"),
+        (r'outcome ok">ok</span>', 'outcome ok">noisy</span>', "outcome: the report says noisy"),
+        (r"a &lt;fast&gt; one", "a slow one", "Environment / cpu: the report says a slow one"),
+        (r"<dt>torch</dt><dd>2.9.0", "<dt>torch</dt><dd>2.9.1", "Environment / torch: the report says 2.9.1"),
+        (r"<dt>precision</dt><dd>32-true", "<dt>precision</dt><dd>16-true", "precision: the report says 16-true"),
+        (r"<td>equal in 4 of 4 launches</td>", "<td>equal in 3 of 4 launches</td>", "Equal work / "),
+        (r"bbbbbbbbbbbb", "cccccccccccc", "final weights"),
+        (r"<td>target</td>", "<td>budget</td>", "Why each group stopped / "),
+        (r"180 s", "18 s", "Where the time went / wall"),
+        (r"<h2>Equal work</h2>", "<h2>Work</h2>", "the report says Work"),
+        (r"loopmark 0.1.0", "loopmark 0.2.0", "the report says"),
+        (r"</main>", "<p>All is well.</p></main>", "the report says All is well."),
+        (r"</main>", '<img src="x"></main>', "its elements"),
+        (r'class="outcome ok"', 'class="outcome crashed"', "its elements"),
+        (r'("launches": )4', r"\g<1>5", "the report says 5, the records give 4"),
+        (r'"warnings": \[', '"warnings": ["none"', "warnings: the report says"),
+    ],
+)
+def test_each_part_of_the_page_that_was_changed_is_named(old: str, new: str, words: str) -> None:
+    page, changes = re.subn(old, new, WHOLE, count=1, flags=re.DOTALL)
+    assert changes == 1
+    found = module.examine(JUDGED, page, DRAWINGS)
+    assert [text for text in found.differences if words in text], found.differences[:3]
+    assert found.sentence == f"{len(found.differences)} differences"
+
+
+def test_a_warning_that_was_taken_out_is_named() -> None:
+    run = replace(JUDGED, info={**JUDGED.info, "finished": None})
+    page = html.render(run, summarize(run), drawings=())
+    assert verify(run, page) == []
+    cut = re.sub(r"<ul class=\"headlines warnings\">.*?</ul>", "", page, flags=re.DOTALL)
+    assert cut != page
+    assert [text for text in verify(run, cut) if "the records give the run is not finished" in text]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"final_weights": ""}, "unequal-work (final_weights:  against the baseline's"),
+        ({"final_weights": "aa" * 8}, "unequal-work (the weights at the end are those of the start)"),
+        ({"losses": [0.25, float("nan")]}, "losses that are not finite"),
+        ({"steps": 23}, "optimizer updates in 23 steps"),
+        ({"samples": 1}, "samples: 1 against the baseline's"),
+        ({"nonzero_gradients": 0}, "all gradients were zero"),
+    ],
+)
+def test_a_ledger_that_was_changed_gives_another_outcome(change: dict[str, Any], words: str) -> None:
+    index = next(number for number, record in enumerate(RUN.records) if record.point["loop"] == TRAINER)
+    record = RUN.records[index]
+    spoiled = replace(record, ledger={**record.ledger, **change})
+    run = replace(JUDGED, records=(*RUN.records[:index], spoiled, *RUN.records[index + 1 :]))
+    said = [text for text in judged_again(run) if text.startswith(f"{record.cell}, launch 0: its record says ok")]
+    assert [text for text in said if words in text]
+
+
+def test_an_outcome_and_a_setting_that_were_changed_are_found() -> None:
+    record = RUN.records[1]
+    for changed, words in (
+        (replace(record, outcome="unequal-work", reason="x"), "says unequal-work (x), what it holds gives ok"),
+        (replace(record, effective={**record.effective, "threads": 2}), "downgraded (threads: asked for 1, got 2)"),
+        (replace(record, ledger={}), "there is no ledger in it"),
+        (replace(record, ledger={"steps": 3}), "cannot be judged again: KeyError: 'audited'"),
+    ):
+        run = replace(JUDGED, records=(RUN.records[0], changed, *RUN.records[2:]))
+        assert [text for text in judged_again(run) if words in text], words
+
+
+def test_launches_that_are_missing_are_counted() -> None:
+    run = replace(JUDGED, records=tuple(record for record in RUN.records if record.launch < 3))
+    assert [text for text in judged_again(run) if "run.json has 4 launches, the records are of 3" in text]

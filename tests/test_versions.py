@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import SUITES, Silent, call
 
-from bench import budget, discovery, loops, states, store, versions
+from bench import budget, discovery, files, loops, states, store, versions
 from bench.cli import parser
 from bench.cli.arguments import planned_sides
 from bench.errors import BenchError, SpecError
@@ -99,6 +99,15 @@ def test_a_version_that_does_not_resolve_is_one_sentence(tmp_path: Path, monkeyp
     with pytest.raises(BenchError, match=words), versions.prepared([wish], Silent()):
         pass
     assert not list(tmp_path.rglob("complete"))  # nothing half built is taken for an environment
+
+
+def test_what_a_killed_process_left_half_built_is_removed_and_what_is_being_built_is_not(tmp_path: Path) -> None:
+    for name in ("whole", "half", "building"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "whole" / versions.COMPLETE).touch()
+    with files.lock(versions._lock(tmp_path / "building")):
+        versions._sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"whole", "building"}
 
 
 def test_packages_that_no_side_names_are_those_that_are_here() -> None:

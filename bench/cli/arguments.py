@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from bench import discovery, plan, versions
 from bench.endings import Ended
+from bench.errors import SpecError
 from bench.spec import Suite
 
 DEFAULT_SUITE = "overhead"
@@ -66,19 +68,38 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: e.g. 0 or 42") from None
 
 
-def measuring(added: argparse.ArgumentParser, budget: str = "wall time for all of it; default: 3m") -> None:
+def measuring(
+    added: argparse.ArgumentParser, told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET"
+) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
-        budget: what `--budget` is, for the help.
+        told: what `--budget` is, for the help.
     """
-    added.add_argument("--budget", type=duration, metavar="TIME", help=budget)
+    added.add_argument("--budget", type=duration, metavar="TIME", help=told)
     added.add_argument("--target", type=fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
     added.add_argument("--timeout", type=duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     added.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
     added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+
+
+def budget(given: float | None, usual: float) -> float:
+    """Seconds that a command may take: its `--budget`, at most BENCH_BUDGET; without one BENCH_BUDGET; without both,
+    what is usual.
+
+    Raises:
+        SpecError: BENCH_BUDGET is no time.
+    """
+    text = os.environ.get("BENCH_BUDGET", "")
+    if not text:
+        return usual if given is None else given
+    try:
+        most = duration(text)
+    except argparse.ArgumentTypeError as error:
+        raise SpecError(f"BENCH_BUDGET: {error}") from None
+    return most if given is None else min(given, most)
 
 
 def selection(added: argparse.ArgumentParser, *, option: bool = False, default: str = DEFAULT_SUITE) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commits, confirming, series, store
+from bench import commits, confirming, files, series, store
+from bench.borders import json_text
 from bench.cli.arguments import Adder, measuring, now, planned
 from bench.cli.output import complain, say
+from bench.cli.reading import chosen
 from bench.cli.running import start
 from bench.commits import Commit
 from bench.endings import DONE, Ended
@@ -73,9 +74,20 @@ def export_runs(arguments: argparse.Namespace) -> Ended:
 
     named = commits.resolve(arguments.commit, arguments.repo) if arguments.commit is not None else None
     runs: list[tuple[store.Run, Commit]] = []
+    unread: list[str] = []
     for which in arguments.which or [None]:
-        run = store.read(store.find(which, arguments.out))
-        runs.append((run, named or commits.resolve(series.commit(run), arguments.repo)))
+        try:
+            run = store.sound(chosen(which, arguments.out))
+            commit = named or commits.resolve(series.commit(run), arguments.repo)
+            if not asv.benchmarks(run):
+                raise RunError(f"run {run.id}: nothing in it for asv: no cell has a time or a number of bytes")
+            runs.append((run, commit))
+        except RunError as error:
+            unread.append(str(error))
+    if not runs:
+        raise RunError("\n".join(unread))
+    for reason in unread:
+        complain(f"left out: {reason}")
     done = asv.export(runs, arguments.results_dir, arguments.machine)
     for note in done.notes:
         complain(note)
@@ -90,12 +102,8 @@ def show_history(arguments: argparse.Namespace) -> Ended:
 
     found = read_history(arguments.out, arguments.repo, arguments.metric, arguments.suites)
     if arguments.html is not None:
-        try:
-            arguments.html.parent.mkdir(parents=True, exist_ok=True)
-            arguments.html.write_text(layout.page(found), encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{arguments.html}: cannot be written: {error.strerror}") from None
-    say(json.dumps(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
+        files.write_aside(arguments.html, layout.page(found))
+    say(json_text(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
     if arguments.html is not None:
         complain(f"its page: {arguments.html}")
     return DONE
@@ -112,15 +120,17 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     runs, unread = [], []
     for folder in store.every(out):
         try:
-            runs.append(store.read(folder))
+            runs.append(store.sound(store.read(folder)))
         except RunError as error:
             unread.append(str(error))
     table, left_out = history.points(runs, metric, suites)
     left_out = unread + left_out
+    for reason in unread:
+        complain(f"left out: {reason}")
     if table.empty:
         raise RunError("\n".join([f"no run under {out} is a point of a history:", *left_out]))
     order = commits.ancestry(table["commit"], repository)
-    told = [confirming.from_json(data) for data in store.read_confirmations(out)]
+    told = [confirming.from_line(line, where) for where, line in store.read_confirmations(out)]
     return history.analyse(table, left_out, order, told)
 
 
@@ -177,11 +187,13 @@ def race_commits(
             for suite, file in files.items()
             for name, side in ready.items()
         }
-        start(arguments, made, files, ready)
-    run = store.read(store.find(None, arguments.out))
+        folder = store.create(arguments.out)
+        start(arguments, made, files, ready, folder)
+    run = store.read(folder.folder)
     ratios = {}
+    raced = stats.summarize(run).cells
     for cell, (suite, point) in points.items():
-        for found in stats.summarize(run).cells:
+        for found in raced:
             same = all(str(found.point.get(axis)) == value for axis, value in point.items())
             if found.suite == suite and same and found.point["environment"] == sides[1] and not found.twin:
                 if found.versus is None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import environment, store
+from bench import baselines, environment, files, store
 from bench.accelerators import ACCELERATORS
-from bench.cli.arguments import Adder, duration, positive, which
-from bench.cli.output import say
+from bench.borders import json_text, line
+from bench.cli.arguments import Adder, budget, duration, positive, which
+from bench.cli.output import complain, say
 from bench.endings import DONE, FAILED, Ended
 from bench.errors import RunError, SpecError, Unsupported
 
@@ -45,6 +46,18 @@ def summary_of(run: store.Run, arguments: argparse.Namespace) -> Summary:
     return stats.summarize(run, reference_step=getattr(arguments, "step", 0.012))
 
 
+def chosen(which: str | None, out: Path) -> store.Run:
+    """The run of that id or folder, or the newest; a baseline's is as it was saved.
+
+    Raises:
+        RunError: there is none, or it is not readable.
+    """
+    if which is None:
+        for late in store.ahead(store.every(out)):
+            complain(f"{late}: named of a time to come, by a clock that was wrong; not taken for the newest")
+    return baselines.checked(store.find(which, out))
+
+
 def print_run(run: store.Run, arguments: argparse.Namespace) -> None:
     """The run as a table, with its headlines."""
     from bench.report import console
@@ -56,10 +69,10 @@ def show(arguments: argparse.Namespace) -> Ended:
     """`bench show`"""
     from bench.report import console, csv, markdown
 
-    run = store.read(store.find(arguments.which, arguments.out))
+    run = chosen(arguments.which, arguments.out)
     summary = summary_of(run, arguments)
     if arguments.format == "json":
-        say(json.dumps(summary.to_json(), indent=1))
+        say(json_text(summary.to_json(), indent=1))
     else:
         writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
         say(writer(summary))
@@ -70,30 +83,30 @@ def write_report(arguments: argparse.Namespace) -> Ended:
     """`bench report`"""
     from bench.report import html
 
-    run = store.read(store.find(arguments.which, arguments.out))
+    run = chosen(arguments.which, arguments.out)
     path: Path = arguments.output or run.folder / store.REPORT
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(html.render(run, summary_of(run, arguments)), encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from None
+    files.write_aside(path, html.render(run, summary_of(run, arguments)))
     say(str(path))
     return DONE
 
 
 def verify_run(arguments: argparse.Namespace) -> Ended:
     """`bench verify`"""
-    from bench.report.verify import verify
+    from bench.report.verify import examine
 
-    run = store.read(store.find(arguments.which, arguments.out))
+    run = chosen(arguments.which, arguments.out)
     path: Path = arguments.report or run.folder / store.REPORT
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise RunError(f"{path}: no report there; `bench report {run.folder}` writes it")
-    found = verify(run, path.read_text(encoding="utf-8"))
-    for difference in found:
-        say(difference)
-    say(f"{path}: {'every figure follows from the records' if not found else f'{len(found)} figures do not'}")
-    return FAILED if found else DONE
+    try:
+        page = files.read(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: not readable: not UTF-8 at byte {error.start}") from None
+    found = examine(run, page)
+    for difference in found.differences:
+        say(line(difference))
+    say(f"{path}: {found.sentence}")
+    return FAILED if found.differences else DONE
 
 
 def show_environment(arguments: argparse.Namespace) -> Ended:
@@ -104,7 +117,7 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
         raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
     values = environment.environment(arguments.threads)
     if arguments.format == "json":
-        say(json.dumps(values, indent=1))
+        say(json_text(values, indent=1))
     else:
         width = max(map(len, values))
         say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
@@ -123,12 +136,12 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
                 continue
             told.phase(f"measuring the ceilings of {kind}")
             try:
-                found = ceilings.calibrate(kind, arguments.threads, arguments.budget or ceilings.BUDGET)
+                found = ceilings.calibrate(kind, arguments.threads, budget(arguments.budget, ceilings.BUDGET))
             except Unsupported as error:
                 lines.append(f"{kind}: not measured: {error}")
                 continue
             path = calibration.save(found)
             made.append({"file": str(path), **asdict(found)})
             lines += [ceilings.table(found), f"  kept in {path}"]
-    say(json.dumps({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
+    say(json_text({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
     return DONE

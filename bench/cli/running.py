@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, discovery, endings, environment, plan, store
+from bench import __version__, baselines, decoding, discovery, endings, environment, identity, plan, runfile, store
 from bench.accelerators import ACCELERATORS, accelerator
-from bench.cli.arguments import Adder, count, duration, measuring, now, planned, positive, selection
-from bench.cli.output import say
+from bench.borders import json_text
+from bench.cli.arguments import Adder, budget, count, duration, measuring, now, planned, positive, selection
+from bench.cli.output import complain, say
 from bench.cli.reading import print_run
 from bench.conductor import Options
 from bench.endings import DONE, INTERRUPTED, Ended
 from bench.errors import RunError, SpecError, one_of
 from bench.handles import Side
 from bench.looks import LOOKS
-from bench.record import FAILED, Record
+from bench.record import FAILED, Record, counted
 
 
 def add(command: Adder) -> None:
@@ -85,14 +86,16 @@ def start(
     made: plan.Plan,
     files: dict[str, str],
     sides: Mapping[str, Side] | None = None,
+    folder: store.RunFolder | None = None,
 ) -> Ended:
     """A new run of this plan, from its folder to what is printed; gives how it ended.
 
     Args:
         sides: the environments that it compares, if it does.
+        folder: where it goes; None: a new one.
     """
     options = chosen_options(arguments, {})
-    folder = store.create(arguments.out)
+    folder = folder or store.create(arguments.out)
     info = {
         "run": folder.folder.name,
         "loopmark": __version__,
@@ -107,6 +110,7 @@ def start(
         "stops": {},
         "timing": {},
         "warnings": [],
+        "digests": {"options": runfile.options_digest(vars(options)), "files": identity.digests(files)},
     }
     folder.write_info(info)
     return conduct(arguments, made, files, folder, info, options, sides=sides)
@@ -132,7 +136,10 @@ def conduct(
         stops = conductor.run()
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
-    warnings = list(dict.fromkeys([*info.get("warnings", ()), *conductor.warnings]))
+    warnings = [*info.get("warnings", ()), *conductor.warnings]
+    if edited := _edited(info["digests"], files):
+        warnings.append(f"edited while the run went on: {edited}; its launches are of different workloads")
+    warnings = list(dict.fromkeys(warnings))
     folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing, "warnings": warnings})
     folder.close()
     run = store.read(folder.folder)
@@ -141,7 +148,7 @@ def conduct(
     if any(stop["reason"] == "interrupted" for stop in stops.values()):
         say("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
         return INTERRUPTED
-    return endings.FAILED if any(record.outcome in FAILED for record in run.records) else DONE
+    return endings.FAILED if any(record.outcome in FAILED for record in counted(run.records)) else DONE
 
 
 def trace_suites(arguments: argparse.Namespace) -> Ended:
@@ -155,7 +162,7 @@ def trace_suites(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told:
         done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
     if arguments.format == "json":
-        say(json.dumps(done.to_json(), indent=1))
+        say(json_text(done.to_json(), indent=1))
     else:
         for group, cells in done.groups:
             say(layout.render(made.suites[group.suite], group, cells, done.steps), end="\n\n")
@@ -166,13 +173,20 @@ def trace_suites(arguments: argparse.Namespace) -> Ended:
     return endings.FAILED if any(traced.outcome in FAILED for traced in done.cells) else DONE
 
 
-def chosen_options(arguments: argparse.Namespace, stored: dict[str, Any]) -> Options:
-    """Options of the command line over those of a stored run over the defaults."""
-    from bench.conductor import Options
+def chosen_options(arguments: argparse.Namespace, stored: Mapping[str, Any], where: Path | str = "options") -> Options:
+    """Options of the command line over those of a stored run over the defaults.
 
+    Raises:
+        RunError: the stored ones are none.
+    """
+    chosen = decoding.convert(Options, {"looks": LOOKS, **stored, **_given(arguments)}, where)
+    return replace(chosen, budget=budget(arguments.budget, stored.get("budget", Options.budget)))
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options that the command line names."""
     names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return Options(**{"looks": LOOKS, **stored, **given})
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
 def resumed(
@@ -181,26 +195,73 @@ def resumed(
     """What `--resume` goes on with.
 
     Raises:
-        RunError: it cannot go on: other suites or settings were asked for, or the machine is another.
+        RunError: it cannot go on: other suites or settings were asked for, the machine is another, the suites' files
+            or the records are not those of the run.
     """
     if arguments.suites or arguments.settings or arguments.select:
         raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
     path = store.find(arguments.resume, arguments.out)
+    if (path / baselines.FILE).exists():
+        raise RunError(f"{path}: a baseline is not gone on with; resume the run that it was made from")
     folder = store.RunFolder(path)
+    try:
+        made, files, info, done, options = _joined(folder, arguments)
+    except BaseException:
+        folder.close()
+        raise
+    return made, files, folder, info, done, options
+
+
+def _joined(
+    folder: store.RunFolder, arguments: argparse.Namespace
+) -> tuple[plan.Plan, dict[str, str], dict[str, Any], tuple[Record, ...], Options]:
+    path = folder.folder
     folder.repair()
-    run = store.read(path)
+    run = store.sound(store.read(path))
     info = dict(run.info)
     info.pop("schema")
-    if info.get("sides"):
+    if info["sides"]:
         raise RunError(f"{path}: a run of several environments cannot be gone on with; start it again")
-    options = chosen_options(arguments, info["options"])
+    given, stored = _given(arguments), info["options"]
+    other = [name for name in given if name not in identity.MAY_CHANGE and given[name] != stored.get(name)]
+    if other:
+        asked = "; ".join(f"{name} is {stored.get(name)} in the run, and {given[name]} was asked for" for name in other)
+        allowed = ", ".join(identity.MAY_CHANGE)
+        raise RunError(f"{path}: {asked}: that is another experiment; allowed to change: {allowed}")
+    options = chosen_options(arguments, stored, f"{path / store.RUN}: $.options")
     differ = environment.mismatches(info["environment"], environment.environment(options.threads))
     if differ:
         raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
     found = discovery.all_suites(arguments.folders)
     files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
+    _same_files(run, files)
     made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
-    return made, files, folder, info, (*run.records, *run.looks), options
+    info["options"] = vars(options)
+    made_from = (info["digests"] or {}).get("files") or identity.digests(files)
+    info["digests"] = {"options": runfile.options_digest(info["options"]), "files": made_from}
+    return made, files, info, (*run.records, *run.looks), options
+
+
+def _edited(digests: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """The suites' files that are not as they were when the run began, as words; "" where all are."""
+    try:
+        return ", ".join(identity.edited(digests, identity.digests(files)))
+    except RunError as error:  # one is gone; what was measured stands
+        return str(error)
+
+
+def _same_files(run: store.Run, files: Mapping[str, str]) -> None:
+    """Raises:
+    RunError: a suite's files are not those that the run was made from.
+    """
+    edited = identity.edited(run.info["digests"], identity.digests(files))
+    if edited:
+        raise RunError(
+            f"{run.folder}: not as when the run was made: {', '.join(edited)}; "
+            "two workloads in one interval say nothing: start a run of its own"
+        )
+    if not (run.info["digests"] or {}).get("files"):
+        complain(f"{run.folder}: it has no digests of its suite files, so nobody knows whether they were edited since")
 
 
 def run_selftest(arguments: argparse.Namespace) -> Ended:
@@ -219,7 +280,7 @@ def run_selftest(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told:
         checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
     if arguments.format == "json":
-        say(json.dumps({"checks": checks}, indent=1))
+        say(json_text({"checks": checks}, indent=1))
     else:
         say(selftest.table(checks))
     return DONE if all(check["ok"] for check in checks) else endings.FAILED
@@ -234,13 +295,13 @@ def run_power(arguments: argparse.Namespace) -> Ended:
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=arguments.budget or power.BUDGET)
+    options = Options(budget=budget(arguments.budget, power.BUDGET))
     repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
         points = power.run(repeats, options, rule, Path(folder), told)
     sentence = tally.read(options.threads).sentence
     if arguments.format == "json":
-        say(json.dumps(power.to_json(points, sentence), indent=1))
+        say(json_text(power.to_json(points, sentence), indent=1))
     else:
         say(power.table(points, sentence))
     return DONE if power.sound(points, rule) else endings.FAILED

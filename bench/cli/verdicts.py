@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import baselines, gate, store, tally, versions
-from bench.cli.arguments import Adder, duration, fraction, planned, planned_sides, positive, selection, size
-from bench.cli.output import say
+from bench import baselines, files, gate, store, tally, versions
+from bench.borders import json_text
+from bench.cli.arguments import Adder, budget, duration, fraction, planned, planned_sides, positive, selection, size
+from bench.cli.output import complain, say
+from bench.cli.reading import chosen
 from bench.conductor import Options, Progress
 from bench.endings import DONE, INTERRUPTED, Ended
 from bench.errors import RunError
@@ -31,8 +32,8 @@ def add(command: Adder) -> None:
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
-    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s"
-    gating.add_argument("--budget", type=duration, default=gate.BUDGET, metavar="TIME", help=told)
+    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s, or BENCH_BUDGET"
+    gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
     gating.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
@@ -64,7 +65,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
-        budget=arguments.budget,
+        budget=budget(arguments.budget, gate.BUDGET),
         launch=arguments.launch,
         timeout=arguments.timeout,
         seed=arguments.seed,
@@ -113,18 +114,14 @@ def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> E
 
     sentence = tally.read(arguments.threads).sentence
     if arguments.format == "json":
-        say(json.dumps({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1, allow_nan=False))
+        say(json_text({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1))
     else:
         write = {"table": gates.console, "md": gates.markdown, "junit": gates.junit}[arguments.format]
         say(write(found, sentence), end="")
-    try:
-        if arguments.summary is not None:
-            with open(arguments.summary, "a", encoding="utf-8") as file:
-                file.write(gates.markdown(found, sentence) + "\n")
-        if arguments.junit is not None:
-            arguments.junit.write_text(gates.junit(found, sentence), encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    if arguments.summary is not None:
+        files.append(arguments.summary, gates.markdown(found, sentence) + "\n")
+    if arguments.junit is not None:
+        files.write_aside(arguments.junit, gates.junit(found, sentence))
     return INTERRUPTED if found.interrupted else Ended(found.verdict, folder / store.GATE)
 
 
@@ -136,7 +133,7 @@ def run_compare(arguments: argparse.Namespace) -> Ended:
     a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
     found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
     if arguments.format == "json":
-        say(json.dumps(found.to_json(), indent=1))
+        say(json_text(found.to_json(), indent=1))
     else:
         say({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
     return Ended("invalid") if found.invalid else DONE
@@ -147,9 +144,13 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
     if arguments.what == "list":
         if arguments.name is not None:
             raise RunError("`bench baseline list` takes no NAME")
-        found = baselines.listed(arguments.out)
+        found, unread = baselines.listed(arguments.out)
+        for reason in unread:
+            complain(reason)
+        if unread and not found:
+            raise RunError("none of the baselines can be read")
         if arguments.format == "json":
-            say(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
+            say(json_text([{**asdict(one), "folder": str(one.folder)} for one in found], indent=1))
         else:
             lines = [f"{one.name}  run {one.run}  saved {one.saved}" for one in found]
             say("\n".join(lines) or "no baselines; `bench baseline save NAME [RUN]` names a run")
@@ -162,7 +163,7 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
         baselines.delete(arguments.name, arguments.out)
         say(f"baseline {arguments.name} is deleted")
         return DONE
-    run = store.read(store.find(arguments.which, arguments.out))
+    run = chosen(arguments.which, arguments.out)
     one = baselines.save(arguments.name, run, arguments.out)
     say(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
     return DONE

@@ -7,9 +7,7 @@ estimate over launches and its statistics are of launches; looking launches and 
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import os
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +20,8 @@ from typing import Any
 from bench import frame, series
 from bench.commits import Commit
 from bench.errors import RunError
+from bench.exports import asvfiles
+from bench.exports.asvfiles import STATS
 from bench.intervals import ORDER_STATISTICS_FROM, interval_of_differences, interval_of_logs
 from bench.record import FAILED, Metric
 from bench.series import Workload, minor
@@ -43,7 +43,6 @@ COLUMNS = (
     "samples",
     "profile",
 )
-STATS = ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 CONFIDENCE = 0.99  # asv's
 
 # asv tests samples by Mann-Whitney where 1/C(n + m, n) < 0.002, but its least p is twice that: with 6 on each side the
@@ -103,7 +102,8 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
     """
     if machine is not None and not _MACHINE.fullmatch(machine):
         raise RunError(f"--machine {machine!r} is no name for a folder; allowed: letters, digits, '.', '_' and '-'")
-    known = _read(folder / "benchmarks.json", BENCHMARKS_VERSION) or {"version": BENCHMARKS_VERSION}
+    known = asvfiles.read(folder / "benchmarks.json", BENCHMARKS_VERSION) or {"version": BENCHMARKS_VERSION}
+    asvfiles.check_benchmarks(known, folder / "benchmarks.json")
     files: dict[Path, dict[str, Any]] = {}
     names: dict[str, None] = {}
     notes: dict[str, None] = {}
@@ -115,7 +115,9 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
         params = parameters(run, name)
         path = folder / name / f"{commit.hash[:8]}-{environment_name(params)}.json"
         if path not in files:
-            files[path] = _read(path, RESULT_VERSION) or {}
+            files[path] = asvfiles.read(path, RESULT_VERSION) or {}
+            if files[path]:
+                asvfiles.check_results(files[path], path)
         _put(files[path], run, commit, params, found)
         files[folder / name / "machine.json"] = machine_file(params)
         for benchmark in found:
@@ -127,7 +129,7 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
             names[benchmark.name] = None
     files[folder / "benchmarks.json"] = known
     for path, data in files.items():
-        _write(path, data)
+        asvfiles.write(path, data)
     results = [path for path in files if path.name not in ("machine.json", "benchmarks.json")]
     return Exported(results, list(names), list(notes))
 
@@ -294,7 +296,7 @@ def _described(benchmark: Benchmark, before: Mapping[str, Any] | None) -> dict[s
 
 def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, str], found: Sequence[Benchmark]) -> None:
     """Put a run's figures into a result file's data."""
-    results = _rows(data)
+    results = asvfiles.rows(data)
     for benchmark in found:
         old = results.get(benchmark.name, {})
         entries = _entries(old) if old.get("version") == benchmark.workload.version else {}
@@ -316,13 +318,6 @@ def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, st
             "results": {name: [row[column] for column in COLUMNS] for name, row in results.items()},
         }
     )
-
-
-def _rows(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The results that are in a file, by name and column; asv drops what is null at the end of a row."""
-    return {
-        name: dict(itertools.zip_longest(data["result_columns"], row)) for name, row in data.get("results", {}).items()
-    }
 
 
 def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], Value]:
@@ -360,26 +355,3 @@ def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], Value
 def _milliseconds(run: Run) -> int | None:
     started = run.info.get("started")
     return int(datetime.fromisoformat(started).timestamp() * 1000) if started else None
-
-
-def _read(path: Path, version: int) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunError(f"{path}: not readable as asv's: {error}") from None
-    if not isinstance(data, dict) or data.get("version") != version:
-        raise RunError(f"{path}: not asv's version {version} of such a file; choose another --results-dir")
-    return data
-
-
-def _write(path: Path, data: Mapping[str, Any]) -> None:
-    """Replace the file as a whole. NaN is written as Python's json does, and as asv reads it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from None

@@ -39,10 +39,10 @@ def sentences(found: Comparison) -> list[tuple[str, Sequence[str]]]:
 
 def console(found: Comparison) -> str:
     """For a terminal of 120 columns."""
-    lines = [borders.line(f"A: {found.a}"), borders.line(f"B: {found.b}"), ""]
+    lines = [*_wrapped(f"A: {found.a}", ""), *_wrapped(f"B: {found.b}", ""), ""]
     for title, texts in sentences(found):
         if texts:
-            lines += [borders.line(title), *(line for text in texts for line in _wrapped(text, "  - ")), ""]
+            lines += [*_wrapped(title, ""), *(line for text in texts for line in _wrapped(text, "  - ")), ""]
     if found.invalid:
         return "\n".join([*lines, *_wrapped(f"invalid: {found.invalid}", "")]) + "\n"
     for cell in found.cells:

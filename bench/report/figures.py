@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -302,7 +303,10 @@ def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> D
 def svg(figure: Figure, name: str) -> str:
     """The figure as an SVG element without anything that changes from run to run or clashes with other figures."""
     out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        # Texts stay texts in the SVG, so the reader's fonts draw them, and have letters that matplotlib's lacks.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     text = text[text.index("<svg"):]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

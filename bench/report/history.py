@@ -88,6 +88,16 @@ def remarks(history: History) -> list[str]:
         if own.note:
             notes[own.note] = notes.get(own.note, 0) + 1
     found += [f"{count} of {len(history.series)} series: {note}." for note, count in notes.items()]
+    edits: dict[tuple[str, str], int] = {}
+    for own in history.series:
+        for index in own.edited:
+            key = (own.suite, own.points[index].commit)
+            edits[key] = edits.get(key, 0) + 1
+    found += [
+        f"From {short(commit)} on, the files of suite {suite} are others than before, in {count} series: "
+        "a change there may be the workload's."
+        for (suite, commit), count in edits.items()
+    ]
     return found + [f"Left out: {text}" for text in history.left_out]
 
 

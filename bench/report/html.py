@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,13 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
         mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
         ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
-        outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+        drawn_by=drawn_by(), outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+
+
+def drawn_by() -> str:
+    """The libraries that draw: others draw the same figures otherwise."""
+    names = ("matplotlib", "seaborn", "numpy", "pandas", "scipy")
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def template_environment() -> jinja2.Environment:

@@ -1,4 +1,4 @@
-"""Recomputes what a report says from the raw records, and says where they differ."""
+"""Makes a report again from the raw records, judges these again, and says where they differ."""
 
 from __future__ import annotations
 
@@ -6,76 +6,113 @@ import json
 import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from html.parser import HTMLParser
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from bench import decoding
+from bench.errors import RunError
 from bench.frame import LEAST_ROUNDS, MEASURED
 from bench.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.pause import pause_factors
 from bench.record import Record, Turns
 from bench.report import html
+from bench.report.judged import can_be_judged, judged_again
+from bench.report.pages import Page, differing, taken_apart
 from bench.stats import Cell, Summary, summarize
 from bench.store import Run
+
+if TYPE_CHECKING:
+    from bench.report.figures import Drawing
 
 # Another version of numpy or another processor may add in another order; 1e-9 is far below what is printed and far
 # above that. Near zero the same sums leave errors of their own: a femtosecond is none of a step.
 RELATIVE, ABSOLUTE = 1e-9, 1e-15
 
 
-def verify(run: Run, report_html: str | None) -> list[str]:
-    """How the figures of a report differ from those that the run's records give, as sentences; empty if in nothing.
+@dataclass(frozen=True)
+class Verified:
+    """What came of it.
 
-    Three ways are compared: the figures embedded in the page as JSON, the texts in its tables and headlines, and, with
-    or without a page, step times and ratios computed again without pandas.
+    Attributes:
+        differences: sentences; empty where all that was checked is as it must be.
+        checked: what was, as parts of a sentence.
+        unchecked: what was not, and why, as sentences.
+    """
+
+    differences: Sequence[str]
+    checked: Sequence[str]
+    unchecked: Sequence[str]
+
+    @property
+    def sentence(self) -> str:
+        """The last word: it claims what was checked, and nothing else."""
+        if self.differences:
+            return f"{len(self.differences)} differences"
+        return "; ".join([f"as the records give them: {', '.join(self.checked)}", *self.unchecked])
+
+
+def examine(run: Run, report_html: str, drawings: Sequence[Drawing] | None = None) -> Verified:
+    """All that can be checked of a run and its page.
+
+    Args:
+        drawings: the figures that the page must have; None: drawn here, which imports seaborn (5 s on two slow cores).
+    """
+    differences = [*run.broken]
+    checked = ["figures, words, settings, ledgers and environment of the page"]
+    unchecked = []
+    page = taken_apart(report_html)
+    if page.drawings and page.drawn_by != html.drawn_by():
+        unchecked.append(
+            f"its drawings were not compared: they are by {page.drawn_by or 'unknown versions'}, "
+            f"and here is {html.drawn_by()}"
+        )
+    else:
+        checked.append("its drawings")
+    differences += verify(run, report_html, drawings)
+    if can_be_judged(run):
+        differences += judged_again(run)
+        checked.append(f"outcomes of {len(run.records) + len(run.looks)} records, judged again")
+    else:
+        unchecked.append(f"outcomes were not judged again: the run is of schema {run.info['schema']}, with other rules")
+    if run.covered:
+        checked.append("the chained digest of the records")
+    else:
+        unchecked.append("the records carry no digest, so nobody knows whether some were changed, exchanged or lost")
+    return Verified(list(dict.fromkeys(differences)), checked, unchecked)
+
+
+def verify(run: Run, report_html: str | None, drawings: Sequence[Drawing] | None = None) -> list[str]:
+    """How a report differs from what the run's records give, as sentences; empty if in nothing.
+
+    Compared are the figures embedded in the page as JSON, every text and element of it, its drawings, and, with or
+    without a page, step times and ratios computed again without pandas.
 
     Args:
         report_html: the page, or None if the run has none.
+        drawings: those that the page must have; None: as `examine` draws them.
     """
     if report_html is None:
         return _own_differences(run, summarize(run))
-    page = _Page()
-    page.feed(report_html)
+    page = taken_apart(report_html)
     try:
-        printed = json.loads(page.data)
-    except json.JSONDecodeError as error:
-        return [f"the report has no figures that can be read: {error}"]
-    if not isinstance(printed, dict):
-        return ["the report has no figures that can be read: they are not an object"]
+        printed = decoding.decode(dict[str, Any], page.data, "the report has no figures that can be read")
+    except RunError as error:
+        return [str(error)]
     reference = printed.get("reference_step")
-    if not isinstance(reference, (int, float)) or not reference > 0:
+    if not isinstance(reference, (int, float)) or not 0 < reference < decoding.LARGEST:
         return [_difference("reference_step", reference, "a time above 0")]
+    # What is broken is told by itself; on the page it stands only if it was so when the page was written.
+    known = printed.get("warnings")
+    run = replace(run, broken=tuple(text for text in run.broken if isinstance(known, list) and text in known))
     summary = summarize(run, reference)
-    fresh = _Page()
-    fresh.feed(html.render(run, summary, drawings=()))
-    return [*_differences(printed, json.loads(fresh.data), ""), *_text_differences(page.texts, fresh.texts),
-            *_own_differences(run, summary)]
-
-
-class _Page(HTMLParser):
-    """The embedded JSON, and the text of every element that shows a figure, by the figure's path."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.data = ""
-        self.texts: dict[str, str] = {}
-        self._open: str | None = None
-        self._in_data = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self._in_data = tag == "script" and found.get("id") == "figures"
-        if "data-figure" in found:
-            self._open = found["data-figure"] or ""
-            self.texts[self._open] = ""
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open, self._in_data = None, False
-
-    def handle_data(self, data: str) -> None:
-        if self._in_data:
-            self.data += data
-        elif self._open is not None:
-            self.texts[self._open] += data
+    fresh = taken_apart(html.render(run, summary, drawings=drawings))
+    data = json.loads(fresh.data)
+    return [
+        *_differences(printed, data, ""),
+        *_text_differences(page, fresh),
+        *_drawing_differences(page, fresh),
+        *_own_differences(run, summary),
+    ]
 
 
 def _difference(path: str, printed: object, recomputed: object) -> str:
@@ -109,27 +146,54 @@ def _same(printed: object, recomputed: object) -> bool:
     return type(printed) is type(recomputed) and printed == recomputed
 
 
-def _text_differences(printed: Mapping[str, str], recomputed: Mapping[str, str]) -> Iterator[str]:
-    for path in [*recomputed, *(path for path in printed if path not in recomputed)]:
-        if printed.get(path) != recomputed.get(path):
-            yield _difference(f"{path} (as text)", printed.get(path, "nothing"), recomputed.get(path, "nothing"))
+def _text_differences(page: Page, fresh: Page) -> Iterator[str]:
+    for path in dict.fromkeys([*fresh.figures, *page.figures]):
+        printed, recomputed = page.figures.get(path, "nothing"), fresh.figures.get(path, "nothing")
+        if printed != recomputed:
+            yield _difference(f"{path} (as text)", printed, recomputed)
+    texts = list(differing(page.texts, fresh.texts))
+    yield from (_difference(*difference) for difference in texts)
+    told = {place for place, _, _ in texts}
+    for place, printed, recomputed in differing(page.elements, fresh.elements):
+        if place not in told and page.drawn_by == fresh.drawn_by:
+            yield _difference(f"{place} (its elements)", printed, recomputed)
+
+
+def _drawing_differences(page: Page, fresh: Page) -> Iterator[str]:
+    same_libraries = page.drawn_by == fresh.drawn_by
+    for title in dict.fromkeys([*fresh.drawings, *page.drawings]):
+        if title not in page.drawings:
+            yield f"drawing {title!r}: missing in the report, the records give it"
+        elif title not in fresh.drawings:
+            yield f"drawing {title!r}: in the report, but the records do not give it"
+        elif page.captions[title] != fresh.captions[title]:
+            yield _difference(f"drawing {title!r} (its text)", page.captions[title], fresh.captions[title])
+        elif same_libraries and page.drawings[title] != fresh.drawings[title]:
+            yield f"drawing {title!r}: not the one that the records give"
 
 
 def _own_differences(run: Run, summary: Summary) -> list[str]:
     """Step times and ratios of the summary against a second, plain way of computing them."""
     records = {(record.cell, record.launch): record for record in run.records
                if record.outcome in MEASURED and record.turns is not None}
+    by_cell: dict[str, list[Record]] = {}
+    for record in records.values():
+        by_cell.setdefault(record.cell, []).append(record)
+    seen: dict[str, list[Mapping[str, float]]] = {}
+    for record in run.looks:
+        if record.outcome in MEASURED:
+            seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
     factors = pause_factors(run.records)
     for cell in summary.cells:
-        own = [record for (name, _), record in records.items() if name == cell.id]
+        own = by_cell.get(cell.id, [])
         values = [math.log(statistics.median(_steps(record, factors).values())) for record in own
                   if len(_steps(record, factors)) >= LEAST_ROUNDS]
         if values or "step_time" in cell.metrics:
             printed = cell.metrics["step_time"]
             found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
                                   _plain(interval_of_logs(values)), f"cells/{cell.id}/metrics/step_time")
-        found += _looked_differences(run, cell)
+        found += _looked_differences(seen.get(cell.id, []), cell)
         if cell.versus is None:
             continue
         logs, differences = _paired(
@@ -141,9 +205,8 @@ def _own_differences(run: Run, summary: Summary) -> list[str]:
     return found
 
 
-def _looked_differences(run: Run, cell: Cell) -> list[str]:
+def _looked_differences(seen: Sequence[Mapping[str, float]], cell: Cell) -> list[str]:
     """The metrics of a cell's looking launches against the same."""
-    seen = [record.extra for record in run.looks if record.cell == cell.id and record.outcome in MEASURED]
     found: list[str] = []
     for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.looked]):
         values = [extra[name] for extra in seen if name in extra]

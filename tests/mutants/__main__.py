@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from .table import MUTANTS
 
 def main(arguments: list[str]) -> int:
     """Run it; progress goes to standard error, the table to standard output."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it has started is ended with it
     wanted = {int(argument) for argument in arguments}
     unknown = wanted - {mutant.trap for mutant in MUTANTS}
     if unknown:

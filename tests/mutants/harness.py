@@ -34,7 +34,8 @@ class Mutant:
         what: the fault, in words.
         file: relative to the tree.
         old, new: the text and what is put in its place.
-        tests: pytest's ids, without parameters; any of them may notice.
+        tests: pytest's ids, with or without parameters; any of them may notice.
+        says: words that the failed assertion must have, where the test looks at many things; it then died of this one.
     """
 
     trap: int
@@ -43,6 +44,7 @@ class Mutant:
     old: str
     new: str
     tests: tuple[str, ...]
+    says: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,7 +111,7 @@ def applied(tree: Path, mutant: Mutant) -> Iterator[None]:
 
 
 def outcomes(tree: Path, tests: Sequence[str], patience: float = PATIENCE) -> Mapping[str, str]:
-    """What became of each test case of these, by name: `passed`, `skipped`, or the first line of its failure.
+    """What became of each test case of these, by name: `passed`, `skipped`, or what its failure says.
 
     Args:
         tree: in which they are run, by this interpreter.
@@ -140,8 +142,8 @@ def _read(report: Path) -> dict[str, str]:
         said = "passed"
         for kind in ("skipped", "failure", "error"):
             for part in case.iter(kind):
-                first = (part.get("message") or "").strip().splitlines() or [""]
-                said = "skipped" if kind == "skipped" else f"{'error: ' if kind == 'error' else ''}{first[0]}"
+                message = (part.get("message") or "").strip()
+                said = "skipped" if kind == "skipped" else f"{'error: ' if kind == 'error' else ''}{message}"
         found[case.get("name", "")] = said
     return found
 
@@ -154,18 +156,23 @@ def judge(mutant: Mutant, before: Mapping[str, str], after: Mapping[str, str], s
         after: outcomes with it.
     """
     own = {case: said for case, said in before.items() if case.partition("[")[0] in mutant.names}
-    wrong = [f"{case} without the mutation: {said}" for case, said in own.items() if said not in ("passed", "skipped")]
-    if wrong:
-        return Result(mutant, False, wrong[0], seconds)
+    wrong = next((case for case, said in own.items() if said not in ("passed", "skipped")), None)
+    if wrong is not None:
+        return Result(mutant, False, f"{wrong} without the mutation: {_first(own[wrong])}", seconds)
     if "passed" not in own.values():
         return Result(mutant, False, "not run here: skipped without the mutation, too", seconds)
     for case, said in after.items():
-        if said.startswith(BY_ASSERTION):
+        if said.startswith(BY_ASSERTION) and mutant.says in said:
             return Result(mutant, True, case, seconds)
-    others = [f"{case}: {said}" for case, said in after.items() if said not in ("passed", "skipped")]
+    others = [f"{case}: {_first(said)}" for case, said in after.items() if said not in ("passed", "skipped")]
     if others:
-        return Result(mutant, False, f"died, but by no assertion: {others[0]}", seconds)
+        told = f"died, but by no assertion{f' that says {mutant.says!r}' if mutant.says else ''}"
+        return Result(mutant, False, f"{told}: {others[0]}", seconds)
     return Result(mutant, False, "survived" if after else f"no answer within {PATIENCE:.0f} s", seconds)
+
+
+def _first(said: str) -> str:
+    return said.partition("\n")[0][:200]
 
 
 def run(mutants: Sequence[Mutant], tree: Path, patience: float = PATIENCE) -> Iterator[Result]:

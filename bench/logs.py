@@ -1,0 +1,54 @@
+"""Logs of children: their last words, their stacks, and a limit to how much of them is kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+KEPT = 2**20  # bytes at the beginning, and as many at the end
+_LOOK = 2**16  # the last bytes, in which last words are looked for
+_FRAME = re.compile(r'^  File "(.*)", line \d+ in (\S+)')
+# Where a rank is that waits for others: in a collective, or in the backward pass that awaits DDP's.
+_WAITING = re.compile(r"/torch/(distributed/|nn/parallel/|autograd/graph\.py)")
+
+
+def last_words(log: Path, length: int = 200) -> str:
+    """The last line of a log that says something, or ""."""
+    lines = [line.strip() for line in _end(log).splitlines() if line.strip()]
+    return lines[-1][-length:] if lines else ""
+
+
+def _end(log: Path, size: int = _LOOK) -> str:
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def waits_for_others(log: Path) -> bool:
+    """Whether the main thread, as the last stacks in the log have it, is where ranks wait for each other."""
+    text = _end(log)
+    begin = text.rfind("Current thread ")
+    frames = [match for line in text[begin:].splitlines()[1:] if (match := _FRAME.match(line))] if begin >= 0 else []
+    return bool(frames) and _WAITING.search(frames[0][1]) is not None
+
+
+def shorten(log: Path) -> int:
+    """Keep the first and the last MiB of a log that has more; gives the bytes that were taken out."""
+    with suppress(OSError):
+        size = log.stat().st_size
+        if size <= 2 * KEPT + 4096:
+            return 0
+        with open(log, "r+b") as file:
+            file.seek(size - KEPT)
+            end = file.read(KEPT)
+            removed = size - 2 * KEPT
+            file.seek(KEPT)
+            file.write(f"\n[... bench took {removed} bytes out of the middle of this log ...]\n".encode() + end)
+            file.truncate()
+        return removed
+    return 0

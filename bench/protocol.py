@@ -1,0 +1,250 @@
+"""The messages between the conductor and its children: typed, JSON, never a pickle. What arrives is checked whole.
+
+A child's bytes are not trusted: an arm runs code of others, which may write to any descriptor. Each decoder knows only
+what may be said at its place, numbers are finite and within limits (JSON has no others), and everything else is a
+`Garbled`, the loss of that child alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from bench.borders import line, plain
+from bench.record import Metric
+
+T = TypeVar("T")
+
+# The largest frame that is taken in. Results are kilobytes; settings and ledgers of 64 ranks would be under 1 MiB.
+LARGEST: Final = 64 * 2**20
+LONGEST_REASON: Final = 2000  # characters of why an arm failed; its whole words are in its log
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Pid = Annotated[int, msgspec.Meta(gt=1, le=2**31 - 1)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=1e8)]  # seconds
+Step = Annotated[float, msgspec.Meta(gt=0, le=1e8)]  # seconds of a step: a clock in ns shows none that takes none
+Loss = float | Literal["nan", "inf", "-inf"]
+Name = Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class Garbled(Exception):
+    """What was received is no message that may be sent there; says what it is instead."""
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op"):
+    """One message; `op` says which."""
+
+
+class ZygoteHello(Message, frozen=True, tag="hello-zygote"):
+    """A zygote has its imports.
+
+    Attributes:
+        seconds: that they took.
+        threads: that it has; 1 is what can be forked.
+        versions: of what it has preloaded.
+    """
+
+    id: Name
+    pid: Pid
+    seconds: Duration
+    threads: Count
+    versions: dict[str, str]
+
+
+class ArmHello(Message, frozen=True, tag="hello-arm"):
+    """A process of an arm has begun: which, and of which rank."""
+
+    id: Name
+    rank: Count
+    pid: Pid
+
+
+class Forked(Message, frozen=True, tag="forked"):
+    """A zygote has forked the process of this id."""
+
+    arm: Name
+    pid: Pid
+
+
+class Unforked(Message, frozen=True, tag="unforked"):
+    """A zygote could not: the system's reason."""
+
+    arm: Name
+    reason: Name
+
+
+class Exited(Message, frozen=True, tag="exited"):
+    """A process has ended: its exit status, or less than 0 for the signal that ended it."""
+
+    arm: Name
+    status: Annotated[int, msgspec.Meta(ge=-255, le=255)]
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """An arm is at its first pull.
+
+    Attributes:
+        helpers: threads and processes besides its main thread.
+        setup: seconds since its loop began.
+        epoch: batches in an epoch of its loader, 0 where that is not known.
+    """
+
+    helpers: Count
+    setup: Duration
+    epoch: Count
+
+
+class Taken(Message, frozen=True, tag="taken"):
+    """A turn is over; see `bench.stream.Taken`. `helpers` is told after audited turns only."""
+
+    seconds: tuple[Step, ...]
+    fetching: tuple[Duration, ...]
+    cpu: Duration
+    involuntary: Count
+    faults: Count
+    helpers: Count = 0
+
+
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The work that was done; see `bench.ledger`. A loss that is no finite number is a word: JSON has none."""
+
+    steps: Count
+    samples: Count
+    samples_digest: Name
+    initial_weights: Name
+    final_weights: Name
+    audited: Count
+    forward: Count
+    backward: Count
+    optimizer_updates: int
+    losses: tuple[Loss, ...]
+    nonzero_gradients: float
+
+
+class Looked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What callbacks have measured, and what it is."""
+
+    metrics: dict[str, float] = {}
+    declared: tuple[Metric, ...] = ()
+
+
+class Result(Message, frozen=True, tag="result"):
+    """All that an arm has to say at its end; see `bench.record.Record`."""
+
+    ledger: Ledger
+    effective: dict[str, Any]
+    memory: dict[str, Count]
+    samples_per_step: Count
+    looked: Looked
+
+
+class Failed(Message, frozen=True, tag="failed"):
+    """Why there will be no result."""
+
+    outcome: Literal["unsupported", "oom", "crashed"]
+    reason: str
+
+
+class Go(Message, frozen=True, tag="go"):
+    """Leave for a turn; see `bench.stream.Grant`."""
+
+    steps: int
+    audit: bool = False
+    timed: bool = False
+    look: bool = False
+
+
+class Stop(Message, frozen=True, tag="stop"):
+    """The stream ends here; the result is wanted."""
+
+
+class Fork(Message, frozen=True, tag="fork"):
+    """What an arm's process is to be; `request` is the conductor's, see `bench.request`.
+
+    Attributes:
+        log, scratch, temporary: its log file, the folder that it works in, and that of its temporary files.
+        environ: variables over those of its zygote.
+        cores: that it is kept on from its first turn; empty: no matter.
+    """
+
+    arm: str
+    rank: int
+    log: str
+    scratch: str
+    temporary: str
+    environ: dict[str, str]
+    cores: list[int]
+    request: dict[str, Any]
+
+
+ARRIVALS = msgspec.json.Decoder(ZygoteHello | ArmHello)
+REPORTS = msgspec.json.Decoder(Forked | Unforked | Exited)
+FIRST = msgspec.json.Decoder(Ready | Failed)
+TURN = msgspec.json.Decoder(Taken | Failed)
+LAST = msgspec.json.Decoder(Result | Failed)
+ANY = msgspec.json.Decoder(Ready | Taken | Result | Failed)
+FORKS = msgspec.json.Decoder(Fork)
+GRANTS = msgspec.json.Decoder(Go | Stop)
+
+
+def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    """A message of one of the decoder's types.
+
+    Raises:
+        Garbled: it is none.
+    """
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Garbled(f"{len(data)} bytes, {line(repr(data[:40]))}: {line(str(error))[:200]}") from None
+
+
+def encode(message: Message) -> bytes:
+    """A message as it travels; lone surrogates, which UTF-8 has none of, are written out (`bench.borders.plain`)."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_plain(msgspec.to_builtins(message)))
+
+
+def encode_order(message: Fork) -> bytes:
+    """A fork as it travels: paths that are no UTF-8 arrive as they are."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(message), allow_nan=False).encode()
+
+
+def decode_order(data: bytes) -> Fork:
+    """A fork, from the conductor, who is trusted."""
+    try:
+        return FORKS.decode(data)
+    except msgspec.DecodeError:
+        return msgspec.convert(json.loads(data), Fork)
+
+
+def loss(value: float) -> Loss:
+    """A loss as it travels; `float` reads it back."""
+    if math.isfinite(value):
+        return value
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def shortened(reason: str) -> str:
+    """A reason as records have it: valid Unicode, no NUL, not longer than LONGEST_REASON."""
+    text = plain(reason).replace("\x00", "\\x00").strip() or "it gave no reason"
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}... ({len(text)} characters)"

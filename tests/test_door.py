@@ -1,0 +1,152 @@
+"""The conductor's end of a connection: frames in parts, time that does not run while we sleep, and who is let in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from hypothesis import given
+from hypothesis import strategies as some
+
+from bench import channel, door, protocol
+from bench.channel import Channel, Patience
+from bench.conductor import Options
+from bench.door import Door
+from bench.protocol import ArmHello, Garbled
+
+
+@contextmanager
+def pair() -> Iterator[tuple[Channel, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Channel(ours, 0.2), theirs
+
+
+@given(some.lists(some.binary(max_size=300), max_size=4), some.data())
+def test_frames_are_whole_however_they_come(frames: list[bytes], data: Any) -> None:
+    stream = b"".join(struct.pack("!i", len(frame)) + frame for frame in frames)
+    came: list[bytes] = []
+    with pair() as (receiver, theirs):
+        while stream:
+            size = data.draw(some.integers(1, len(stream)))
+            theirs.send(stream[:size])
+            stream = stream[size:]
+            while (frame := receiver.take()) is not None:
+                came.append(frame)
+        assert came == frames
+        assert receiver.half == 0
+        theirs.close()
+        with pytest.raises(EOFError):
+            receiver.take()
+
+
+def test_frames_are_those_of_multiprocessing() -> None:
+    with pair() as (receiver, theirs), Connection(theirs.detach()) as other:
+        for size in (0, 1, 20_000, 150_000):
+            other.send_bytes(b"x" * size)
+            assert receiver.recv_bytes() == b"x" * size
+            receiver.send_bytes(b"y" * size)
+            assert other.recv_bytes() == b"y" * size
+
+
+@pytest.mark.parametrize(
+    "header", [b"hello", struct.pack("!i", 2**30), struct.pack("!i", -2), struct.pack("!iQ", -1, 2**63)]
+)
+def test_what_is_no_frame_is_garbled_at_once(header: bytes) -> None:
+    with pair() as (receiver, theirs):
+        theirs.send(header)
+        with pytest.raises(Garbled):
+            receiver.take()
+
+
+def test_half_a_frame_keeps_nobody_waiting() -> None:
+    with pair() as (receiver, theirs):
+        theirs.send(struct.pack("!i", 100) + b"half")
+        assert receiver.take() is None
+        assert receiver.half == 8
+        with pytest.raises(TimeoutError):
+            receiver.recv_bytes()
+        with pytest.raises(TimeoutError):  # nobody reads at the other end
+            receiver.send_bytes(b"x" * 2**23)
+
+
+def test_patience_does_not_run_while_we_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(channel.time, "monotonic", lambda: now[0])
+    patience = Patience(3.0)
+    for passed, left in ((0.5, 2.5), (0.5, 2.0), (3600.0, 1.5), (0.5, 1.0), (1.4, 0.0)):
+        assert patience.ask() <= channel.SLICE
+        now[0] += passed
+        assert patience.left() == pytest.approx(left)
+    assert patience.slept == pytest.approx(3599.5)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[tuple[Door, list[str]]]:
+    said: list[str] = []
+    made = Door(tmp_path, said.append)
+    yield made, said
+    made.close()
+
+
+def until(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_strangers_are_closed_and_written_down_and_nobody_waits_for_them(
+    opened: tuple[Door, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, said = opened
+    monkeypatch.setattr(door, "HANDSHAKE", 1.0)
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(door.AT_ONCE // 2)]
+    for one in silent:
+        one.connect(made.address)
+    with pytest.raises((AuthenticationError, EOFError, OSError)):
+        Client(made.address, authkey=b"wrong")
+    for first in (b"[]", b"null", b'{"op":"hello-arm"}', b"\xff", b'{"op":"taken"}', b"[" * 10_000):
+        with Client(made.address, authkey=made.key) as stranger:
+            stranger.send_bytes(first)
+            with pytest.raises((EOFError, OSError)):
+                stranger.recv_bytes()
+    with Client(made.address, authkey=made.key) as liar:
+        liar.send_bytes(protocol.encode(ArmHello("a#1.0", 0, os.getppid())))
+        with pytest.raises((EOFError, OSError)):
+            liar.recv_bytes()
+    with Client(made.address, authkey=made.key) as child:  # and one that may come in does so at once
+        hello = ArmHello("a#1.0", 0, os.getpid())
+        child.send_bytes(protocol.encode(hello))
+        until(lambda: made.waiting == 1)
+        ((ours, heard),) = made.arrived()
+        assert heard == hello
+        ours.close()
+    until(lambda: len(said) == len(silent) + 8)
+    assert all(text.startswith("a connection was closed: ") for text in said)
+    assert any(f"says that it is process {os.getppid()}" in text for text in said)
+    for one in silent:
+        one.close()
+
+
+def test_a_run_is_not_held_up_by_who_says_nothing_or_says_that_he_is_another(bench: Bench) -> None:
+    made = bench.fleet.door
+    silent = socket.socket(socket.AF_UNIX)
+    silent.connect(made.address)
+    with Client(made.address, authkey=made.key) as other:
+        other.send_bytes(protocol.encode(ArmHello("nobody#1.0", 0, os.getpid())))
+        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, zygotes=1, launches=1))
+        assert {record.outcome for record in records} == {"ok"}
+        assert other.poll(5)
+    assert "nobody waits for 'nobody#1.0'" in (bench.fleet.logs / "strangers.log").read_text()
+    silent.close()

@@ -1,0 +1,259 @@
+"""One hostile text through every sink of every report: each output is read back and holds only what belongs there.
+
+What the border functions do is held in test_borders; here it is that nothing gets past them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from histories import run_of
+from hypothesis import example, given, settings
+from synthetic import TRAINER, make
+from test_borders import PIECES, hostile
+
+from bench import gate
+from bench import history as histories
+from bench.borders import json_text
+from bench.commits import Commit
+from bench.compare import CellRatio, Comparison
+from bench.exports import asv
+from bench.gating import Decision, Rule
+from bench.intervals import Interval
+from bench.record import Metric
+from bench.report import compared, console, figures, gates, html, markdown
+from bench.report import csv as csv_report
+from bench.report import history as history_report
+from bench.stats import summarize
+from bench.store import Run
+
+ALL = "".join(PIECES)
+SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "looks": 1}
+
+
+def infected(text: str) -> Run:
+    """A run that has the text wherever text can come from outside: values, ids, reasons, metrics, titles, settings."""
+    run = make(**SMALL, failures={(TRAINER, 64, 1): ("crashed", text or "x")})
+    metric = Metric(f"m{text}", f"u{text}", "lower", f"d{text}", part_of=f"w{text}")
+    metrics = (metric, replace(metric, name=f"w{text}", part_of=""))
+
+    def named(cell: str) -> str:
+        return cell.replace("synthetic", text).replace("trainer", f"trainer{text}")
+
+    def point(old: Any) -> dict[str, Any]:
+        loop = f"trainer{text}" if old["loop"] == "trainer" else old["loop"]
+        return {**old, "data": text, "loop": loop, f"axis{text}": f"{text}{old['batch_size']}"}
+
+    cells = [{**cell, **{key: named(cell[key]) for key in ("id", "group", "baseline")}, "point": point(cell["point"])}
+             for cell in run.info["plan"]["cells"]]
+
+    def changed(record: Any) -> Any:
+        own = {"cell": named(record.cell), "group": named(record.group), "point": point(record.point)}
+        if record.looking:
+            own |= {"extra": {f"m{text}": 1.0, f"w{text}": 2.0}, "declared": metrics}
+        effective = {**record.effective, f"set{text}": text} if record.effective else {}
+        return replace(record, **own, effective=effective)
+
+    suite = {**run.info["plan"]["suites"]["overhead"], "title": text}
+    info = {
+        **run.info,
+        "run": text,
+        "argv": ["bench", text],
+        "plan": {"suites": {"overhead": suite}, "cells": cells},
+        "environment": {**run.info["environment"], f"key{text}": text},
+        "stops": {named(group): {"reason": text, "launches": 2} for group in run.info["stops"]},
+    }
+    return replace(run, info=info, records=tuple(map(changed, run.records)), looks=tuple(map(changed, run.looks)))
+
+
+def on_a_terminal(text: str) -> None:
+    kinds = {unicodedata.category(letter) for letter in text if letter != "\n"}
+    assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    text.encode("utf-8")
+    assert max(map(len, text.splitlines())) <= console.WIDTH
+
+
+def bars(row: str) -> int:
+    """Bars that separate columns: those with an even number of backslashes before them."""
+    return sum(len(found[1]) % 2 == 0 for found in re.finditer(r"(\\*)\|", row))
+
+
+def as_markdown(text: str, own: tuple[str, ...] = ()) -> None:
+    on_a_terminal("\n".join(line[:100] for line in text.splitlines()))
+    bare = text
+    for tag in own:
+        bare = bare.replace(tag, "")
+    assert "<" not in bare
+    assert "](" not in bare
+    columns: int | None = None
+    for line in text.split("\n"):
+        if not line.startswith("|"):
+            columns = None
+            continue
+        columns = bars(line) if columns is None else columns
+        assert bars(line) == columns
+    assert text.count("`") % 2 == text.count("\\`") % 2
+
+
+class Page(HTMLParser):
+    """Elements and attributes of a page, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[str, ...]] = set()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen |= {(tag,), *((tag, name) for name, _ in attrs)}
+        if tag not in ("meta", "link", "br", "img", "hr", "input"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen |= {(tag,), *((tag, name) for name, _ in attrs)}
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def as_page(text: str, harmless: str) -> None:
+    page, other = Page(), Page()
+    for one, source in ((page, text), (other, harmless)):
+        one.feed(source)
+        one.close()
+        assert one.open == []
+    assert page.seen <= other.seen, "an element or an attribute that a harmless text does not bring"
+    text.encode("utf-8")
+    kinds = {unicodedata.category(letter) for letter in text if letter not in "\n\t"}
+    assert not kinds & {"Cc", "Cf", "Cs"}
+
+
+HARMLESS = infected("x")
+HARMLESS_PAGE = html.render(HARMLESS, summarize(HARMLESS), drawings=())
+
+
+@settings(max_examples=12, deadline=None)
+@given(hostile)
+@example(ALL)
+@example("")
+def test_a_run_comes_through_every_sink_whole(text: str) -> None:
+    run = infected(text)
+    summary = summarize(run)
+    on_a_terminal(console.render(summary))
+    as_markdown(markdown.render(summary))
+    rows = list(csv.reader(io.StringIO(csv_report.render(summary), newline="")))
+    assert len(rows) == 1 + len(summary.cells)
+    assert {len(row) for row in rows} == {len(rows[0])}
+    for entry in (entry for row in rows for entry in row):
+        assert not entry.startswith(("=", "+", "-", "@", "\t", "\r")) or math.isfinite(float(entry))
+    read = json.loads(json_text(summary.to_json(), indent=1), parse_constant=pytest.fail)
+    assert len(read["cells"]) == len(summary.cells)
+    as_page(html.render(run, summary, drawings=()), HARMLESS_PAGE)
+
+
+def svgs(drawings: list[figures.Drawing]) -> Iterator[ElementTree.Element]:
+    for drawing in drawings:
+        yield ElementTree.fromstring(drawing.svg)
+
+
+@pytest.fixture(scope="module")
+def harmless_drawn() -> str:
+    return html.render(HARMLESS, summarize(HARMLESS))
+
+
+@pytest.mark.parametrize("text", [ALL, "$a^$", "_" + "x" * 300, ""])
+def test_a_run_with_hostile_texts_is_drawn(text: str, harmless_drawn: str) -> None:
+    run = infected(text)
+    summary = summarize(run)
+    drawings = figures.draw(run, summary)
+    assert len(drawings) == 4
+    tags = {element.tag.rpartition("}")[2] for svg in svgs(drawings) for element in svg.iter()}
+    assert not tags & {"script", "foreignObject", "image", "a", "iframe"}
+    as_page(html.render(run, summary, drawings=drawings), harmless_drawn)
+
+
+def judged(text: str) -> gate.Outcome:
+    told = Interval(1.1, 1.05, 1.2, 10)
+    one = Decision(
+        f"cell{text}", f"group{text}", False, "regression", "confirm", 10, 0.01, told, None, None, None, 0.05, text
+    )
+    return gate.Outcome(
+        "g", "regression", (text,), Rule(), (one, replace(one, verdict="invalid", twin=True)),
+        (gate.Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),), ((f"skipped{text}", text),),
+        (text,), {"screen": 6}, 10.0, 20.0, {})
+
+
+@settings(max_examples=30, deadline=None)
+@given(hostile)
+@example(ALL)
+def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
+    outcome = judged(text)
+    on_a_terminal(gates.console(outcome, text))
+    as_markdown(gates.markdown(outcome, text), ("<sub>", "</sub>"))
+    root = ElementTree.fromstring(gates.junit(outcome, text).encode("utf-8"))
+    assert {element.tag for element in root.iter()} <= {
+        "testsuite", "testcase", "failure", "error", "skipped", "system-out"}
+    assert len(root.findall("testcase")) == 3
+
+
+@settings(max_examples=30, deadline=None)
+@given(hostile)
+@example(ALL)
+def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
+    cell = CellRatio(f"c{text}", Interval(1.1, 1.0, 1.2, 3), 3, 3, 1e-3, 1.1e-3)
+    lost = CellRatio(text, None, 0, 0, None, None, text)
+    for invalid in ("", f"invalid {text}"):
+        found = Comparison(text, text, (text,), (text,), (cell, lost), (text,), (text,), invalid)
+        on_a_terminal(compared.console(found))
+        as_markdown(compared.markdown(found))
+
+
+def history_of(text: str) -> histories.History:
+    series = histories.analyse(histories.points([run_of(number, f"{number:040x}") for number in range(4)])[0]).series
+    told = [replace(one, cell=f"c{text}", group=f"g{text}", machine=f"m{text}", unit=f"u{text}", metric=f"n{text}",
+                    note=text) for one in series[:2]]
+    return histories.History(f"n{text}", "commit", "x", told, [text])
+
+
+@settings(max_examples=8, deadline=None)
+@given(hostile)
+@example(ALL)
+def test_a_history_comes_through_every_sink_whole(text: str) -> None:
+    found = history_of(text)
+    shown = history_report.console(found)
+    kinds = {unicodedata.category(letter) for letter in shown if letter != "\n"}
+    assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}  # its tables may be wider than a terminal
+
+
+@pytest.mark.parametrize("text", [ALL, "$a^$"])
+def test_the_page_of_a_history_is_whole(text: str) -> None:
+    as_page(history_report.page(history_of(text)), history_report.page(history_of("x")))
+
+
+@settings(max_examples=8, deadline=None)
+@given(hostile)
+@example(ALL)
+def test_what_asv_is_given_is_valid_json_in_its_folder(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "results"
+        done = asv.export([(infected(text), Commit("ab" * 20, 1_750_000_000))], out)
+        assert done.files
+        assert [path.name for path in Path(folder).iterdir()] == ["results"]
+        for path in out.rglob("*.json"):
+            assert json.loads(path.read_text(encoding="utf-8"))
