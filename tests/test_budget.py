@@ -136,14 +136,16 @@ def test_nothing_begins_after_the_deadline_but_the_least(bench: Bench) -> None:
     options = Options(budget=10.0, launch=0.1, zygotes=1, looks=50, launches=1)
     bench.run("overhead", *GROUPS, options=options)
     run = store.read(bench.folder)
-    assert run.looks, "ten seconds have room for looks at two plain arms"
+    # Ten seconds have room for looks at two plain arms, but where a busy machine has taken them all.
+    assert run.looks or [text for text in bench.warnings if "no looking launches" in text]
     # Records tell whole seconds.
     deadline = began + timedelta(seconds=options.budget + 1)
     for record in (*run.records, *run.looks):
         assert seconds_of(record.started) <= deadline or (record.launch == 0 and not record.looking)
     # And what has begun was expected to end.
-    last = max(seconds_of(record.started) + timedelta(seconds=record.launch_seconds) for record in run.looks)
-    assert last <= deadline + timedelta(seconds=max(record.launch_seconds for record in run.looks))
+    for record in run.looks:
+        longest = timedelta(seconds=max(other.launch_seconds for other in run.looks))
+        assert seconds_of(record.started) + timedelta(seconds=record.launch_seconds) <= deadline + longest
 
 
 def test_interpreters_that_do_not_fit_are_not_started(tmp_path: Path) -> None:
