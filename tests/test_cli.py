@@ -180,7 +180,7 @@ def test_no_process_outlives_a_killed_run_and_it_is_resumed(tmp_path: Path) -> N
 def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> None:
     out = str(tmp_path / "results")
     faults = "fault=none,raise,unsupported"
-    done = call("run", *FAULTS, "--set", faults, "--budget", "2m", "--target", "60%", "--look", "1", "--out", out)
+    done = call("run", *FAULTS, "--set", faults, "--budget", "90s", "--target", "60%", "--look", "1", "--out", out)
     assert done.returncode == 3, done.stderr
     assert "never compared" in done.stdout
     shown = json.loads(call("show", "--out", out, "--format", "json").stdout)
