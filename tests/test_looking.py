@@ -284,7 +284,7 @@ def test_the_hooks_are_the_same_in_every_loop(
     step = ["batch_start", "zero_grad", "backward", "after_backward", "step", "batch_end"]
     assert recorder.heard == ["fit_start", "train_start", *step * 5, "epoch_end", "train_end"]
     assert len(set(recorder.batches)) == 5
-    assert look.result()["metrics"].keys() == {STEP.name}
+    assert look.result().metrics.keys() == {STEP.name}
     for owner, names in before.items():  # everything that was listened at is as it was
         assert {key: value for key, value in vars(owner).items() if not key.startswith("__")} == {
             key: value for key, value in names.items() if not key.startswith("__")
