@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import synthetic
 from conftest import Bench, Silent
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from bench import budget, discovery, plan, store
 from bench.budget import Work
 from bench.conductor import Conductor, Options
 from bench.processes import Fleet
+from bench.stats import summarize
 
 SECONDS = st.floats(min_value=0.01, max_value=5000.0)
 PRELOADS = st.lists(
@@ -90,6 +92,17 @@ def test_a_forecast_says_what_fits_or_that_the_least_does_not(
     assert budget.forecast(work, seconds + 100, 0.0, cores, 1).launches >= (told.launches if wanted == 1 else 1)
     # More launches take longer, and no number of them is less than the least.
     assert work.launches(3) > work.launches(2) >= work.launches() == work.launches(1)
+
+
+def test_groups_that_have_their_launches_take_no_more() -> None:
+    """As in a run that is gone on with."""
+    assert Work((("torch",),), (3, 3), (1, 0), (0, 0)).launches() == 0.0
+
+
+def test_what_the_budget_had_no_room_for_stands_among_the_warnings() -> None:
+    run = synthetic.make(launches=2)
+    told = "no looking launches: they would not fit into the budget of 20 s"
+    assert told in summarize(replace(run, info={**run.info, "warnings": [told]})).warnings
 
 
 def test_what_everybody_sees_first() -> None:

@@ -21,7 +21,7 @@ from bench import __version__, guard
 from bench.borders import line, plain
 from bench.cli import exporting, reading, running, verdicts, versions
 from bench.cli.arguments import Parser
-from bench.cli.output import complain, prepare
+from bench.cli.output import complain, prepare, say
 from bench.endings import CODES, REFUSED, UNFORESEEN, Ended
 from bench.errors import BenchError
 
@@ -52,7 +52,10 @@ def _ended(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(argv)
     except SystemExit as left:  # after --help and --version, and after a usage error
-        return 0 if left.code in (None, 0) else REFUSED
+        if left.code not in (None, 0):
+            return REFUSED
+        say("", end="")  # what argparse has printed is still on its way
+        return CODES["done"]
     ended = arguments.run(arguments)
     if not isinstance(ended, Ended):
         raise TypeError(f"`bench {arguments.command}` ended with {ended!r}, which says nothing")

@@ -65,7 +65,7 @@ def whole(text: str) -> int:
     try:
         return int(word(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number; allowed: e.g. 0 or 42") from None
+        raise argparse.ArgumentTypeError(f"{brief(text)} is not a whole number; allowed: e.g. 0 or 42") from None
 
 
 def measuring(
@@ -133,14 +133,25 @@ def which(added: argparse.ArgumentParser) -> None:
     added.add_argument("--step", type=step, default=0.012, metavar="TIME", help="your step; default: 12ms")
 
 
+# What the kernel's waits and limits take is far above; what is larger is a slip, and its arithmetic would overflow.
+LONGEST = 30 * 86400.0  # seconds
+LARGEST = 2**63 - 1  # bytes
+
+
+def brief(text: str) -> str:
+    """A value as it is quoted in a message, whatever its length."""
+    return repr(text) if len(text) <= 80 else f"{text[:40]!r}... of {len(text)} characters"
+
+
 def duration(text: str) -> float:
     """Seconds from `90`, `90s`, `12ms`, `3m`, `1h`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
-    if match is None or float(match[1]) <= 0:
+    seconds = float(match[1]) * {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}[match[2]] if match else 0.0
+    if not 0 < seconds <= LONGEST:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time; allowed: a number above 0 with ms, s, m or h, e.g. 90s"
+            f"{brief(text)} is not a time; allowed: a number above 0 with ms, s, m or h, 30 days at most, e.g. 90s"
         )
-    return float(match[1]) * {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+    return seconds
 
 
 _STEP_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -169,15 +180,20 @@ def fraction(text: str) -> float:
 def size(text: str) -> int:
     """Bytes from `4GiB`, `512MiB` or a number."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(KiB|MiB|GiB|)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size; allowed: a number with KiB, MiB or GiB, e.g. 4GiB")
-    return int(float(match[1]) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]])
+    bytes_ = float(match[1]) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]] if match else math.inf
+    if bytes_ > LARGEST:
+        raise argparse.ArgumentTypeError(
+            f"{brief(text)} is not a size; allowed: a number with KiB, MiB or GiB, 8 EiB at most, e.g. 4GiB"
+        )
+    return int(bytes_)
 
 
 def positive(text: str) -> int:
     """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0; allowed: e.g. 1 or 4")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{brief(text)} is not a whole number above 0; allowed: e.g. 1 or 4, of 9 digits at most"
+        )
     return int(text)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-TINY_RUN = "bench run tiny --suites suites --budget 20s --no-look --timeout 30s --threads 1"
+TINY_RUN = "bench run tiny --suites suites --budget 10s --no-look --timeout 30s --threads 1"
 
 # Words for `before`, `during` and `check`. Processes are found by the kernel's list of children: zygotes are those of
 # the program, arms those of zygotes.

@@ -15,7 +15,7 @@ _NAMED = """
     arm.raise arm.build-raise arm.sys-exit arm.build-sys-exit arm.exit-7 arm.exit-0 arm.sigkill
     arm.surrogate arm.socket-5-bytes arm.child-setsid
     process.first-moments resume.seed resume.suite-edited resume.no-suites
-    place.disk-full-report place.disk-full-baseline place.file-size-16 place.out-read-only place.cwd-deleted
+    place.disk-full-report place.disk-full-baseline place.out-read-only place.cwd-deleted
     place.cache-unwritable place.report-dev-full
     terminal.full-show terminal.full-version terminal.head-pipefail terminal.ascii-show terminal.escapes-md
     terminal.stderr-full-bad terminal.surrogate-argument
