@@ -50,10 +50,11 @@ class Work:
 
         The first launch of each is the one that compiles.
         """
-        rows = zip(self.start_ups(), self.compiled, self.least, strict=True)
-        return sum(
-            max(least, number) * (start_up + LEAST_TURNS) + COMPILING * compiled for start_up, compiled, least in rows
-        )
+        total = 0.0
+        for start_up, compiled, least in zip(self.start_ups(), self.compiled, self.least, strict=True):
+            launches = max(least, number)
+            total += launches * (start_up + LEAST_TURNS) + (COMPILING * compiled if launches else 0.0)
+        return total
 
 
 def imports(preload: Sequence[str]) -> float:

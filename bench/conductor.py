@@ -112,6 +112,7 @@ class Conductor:
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run
         self._began = time.monotonic()
+        self._plan = plan
         self._timed_budget = options.budget - reserve(plan, options)
         self._sets = 1  # of interpreters
         self._voids = 0  # launches in a row that were disturbed from outside
@@ -188,6 +189,7 @@ class Conductor:
         if len(there) < len(work.preloads):
             self._progress.phase(f"starting {budget.count(len(work.preloads) - len(there), 'interpreter')}")
         self._zygotes(fleet, work.preloads)
+        self._timed_budget = options.budget - reserve(self._plan, options, fleet.imports)
         least = work.launches()
         if least and self._elapsed() + least > options.budget and not self.warnings:
             self._warn(budget.late(self._elapsed(), options.budget, least, max(work.least)))

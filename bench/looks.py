@@ -119,14 +119,21 @@ def impossible() -> str | None:
     return None if importlib.util.find_spec("lightning") else "the package 'lightning' is not installed"
 
 
-def reserve(plan: Plan, options: Options) -> float:
-    """Seconds of the budget that are kept for one looking launch of each group; none where they hold none."""
+def reserve(plan: Plan, options: Options, imports: Mapping[tuple[str, ...], float] | None = None) -> float:
+    """Seconds of the budget that are kept for one looking launch of each group; none where they hold none.
+
+    Args:
+        imports: seconds that the interpreters which are there took, by what they import.
+    """
+    seen = imports or {}
     groups = [[cell for cell in group.runnable if not cell.twin] for group in plan.groups]
     cells = [cell for group in groups for cell in group]
     if not options.looks or not cells or impossible():
         return 0.0
     each = [Seen().price(len(group)) for group in groups if group]
-    extra = 0.0 if any(cell.preload == preload(cell) for cell in cells) else budget.imports(preload(cells[0]))
+    own = preload(cells[0])
+    there = own in seen or any(cell.preload == preload(cell) for cell in cells)
+    extra = 0.0 if there else budget.measured([own], seen, 1)
     kept = min(LARGEST_SHARE * options.budget, extra + sum(each))
     return kept if kept >= extra + min(each) else 0.0
 

@@ -20,6 +20,13 @@ WRAPPED = ("_dataloader", "_loader", "dataloader", "loader", "base_dataloader")
 # that is derived from them is the user's.
 DEFAULTS = ("ModelCheckpoint", "ModelSummary", "RichModelSummary", "RichProgressBar", "TQDMProgressBar")
 AS_FORKED = "as forked"
+_at_fork: int | None = None  # frozen objects of the zygote, counted there once: it takes a tenth of a second
+
+
+def count_frozen() -> None:
+    """For a zygote that has frozen what it imported: its arms need not count it again."""
+    global _at_fork
+    _at_fork = gc.get_freeze_count()
 
 
 def switches() -> dict[str, Any]:
@@ -55,7 +62,7 @@ class Switches:
     """What the switches were, each time that somebody looked."""
 
     def __init__(self) -> None:
-        self._frozen = gc.get_freeze_count()
+        self._frozen = gc.get_freeze_count() if _at_fork is None else _at_fork
         self._seen: dict[str, list[Any]] = {}
 
     def look(self) -> None:

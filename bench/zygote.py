@@ -52,6 +52,8 @@ def main() -> None:
     # Objects of the imports are put aside: a collection in an arm would copy every page that it shares with the zygote.
     gc.collect()
     gc.freeze()
+    if switches := sys.modules.get("bench.switches"):
+        switches.count_frozen()
     connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
     hello = ZygoteHello(
         id=setup["id"],

@@ -11,14 +11,14 @@ import torch
 from conftest import SUITES, Bench, Silent
 from lightning.pytorch import Callback
 
-from bench import discovery, frame, loops, plan, store
+from bench import budget, discovery, frame, loops, plan, store
 from bench.arm import Job
 from bench.callbacks import looked as looked_module
 from bench.conductor import Conductor, Options
 from bench.looking import STEP, Look
 from bench.looks import LEAST_STEPS, Seen, preload, reserve
 from bench.record import METRICS, Record
-from bench.report import html
+from bench.report import console, html
 from bench.report.verify import verify
 from bench.stats import summarize
 from bench.stream import BatchStream, Grant, Taken
@@ -62,6 +62,18 @@ def test_timed_launches_carry_no_callback(bench: Bench) -> None:
         assert record.effective["lightning_imported"] is (record.point["loop"] != "plain")
     barebones = next(record for record in records if record.point["loop"] == "trainer-barebones")
     assert barebones.effective["trainer_callbacks"] == "none"
+
+
+def test_what_failed_is_not_tried_again_with_callbacks(bench: Bench) -> None:
+    bench.run("faults", "fault=none,raise,unsupported", options=QUICK)
+    run = store.read(bench.folder)
+    assert [record.point["fault"] for record in run.looks] == ["none"]
+    summary = summarize(run)
+    looked = {cell.point["fault"]: cell.looked for cell in summary.cells if not cell.twin}
+    assert looked["none"]["phase_forward"].launches == 1
+    assert not looked["raise"]
+    assert not looked["unsupported"]
+    assert "never compared" in console.render(summary)
 
 
 def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> None:
@@ -272,7 +284,7 @@ def test_the_hooks_are_the_same_in_every_loop(
     step = ["batch_start", "zero_grad", "backward", "after_backward", "step", "batch_end"]
     assert recorder.heard == ["fit_start", "train_start", *step * 5, "epoch_end", "train_end"]
     assert len(set(recorder.batches)) == 5
-    assert look.result()["metrics"].keys() == {STEP.name}
+    assert look.result().metrics.keys() == {STEP.name}
     for owner, names in before.items():  # everything that was listened at is as it was
         assert {key: value for key, value in vars(owner).items() if not key.startswith("__")} == {
             key: value for key, value in names.items() if not key.startswith("__")
@@ -291,7 +303,14 @@ def test_time_is_kept_for_looking_and_no_more_than_a_share() -> None:
     # Where the share is not enough for one looking launch there is nothing to keep it for.
     assert reserve(planned(), Options(budget=four / 0.16, looks=3)) == 0
     # Where no timed arm needs lightning, its interpreter is started for looking only, and that takes longer.
-    assert reserve(planned("loop=plain"), Options(budget=180, looks=3)) > four
+    alone = planned("loop=plain")
+    assert reserve(alone, Options(budget=180, looks=3)) > four
+    # ... at the price that interpreters have here; one that is there already costs nothing.
+    slow = reserve(alone, Options(budget=3600, looks=3), {("torch",): 20.0})
+    assert slow > reserve(alone, Options(budget=3600, looks=3)) + 20.0
+    there = reserve(alone, Options(budget=3600, looks=3), {("torch", "lightning"): 20.0})
+    fresh = reserve(alone, Options(budget=3600, looks=3))
+    assert there + budget.imports(("torch", "lightning")) == pytest.approx(fresh)
     cells = planned().cells
     assert {preload(cell) for cell in cells} == {("torch", "lightning")}
 

@@ -65,7 +65,7 @@ def test_a_loop_that_ends_by_itself_is_no_measurement(bench: Bench) -> None:
 
 
 def test_a_failed_cell_is_not_started_again(bench: Bench) -> None:
-    options = Options(budget=6, launch=0.1, zygotes=1)
+    options = Options(budget=120, launch=0.1, zygotes=1, launches=2)
     records = bench.run("faults", "fault=none,raise", options=options)
     assert sum(record.point["fault"] == "raise" for record in records) == 1
     assert sum(record.point["fault"] == "none" and not record.twin for record in records) > 1

@@ -49,7 +49,7 @@ def add(command: Adder) -> None:
     racing = command("confirm", confirm_change, "race the two commits of a suspected change on this machine, now")
     racing.add_argument("before", metavar="COMMIT_A", help="the commit before the change")
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
-    measuring(racing)
+    measuring(racing, "wall time of the race, once the commits are checked out; default: 3m")
     racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="default: .")
     racing.add_argument(
         "--suites",

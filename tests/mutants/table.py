@@ -86,7 +86,7 @@ MUTANTS: tuple[Mutant, ...] = (
            "self.cold = not any(cache.iterdir())", "self.cold = any(cache.iterdir())",
            ("tests/test_compile.py::test_a_mode_is_read_from_the_options_that_a_graph_was_compiled_with",)),
     Mutant(15, "out of memory is a crash as any other", "bench/arm.py",
-           'return {"outcome": "oom", "reason": text}', 'return {"outcome": "crashed", "reason": text}',
+           'return protocol.Failed("oom", ', 'return protocol.Failed("crashed", ',
            ("tests/test_outcomes.py::test_a_fault_is_an_outcome_with_a_reason[allocate-oom-memory]",)),
     Mutant(16, "the peak of the interpreter is the arm's", "bench/memory.py",
            "    if path.exists():\n        path.write_text", "    if not path.exists():\n        path.write_text",
