@@ -6,6 +6,7 @@ With --json FILE each fault is written there as soon as it was tried, and what s
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def main() -> int:
             print(f"    $ {' ; '.join(fault.commands)}")
         print(f"{len(chosen)} faults, {sum(bool(fault.listed) for fault in chosen)} of them listed")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that sandboxes go, as after Ctrl-C
     tried = report.read(arguments.json) if arguments.json and arguments.json.exists() else {}
     deeds: dict[object, Seen] = {}
     with Template() as template:
