@@ -69,7 +69,7 @@ CLASSES = (
     Class(r"bench trace .*", "long", LIGHTNING),
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench report", "run", says="report.html"),
-    Class(r"bench verify", "run", before="bench report", says="every figure follows"),
+    Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
     # The small `overhead` has one loop, so no ratio, and that is told.
     Class(r"bench history --suite overhead --metric ratio", "run", codes=(0, 2), says="overhead|no run under results"),

@@ -238,7 +238,7 @@ def earned(done: Done, sandbox: Sandbox, before: Sequence[Path]) -> str:
             "gate": verdict == 3,
             "run": bool(outcome & {*FAILED, "void"}),
             "versions": bool(outcome & {*FAILED, "void"}),
-            "verify": bool(done.out.strip()) and "every figure follows" not in done.out,
+            "verify": bool(done.out.strip()) and "as the records give them" not in done.out,
         }
         if not earned_by.get(command, True):
             return f"3 of `{command}` without what earns it"
