@@ -191,7 +191,7 @@ PAGES = (
                  "t = re.sub(r'(?s)<svg.*?</svg>', '', s, count=1)\nassert s != t\nopen(p, 'w').write(t)\nE"),
     Fault("page.outcome-edited", "an outcome word of the page is another one", ('bench verify "$BAD"',), codes(3),
           before="\"$PYTHON\" - \"$BAD/report.html\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
-                 "t = re.sub(r'>ok<', '>crashed<', s, count=1)\nassert s != t\nopen(p, 'w').write(t)\nE"),
+                 "t = re.sub(r'>(ok|noisy)<', '>crashed<', s, count=1)\nassert s != t\nopen(p, 'w').write(t)\nE"),
     Fault("page.environment-edited", "the processor's name on the page is another one", ('bench verify "$BAD"',), codes(3),
           before="\"$PYTHON\" - \"$BAD\" <<'E'\nimport html, json, sys\np = sys.argv[1] + '/report.html'\n"
                  "cpu = html.escape(json.load(open(sys.argv[1] + '/run.json'))['environment']['cpu'])\n"
