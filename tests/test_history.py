@@ -382,7 +382,7 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
         info = {
             "run": f"20260101-0000{number:02}-0000",
             "plan": plan.to_json(made),
-            "finished": "yes",
+            "finished": "2026-11-23T12:00:00+00:00",
             "argv": [],
             "started": f"2026-01-01T00:00:{number:02}+00:00",
             "environment": {**environment.environment(1), "commit": hashes[number >= 16]},
