@@ -70,9 +70,9 @@ def history(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest, with the arguments after `--`."""
+    """Run pytest, with the arguments after `--`; without any, all tests but the long ones (`-- -m long`)."""
     _install(session, "--editable", ".[history]", *GROUPS["tests"])
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ["-m", "not long"]))
 
 
 @nox.session

@@ -173,7 +173,8 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
     device.prepare()
     torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
     mode = settings.get("compile", "off")
-    watch = compiling.CompileWatch(Path(request["compile_cache"])) if mode != "off" else None
+    kept = (Path(request["compile_cache"]), Path(request["temporary"])) if mode != "off" else None
+    watch = compiling.CompileWatch(*kept) if kept else None
     if request.get("alone"):
         pin(request["cores"])
     start_memory = resident()

@@ -10,6 +10,7 @@ cores.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,15 @@ class CompileWatch:
     Args:
         cache: where inductor and triton keep what they compile, a folder of the cell's own: the first arm that uses it
             compiles cold, the later ones warm.
+        temporary: the machine's folder for temporary files, which an arm's own stands in for.
     """
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, temporary: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.cold = not any(cache.iterdir())
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
         os.environ["TRITON_CACHE_DIR"] = str(cache / "triton")
+        share_headers(temporary)
         import torch._inductor.compile_fx as inductor
 
         self.graphs = 0
@@ -101,6 +104,23 @@ class CompileWatch:
             "cache_misses": autograd["autograd_cache_miss"] + inductor["fxgraph_cache_miss"],
             "cudagraph_skips": inductor["cudagraph_skips"],
         }
+
+
+def share_headers(temporary: Path) -> None:
+    """Let this process find the C++ headers that torch compiles once for a machine.
+
+    torch keeps them in the folder for temporary files, whatever the cache's folder is ("these headers need to be
+    global", torch/_inductor/codecache.py, torch 2.13), and each arm has a folder of its own: all would compile them
+    anew, which took half of a cold start here.
+    """
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    own = Path(default_cache_dir())
+    if own.exists() or own.parent == temporary:
+        return
+    with suppress(OSError):  # then they are compiled anew
+        (temporary / own.name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        own.symlink_to(temporary / own.name, target_is_directory=True)
 
 
 def _floating_inputs(node: Any) -> list[torch.Tensor]:

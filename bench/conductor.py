@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from bench import budget, intervals, schedule, states
 from bench.accelerators import accelerator
+from bench.borders import file_name
 from bench.handles import Arm, Side, zygote_id
 from bench.judging import judge
 from bench.ledger import own_faults
@@ -29,7 +30,7 @@ from bench.processes import Fleet
 from bench.protocol import Looked
 from bench.race import LEAST_ROUNDS, Race, heap_padding
 from bench.record import Outcome, Record
-from bench.request import Layout, downgrades, file_name, layout, request, requested
+from bench.request import Layout, downgrades, layout, request, requested
 from bench.states import GroupState
 from bench.stopping import Interrupted, heeded
 from bench.store import RunFolder

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import budget
+from bench.borders import file_name
 from bench.errors import BenchError
 from bench.handles import Arm, ArmLost, zygote_id
 from bench.plan import Cell, Group, Plan
@@ -22,7 +23,7 @@ from bench.processes import Fleet
 from bench.protocol import Go
 from bench.race import Race
 from bench.record import Record
-from bench.request import Layout, file_name
+from bench.request import Layout
 from bench.stopping import Interrupted
 from bench.store import RunFolder
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import zlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench import strategies
+from bench.borders import file_name
 from bench.environment import usable_cores
 from bench.plan import Cell
 
-LONGEST_NAME = 180  # a file name may have 255 bytes, and the ending takes some
 # Axes of the engine whose values must be found again, under the same name, in the effective settings.
 AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
 
@@ -93,6 +92,7 @@ def request(
         "cores": place.ranks(devices, cell.workers),
         # A twin compiles for itself: it is the same code, and must pay the same.
         "compile_cache": str(caches / file_name(cell.id)),
+        "temporary": tempfile.gettempdir(),
     }
 
 
@@ -100,9 +100,3 @@ def downgrades(asked: Mapping[str, Any], effective: Mapping[str, Any]) -> str:
     """What an arm did otherwise than it was asked to, as one sentence; "" where nothing."""
     changed = {key: value for key, value in asked.items() if effective.get(key) != value}
     return "; ".join(f"{key}: asked for {value}, got {effective.get(key)}" for key, value in changed.items())
-
-
-def file_name(cell: str) -> str:
-    """A cell's id as a file's or folder's name; a long one is cut and told apart by its checksum."""
-    name = re.sub(r"[^\w.=-]", "_", cell).strip("_")
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{zlib.crc32(cell.encode()):08x}"

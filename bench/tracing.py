@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.borders import file_name
 from bench.conductor import Progress
 from bench.errors import BenchError
 from bench.handles import ArmLost, zygote_id
@@ -20,7 +21,7 @@ from bench.plan import Cell, Group, Plan
 from bench.processes import Fleet
 from bench.protocol import Go
 from bench.ranks import Answer
-from bench.request import downgrades, file_name, layout, request, requested
+from bench.request import downgrades, layout, request, requested
 from bench.traces import EDGES, TracedCell, document, read
 
 AUDITED_STEPS = 4  # their settings are read back, as in a run

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Bench
 
-from bench import conductor, loops, stats, store, strategies
+from bench import compiling, conductor, loops, stats, store, strategies
 from bench.conductor import GroupState, Options
 from bench.request import layout
 
@@ -60,6 +61,7 @@ def test_trap_14_the_first_launch_compiles_cold_and_the_next_one_warm(bench: Ben
 two_ranks = pytest.param(2, marks=pytest.mark.skipif(len(layout(1).usable) < 2, reason="two ranks need two cores"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_cache")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("devices", [1, two_ranks])
@@ -133,3 +135,14 @@ def test_a_mode_is_read_from_the_options_that_a_graph_was_compiled_with(
         assert watch.mode() == mode
     watch.options = {"max_autotune": True}
     assert watch.mode() not in strategies.COMPILE_MODES
+
+
+def test_headers_are_compiled_once_for_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "arm"))
+    (tmp_path / "arm").mkdir()
+    compiling.share_headers(tmp_path / "machine")
+    (Path(default_cache_dir()) / "header").write_text("")
+    assert [path.name for path in (tmp_path / "machine").glob("*/header")] == ["header"]
+    compiling.share_headers(tmp_path / "machine")  # as a second rank does

@@ -165,6 +165,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", RUN, ids=name)
 def test_a_documented_command_does_what_it_says(prepared: Path, tmp_path: Path, command: Command) -> None:
     found = classes(command)[0]

@@ -13,7 +13,10 @@ from .judge import Seen, marks
 from .sandbox import Template
 from .table import IN_TESTS
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes through /proc")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes through /proc"),
+]
 
 
 class Campaign:
