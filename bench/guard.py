@@ -78,8 +78,9 @@ def try_in_child(what: str, call: Callable[[], object]) -> None:
     Raises:
         SpecError: the child did not come to the end of the call.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

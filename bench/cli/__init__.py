@@ -44,6 +44,9 @@ def exit_code(argv: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return CODES["interrupted"]
     except BaseException as error:
+        if isinstance(error, FileNotFoundError) and not _has_working_folder():
+            complain("the working folder was removed; change to one that is there")
+            return REFUSED
         complain(_unforeseen(error))
         return UNFORESEEN
 
@@ -59,7 +62,17 @@ def _ended(argv: Sequence[str] | None) -> int:
     ended = arguments.run(arguments)
     if not isinstance(ended, Ended):
         raise TypeError(f"`bench {arguments.command}` ended with {ended!r}, which says nothing")
+    if ended.word == "interrupted":
+        complain("interrupted")
     return ended.code
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _unforeseen(error: BaseException) -> str:
