@@ -285,7 +285,7 @@ def read_records(path: Path) -> tuple[list[dict[str, Any]], list[tuple[str, str]
                 found.append(record)
             json.loads(line.decode(), parse_constant=_refuse)
             json.dumps(record, ensure_ascii=False).encode()  # no lone surrogates
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             own = value[1].decode(errors="replace") if value else ""
             wrong.append((own, f"{path.name}/records.jsonl:{number}: {error}"))
     return found, wrong
