@@ -35,6 +35,7 @@ def one_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setattr(GroupState, "least", 1)
 
 
+@pytest.mark.long
 def test_trap_14_the_first_launch_compiles_cold_and_the_next_one_warm(bench: Bench) -> None:
     records = bench.run("compile", *SMALL, "loop=plain", options=QUICK)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
@@ -86,6 +87,7 @@ def test_compiled_loops_do_the_same_work(bench: Bench, devices: int, precision: 
             assert effective["compiled_around_ddp"] is (record.point["loop"] in ("plain", "fabric"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_cache")
 def test_sixteen_mixed_on_the_cpu_is_downgraded_in_compiled_regions_too(bench: Bench) -> None:
     records = bench.run("compile", *SMALL, "loop=fabric", "precision=16-mixed", options=QUICK)
@@ -93,6 +95,7 @@ def test_sixteen_mixed_on_the_cpu_is_downgraded_in_compiled_regions_too(bench: B
     assert all("asked for 16-mixed, got bf16-mixed" in record.reason for record in records)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_cache")
 def test_trap_14_a_recompile_on_the_short_last_batch_is_counted_and_warned_of(bench: Bench) -> None:
     options = Options(budget=1, launch=0.2, zygotes=1)
@@ -128,7 +131,7 @@ def test_a_mode_is_read_from_the_options_that_a_graph_was_compiled_with(
     monkeypatch.setattr(inductor, "compile_fx", inductor.compile_fx)  # put back what the watch replaces
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         monkeypatch.setenv(name, "")
-    watch = CompileWatch(tmp_path / "cache")
+    watch = CompileWatch(tmp_path / "cache", tmp_path)
     assert (watch.mode(), watch.cold) == ("off", True)
     for mode in ("default", "reduce-overhead", "max-autotune"):
         watch.options = dict(torch._inductor.list_mode_options(mode))

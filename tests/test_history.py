@@ -334,6 +334,7 @@ def test_nothing_to_tell_is_one_message_and_exit_code_2(
 CODE = "def extra(batch):\n    for _ in range({times}):\n        batch[0].sin().sum()\n"
 
 
+@pytest.mark.long
 def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> None:
     """All of it: 32 runs of two commits tell of a change, which is real; the race says so, and the history then too."""
     hashes = []

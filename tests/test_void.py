@@ -64,6 +64,7 @@ def test_a_launch_whose_interpreter_is_killed_is_void_and_made_again(bench: Benc
     assert {stop["reason"] for stop in bench.stops.values()} == {"launches"}
 
 
+@pytest.mark.long
 def test_two_in_a_row_end_the_run_and_a_resumed_one_measures_what_was_not(bench: Bench) -> None:
     saboteur = Saboteur(kill(bench, signal.SIGKILL), (2, 3))  # each of two groups has had one launch
     settings = ("crime=none,prints", "at=5,6")
@@ -79,6 +80,7 @@ def test_two_in_a_row_end_the_run_and_a_resumed_one_measures_what_was_not(bench:
     assert not {(record.cell, record.launch) for record in again} & {(record.cell, record.launch) for record in records}
 
 
+@pytest.mark.long
 def test_what_was_never_launched_says_why(bench: Bench) -> None:
     saboteur = Saboteur(kill(bench, signal.SIGSTOP), ())
     records = bench.run("outlaws", "crime=none,stop-zygote", "at=1,2", options=QUICK, progress=saboteur)
@@ -103,6 +105,7 @@ def test_logs_that_are_removed_cost_nothing(bench: Bench) -> None:
     assert (bench.folder / records[-1].log).exists()
 
 
+@pytest.mark.long
 def test_a_run_that_sleeps_loses_nothing_and_one_that_is_hung_up_ends_in_order(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "bench", "run", "outlaws", "--suites", str(SUITES), "--set", "crime=none,setsid",
