@@ -16,7 +16,7 @@ cat $(new results/*/records.jsonl) | "$PYTHON" -c 'import json, sys; [json.loads
 
 PLACES = (
     Fault("place.disk-full", "the disk is full after some records",
-          (f"smalldisk 200k results {RUN.replace('4s', '60s')} --target 0.001%",), codes(2), says=FULL, check=KEPT,
+          (f"smalldisk 100k results {RUN.replace('4s', '60s')} --target 0.001%",), codes(2), says=FULL, check=KEPT,
           before="rm -rf results/*", listed="disk full in a run (200k tmpfs)", needs=("mount",),
           after=('bench run --resume "$(ls -d results/*-* | tail -n 1)" --suites suites --budget 1s', "bench show")),
     Fault("place.disk-full-first", "the disk is full at the first record", (f"smalldisk 20k results {RUN}",), codes(2),
@@ -92,7 +92,6 @@ PLACES = (
     ),
     Fault("place.descriptors", "ulimit -n 20", (f"ulimit -n 20; exec {RUN}",), codes(0, 2, 3), listed="ulimit -n 20",
           after=("bench show",)),
-    Fault("place.descriptors-6", "ulimit -n 6", (f"ulimit -n 6; exec {RUN}",), codes(2, 70), after=("bench list",)),
     Fault("place.memory", "ulimit -v of 300 MB", (f"ulimit -v 300000; exec {RUN}",), codes(2, 3, 70), after=("bench list",)),
     Fault("place.cpu-seconds", "ulimit -t 3", (f"ulimit -t 3; exec {RUN}",), codes(0, 2, 3, -9, -24, 137, 152), after=("bench list",)),
     Fault("place.cache-unwritable", "the user's cache cannot be written: versions",
