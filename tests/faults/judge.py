@@ -273,6 +273,8 @@ def read_records(path: Path) -> tuple[list[dict[str, Any]], list[tuple[str, str]
     """The records of a run's folder as JSON data, and what is wrong with them: lines that are no strict JSON, each
     behind the value of its cell on the axis `fault`."""
     found, wrong = [], []
+    if not (path / "records.jsonl").is_file():  # a pipe would keep us waiting, /dev/zero has no end
+        return [], []
     try:
         lines = (path / "records.jsonl").read_bytes().splitlines()
     except OSError:
