@@ -126,12 +126,12 @@ class Suite:
 def suite_mistakes(suite: Suite) -> list[str]:
     """Everything that is wrong with a suite's declaration, as sentences; empty when it is sound."""
     mistakes: list[str] = []
-    if not NAME.match(suite.name):
+    if not NAME.fullmatch(suite.name):
         mistakes.append(f"name {suite.name!r} is not of the form {NAME.pattern}")
     if not suite.axes:
         mistakes.append("has no axes; at least the compared one is needed")
     for axis, values in suite.axes.items():
-        if not NAME.match(axis):
+        if not NAME.fullmatch(axis):
             mistakes.append(f"axis name {axis!r} is not of the form {NAME.pattern}")
         if isinstance(values, str) or not isinstance(values, Sequence):
             mistakes.append(f"axis {axis!r}: {values!r} is not a list of values")

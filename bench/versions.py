@@ -89,7 +89,7 @@ def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
 
 
 def _required(text: str) -> bool:
-    return REQUIREMENT.match(text) is not None
+    return REQUIREMENT.fullmatch(text) is not None
 
 
 def over_sides(suite: Suite, sides: Sequence[str]) -> Suite:

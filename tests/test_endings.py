@@ -147,6 +147,8 @@ RUDE = {
     "workers says many": f"{SUITE}, workers=lambda point: 'many')",
     "an axis that is no number": SUITE.replace("'loop': ('plain',)", "'loop': ('plain',), 'lr': (float('nan'),)") + ")",
     "a name that is taken": SUITE.replace("'rude'", "'overhead'") + ")",
+    "a name that ends in a line break": SUITE.replace("'rude'", "'rude\\n'") + ")",
+    "an axis that ends in a line break": SUITE.replace("'loop': ('plain',)", "'loop': ('plain',), 'x\\n': (1,)") + ")",
     "nested too deeply": "suite = " + "[" * 5000 + "]" * 5000,
     "a null byte": "suite = '\0'",
 }
