@@ -31,7 +31,11 @@ def one_of(thing: str, value: object, allowed: Iterable[object]) -> str:
 
 def shown(value: object) -> str:
     """A value as a message quotes it: what somebody pasted by mistake is not repeated in full."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """A text without its middle, where it is longer than a message quotes."""
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}...{text[-LONGEST_VALUE // 2 :]}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import guard, loops, precision, strategies, xla
 from bench.accelerators import Accelerator, accelerator
-from bench.errors import SpecError, one_of, shown
+from bench.errors import SpecError, one_of, shortened, shown
 from bench.handles import SIDE
 from bench.spec import AxisValue, Point, Suite, all_axes, asked, engine_axes, loader_workers, parse_value
 
@@ -144,7 +144,7 @@ def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, 
             try:
                 values.append(parse_value(suites[name], axis, part))
             except SpecError as error:
-                mistakes += [f"--set {setting}: {mistake}" for mistake in error.mistakes]
+                mistakes += [f"--set {shortened(setting)}: {mistake}" for mistake in error.mistakes]
         axes[name][axis] = values
     return list(dict.fromkeys(mistakes))
 
