@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -32,10 +32,16 @@ def signals() -> Iterator[None]:
         raise KeyboardInterrupt
 
     _signals.clear()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with answered(note, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextmanager
+def answered(note: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals]) -> Iterator[None]:
+    """These signals call `note` meanwhile, but for those that are ignored, as nohup(1) leaves SIGHUP."""
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup(1) leaves SIGHUP
+        if handler is not signal.SIG_IGN:
             signal.signal(number, note)
     try:
         yield

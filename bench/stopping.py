@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
+from bench.guard import answered
+
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -34,15 +36,8 @@ def heeded(fleet: Asked) -> Iterator[None]:
         if fleet.interrupts == 2:
             raise Interrupted
 
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # as nohup(1) leaves SIGHUP
-            signal.signal(number, note)
-    try:
+    with answered(note, STOPPING):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def own_suite() -> str:
     """README's suite of one's own, in tiny sizes: what it costs is not what is asked here."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(from bench.spec.*?)```", text, flags=re.DOTALL)
-    return block  # type: ignore[no-any-return]
+    return block
 
 
 def shell(text: str, folder: Path, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:

@@ -106,7 +106,7 @@ def test_csv_leaves_what_is_no_text(value: object) -> None:
 def test_matplotlib_draws_any_text_as_it_is(text: str) -> None:
     figure = matplotlib.figure.Figure()
     shown = figure.text(0, 0, borders.plot(text))
-    text_, is_math = shown._preprocess_math(borders.plot(text))  # type: ignore[attr-defined]
+    text_, is_math = shown._preprocess_math(borders.plot(text))
     assert is_math is False
     assert text_.count("$") == borders.line(text).count("$")
 

@@ -86,7 +86,7 @@ def test_no_exception_ends_a_command_with_a_verdict(
 
         def broken() -> argparse.ArgumentParser:
             made = parser()
-            for name, below in made._subparsers._group_actions[0].choices.items():  # type: ignore[union-attr]
+            for name, below in made._subparsers._group_actions[0].choices.items():
                 assert name
                 below.set_defaults(run=raising)
             return made
@@ -119,18 +119,18 @@ def test_a_command_that_does_not_say_how_it_ended_has_not_ended_well(
 @pytest.mark.parametrize("word", sorted(JUDGEMENTS))
 def test_a_judgement_needs_the_file_that_holds_it(word: str, tmp_path: Path) -> None:
     kept = tmp_path / "gate.json"
-    for unearned in (Ended(word), Ended(word, kept)):  # type: ignore[arg-type]
+    for unearned in (Ended(word), Ended(word, kept)):
         with pytest.raises(ValueError, match="not earned"):
             assert unearned.code
     kept.write_text("{}")
-    assert Ended(word, kept).code == gating.EXIT_CODES[word]  # type: ignore[arg-type,index]
+    assert Ended(word, kept).code == gating.EXIT_CODES[word]
 
 
 @given(st.text())
 def test_no_other_word_has_a_code(word: str) -> None:
     if word not in CODES:
         with pytest.raises(ValueError, match="no command ends with"):
-            assert Ended(word).code  # type: ignore[arg-type]
+            assert Ended(word).code
 
 
 SUITE = "from bench.spec import Suite\nsuite = Suite(name='rude', title='t', axes={'loop': ('plain',)}, " \

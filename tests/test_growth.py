@@ -31,7 +31,7 @@ def calls(work: Callable[[], object]) -> int:
     """How many functions, of Python's and of C's, the work calls."""
     profile = cProfile.Profile()
     profile.runcall(work)
-    return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+    return int(pstats.Stats(profile).total_calls)
 
 
 def as_choices(run: Run) -> Run:
@@ -107,7 +107,7 @@ def test_every_frame_is_made_once() -> None:
     run = make(launches=2)
     profile = cProfile.Profile()
     profile.runcall(summarize, run)
-    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    stats = pstats.Stats(profile).stats
     counted = {(str(file), name): count for (file, _, name), (_, count, *_) in stats.items()}
     for name in ("turns", "cells", "declared", "_launches", "_pairs"):
         assert counted[frame.__file__, name] == 1

@@ -180,7 +180,7 @@ def test_settings_are_told_before_the_work_that_follows_from_them() -> None:
 
 def test_what_a_suite_asks_for_is_asked_for_by_the_names_that_are_read_back() -> None:
     def suite(**more: Any) -> Suite:
-        return Suite("s", "t", {"a": (1,)}, "a", 1, build=lambda point: None, **more)  # type: ignore[arg-type]
+        return Suite("s", "t", {"a": (1,)}, "a", 1, build=lambda point: None, **more)
 
     assert asked(suite(), {"a": 1}) == {}
     assert asked(suite(), {"num_workers": 3}) == {"loader_workers": 3}
@@ -192,7 +192,7 @@ def test_what_a_suite_asks_for_is_asked_for_by_the_names_that_are_read_back() ->
 
 
 def test_the_innermost_loader_is_found_through_wrappers() -> None:
-    loader: DataLoader[Any] = DataLoader([1, 2, 3], num_workers=1, persistent_workers=True, prefetch_factor=5)  # type: ignore[arg-type]
+    loader: DataLoader[Any] = DataLoader([1, 2, 3], num_workers=1, persistent_workers=True, prefetch_factor=5)
 
     class Around:
         num_workers = 0

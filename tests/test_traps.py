@@ -87,7 +87,7 @@ def test_trap_8_what_trainer_does_once_an_epoch_is_in_no_turn(tmp_path: Path, mo
 def test_trap_11_plain_compiles_around_ddp_and_that_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in rank_environment(0, 1, free_port()).items():
         monkeypatch.setenv(name, value)
-    job = Job(None, None, torch.device("cpu"), "cpu", "32-true", 1, torch.float32, lambda notes: None,  # type: ignore[arg-type]
+    job = Job(None, None, torch.device("cpu"), "cpu", "32-true", 1, torch.float32, lambda notes: None,
               strategy="ddp", compile="default")  # fmt: skip
     try:
         model = wrapped(torch.nn.Linear(2, 2), job)  # nothing is compiled before the first call

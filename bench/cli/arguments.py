@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         for kind, read in ((None, word), (Path, path), (int, whole)):
             self.register("type", kind, read)
 
-    def add_subparsers(self, **named: Any) -> argparse._SubParsersAction[Parser]:  # type: ignore[override]
+    def add_subparsers(self, **named: Any) -> argparse._SubParsersAction[Parser]:  # type: ignore[override]  # narrower
         """As in argparse. What follows a command is the command's own, which says better whose value is empty."""
         commands = super().add_subparsers(**named)
         commands.type = str

@@ -24,7 +24,7 @@ class Loader:
     def __len__(self) -> int:
         if isinstance(self.length, BaseException):
             raise self.length
-        return self.length  # type: ignore[no-any-return]
+        return self.length
 
     def __iter__(self) -> Iterator[Any]:
         yield from parts.loader() if self.batches is None else self.batches()

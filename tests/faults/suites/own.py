@@ -71,7 +71,7 @@ def _surrogate_file() -> None:
 
 @building("build-import")
 def _build_import() -> None:
-    import no_such_module_at_all  # noqa: F401
+    import no_such_module_at_all  # noqa: F401 - the misdeed
 
 
 @losing("recursion")
