@@ -72,8 +72,8 @@ class Fleet(Children):
             missing = [number for number, rank in enumerate(arm.ranks) if not rank.ready_after]
             self._too_late(arm, missing, timeout, "pulled no batch")
 
-    def turn(self, arm: Arm, go: Go, timeout: float) -> ranks.Turn:
-        """Let one arm go for one turn, and wait until all of its ranks are held again.
+    def turn(self, arm: Arm, go: Go, timeout: float, *, uncounted: int = 1) -> ranks.Turn:
+        """Let one arm go for one turn, its first `uncounted` steps not counted; wait until all ranks are held again.
 
         Raises:
             ArmLost: it died, failed, sent what is no answer, or did not answer within `timeout` seconds.
@@ -87,7 +87,7 @@ class Fleet(Children):
                 raise arm.lost
             arm.ranks[number].helpers = max(arm.ranks[number].helpers, reply.helpers)
         self._hold(arm)
-        return ranks.turn(replies)
+        return ranks.turn(replies, uncounted=uncounted)
 
     def result(self, arm: Arm, timeout: float) -> ranks.Answer:
         """End the arm's stream, and have its result.

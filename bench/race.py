@@ -83,7 +83,8 @@ class Race:
 
     def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> Turn | None:
         try:
-            return self._fleet.turn(self.arms[name], Go(steps, audit=audit, timed=timed), self._timeout)
+            go = Go(steps, audit=audit, timed=timed)
+            return self._fleet.turn(self.arms[name], go, self._timeout, uncounted=int(not self._epochs))
         except ArmLost:
             return None
 

@@ -47,13 +47,16 @@ class Answer:
     looked: Looked
 
 
-def turn(replies: Sequence[Taken]) -> Turn:
-    """One turn from those of all ranks."""
+def turn(replies: Sequence[Taken], *, uncounted: int = 1) -> Turn:
+    """One turn from those of all ranks, of which the first `uncounted` steps are not counted.
+
+    The slowest rank is the one whose counted steps took longest: another's may be the longest first step.
+    """
     if len(replies) == 1:
         (only,) = replies
         return Turn(only.seconds, only.fetching, only.cpu, only.involuntary, only.faults)
-    slowest = max(replies, key=lambda reply: sum(reply.seconds))
-    counted = [sum(reply.seconds[1:]) for reply in replies]
+    counted = [sum(reply.seconds[uncounted:]) for reply in replies]
+    slowest = replies[counted.index(max(counted))]
     return Turn(
         slowest.seconds,
         slowest.fetching,

@@ -25,7 +25,7 @@ class Device:
         self.lost = lost
         self.steps: dict[str, int] = {}
 
-    def turn(self, arm: Arm, go: Go, timeout: float) -> Turn:
+    def turn(self, arm: Arm, go: Go, timeout: float, *, uncounted: int = 1) -> Turn:
         if arm.id == self.lost:
             arm.lost = ArmLost("crashed", "gone")
             raise arm.lost

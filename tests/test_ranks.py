@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import SUITES, Bench, call
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench import discovery, loops, plan, strategies
 from bench.accelerators import accelerator
@@ -240,6 +242,18 @@ def test_a_turn_is_as_long_as_that_of_its_slowest_rank() -> None:
     assert reply.spread == pytest.approx(0.5)
     assert (reply.cpu, reply.involuntary, reply.faults) == (2.0, 4, 6)
     assert turn([taken(0.5, 1.0)]) == Turn((0.5, 1.0), (0.0,), 1.0, 2, 3, None)
+
+
+SECONDS = st.floats(1e-6, 1e3)
+
+
+@given(st.lists(st.tuples(SECONDS, SECONDS, SECONDS), min_size=2, max_size=4), st.sampled_from([0, 1]))
+def test_ranks_are_never_further_apart_than_the_turn_is_long(ranks: list[tuple[float, ...]], uncounted: int) -> None:
+    """The turn is of the rank whose counted steps took longest, whichever had the longest first step."""
+    reply = turn([taken(*seconds) for seconds in ranks], uncounted=uncounted)
+    counted = [sum(seconds[uncounted:]) for seconds in ranks]
+    assert sum(reply.seconds[uncounted:]) == max(counted)
+    assert reply.spread == max(counted) - min(counted) <= max(counted)
 
 
 def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:

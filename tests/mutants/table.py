@@ -71,7 +71,7 @@ MUTANTS: tuple[Mutant, ...] = (
            "DistributedDataParallel(model, device_ids", "DistributedDataParallel(job.compiled(model), device_ids",
            ("tests/test_traps.py::test_trap_11_plain_compiles_around_ddp_and_that_is_read_back",)),
     Mutant(12, "the quickest rank's time is taken", "bench/ranks.py",
-           "slowest = max(replies", "slowest = min(replies",
+           "counted.index(max(counted))", "counted.index(min(counted))",
            ("tests/test_ranks.py::test_a_turn_is_as_long_as_that_of_its_slowest_rank",)),
     Mutant(12, "all ranks get the same batches", "suites/digits.py",
            'if train and "RANK" in os.environ:', 'if train and "NO_RANK" in os.environ:',
