@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from bench.borders import line, plain
-from bench.record import Metric
+from bench.results.record import Metric
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Ready(Message, frozen=True, tag="ready"):
 
 
 class Taken(Message, frozen=True, tag="taken"):
-    """A turn is over; see `bench.stream.Taken`. `helpers` is told after audited turns only."""
+    """A turn is over; see `bench.arm.stream.Taken`. `helpers` is told after audited turns only."""
 
     seconds: tuple[Step, ...]
     fetching: tuple[Duration, ...]
@@ -110,7 +110,7 @@ class Taken(Message, frozen=True, tag="taken"):
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The work that was done; see `bench.ledger`. A loss that is no finite number is a word: JSON has none."""
+    """The work that was done; see `bench.results.work_ledger`. A loss that is no finite number is a word: JSON has none."""
 
     steps: Count
     samples: Count
@@ -133,7 +133,7 @@ class Looked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result(Message, frozen=True, tag="result"):
-    """All that an arm has to say at its end; see `bench.record.Record`."""
+    """All that an arm has to say at its end; see `bench.results.record.Record`."""
 
     ledger: Ledger
     effective: dict[str, Any]
@@ -150,7 +150,7 @@ class Failed(Message, frozen=True, tag="failed"):
 
 
 class Go(Message, frozen=True, tag="go"):
-    """Leave for a turn; see `bench.stream.Grant`."""
+    """Leave for a turn; see `bench.arm.stream.Grant`."""
 
     steps: int
     audit: bool = False
@@ -163,7 +163,7 @@ class Stop(Message, frozen=True, tag="stop"):
 
 
 class Fork(Message, frozen=True, tag="fork"):
-    """What an arm's process is to be; `request` is the conductor's, see `bench.request`.
+    """What an arm's process is to be; `request` is the conductor's, see `bench.engine.arm_request`.
 
     Attributes:
         log, scratch, temporary: its log file, the folder that it works in, and that of its temporary files.

@@ -15,11 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench import environment
 from bench.cli.arguments import duration, positive
 from bench.errors import one_of
-from bench.request import layout
-from bench.variables import arm_environment
+from bench.machine import environment
+from bench.machine.cores import layout
+from bench.machine.process_env import arm_environment
 from peers import table
 from peers.schedule import rounds
 from peers.tool import ROOT, Place, Tool, ToolFailed

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from bench.spec import AxisValue, Workload
+from bench.axes.engine_axes import AxisValue
+from bench.axes.loops.workload import Workload
 from peers.tool import BATCH
 from suites.autoencoder import autoencoder_workload
 from suites.overhead import suite
@@ -24,7 +25,7 @@ def make_workload(seed: int = 0) -> Workload:
 
 
 def make_step(workload: Workload) -> Callable[[], None]:
-    """One iteration of `bench.loops.plain` as a function: fetch a batch, forward, loss, backward, update."""
+    """One iteration of `bench.axes.loops.plain` as a function: fetch a batch, forward, loss, backward, update."""
     model = workload.model
     optimizer = workload.optimizer(model.parameters())
     model.train()
@@ -41,6 +42,6 @@ def make_step(workload: Workload) -> Callable[[], None]:
 
 
 def forever(workload: Workload) -> Iterator[Any]:
-    """The loader's batches, epoch after epoch, as `bench.stream` hands them out."""
+    """The loader's batches, epoch after epoch, as `bench.arm.stream` hands them out."""
     while True:
         yield from workload.batches

@@ -6,9 +6,10 @@ import math
 import sys
 from pathlib import Path
 
-from bench import stats, store
-from bench.race import log_ratio
-from bench.record import Record
+from bench.analysis import summary as stats
+from bench.results import store
+from bench.results.record import Record
+from bench.stats.ratios import log_ratio
 from peers.tool import BATCH, Estimate, Place, Tool, ToolFailed, run
 
 QUICK = ("--budget", "8s")

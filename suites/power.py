@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.spec import Point, Suite, Workload
+from bench.axes.engine_axes import Point
+from bench.axes.loops.workload import Workload
+from bench.plan.suite import Suite
 
 SAME = ("none", "again")
 
 
 def build(point: Point) -> Workload:
-    from bench.burn import Burn
+    from bench.arm.slow_loader import Burn
 
     from .autoencoder import autoencoder_workload
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import discovery, plan, store
-from bench.conductor import Conductor, Options, Progress
-from bench.processes import Fleet
-from bench.record import Record
+from bench.engine.conductor import Conductor
+from bench.engine.fleet import Fleet
+from bench.engine.options import Options, Progress
+from bench.plan import discovery, plan
+from bench.results import store
+from bench.results.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = Path(__file__).resolve().parent / "suites"

@@ -10,8 +10,8 @@ from typing import Any
 
 from synthetic import make
 
-from bench import store
-from bench.store import Run
+from bench.results import store
+from bench.results.store import Run
 
 ENVIRONMENT: dict[str, Any] = {
     "cpu": "Example(R) CPU @ 2.00GHz",

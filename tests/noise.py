@@ -1,7 +1,7 @@
 """Races on eight kinds of machine, as arrays: what launches would read where the truth is known. Seeded.
 
 Not the launches' ratios are drawn, but the turns they are made of: processes with a speed of their own, turns in the
-orders that `bench.schedule` gives, noise along the time that passes. A launch's value is the median over its rounds,
+orders that `bench.engine.turn_order` gives, noise along the time that passes. A launch's value is the median over its rounds,
 as the engine takes it. All sizes are logs: 0.01 is 1 %.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from bench import schedule
+from bench.engine import turn_order
 
 Array = NDArray[np.float64]
 ROUNDS = 12
@@ -56,7 +56,7 @@ def races(model: str, gates: int, launches: int, seed: int, slowdown: float = 0.
 def _orders(rng: np.random.Generator, gates: int, launches: int) -> NDArray[np.int64]:
     drawn = []
     for seed in range(64):
-        rounds = list(islice(schedule.rounds(ARMS, random.Random(seed)), ROUNDS))
+        rounds = list(islice(turn_order.rounds(ARMS, random.Random(seed)), ROUNDS))
         drawn.append([[ARMS * number + order.index(arm) for arm in range(ARMS)] for number, order in enumerate(rounds)])
     return np.asarray(drawn)[rng.integers(0, len(drawn), (gates, launches))]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.record import Metric, Outcome, Record, Turns
-from bench.store import Run
+from bench.results.record import Metric, Outcome, Record, Turns
+from bench.results.store import Run
 
 SUITE = "overhead"
 PLAIN, FABRIC, TRAINER = "plain", "fabric", "trainer"

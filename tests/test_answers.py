@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench.answers import Answer, answers
-from bench.intervals import Interval
-from bench.report import told
-from bench.stats import Cell, Difference, MetricEstimate, Versus
+from bench.analysis.estimates import Cell, Difference, MetricEstimate, Versus
+from bench.analysis.findings import Answer, answers
+from bench.report import findings
+from bench.stats.intervals import Interval
 
 
 def metric(value: float, unit: str = "s") -> MetricEstimate:
@@ -219,19 +219,19 @@ def test_the_sentence_of_scaling() -> None:
         cell(1, axis="devices", looked=phases()),
         cell(2, axis="devices", ratio=(1.25, 1.2, 1.3), samples=128, looked=phases(backward=9.0)),
     ]
-    (text,) = told.scaling(asked("devices", *cells), by_id(cells))
+    (text,) = findings.scaling(asked("devices", *cells), by_id(cells))
     assert text == (
         "2 devices do 1.60 × [1.54, 1.67] the work of one in the same time: 80 % [77, 83] efficiency; "
         "most of the rest is lost to this: communication-bound."
     )
     single = [cells[0], cell(2, axis="devices", ratio=(1.0, None, None), samples=128)]
-    (text,) = told.scaling(asked("devices", *single), by_id(single))
+    (text,) = findings.scaling(asked("devices", *single), by_id(single))
     assert text == "No efficiency of 2 devices can be told: one launch gives no interval."
 
 
 def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
     cells = [cell(2, axis="devices", samples=128), cell(4, axis="devices", ratio=(1.25, 1.2, 1.3), samples=256)]
-    (text,) = told.scaling(asked("devices", *cells), by_id(cells))
+    (text,) = findings.scaling(asked("devices", *cells), by_id(cells))
     assert text.startswith("4 devices do 1.60 × [1.54, 1.67] the work of 2 in the same time: 80 % [77, 83] efficiency")
 
 
@@ -262,7 +262,7 @@ def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
 )
 def test_the_sentence_of_compiling(difference: tuple[float, float | None, float | None], text: str) -> None:
     cells = compiled(difference)
-    assert told.compiling(asked("compile", *cells), by_id(cells)) == [text]
+    assert findings.compiling(asked("compile", *cells), by_id(cells)) == [text]
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_the_sentence_of_compiling(difference: tuple[float, float | None, float 
 )
 def test_the_sentence_of_loading(shares: dict[str, float], text: str) -> None:
     cells = loaders(**shares)
-    assert told.loading(asked("loader", *cells), by_id(cells), "loader") == [text]
+    assert findings.loading(asked("loader", *cells), by_id(cells), "loader") == [text]
 
 
 def test_no_sentence_without_an_answer() -> None:
-    assert told.scaling([], {}) == told.compiling([], {}) == told.loading([], {}, "loader") == []
+    assert findings.scaling([], {}) == findings.compiling([], {}) == findings.loading([], {}, "loader") == []

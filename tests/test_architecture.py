@@ -107,7 +107,9 @@ def loaded_after(code: str) -> set[str]:
 def test_the_parent_never_imports_torch_or_pandas_to_list_or_conduct() -> None:
     code = (
         "import contextlib, io\n"
-        "from bench import baselines, calibration, ceilings, cli, conductor, gate, power, progress, selftest, tally\n"
+        "from bench import cli\nfrom bench.commands import false_alarms, gate, gate_power, selftest\n"
+        "from bench.engine import conductor, progress\nfrom bench.machine import calibrate, calibration\n"
+        "from bench.results import baselines\n"
         "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
         "    cli.main(['list'])\n"
     )
@@ -116,12 +118,12 @@ def test_the_parent_never_imports_torch_or_pandas_to_list_or_conduct() -> None:
 
 def test_reading_a_run_needs_no_torch() -> None:
     assert not loaded_after(
-        "from bench import frame, stats\nfrom bench.report import console, html, markdown, verify"
+        "from bench.analysis import frames, summary\nfrom bench.report import console, html, markdown, verify"
     ) & {"torch", "lightning"}
 
 
 def test_an_arm_imports_neither_pandas_nor_matplotlib() -> None:
-    assert not loaded_after("import bench.zygote, bench.arm, bench.loops") & {
+    assert not loaded_after("import bench.arm.fork_server, bench.arm.main, bench.loops") & {
         "pandas",
         "seaborn",
         "matplotlib",

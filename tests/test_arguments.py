@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bench.cli import parser
 from bench.errors import SpecError
-from bench.spec import Suite, parse_value
+from bench.plan.settings import parse_value
+from bench.plan.suite import Suite
 
 PARSER = parser()
 BLANK = st.text(alphabet=" \t\n\u00a0\u2003", max_size=3)

@@ -18,12 +18,14 @@ from conftest import ROOT, call
 from histories import ENVIRONMENT, git, repository, run_of, save
 from synthetic import FABRIC, PLAIN, TRAINER, cell_id
 
-from bench import commits, series, stats
-from bench.commits import Commit
+from bench.analysis import comparability
+from bench.analysis import summary as stats
 from bench.errors import RunError
-from bench.exports import asv
-from bench.record import SCHEMA
-from bench.store import Run
+from bench.machine import git as commits
+from bench.machine.git import Commit
+from bench.report import asv
+from bench.results.record import SCHEMA
+from bench.results.store import Run
 
 needs_asv = pytest.mark.skipif(
     importlib.util.find_spec("asv") is None, reason="asv is not installed (the extra `history`)"
@@ -127,7 +129,7 @@ def test_versions_are_of_the_definition_and_not_of_titles_or_values_tried() -> N
 
     def version(cell: Mapping[str, Any] = cell, **changes: Any) -> str:
         suites = {"overhead": {**run.info["plan"]["suites"]["overhead"], **changes}}
-        return series.workload(replace(run, info={**run.info, "plan": {"suites": suites}}), cell).version
+        return comparability.workload(replace(run, info={**run.info, "plan": {"suites": suites}}), cell).version
 
     axes = run.info["plan"]["suites"]["overhead"]["axes"]
     assert version() == version(cells[cell_id(TRAINER, 256)]) == version(title="otherwise")
@@ -141,10 +143,10 @@ def test_versions_are_of_the_definition_and_not_of_titles_or_values_tried() -> N
 def test_a_value_that_the_suite_does_not_have_by_default_gets_a_benchmark_of_its_own() -> None:
     run = run_of(0, HASH, **SHORT)
     cell = run.info["plan"]["cells"][0]
-    odd = series.workload(run, {**cell, "point": {**cell["point"], "data": "mnist", "precision": "bf16-mixed"}})
+    odd = comparability.workload(run, {**cell, "point": {**cell["point"], "data": "mnist", "precision": "bf16-mixed"}})
     assert odd.name == "overhead[data=mnist,precision=bf16-mixed]"
     assert list(odd.params) == ["loop", "batch_size"]
-    assert odd.version != series.workload(run, cell).version
+    assert odd.version != comparability.workload(run, cell).version
 
 
 def test_runs_of_one_commit_share_a_file_and_the_newer_stands(tmp_path: Path) -> None:
@@ -177,7 +179,7 @@ def test_volatile_facts_do_not_part_series_and_others_do() -> None:
         assert params != told()[0]
         assert name != told()[1]  # else both would go into one file
     assert told()[1] == "py3.11-torch2.13-lightning2.6-threads1"
-    assert series.machine_name(run_of(0, HASH, launches=1)) == "example-cpu-2-00ghz-2c"
+    assert comparability.machine_name(run_of(0, HASH, launches=1)) == "example-cpu-2-00ghz-2c"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,14 @@ from conftest import Bench, Silent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import budget, discovery, plan, store
-from bench.budget import Work
-from bench.conductor import Conductor, Options
-from bench.processes import Fleet
-from bench.stats import summarize
+from bench.analysis.summary import summarize
+from bench.engine import budget
+from bench.engine.budget import Work
+from bench.engine.conductor import Conductor
+from bench.engine.fleet import Fleet
+from bench.engine.options import Options
+from bench.plan import discovery, plan
+from bench.results import store
 
 SECONDS = st.floats(min_value=0.01, max_value=5000.0)
 PRELOADS = st.lists(

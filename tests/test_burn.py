@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from bench import burn, tally
-from bench.burn import Burn
+from bench.arm import slow_loader
+from bench.arm.slow_loader import Burn
+from bench.commands import false_alarms
+from bench.commands.gate_power import _key, _points, sound
 from bench.errors import RunError
-from bench.gating import Rule
-from bench.power import _key, _points, sound
+from bench.stats import binomial
+from bench.stats.gate_rule import Rule
 
 
 class Clock:
@@ -18,8 +20,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0
         self.burnt: list[float] = []
-        monkeypatch.setattr(burn, "thread_time_ns", lambda: self.now)
-        monkeypatch.setattr(burn, "spin", self.spin)
+        monkeypatch.setattr(slow_loader, "thread_time_ns", lambda: self.now)
+        monkeypatch.setattr(slow_loader, "spin", self.spin)
 
     def spin(self, seconds: float) -> None:
         self.burnt.append(seconds)
@@ -56,9 +58,9 @@ def test_a_fraction_below_zero_is_refused() -> None:
 
 
 def test_spinning_takes_as_long_as_asked_for() -> None:
-    began = burn.perf_counter_ns()
-    burn.spin(0.002)
-    assert burn.perf_counter_ns() - began >= 2_000_000
+    began = slow_loader.perf_counter_ns()
+    slow_loader.spin(0.002)
+    assert slow_loader.perf_counter_ns() - began >= 2_000_000
 
 
 # The tally.
@@ -66,42 +68,42 @@ def test_spinning_takes_as_long_as_asked_for() -> None:
 
 @pytest.mark.parametrize(("x", "n", "bound"), [(0, 59, 0.0495), (0, 299, 0.00997), (1, 20, 0.2161)])
 def test_bounds_are_those_of_clopper_and_pearson(x: int, n: int, bound: float) -> None:
-    assert tally.upper(x, n) == pytest.approx(bound, abs=2e-4)
-    assert tally.upper(x, n) == pytest.approx(stats.beta.ppf(0.95, x + 1, n - x))
+    assert binomial.upper(x, n) == pytest.approx(bound, abs=2e-4)
+    assert binomial.upper(x, n) == pytest.approx(stats.beta.ppf(0.95, x + 1, n - x))
 
 
 def test_the_tally_is_kept_across_runs_and_for_its_environment(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert "none counted yet" in tally.read(1).sentence
+    assert "none counted yet" in false_alarms.read(1).sentence
     for verdict in ("pass", "pass", "regression"):
-        tally.add(1, tally.SAME, verdict)  # type: ignore[arg-type]
-    tally.add(1, "0.05", "regression")
-    assert tally.read(1).count(tally.SAME, "inconclusive").sentence == tally.read(1).sentence, "it could not alarm"
-    found = tally.read(1)
-    assert (found.caught(tally.SAME), found.gates_at(tally.SAME), found.caught("0.05")) == (1, 3, 1)
+        false_alarms.add(1, false_alarms.SAME, verdict)  # type: ignore[arg-type]
+    false_alarms.add(1, "0.05", "regression")
+    assert false_alarms.read(1).count(false_alarms.SAME, "inconclusive").sentence == false_alarms.read(1).sentence, "it could not alarm"
+    found = false_alarms.read(1)
+    assert (found.caught(false_alarms.SAME), found.gates_at(false_alarms.SAME), found.caught("0.05")) == (1, 3, 1)
     assert "1 of 3, 95 % upper bound" in found.sentence
-    assert tally.read(2) == tally.Tally(), "another number of threads is another environment"
+    assert false_alarms.read(2) == false_alarms.Tally(), "another number of threads is another environment"
 
 
 def test_a_tally_that_cannot_be_read_is_told_and_not_written_over(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    tally.add(1, tally.SAME, "pass")
-    (path,) = (tally.calibration.home().parent / "tallies").glob("*.json")
+    false_alarms.add(1, false_alarms.SAME, "pass")
+    (path,) = (false_alarms.calibration.home().parent / "tallies").glob("*.json")
     path.write_text("{")
-    assert f"not known: {path}: not readable" in tally.read(1).sentence
+    assert f"not known: {path}: not readable" in false_alarms.read(1).sentence
     with pytest.raises(RunError, match="nothing was counted"):
-        tally.add(1, tally.SAME, "pass")
+        false_alarms.add(1, false_alarms.SAME, "pass")
     assert path.read_text() == "{"
 
 
 def test_the_operating_curve_is_sound_unless_its_lower_bound_says_otherwise() -> None:
-    counted = tally.Tally({"0": {"pass": 18, "regression": 2}, "0.05": {"regression": 20}})
+    counted = false_alarms.Tally({"0": {"pass": 18, "regression": 2}, "0.05": {"regression": 20}})
     points = _points(counted, {"0": [60.0] * 20, "0.05": [90.0] * 20})
     assert [point.share for point in points] == [0.1, 1.0]
     assert not sound(points, Rule()), "2 of 20 false alarms are no 1 %"
-    assert sound(_points(tally.Tally({"0": {"pass": 19, "regression": 1}}), {"0": [60.0]}), Rule())
+    assert sound(_points(false_alarms.Tally({"0": {"pass": 19, "regression": 1}}), {"0": [60.0]}), Rule())
     assert [_key(asked) for asked in ("again", "1", "10")] == ["0", "0.01", "0.1"]

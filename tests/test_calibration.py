@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from conftest import ROOT, call
 
-from bench import calibration, ceilings, environment
-from bench.accelerators import CUDA, accelerator
-from bench.calibration import Calibration, Ceiling, fingerprint
-from bench.ceilings import Cannot, Job, Kernel, measure
+from bench.axes.accelerators.base import CUDA, accelerator
 from bench.errors import RunError, SpecError, Unsupported
+from bench.machine import calibrate, calibration, environment
+from bench.machine.calibrate import Cannot, Job, Kernel, measure
+from bench.machine.calibration import Calibration, Ceiling, fingerprint
+from bench.report import calibration as calibration_report
 
 
 class Machine:
@@ -143,8 +144,8 @@ def test_kernels_do_the_work_they_say_in_the_dtype_they_say() -> None:
     import torch
 
     here = accelerator("cpu")
-    made = {job.name: job for job in ceilings.jobs(here, torch.device("cpu"))}
-    assert list(made) == [f"matmul_{name}" for name in ceilings.DTYPES] + ["copy"]
+    made = {job.name: job for job in calibrate.jobs(here, torch.device("cpu"))}
+    assert list(made) == [f"matmul_{name}" for name in calibrate.DTYPES] + ["copy"]
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Seen(TorchDispatchMode):
@@ -155,7 +156,7 @@ def test_kernels_do_the_work_they_say_in_the_dtype_they_say() -> None:
                 self.products.append((str(args[0].dtype), str(args[1].dtype), str(kwargs["out"].dtype)))
             return func(*args, **(kwargs or {}))
 
-    for name in ceilings.DTYPES:
+    for name in calibrate.DTYPES:
         kernel = made[f"matmul_{name}"].prepare(16)
         with Seen() as seen:
             seen.products = []
@@ -168,8 +169,8 @@ def test_kernels_do_the_work_they_say_in_the_dtype_they_say() -> None:
 def test_a_copy_goes_through_memory_and_not_through_the_cache() -> None:
     import torch
 
-    (copy,) = [job for job in ceilings.jobs(accelerator("cpu"), torch.device("cpu")) if job.name == "copy"]
-    assert all(size >= max(ceilings.SMALLEST_COPY, ceilings.last_cache()) for size in copy.sizes)
+    (copy,) = [job for job in calibrate.jobs(accelerator("cpu"), torch.device("cpu")) if job.name == "copy"]
+    assert all(size >= max(calibrate.SMALLEST_COPY, calibrate.last_cache()) for size in copy.sizes)
 
 
 @pytest.fixture
@@ -245,13 +246,13 @@ def test_a_home_that_cannot_be_written_is_one_message(tmp_path: Path, monkeypatc
 
 def test_more_threads_than_cores_are_refused() -> None:
     with pytest.raises(SpecError, match=r"--threads 9999: allowed: 1 to \d+"):
-        ceilings.calibrate("cpu", 9999)
+        calibrate.calibrate("cpu", 9999)
 
 
 @pytest.mark.skipif(CUDA().unavailable() is None, reason="there is a CUDA device here")
 def test_a_device_that_torch_does_not_find_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="finds no CUDA device"):
-        ceilings.calibrate("cuda", 1, 1.0)
+        calibrate.calibrate("cuda", 1, 1.0)
 
 
 def test_the_command_measures_prints_and_keeps(home: Path) -> None:
@@ -267,7 +268,7 @@ def test_the_command_measures_prints_and_keeps(home: Path) -> None:
     kept, why = calibration.find(fingerprint("cpu", "", 1))
     assert kept is not None, why
     assert [ceiling.value for ceiling in kept.ceilings] == [ceiling["value"] for ceiling in shown["ceilings"]]
-    text = ceilings.table(kept)
+    text = calibration_report.table(kept)
     assert "matmul_float32" in text
     assert "FLOP/s" in text
     assert "nan" not in text.lower()
@@ -276,7 +277,7 @@ def test_the_command_measures_prints_and_keeps(home: Path) -> None:
 def test_the_table_tells_reasons_and_what_had_not_settled() -> None:
     hasty = Ceiling("matmul_bfloat16", "FLOP/s", 1.234e12, 1.2e12, 3, 512, False, "no time for size 768")
     memory = Ceiling("copy", "bytes/s", 13.4e9, 12e9, 5, 2**26, True)
-    text = ceilings.table(replace(made(), ceilings=(*made().ceilings, hasty, memory)))
+    text = calibration_report.table(replace(made(), ceilings=(*made().ceilings, hasty, memory)))
     assert "200 GFLOP/s  (5.0% below it at worst in 5 repeats, 1024 x 1024)" in text
     assert "matmul_float16    no figure: not here" in text
     assert "1.23 TFLOP/s" in text
@@ -288,7 +289,7 @@ def test_the_table_tells_reasons_and_what_had_not_settled() -> None:
 def test_a_process_that_fails_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RunError, match="calibration of cpu ended with 1"):
-        ceilings.calibrate("cpu", 1, 1.0)
+        calibrate.calibrate("cpu", 1, 1.0)
 
 
 def test_measuring_leaves_the_parent_without_torch(home: Path) -> None:

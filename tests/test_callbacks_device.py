@@ -197,7 +197,7 @@ def test_the_device_is_waited_for_at_the_ends_only(
     library: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device: Any = Ahead()
-    monkeypatch.setattr("bench.callbacks.device.accelerator_of", lambda module: device)
+    monkeypatch.setattr("bench.callbacks.device_stats.accelerator_of", lambda module: device)
     fit(Attention(), loader(20), DeviceStats(uuid=UUID, library=library(), clock=Ticking(0.5)))
     assert device.waits == 2
 

@@ -17,9 +17,9 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from torch.utils.data import DataLoader, TensorDataset
 from watching import Attention, Batch, fit, loader
 
-from bench import calibration
-from bench.calibration import Calibration, Ceiling, fingerprint
 from bench.callbacks import Drive, FLOPs
+from bench.machine import calibration
+from bench.machine.calibration import Calibration, Ceiling, fingerprint
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread", "cache")]
 
@@ -365,5 +365,5 @@ def test_a_transformer_block_in_a_trainer() -> None:
 
 
 def test_importing_a_calibration_needs_no_torch() -> None:
-    code = "import sys, bench.calibration, bench.ceilings; assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
+    code = "import sys, bench.machine.calibration, bench.machine.calibrate; assert not {'torch', 'pandas', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

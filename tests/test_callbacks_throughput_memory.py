@@ -28,7 +28,7 @@ from watching import (
 )
 
 from bench.callbacks import PeakMemory, Throughput
-from bench.callbacks.memory import children_resident
+from bench.callbacks.peak_memory import children_resident
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]  # Trainer advises a lot
 

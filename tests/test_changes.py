@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bench import changes
+from bench.stats import change_points
 
 NOISE = 0.005
 needs_ruptures = pytest.mark.skipif(
@@ -18,26 +18,26 @@ needs_ruptures = pytest.mark.skipif(
 )
 
 
-def noise(seed: int, n: int, sd: float = NOISE) -> changes.Array:
+def noise(seed: int, n: int, sd: float = NOISE) -> change_points.Array:
     return np.random.default_rng(seed).normal(0, sd, n)
 
 
-def found(values: Sequence[float] | changes.Array) -> list[changes.Break]:
-    return changes.breaks(list(values), changes.sigma(np.diff(values)))
+def found(values: Sequence[float] | change_points.Array) -> list[change_points.Break]:
+    return change_points.breaks(list(values), change_points.sigma(np.diff(values)))
 
 
-def brute(values: changes.Array, penalty: float) -> float:
+def brute(values: change_points.Array, penalty: float) -> float:
     """The least cost of any split, by trying every one."""
     n, best = len(values), math.inf
-    for pieces in range(1, n // changes.LEAST_PIECE + 1):
+    for pieces in range(1, n // change_points.LEAST_PIECE + 1):
         for cuts in itertools.combinations(range(1, n), pieces - 1):
             edges = [0, *cuts, n]
-            if min(b - a for a, b in itertools.pairwise(edges)) >= changes.LEAST_PIECE:
+            if min(b - a for a, b in itertools.pairwise(edges)) >= change_points.LEAST_PIECE:
                 best = min(best, cost(values, cuts, penalty))
     return best
 
 
-def cost(values: changes.Array, cuts: Sequence[int], penalty: float) -> float:
+def cost(values: change_points.Array, cuts: Sequence[int], penalty: float) -> float:
     edges = [0, *cuts, len(values)]
     return sum(
         float(((values[a:b] - values[a:b].mean()) ** 2).sum()) for a, b in itertools.pairwise(edges)
@@ -48,7 +48,7 @@ def test_the_dynamic_programme_is_exact() -> None:
     for seed in range(30):
         values = noise(seed, 14, 1.0) + 2.0 * (np.arange(14) > seed % 11)
         for penalty in (0.5, 2.0, 8.0):
-            assert cost(values, changes.exact(values, penalty), penalty) == pytest.approx(brute(values, penalty))
+            assert cost(values, change_points.exact(values, penalty), penalty) == pytest.approx(brute(values, penalty))
 
 
 @needs_ruptures
@@ -57,14 +57,14 @@ def test_ruptures_finds_what_the_dynamic_programme_finds() -> None:
         random = np.random.default_rng(seed)
         steps = np.repeat(random.normal(0, 0.03, 5), random.integers(5, 40, 5))
         values = steps + random.normal(0, NOISE, len(steps)) - 7.0
-        penalty = changes.PENALTY * NOISE**2 * math.log(len(values))
-        assert changes._by_ruptures(values, penalty) == changes.exact(values, penalty)
+        penalty = change_points.PENALTY * NOISE**2 * math.log(len(values))
+        assert change_points._by_ruptures(values, penalty) == change_points.exact(values, penalty)
 
 
 def test_the_spread_is_that_of_single_points_whatever_the_steps() -> None:
     values = noise(1, 2000) + 0.1 * (np.arange(2000) // 100)
-    assert changes.sigma(np.diff(values)) == pytest.approx(NOISE, rel=0.06)
-    assert changes.sigma(np.zeros(20)) == changes.LEAST_SIGMA
+    assert change_points.sigma(np.diff(values)) == pytest.approx(NOISE, rel=0.06)
+    assert change_points.sigma(np.zeros(20)) == change_points.LEAST_SIGMA
 
 
 @pytest.mark.parametrize(("step", "recall"), [(0.025, 0.8), (0.05, 1.0), (0.10, 1.0), (-0.05, 1.0)])
@@ -106,7 +106,7 @@ def test_noise_that_is_hardly_penalised_has_breaks() -> None:
     broken = 0
     for seed in range(50):
         values = np.random.default_rng(seed).normal(0, 0.01, 200)
-        broken += bool(changes.exact(values, 0.5 * 0.01**2 * math.log(200)))
+        broken += bool(change_points.exact(values, 0.5 * 0.01**2 * math.log(200)))
     assert broken > 25
 
 
@@ -138,30 +138,30 @@ def test_a_step_of_the_last_points_waits_until_it_can_be_certain() -> None:
     assert found(values + 0.1 * (np.arange(40) >= 38)) == []
     assert [item.index for item in found(values + 0.1 * (np.arange(40) >= 37))] == [37]
     # Of few points no p is small enough, however far apart they are: 1 of C(8, 4) ways is 0.014.
-    assert changes.permutation_p(np.zeros(4), np.ones(4)) == pytest.approx(2 / 70)
-    assert changes.permutation_p(np.zeros(3), np.ones(30)) == pytest.approx(1 / math.comb(33, 3))
+    assert change_points.permutation_p(np.zeros(4), np.ones(4)) == pytest.approx(2 / 70)
+    assert change_points.permutation_p(np.zeros(3), np.ones(30)) == pytest.approx(1 / math.comb(33, 3))
 
 
 def test_the_permutation_test_keeps_its_level() -> None:
     random = np.random.default_rng(7)
-    low = sum(changes.permutation_p(random.normal(size=5), random.normal(size=6)) <= 0.05 for _ in range(1000))
+    low = sum(change_points.permutation_p(random.normal(size=5), random.normal(size=6)) <= 0.05 for _ in range(1000))
     assert low <= 50 + 3 * math.sqrt(1000 * 0.05 * 0.95)
-    drawn = changes.permutation_p(random.normal(size=40), random.normal(size=40) + 5)
-    assert drawn == 1 / (changes._DRAWN + 1)
+    drawn = change_points.permutation_p(random.normal(size=40), random.normal(size=40) + 5)
+    assert drawn == 1 / (change_points._DRAWN + 1)
 
 
 @pytest.mark.parametrize("n", [22, 31, 80])
 def test_the_newest_point_seldom_alarms_for_nothing(n: int) -> None:
-    fired = sum(changes.newest([noise(seed, n, 0.02).tolist()]).fired for seed in range(1500))
+    fired = sum(change_points.newest([noise(seed, n, 0.02).tolist()]).fired for seed in range(1500))
     assert fired <= 15  # 1 %
 
 
 def test_the_newest_point_alarms_for_a_step_and_says_what_it_lacks() -> None:
     values = noise(1, 40).tolist()
-    stepped = changes.newest([[*values, values[-1] + 0.05]])
+    stepped = change_points.newest([[*values, values[-1] + 0.05]])
     assert stepped.fired
     assert stepped.difference == pytest.approx(0.05)
-    assert not changes.newest([[*values, values[-1] + 0.015]]).fired  # harmless, however quiet the series
-    assert changes.newest([[*values[:20], 9.0]]) == changes.Newest(pytest.approx(9.0 - values[19]), None, False)
+    assert not change_points.newest([[*values, values[-1] + 0.015]]).fired  # harmless, however quiet the series
+    assert change_points.newest([[*values[:20], 9.0]]) == change_points.Newest(pytest.approx(9.0 - values[19]), None, False)
     # The first point after a boundary has nothing to be compared with.
-    assert changes.newest([values, [1.0]]).difference is None
+    assert change_points.newest([values, [1.0]]).difference is None

@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT
 
 from bench.cli import parser
-from bench.gating import EXIT_CODES, VERDICTS
+from bench.commands.endings import CODES
+from bench.stats.gate_rule import VERDICTS
 
 CI = ROOT / "docs" / "ci"
 WORKFLOW = CI / "github-actions.yml"
@@ -57,4 +58,4 @@ def test_the_commands_are_those_that_bench_takes(path: Path) -> None:
 def test_the_exit_codes_of_the_page_are_those_of_the_program() -> None:
     rows = re.findall(r"^\| (\d+) \| (.*?) \|", (CI / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     said = {verdict: int(code) for code, text in rows for verdict in VERDICTS if f"`{verdict}`" in text}
-    assert said == EXIT_CODES
+    assert said == {verdict: CODES[verdict] for verdict in VERDICTS}

@@ -14,16 +14,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from synthetic import FABRIC, PLAIN, TRAINER, Truth, make
 
-from bench import claims
+from bench.analysis import claims
+from bench.analysis.costs import LEAST_SPAN, REACH, Cost, costs, models
+from bench.analysis.frames import pairs
+from bench.analysis.summary import Summary, summarize
 from bench.cli.arguments import duration, step
-from bench.fit import LEAST_SPAN, REACH, Cost, costs, models
-from bench.frame import pairs
-from bench.intervals import Interval
-from bench.report import compared, console, html, markdown
+from bench.report import comparison, console, html, markdown
 from bench.report.sentences import headlines, places, words
 from bench.report.tables import shared, titles
-from bench.stats import Summary, summarize
-from bench.store import Run
+from bench.results.store import Run
+from bench.stats.intervals import Interval
 
 numbers = st.floats(-10, 10, allow_nan=False)
 
@@ -153,12 +153,12 @@ def test_a_twin_without_figure_leaves_nothing_to_claim() -> None:
 
 
 def test_a_comparison_of_single_launches_tells_nothing() -> None:
-    from bench.compare import CellRatio, Comparison
+    from bench.commands.compare import CellRatio, Comparison
 
     cell = CellRatio("c", Interval(1.5, None, None, 1), 1, 1, 1e-3, 1.5e-3)
     found = Comparison("a", "b", (), (), (cell,), (), (), "")
-    assert "nothing is told" in " ".join(compared.console(found).split())
-    assert "nothing is told" in compared.markdown(found)
+    assert "nothing is told" in " ".join(comparison.console(found).split())
+    assert "nothing is told" in comparison.markdown(found)
 
 
 # --- a model and its data

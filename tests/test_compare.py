@@ -15,12 +15,13 @@ import synthetic
 from conftest import call
 from scipy import stats
 
-from bench import baselines, store
-from bench.compare import CAUTION, compare, welch
+from bench.commands.compare import CAUTION, compare
 from bench.errors import RunError
-from bench.record import Record, to_json
-from bench.report import compared
-from bench.store import Run
+from bench.report import comparison
+from bench.results import baselines, store
+from bench.results.record import Record, to_json
+from bench.results.store import Run
+from bench.stats.intervals import welch
 
 COSTS = {"plain": 0.0, "fabric": 60e-6}
 
@@ -94,7 +95,7 @@ def test_other_environments_are_refused_unless_that_is_allowed() -> None:
     assert "torch: '2.9.0' against '2.13.0'" in found.invalid
     allowed = compare(a, b, allow_mismatch=True)
     assert allowed.exit_code == 0
-    for text in (compared.console(allowed), compared.markdown(allowed)):
+    for text in (comparison.console(allowed), comparison.markdown(allowed)):
         assert "asked for ratios all the same" in text
         assert text.index("torch: '2.9.0'") < text.index("1.1")
         assert text.index("kernel: None against '6.1'") < text.index("1.1")
@@ -103,8 +104,8 @@ def test_other_environments_are_refused_unless_that_is_allowed() -> None:
 def test_every_output_says_that_the_machine_drifts() -> None:
     found = compare(*pair())
     assert CAUTION in found.to_json()["caution"]
-    assert " ".join(CAUTION.split()) in " ".join(compared.console(found).split())
-    assert CAUTION in compared.markdown(found)
+    assert " ".join(CAUTION.split()) in " ".join(comparison.console(found).split())
+    assert CAUTION in comparison.markdown(found)
 
 
 def test_no_common_cells_is_invalid_and_names_both_lists() -> None:

@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 from conftest import Bench
 
-from bench import compiling, conductor, loops, stats, store, strategies
-from bench.conductor import GroupState, Options
-from bench.request import layout
+from bench.analysis import summary as stats
+from bench.arm import compile_watch
+from bench.axes import compile_mode, loops
+from bench.engine import conductor
+from bench.engine.conductor import GroupState
+from bench.engine.options import Options
+from bench.machine.cores import layout
+from bench.results import store
 
 pytestmark = pytest.mark.skipif(
-    strategies.unsupported_compile("default", "cpu") is not None, reason="torch.compile needs a C++ compiler here"
+    compile_mode.unsupported_compile("default", "cpu") is not None, reason="torch.compile needs a C++ compiler here"
 )
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
@@ -110,12 +115,12 @@ def test_trap_14_a_recompile_on_the_short_last_batch_is_counted_and_warned_of(be
 
 
 def test_modes_that_a_device_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert strategies.unsupported_compile("off", "tpu") is None
-    assert "CUDA graphs" in str(strategies.unsupported_compile("reduce-overhead", "cpu"))
-    assert strategies.unsupported_compile("reduce-overhead", "cuda") is None
-    assert strategies.unsupported_compile("default", "tpu") is not None
+    assert compile_mode.unsupported_compile("off", "tpu") is None
+    assert "CUDA graphs" in str(compile_mode.unsupported_compile("reduce-overhead", "cpu"))
+    assert compile_mode.unsupported_compile("reduce-overhead", "cuda") is None
+    assert compile_mode.unsupported_compile("default", "tpu") is not None
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert "C++ compiler" in str(strategies.unsupported_compile("default", "cpu"))
+    assert "C++ compiler" in str(compile_mode.unsupported_compile("default", "cpu"))
 
 
 # torch 2.13's own inductor uses what its jit has deprecated.
@@ -126,7 +131,7 @@ def test_a_mode_is_read_from_the_options_that_a_graph_was_compiled_with(
     import torch._inductor
     import torch._inductor.compile_fx as inductor
 
-    from bench.compiling import CompileWatch
+    from bench.arm.compile_watch import CompileWatch
 
     monkeypatch.setattr(inductor, "compile_fx", inductor.compile_fx)  # put back what the watch replaces
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
@@ -137,7 +142,7 @@ def test_a_mode_is_read_from_the_options_that_a_graph_was_compiled_with(
         watch.options = dict(torch._inductor.list_mode_options(mode))
         assert watch.mode() == mode
     watch.options = {"max_autotune": True}
-    assert watch.mode() not in strategies.COMPILE_MODES
+    assert watch.mode() not in compile_mode.COMPILE_MODES
 
 
 def test_headers_are_compiled_once_for_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +150,7 @@ def test_headers_are_compiled_once_for_a_machine(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "arm"))
     (tmp_path / "arm").mkdir()
-    compiling.share_headers(tmp_path / "machine")
+    compile_watch.share_headers(tmp_path / "machine")
     (Path(default_cache_dir()) / "header").write_text("")
     assert [path.name for path in (tmp_path / "machine").glob("*/header")] == ["header"]
-    compiling.share_headers(tmp_path / "machine")  # as a second rank does
+    compile_watch.share_headers(tmp_path / "machine")  # as a second rank does

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 from bench.cli import parser
-from bench.record import OUTCOMES
+from bench.results.record import OUTCOMES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -81,7 +81,7 @@ def test_an_installed_bench_has_its_suites(tmp_path: Path) -> None:
         check=True,
     )
     assert "overhead[loop=trainer,batch_size=64]" in listed.stdout
-    where = "import bench.discovery as d; print(d.suites_folder())"
+    where = "import bench.plan.discovery as d; print(d.suites_folder())"
     told = subprocess.run(
         [sys.executable, "-c", where],
         cwd=tmp_path,

@@ -18,10 +18,11 @@ from conftest import Bench
 from hypothesis import given
 from hypothesis import strategies as some
 
-from bench import channel, door, protocol
-from bench.channel import Channel, Patience
-from bench.conductor import Options
-from bench.door import Door
+from bench import protocol
+from bench.engine import channel, door
+from bench.engine.channel import Channel, Patience
+from bench.engine.door import Door
+from bench.engine.options import Options
 from bench.protocol import ArmHello, Garbled
 
 

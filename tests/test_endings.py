@@ -17,8 +17,9 @@ from conftest import ROOT, call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import cli, errors, gating, guard
-from bench.endings import CODES, JUDGEMENTS, REFUSED, UNFORESEEN, Ended
+from bench import cli, errors
+from bench.commands.endings import CODES, JUDGEMENTS, REFUSED, UNFORESEEN, Ended
+from bench.plan import guard
 
 VERDICTS = {CODES[word] for word in (*JUDGEMENTS, "invalid", "done")}
 
@@ -38,7 +39,7 @@ ARGUMENTS: tuple[tuple[Any, ...], ...] = (
 def every_exception() -> list[BaseException]:
     made = []
     for kind in dict.fromkeys(classes(BaseException)):
-        if kind.__module__ not in ("builtins", "bench.errors", "bench.cli.output", "bench.handles", "bench.processes"):
+        if kind.__module__ not in ("builtins", "bench.errors", "bench.cli.output", "bench.engine.processes", "bench.engine.fleet"):
             continue
         for arguments in ARGUMENTS:
             try:
@@ -123,7 +124,7 @@ def test_a_judgement_needs_the_file_that_holds_it(word: str, tmp_path: Path) -> 
         with pytest.raises(ValueError, match="not earned"):
             assert unearned.code
     kept.write_text("{}")
-    assert Ended(word, kept).code == gating.EXIT_CODES[word]
+    assert Ended(word, kept).code == CODES[word]
 
 
 @given(st.text())
@@ -221,7 +222,8 @@ def test_a_stream_without_unicode_gets_what_it_can_show(tmp_path: Path) -> None:
 
 WHILE_IT_WORKS = """
 import time
-from bench import cli, discovery
+from bench import cli
+from bench.plan import discovery
 discovery.all_suites = lambda *_: (print("now", flush=True), time.sleep(60))
 cli.main(["list"])
 """

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from synthetic import PLAIN, TRAINER, cell_id, group_id, make
 
-from bench import frame
+from bench.analysis import frames
 from bench.errors import RunError
-from bench.pause import pause_factors
-from bench.record import METRICS
-from bench.store import Run
+from bench.results.record import METRICS
+from bench.results.store import Run
+from bench.stats.pause_factor import pause_factors
 
 # Metrics that turns of one process, of a part of an epoch, of no compiled launch do not have.
 NOT_HERE = {name for name in METRICS if name.startswith("time_to_first_step")} | {
@@ -34,7 +34,7 @@ def with_record(run: Run, index: int, **changes: Any) -> Run:
 
 def test_turns_have_one_row_each_with_axes() -> None:
     run = make(**SMALL, rounds=12, steps=2)
-    turns = frame.turns(run)
+    turns = frames.turns(run)
     assert len(turns) == 3 * 4 * 12
     assert {"loop", "batch_size", "data"} <= set(turns.columns)
     first = run.records[0].turns
@@ -58,11 +58,11 @@ def test_times_are_given_as_undisturbed_and_ratios_are_not_touched() -> None:
     assert set(pause_factors(run.records).values()) == {1.0}
     factors = pause_factors(slowed.records)
     assert {launch: factors[group, launch] for group, launch in factors} == pytest.approx({0: 1.0, 1: 1.5, 2: 1.0})
-    before, after = frame.turns(run), frame.turns(slowed)
+    before, after = frames.turns(run), frames.turns(slowed)
     second = before["launch"] == 1
     assert after.loc[second, "step_time"].to_numpy() == pytest.approx(before.loc[second, "step_time"].to_numpy() / 1.5)
     assert after.loc[~second, "step_time"].equals(before.loc[~second, "step_time"])
-    assert frame.pairs(slowed)["log_ratio"].to_numpy() == pytest.approx(frame.pairs(run)["log_ratio"].to_numpy())
+    assert frames.pairs(slowed)["log_ratio"].to_numpy() == pytest.approx(frames.pairs(run)["log_ratio"].to_numpy())
 
 
 def test_a_stretch_of_few_steps_tells_nothing() -> None:
@@ -73,9 +73,9 @@ def test_a_stretch_of_few_steps_tells_nothing() -> None:
 
 def test_launch_values_are_medians_over_turns() -> None:
     run = make(**SMALL)
-    launches = frame.launches(run)
+    launches = frames.launches(run)
     own = launches[(launches["cell"] == cell_id(PLAIN, 256)) & (launches["launch"] == 1)].set_index("metric")
-    turns = frame.turns(run)
+    turns = frames.turns(run)
     steps = turns[(turns["cell"] == cell_id(PLAIN, 256)) & (turns["launch"] == 1)]["step_time"]
     assert own["value"]["step_time"] == steps.median()
     assert own["value"]["throughput"] == pytest.approx(256 / steps.median())
@@ -88,14 +88,14 @@ def test_launch_values_are_medians_over_turns() -> None:
 
 def test_a_registered_metric_of_a_callback_needs_no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(METRICS, "stalls", replace(METRICS["step_time"], name="stalls", unit="1"))
-    launches = frame.launches(with_record(make(**SMALL), 0, extra={"stalls": 3.0}))
+    launches = frames.launches(with_record(make(**SMALL), 0, extra={"stalls": 3.0}))
     row = launches[launches["metric"] == "stalls"].iloc[0]
     assert (row["value"], row["unit"], row["cell"]) == (3.0, "1", cell_id(PLAIN, 256))
 
 
 def test_an_unknown_metric_is_named_with_the_allowed_ones() -> None:
     with pytest.raises(RunError, match=r"unknown metric 'stalls'; allowed: step_time, throughput") as error:
-        frame.launches(with_record(make(**SMALL), 0, extra={"stalls": 3.0}))
+        frames.launches(with_record(make(**SMALL), 0, extra={"stalls": 3.0}))
     assert cell_id(PLAIN, 256) in str(error.value)
 
 
@@ -104,7 +104,7 @@ def test_an_axis_may_be_called_like_a_column() -> None:
     for cell in run.info["plan"]["cells"]:
         cell["point"]["launch"] = 7
     run = replace(run, records=tuple(replace(record, point={**record.point, "launch": 7}) for record in run.records))
-    turns = frame.turns(run)
+    turns = frames.turns(run)
     assert set(turns["axis_launch"]) == {7}
     assert set(turns["launch"]) == {0, 1, 2}
 
@@ -115,13 +115,13 @@ def test_a_turn_without_time_is_refused(seconds: float) -> None:
     turns = run.records[1].turns
     assert turns is not None
     with pytest.raises(RunError, match="turn 2"):
-        frame.turns(with_record(run, 1, turns=replace(turns, counted=(*turns.counted[:2], seconds,
+        frames.turns(with_record(run, 1, turns=replace(turns, counted=(*turns.counted[:2], seconds,
                                                                       *turns.counted[3:]))))
 
 
 def test_every_planned_cell_is_listed_with_its_fate() -> None:
     run = make(**SMALL, failures={("fabric", 256, 1): ("oom", "no memory"), (TRAINER, 256, -1): ("unsupported", "no")})
-    cells = frame.cells(run).set_index("cell")
+    cells = frames.cells(run).set_index("cell")
     assert len(cells) == 4
     assert cells["outcome"][cell_id(PLAIN, 256)] == "ok"
     assert cells["outcome"]["overhead[loop=fabric,batch_size=256,data=synthetic]"] == "oom"
@@ -133,7 +133,7 @@ def test_every_planned_cell_is_listed_with_its_fate() -> None:
 
 def test_several_failed_launches_are_counted() -> None:
     run = make(**SMALL, failures={("fabric", 256, launch): ("crashed", "boom") for launch in (0, 2)})
-    cells = frame.cells(run).set_index("cell")
+    cells = frames.cells(run).set_index("cell")
     assert cells["reason"]["overhead[loop=fabric,batch_size=256,data=synthetic]"] == \
         "launch 1 of 3 (and 1 more of them): boom"
 
@@ -141,27 +141,27 @@ def test_several_failed_launches_are_counted() -> None:
 def test_a_run_without_records_has_its_cells() -> None:
     run = make(**SMALL)
     run = replace(run, records=(), info={**run.info, "finished": None})
-    assert frame.turns(run).empty
-    assert frame.launches(run).empty
-    assert frame.pairs(run).empty
-    cells = frame.cells(run)
+    assert frames.turns(run).empty
+    assert frames.launches(run).empty
+    assert frames.pairs(run).empty
+    cells = frames.cells(run)
     assert set(cells["outcome"]) == {"timeout"}
     assert all("not measured" in reason for reason in cells["reason"])
 
 
 def test_a_record_of_an_unplanned_cell_is_refused() -> None:
     with pytest.raises(RunError, match="unknown cell 'other'"):
-        frame.cells(with_record(make(**SMALL), 0, cell="other"))
+        frames.cells(with_record(make(**SMALL), 0, cell="other"))
 
 
 def test_short_launches_are_kept_but_not_used() -> None:
     run = make(**SMALL, rounds=7)
-    assert len(frame.turns(run)) == 3 * 4 * 7
-    assert frame.launches(run).empty
-    assert frame.pairs(run).empty
-    assert set(frame.short_launches(run)["rounds"]) == {7}
-    assert not frame.launches(make(**SMALL, rounds=8)).empty
-    assert not frame.pairs(make(**SMALL, rounds=8)).empty
+    assert len(frames.turns(run)) == 3 * 4 * 7
+    assert frames.launches(run).empty
+    assert frames.pairs(run).empty
+    assert set(frames.short_launches(run)["rounds"]) == {7}
+    assert not frames.launches(make(**SMALL, rounds=8)).empty
+    assert not frames.pairs(make(**SMALL, rounds=8)).empty
 
 
 def test_pairs_join_by_round_not_by_place() -> None:
@@ -172,12 +172,12 @@ def test_pairs_join_by_round_not_by_place() -> None:
     back = {name: tuple(reversed(getattr(turns, name)))
             for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")}
     other = with_record(run, 2, turns=replace(turns, **back))  # type: ignore[arg-type]
-    assert frame.pairs(other).equals(frame.pairs(run))
+    assert frames.pairs(other).equals(frames.pairs(run))
 
 
 def test_pairs_leave_out_cells_and_groups_that_failed() -> None:
     run = make(launches=3, failures={(PLAIN, 32, 0): ("crashed", "boom"), (TRAINER, 256, 2): ("oom", "no memory")})
-    pairs = frame.pairs(run)
+    pairs = frames.pairs(run)
     assert group_id(32) not in set(pairs["group"])
     assert cell_id(TRAINER, 256) not in set(pairs["cell"])
     assert cell_id(TRAINER, 2048) in set(pairs["cell"])

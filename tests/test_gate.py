@@ -15,16 +15,18 @@ import pytest
 import synthetic
 from conftest import SUITES, Silent, call
 
-from bench import discovery, gate, plan, store
-from bench.conductor import Options
+from bench.commands import gate
+from bench.engine.fleet import Fleet
+from bench.engine.options import Options
 from bench.errors import RunError
-from bench.gating import Rule
-from bench.plan import Cell, Group, Plan
-from bench.processes import Fleet
-from bench.record import Record
-from bench.report import gates
+from bench.plan import discovery, plan
+from bench.plan.cell import Cell, Group, Plan
+from bench.report import gate as gate_report
 from bench.report.units import ratio
-from bench.store import Run
+from bench.results import store
+from bench.results.record import Record
+from bench.results.store import Run
+from bench.stats.gate_rule import Rule
 
 # Few launches, so that gates through real arms take seconds: the least p of five is 2**-5.
 SHORT = Rule(screen=5, looks=(5,), alphas=(0.1,))
@@ -320,7 +322,7 @@ def test_what_differs_between_the_sides_is_told_before_any_ratio() -> None:
     assert "torch 2.5.1, its baseline's 2.6.6" in told
     found = outcome.decisions[-1].ratio
     assert found is not None
-    for text in (gates.console(outcome, TALLY), gates.markdown(outcome, TALLY)):
+    for text in (gate_report.console(outcome, TALLY), gate_report.markdown(outcome, TALLY)):
         assert text.index("torch 2.5.1") < text.index(ratio(found.estimate, found.low, found.high))
 
 
@@ -337,9 +339,9 @@ def test_every_gate_says_on_what_it_rests() -> None:
     head = outcome.decisions[-1]
     assert head.sd is not None
     assert head.detectable == pytest.approx(0.05)
-    for text in (gates.console(outcome, TALLY), gates.markdown(outcome, TALLY), gates.junit(outcome, TALLY)):
+    for text in (gate_report.console(outcome, TALLY), gate_report.markdown(outcome, TALLY), gate_report.junit(outcome, TALLY)):
         assert f"{head.n}" in text
-        assert gates.percent(head.sd) in text
+        assert gate_report.percent(head.sd) in text
         assert "+5 %" in text
         assert TALLY in " ".join(text.split())
 
@@ -354,7 +356,7 @@ def test_every_gate_says_on_what_it_rests() -> None:
     ids=["pass", "regression", "invalid"],
 )
 def test_junit_is_xml_that_counts_right(outcome: gate.Outcome, counts: dict[str, str]) -> None:
-    root = ElementTree.fromstring(gates.junit(outcome, TALLY).encode())
+    root = ElementTree.fromstring(gate_report.junit(outcome, TALLY).encode())
     assert root.tag == "testsuite"
     assert {name: root.get(name) for name in counts} == counts
     for tag, counter in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
@@ -364,19 +366,19 @@ def test_junit_is_xml_that_counts_right(outcome: gate.Outcome, counts: dict[str,
 def test_junit_of_a_gate_that_measured_nothing_is_no_pass() -> None:
     made, _ = known(0.0)
     nothing = gate.outcome(replace(made, groups=()), {}, Rule(), "gate")
-    root = ElementTree.fromstring(gates.junit(nothing, TALLY))
+    root = ElementTree.fromstring(gate_report.junit(nothing, TALLY))
     assert (nothing.verdict, root.get("errors"), root.get("tests")) == ("invalid", "1", "1")
 
 
 def test_markdown_keeps_its_table_whatever_the_reason_says() -> None:
-    rows = [line for line in gates.markdown(awkward(), TALLY).splitlines() if line.startswith("|")]
+    rows = [line for line in gate_report.markdown(awkward(), TALLY).splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 2
-    assert {row.replace("\\|", "").count("|") for row in rows} == {len(gates.COLUMNS) + 1}
+    assert {row.replace("\\|", "").count("|") for row in rows} == {len(gate_report.COLUMNS) + 1}
 
 
 def test_the_console_fits_a_terminal() -> None:
     for outcome in (judged(0.1), awkward()):
-        assert max(map(len, gates.console(outcome, TALLY).splitlines())) <= gates.WIDTH
+        assert max(map(len, gate_report.console(outcome, TALLY).splitlines())) <= gate_report.WIDTH
 
 
 def test_a_stage_is_no_run_of_its_own(tmp_path: Path) -> None:

@@ -13,20 +13,9 @@ from noise import MODELS, races
 from scipy import stats
 
 from bench.errors import SpecError
-from bench.gating import (
-    Judgement,
-    Rule,
-    Series,
-    Verdict,
-    bound_index,
-    holm,
-    judge,
-    overall,
-    signed_rank_p,
-    smallest_detectable,
-    upper_bound,
-)
-from bench.intervals import interval_of_differences
+from bench.stats.gate_rule import Judgement, Rule, Series, Verdict, judge, overall, smallest_detectable
+from bench.stats.intervals import interval_of_differences
+from bench.stats.signed_rank import bound_index, holm, signed_rank_p, upper_bound
 
 RULE = Rule()
 GATES = 2000

@@ -15,13 +15,16 @@ from functools import partial
 import pytest
 from synthetic import make, wide
 
-from bench import frame, growth, plan
-from bench.compare import compare
+from bench.analysis import frames, synthetic
+from bench.analysis.summary import Summary, summarize
+from bench.axes.engine_axes import Point
+from bench.axes.loops.workload import Workload
+from bench.commands.compare import compare
+from bench.plan import plan
+from bench.plan.suite import Suite
 from bench.report import console, csv, figures, html, markdown
 from bench.report.sentences import headlines
-from bench.spec import Point, Suite, Workload
-from bench.stats import Summary, summarize
-from bench.store import Run
+from bench.results.store import Run
 
 # Four times the cells may cost four times the calls and some more for the sorting, and nowhere near sixteen times.
 FEW, MANY, MOST = 24, 96, 5.0
@@ -110,7 +113,7 @@ def test_every_frame_is_made_once() -> None:
     stats = pstats.Stats(profile).stats
     counted = {(str(file), name): count for (file, _, name), (_, count, *_) in stats.items()}
     for name in ("turns", "cells", "declared", "_launches", "_pairs"):
-        assert counted[frame.__file__, name] == 1
+        assert counted[frames.__file__, name] == 1
 
 
 def test_of_many_groups_only_some_are_drawn_and_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +127,7 @@ def test_of_many_groups_only_some_are_drawn_and_the_page_says_so(monkeypatch: py
 
 
 def test_the_made_up_run_of_the_selftest_is_one() -> None:
-    summary = summarize(growth.made_up(8))
+    summary = summarize(synthetic.made_up(8))
     assert len(summary.cells) == 8
     assert {cell.outcome for cell in summary.cells} == {"ok"}
-    assert growth.seconds(4, repeats=1) > 0
+    assert synthetic.seconds(4, repeats=1) > 0

@@ -19,17 +19,24 @@ from conftest import SUITES, call
 from histories import git, repository, run_of, save
 from synthetic import PLAIN, cell_id
 
-from bench import changes, cli, commits, confirming, discovery, environment, history, plan, store
+from bench import cli
+from bench.analysis import confirmation as confirming
+from bench.analysis import history
+from bench.analysis.confirmation import Confirmation, Suspicion
+from bench.analysis.history import COLUMNS, History
 from bench.cli.exporting import parse
-from bench.confirming import Confirmation, Suspicion
 from bench.errors import RunError
-from bench.history import COLUMNS, History
-from bench.intervals import Interval
-from bench.record import Record, Turns
+from bench.machine import environment
+from bench.machine import git as commits
+from bench.plan import discovery, plan
 from bench.report import history as layout
+from bench.results import store
+from bench.results.record import Record, Turns
+from bench.stats import change_points
+from bench.stats.intervals import Interval
 
 
-def table(values: Sequence[float] | changes.Array, **columns: Sequence[Any]) -> pd.DataFrame:
+def table(values: Sequence[float] | change_points.Array, **columns: Sequence[Any]) -> pd.DataFrame:
     """Points of one series, one a commit, with these logs."""
     rows: list[dict[str, Any]] = []
     for number, value in enumerate(values):
@@ -287,7 +294,7 @@ def test_the_command_tells_what_changed_where(told: tuple[Path, list[str]]) -> N
     assert "differ from commit" in said
     assert "truncated" in said
     assert "points are in the order of their commits" in said
-    assert changes.method() in said
+    assert change_points.method() in said
     shown = json.loads(call("history", "--format", "json", cwd=folder).stdout)
     assert len(shown["series"]) == 6
     for series in shown["series"]:

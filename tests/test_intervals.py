@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from bench.intervals import (
+from bench.stats.intervals import (
     PLATEAU_FROM,
     PLATEAU_LAUNCHES,
     TARGET_FROM,

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from conftest import Bench
 
-from bench import frame, loops, stats, store
-from bench.arm import batches_in
-from bench.conductor import Options
-from bench.record import Record
+from bench.analysis import frames
+from bench.analysis import summary as stats
+from bench.arm.main import batches_in
+from bench.axes import loops
+from bench.engine.options import Options
 from bench.report import console, sentences
+from bench.results import store
+from bench.results.record import Record
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 ALL = ",".join(loops.registry())
@@ -67,7 +70,7 @@ def test_gap_and_waiting_are_parts_of_the_epoch(ran: store.Run) -> None:
             assert 0 < fetching < counted
             assert gap < first
         assert math.fsum(turns.counted) == turns.seconds
-    read = frame.turns(ran)
+    read = frames.turns(ran)
     assert (read["data_time"] > 0).all()
     assert read["epoch_gap"].notna().all()
     one = next(record for record in ran.records if not record.twin)
@@ -124,7 +127,7 @@ def test_a_loader_without_a_length_is_no_matter_where_turns_are_steps(
     """The arm asks every loader for its length; one over an IterableDataset raises TypeError when it is asked."""
     from dataclasses import replace
 
-    from bench import discovery
+    from bench.plan import discovery
 
     suites = discovery.all_suites
 

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from synthetic import DECLARED, FABRIC, PLAIN, TRAINER, cell_id, group_id, make
 
-from bench import frame
+from bench.analysis import frames
+from bench.analysis.summary import summarize
+from bench.arm.instrument import GAP
 from bench.errors import RunError
-from bench.looking import GAP
-from bench.pause import pause_factors
 from bench.report import console, html, markdown, tables
 from bench.report import csv as csv_report
 from bench.report.units import quantity
 from bench.report.verify import verify
-from bench.stats import summarize
-from bench.store import Run
+from bench.results.store import Run
+from bench.stats.pause_factor import pause_factors
 
 RUN = make(launches=4, looks=3)
 BLIND = make(launches=4)
@@ -35,9 +35,9 @@ def with_look(run: Run, index: int, **changes: Any) -> Run:
 
 
 def test_metrics_are_rows_of_the_same_frame_and_marked() -> None:
-    rows = frame.launches(RUN)
+    rows = frames.launches(RUN)
     looks = rows[rows["looking"]]
-    assert rows[~rows["looking"]].reset_index(drop=True).equals(frame.launches(BLIND))
+    assert rows[~rows["looking"]].reset_index(drop=True).equals(frames.launches(BLIND))
     assert list(dict.fromkeys(looks["metric"])) == NAMES
     assert len(looks) == 3 * 3 * 3 * len(NAMES)  # launches, groups, arms without twins
     one = looks[(looks["cell"] == cell_id(PLAIN, 256)) & (looks["launch"] == 1)].set_index("metric")
@@ -46,9 +46,9 @@ def test_metrics_are_rows_of_the_same_frame_and_marked() -> None:
 
 
 def test_nothing_that_was_timed_is_touched() -> None:
-    assert frame.turns(RUN).equals(frame.turns(BLIND))
-    assert frame.pairs(RUN).equals(frame.pairs(BLIND))
-    assert frame.cells(RUN).equals(frame.cells(BLIND))
+    assert frames.turns(RUN).equals(frames.turns(BLIND))
+    assert frames.pairs(RUN).equals(frames.pairs(BLIND))
+    assert frames.cells(RUN).equals(frames.cells(BLIND))
     assert pause_factors(RUN.records) == pause_factors(BLIND.records)
     seen, blind = summarize(RUN), summarize(BLIND)
     assert [replace(cell, looked={}) for cell in seen.cells] == list(blind.cells)
@@ -101,7 +101,7 @@ def test_a_failed_look_is_a_warning_and_nothing_else() -> None:
 def test_a_metric_that_nobody_declares_is_named() -> None:
     run = with_look(RUN, 0, extra={"ghost": 1.0})
     with pytest.raises(RunError, match="unknown metric 'ghost'; allowed: step_time"):
-        frame.launches(run)
+        frames.launches(run)
 
 
 def test_one_name_has_one_unit() -> None:

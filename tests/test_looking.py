@@ -11,17 +11,23 @@ import torch
 from conftest import SUITES, Bench, Silent
 from lightning.pytorch import Callback
 
-from bench import budget, discovery, frame, loops, plan, store
-from bench.arm import Job
-from bench.callbacks import looked as looked_module
-from bench.conductor import Conductor, Options
-from bench.looking import STEP, Look
-from bench.looks import LEAST_STEPS, Seen, preload, reserve
-from bench.record import METRICS, Record
+from bench.analysis import frames
+from bench.analysis.summary import summarize
+from bench.arm.instrument import STEP, Look
+from bench.arm.stream import BatchStream, Grant, Taken
+from bench.axes import loops
+from bench.axes.loops.job import Job
+from bench.callbacks import registry as looked_module
+from bench.engine import budget
+from bench.engine.conductor import Conductor
+from bench.engine.instrumented import LEAST_STEPS, Seen, preload, reserve
+from bench.engine.options import Options
+from bench.plan import discovery, plan
+from bench.plan.cell import Plan
 from bench.report import console, html
 from bench.report.verify import verify
-from bench.stats import summarize
-from bench.stream import BatchStream, Grant, Taken
+from bench.results import store
+from bench.results.record import METRICS, Record
 
 QUICK = Options(budget=60, launch=0.2, zygotes=1, timeout=30.0, looks=1, launches=1)
 SMALL = ("batch_size=64",)
@@ -80,7 +86,7 @@ def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> No
     bench.run("overhead", *SMALL, "loop=plain,fabric", options=QUICK)
     run = store.read(bench.folder)
     run = replace(run, info={**run.info, "finished": "now"})
-    rows = frame.launches(run)
+    rows = frames.launches(run)
     looks = rows[rows["looking"]]
     assert set(looks["cell"]) == {record.cell for record in run.looks}
     assert {"phase_forward", "peak_memory_host_growth", "samples_per_second"} <= set(looks["metric"])
@@ -291,7 +297,7 @@ def test_the_hooks_are_the_same_in_every_loop(
         }
 
 
-def planned(*settings: str) -> plan.Plan:
+def planned(*settings: str) -> Plan:
     suites = {name: suite for name, (suite, _) in discovery.all_suites().items()}
     return plan.make_plan(suites, ["overhead"], settings=["batch_size=64", *settings])
 

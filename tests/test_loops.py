@@ -9,10 +9,11 @@ import pytest
 import torch
 from conftest import Bench
 
-from bench import discovery, loops
-from bench.arm import Job
-from bench.conductor import Options
-from bench.stream import BatchStream, Grant, Taken
+from bench.arm.stream import BatchStream, Grant, Taken
+from bench.axes import loops
+from bench.axes.loops.job import Job
+from bench.engine.options import Options
+from bench.plan import discovery
 
 POINT: dict[str, Any] = {
     "batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from conftest import SUITES, Bench
 
-from bench.conductor import Options
+from bench.engine.options import Options
 from bench.protocol import Go
-from bench.record import Record
+from bench.results.record import Record
 
 QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=6.0, memory_limit=700 * 2**20)
 

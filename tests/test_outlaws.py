@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from conftest import Bench
 
-from bench import strays
-from bench.conductor import Options
-from bench.record import Record
+from bench.engine.options import Options
+from bench.machine import strays
+from bench.results.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 

@@ -169,9 +169,9 @@ def test_the_runner_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[
 
 def test_the_step_is_the_plain_loops_step(one_thread: None) -> None:
     """As many steps of it, over more than an epoch, end at the same weights as the loop that `bench` runs."""
-    from bench import loops
-    from bench.arm import Job
-    from bench.stream import BatchStream, Grant, Taken
+    from bench.arm.stream import BatchStream, Grant, Taken
+    from bench.axes import loops
+    from bench.axes.loops.job import Job
     from peers import step
 
     count = 131  # an epoch has 128 batches
@@ -205,7 +205,7 @@ def test_the_adapter_of_bench_reads_what_a_run_prints(tmp_path: Path) -> None:
     """A run of the cells that the adapter asks for, read back: as many values as launches, and the printed ratio."""
     from conftest import call
 
-    from bench import store
+    from bench.results import store
     from peers import with_bench
 
     out = tmp_path / "results"

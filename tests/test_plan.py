@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench import plan
 from bench.errors import SpecError
-from bench.spec import Suite
+from bench.plan import plan, select
+from bench.plan.cell import Plan
+from bench.plan.suite import Suite
 
 
 def build(point: Any) -> Any:
@@ -28,7 +29,7 @@ def suite(**changes: Any) -> Suite:
     return Suite(**{**values, **changes})
 
 
-def made(*names: str, **options: Any) -> plan.Plan:
+def made(*names: str, **options: Any) -> Plan:
     return plan.make_plan({"toy": suite()}, names or ["toy"], **options)
 
 
@@ -129,7 +130,7 @@ def test_unknown_suite_and_wrong_setting_come_together() -> None:
     ],
 )
 def test_selection(expression: str, expected: set[str]) -> None:
-    test = plan.selector(expression)
+    test = select.selector(expression)
     cells = [cell for cell in made().cells if not cell.twin]
     assert {f"{cell.point['loop']} {cell.point['batch_size']}" for cell in cells if test(cell)} == expected
 
@@ -143,7 +144,7 @@ def test_selection_keeps_the_baseline_that_a_ratio_needs() -> None:
 @pytest.mark.parametrize("expression", ["", "and", "fabric and", "(fabric", "fabric)", "not"])
 def test_an_expression_that_does_not_parse(expression: str) -> None:
     with pytest.raises(SpecError, match="allowed: words of cell ids"):
-        plan.selector(expression)
+        select.selector(expression)
 
 
 def test_no_cell_left_says_which_there_are() -> None:

@@ -8,14 +8,15 @@ import pytest
 import torch
 from conftest import Bench
 
-from bench import discovery, loops
-from bench.arm import Job
-from bench.audit import Audit
-from bench.conductor import Options
-from bench.ledger import differences, own_faults
-from bench.precision import PRECISIONS, unsupported
-from bench.record import Record
-from bench.stream import BatchStream, Grant, Taken
+from bench.arm.audit import Audit
+from bench.arm.stream import BatchStream, Grant, Taken
+from bench.axes import loops
+from bench.axes.loops.job import Job
+from bench.axes.precision import PRECISIONS, unsupported
+from bench.engine.options import Options
+from bench.plan import discovery
+from bench.results.record import Record
+from bench.results.work_ledger import differences, own_faults
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")

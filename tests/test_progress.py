@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from bench import progress
+from bench.engine import progress
 
 
 class Terminal(io.StringIO):

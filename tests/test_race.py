@@ -6,14 +6,15 @@ from typing import Any, cast
 
 import pytest
 
-from bench.handles import Arm, ArmLost
-from bench.judging import judge
-from bench.processes import Fleet
+from bench.engine.equal_work import judge
+from bench.engine.fleet import Fleet
+from bench.engine.launch import EDGE, Race
+from bench.engine.merge_ranks import Turn
+from bench.engine.processes import Arm, ArmLost
+from bench.machine.process_env import arm_environment
 from bench.protocol import Go
-from bench.race import EDGE, Race, log_ratio
-from bench.ranks import Turn
-from bench.record import Record, Turns
-from bench.variables import arm_environment
+from bench.results.record import Record, Turns
+from bench.stats.ratios import log_ratio
 
 
 class Device:

@@ -12,14 +12,17 @@ from conftest import SUITES, Bench, call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import discovery, loops, plan, strategies
-from bench.accelerators import accelerator
-from bench.conductor import Options
-from bench.ledger import differences
+from bench.axes import loops
+from bench.axes import strategy as strategies
+from bench.axes.accelerators.base import accelerator
+from bench.engine.arm_request import downgrades
+from bench.engine.merge_ranks import Turn, answer, blame, turn
+from bench.engine.options import Options
+from bench.machine.cores import layout
+from bench.plan import discovery, plan
 from bench.protocol import Go, Ledger, Looked, Result, Taken
-from bench.ranks import Turn, answer, blame, turn
-from bench.record import Record
-from bench.request import downgrades, layout
+from bench.results.record import Record
+from bench.results.work_ledger import differences
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
@@ -101,7 +104,7 @@ def test_a_distributed_epoch_has_every_sample_once_and_another_order_than_the_la
 
     import torch
 
-    from bench.stream import forever
+    from bench.axes.loops.batches import forever
 
     point = {"batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
     epochs: list[list[Any]] = [[], []]

@@ -14,12 +14,15 @@ import pytest
 from histories import save
 from synthetic import make
 
-from bench import baselines, calibration, chain, confirming, decoding, runfile, schemas, store, tally
+from bench.analysis import confirmation
+from bench.analysis.summary import summarize
+from bench.commands import false_alarms
 from bench.errors import RunError
-from bench.intervals import Interval
-from bench.record import SCHEMA, from_line, to_json
-from bench.report import html, verify
-from bench.stats import summarize
+from bench.machine import calibration
+from bench.report import html, schemas, verify
+from bench.results import baselines, chain, decoding, run_info, store
+from bench.results.record import SCHEMA, from_line, to_json
+from bench.stats.intervals import Interval
 
 WRONG: tuple[Any, ...] = (
     *(None, True, -1, 3, 1.5, 10**400, 1e300, "", "text", [], [[]], {}, {"a": []}),
@@ -335,17 +338,17 @@ def test_caches_and_confirmations_with_one_wrong_value_are_a_reason(
         found, why = calibration.find(wanted)
         assert str(path) in why if found is None else {**data, "schema": 1} == json.loads(
             json.dumps({"schema": 1, **asdict(found)})), place
-    tally.add(1, tally.SAME, "pass")
+    false_alarms.add(1, false_alarms.SAME, "pass")
     (path,) = (calibration.home().parent / "tallies").glob("*.json")
     for place, data in spoiled(json.loads(path.read_text())):
         path.write_text(json.dumps(data))
-        counted = tally.read(1)
+        counted = false_alarms.read(1)
         assert str(path) in counted.problem if counted.problem else counted.gates == data["gates"], place
-    line = confirming.to_json(
-        confirming.Confirmation("a", "b", "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now"))
+    line = confirmation.to_json(
+        confirmation.Confirmation("a", "b", "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now"))
     for place, data in spoiled(line):
-        told_ = outcome(confirming.from_line, json.dumps(data).encode(), "file:3")
-        assert told_.startswith("file:3: ") if isinstance(told_, str) else confirming.to_json(told_) == data, place
+        told_ = outcome(confirmation.from_line, json.dumps(data).encode(), "file:3")
+        assert told_.startswith("file:3: ") if isinstance(told_, str) else confirmation.to_json(told_) == data, place
 
 
 def test_a_name_from_the_future_is_not_the_newest(tmp_path: Path) -> None:
@@ -367,7 +370,7 @@ def test_the_message_says_what_was_expected_and_what_is_there() -> None:
 @pytest.mark.parametrize("name", schemas.TYPES)
 def test_the_published_schemas_are_those_of_the_code(name: str) -> None:
     path = schemas.FOLDER / f"{name}.json"
-    assert path.read_text() == schemas.text(schemas.schemas()[name]), "python -m bench.schemas writes them anew"
+    assert path.read_text() == schemas.text(schemas.schemas()[name]), "python -m bench.report.schemas writes them anew"
 
 
 def test_the_schemas_take_what_is_written(folder: Path) -> None:
@@ -386,4 +389,4 @@ def test_run_info_is_checked_before_it_is_written(folder: Path) -> None:
         opened.write_info({**RUN.info, "plan": {**RUN.info["plan"], "suites": {}}})
     opened.close()
     assert (folder / store.RUN).read_bytes() == whole
-    assert runfile.checked(json.loads(whole), folder)["run"] == RUN.id
+    assert run_info.checked(json.loads(whole), folder)["run"] == RUN.id

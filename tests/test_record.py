@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench import store
 from bench.errors import RunError
-from bench.record import SCHEMA, Metric, Record, Turns, from_json, to_json
+from bench.results import store
+from bench.results.record import SCHEMA, Metric, Record, Turns, from_json, to_json
 
 PLAN: dict[str, Any] = {
     "suites": {"toy": {"title": "toy", "compare": "loop", "baseline": "plain", "axes": {"loop": ["plain"]}}},

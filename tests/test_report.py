@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, cell_id, make
 
-from bench.fit import Cost
-from bench.intervals import Interval
+from bench.analysis.costs import Cost
+from bench.analysis.estimates import Cell, Difference, Versus
+from bench.analysis.summary import Summary, summarize
 from bench.report import console, html, markdown
 from bench.report import csv as csv_report
 from bench.report.figures import draw
 from bench.report.sentences import headlines, label
 from bench.report.units import given, percent, quantity, ratio, span, unbroken
-from bench.stats import Cell, Difference, Summary, Versus, summarize
-from bench.store import Run
+from bench.results.store import Run
+from bench.stats.intervals import Interval
 
 NASTY = "ValueError: </script><b>bold</b> | NaN?\n\"quoted\" ünï"
 FAILED = make(launches=3, failures={(TRAINER, 32, 1): ("crashed", NASTY), (FABRIC, 256, -1): ("unsupported", "no <x>")})

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from bench import scratch
 from bench.errors import BenchError
+from bench.machine import scratch
 
 HOLDER = """
 import sys, time
-from bench import scratch
+from bench.machine import scratch
 print(scratch.Home(sys.argv[1]).path, flush=True)
 time.sleep(600)
 """

@@ -13,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from bench import frame, loops, stats, store
-from bench.conductor import Options
-from bench.judging import judge
-from bench.record import FAILED, Record
-from bench.settings import FOLLOWS, FOUND, may_differ
-from bench.spec import READ_BACK, Suite, asked
-from bench.switches import Switches, innermost, loader_settings, switches
+from bench.analysis import frames
+from bench.analysis import summary as stats
+from bench.arm.switches import Switches, innermost, loader_settings, switches
+from bench.axes import loops
+from bench.engine.equal_settings import FOLLOWS, FOUND, may_differ
+from bench.engine.equal_work import judge
+from bench.engine.options import Options
+from bench.plan.suite import READ_BACK, Suite, asked
+from bench.results import store
+from bench.results.record import FAILED, Record
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 SWITCHES = {
@@ -64,7 +67,7 @@ def test_every_switch_that_an_arm_turns_is_seen_and_leaves_no_ratio(bench: Bench
     summary = stats.summarize(store.read(bench.folder))
     assert [cell.id for cell in summary.cells if cell.versus is not None] == [f"{found['none'].cell}#twin"]
     assert "unequal-settings" in FAILED  # the run's exit code is 3
-    assert "unequal-settings" in frame.MEASURED  # its time is shown, with its reason
+    assert "unequal-settings" in frames.MEASURED  # its time is shown, with its reason
 
 
 @pytest.mark.parametrize("wrapped", ["false", "true"])

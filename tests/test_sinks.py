@@ -25,20 +25,20 @@ from hypothesis import example, given, settings
 from synthetic import TRAINER, make
 from test_borders import PIECES, hostile
 
-from bench import gate
-from bench import history as histories
+from bench.analysis import history as histories
+from bench.analysis.summary import summarize
 from bench.borders import json_text
-from bench.commits import Commit
-from bench.compare import CellRatio, Comparison
-from bench.exports import asv
-from bench.gating import Decision, Rule
-from bench.intervals import Interval
-from bench.record import Metric
-from bench.report import compared, console, figures, gates, html, markdown
+from bench.commands import gate
+from bench.commands.compare import CellRatio, Comparison
+from bench.machine.git import Commit
+from bench.report import asv, comparison, console, figures, html, markdown
 from bench.report import csv as csv_report
+from bench.report import gate as gate_report
 from bench.report import history as history_report
-from bench.stats import summarize
-from bench.store import Run
+from bench.results.record import Metric
+from bench.results.store import Run
+from bench.stats.gate_rule import Decision, Rule
+from bench.stats.intervals import Interval
 
 ALL = "".join(PIECES)
 SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "looks": 1}
@@ -204,9 +204,9 @@ def judged(text: str) -> gate.Outcome:
 @example(ALL)
 def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
     outcome = judged(text)
-    on_a_terminal(gates.console(outcome, text))
-    as_markdown(gates.markdown(outcome, text), ("<sub>", "</sub>"))
-    root = ElementTree.fromstring(gates.junit(outcome, text).encode("utf-8"))
+    on_a_terminal(gate_report.console(outcome, text))
+    as_markdown(gate_report.markdown(outcome, text), ("<sub>", "</sub>"))
+    root = ElementTree.fromstring(gate_report.junit(outcome, text).encode("utf-8"))
     assert {element.tag for element in root.iter()} <= {
         "testsuite", "testcase", "failure", "error", "skipped", "system-out"}
     assert len(root.findall("testcase")) == 3
@@ -220,8 +220,8 @@ def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
     lost = CellRatio(text, None, 0, 0, None, None, text)
     for invalid in ("", f"invalid {text}"):
         found = Comparison(text, text, (text,), (text,), (cell, lost), (text,), (text,), invalid)
-        on_a_terminal(compared.console(found))
-        as_markdown(compared.markdown(found))
+        on_a_terminal(comparison.console(found))
+        as_markdown(comparison.markdown(found))
 
 
 def history_of(text: str) -> histories.History:

@@ -14,8 +14,11 @@ from histories import run_of, save
 from test_asv import repository
 from test_compare import made
 
-from bench import cli, discovery, environment, identity, plan, runfile, store
-from bench.conductor import Options
+from bench import cli
+from bench.engine.options import Options
+from bench.machine import environment
+from bench.plan import discovery, plan
+from bench.results import identity, run_info, store
 
 READERS = {
     "show": ["show", "RUN"],
@@ -126,7 +129,7 @@ def interrupted(tmp_path: Path) -> tuple[Path, Path]:
     planned = plan.make_plan({"mine": suite}, ["mine"])
     opened = store.create(tmp_path / "results")
     options = vars(Options(budget=1.0, seed=3))
-    digests = {"options": runfile.options_digest(options), "files": identity.digests({"mine": file})}
+    digests = {"options": run_info.options_digest(options), "files": identity.digests({"mine": file})}
     assert sorted(digests["files"]["mine"]) == ["deeper.py", "helper.py", "mine.py"]
     opened.write_info({"run": opened.folder.name, "plan": plan.to_json(planned), "options": options,
                        "files": {"mine": file}, "environment": environment.environment(1), "digests": digests})

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, Truth, cell_id, group_id, make
 
-from bench import frame
-from bench.fit import Cost, line
-from bench.record import OUTCOMES, Turns
-from bench.stats import Cell, Summary, position_effects, summarize
-from bench.store import Run
+from bench.analysis import frames
+from bench.analysis.costs import Cost, line
+from bench.analysis.estimates import Cell
+from bench.analysis.summary import Summary, summarize
+from bench.analysis.warnings import position_effects
+from bench.results.record import OUTCOMES, Turns
+from bench.results.store import Run
 
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 4}
 
@@ -248,14 +250,14 @@ def test_launches_of_few_rounds_are_not_used_and_said_so() -> None:
 
 
 def test_the_position_effect_is_found_and_its_absence_too() -> None:
-    quiet = frame.turns(make(**SMALL))
+    quiet = frames.turns(make(**SMALL))
     assert all(abs(effect.estimate) < 0.01 for effect in position_effects(quiet).values())
     assert not [warning for warning in summarize(make(**SMALL)).warnings if "place" in warning]
-    drifting = frame.turns(make(**SMALL, drift_sd=0.5))
+    drifting = frames.turns(make(**SMALL, drift_sd=0.5))
     # Drift moves whole rounds; without taking that out these intervals are 0.1 wide.
     assert all(effect.low is not None and effect.low > -0.02 for effect in position_effects(drifting).values())
     run = make(lengths={256: 2.5e-3}, launches=8, rounds=40, position=0.06)
-    effects = position_effects(frame.turns(run))
+    effects = position_effects(frames.turns(run))
     assert effects[3].estimate - effects[0].estimate == pytest.approx(0.18, abs=0.02)
     assert [warning for warning in summarize(run).warnings if "place 4 in the round" in warning]
 
@@ -330,6 +332,6 @@ def test_line_by_hand() -> None:
 
 
 def test_logs_are_natural() -> None:
-    pairs = frame.pairs(make(**SMALL, noise="none"))
+    pairs = frames.pairs(make(**SMALL, noise="none"))
     row = pairs[pairs["cell"] == cell_id(TRAINER, 256)].iloc[0]
     assert row["log_ratio"] == pytest.approx(math.log(2.93 / 2.5))

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from bench.ledger import differences, own_faults
-from bench.schedule import block_length, rounds, williams_square
-from bench.stream import ENDLESS, BatchStream, Grant, Taken, batch_size
+from bench.arm.stream import ENDLESS, BatchStream, Grant, Taken
+from bench.axes.loops.batches import batch_size
+from bench.engine.turn_order import block_length, rounds, williams_square
+from bench.results.work_ledger import differences, own_faults
 
 
 @dataclass

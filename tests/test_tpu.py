@@ -13,12 +13,14 @@ import pytest
 from conftest import ROOT, SUITES
 from synthetic import make
 
-from bench import discovery, xla
-from bench.accelerators import ACCELERATORS, TorchTPU, accelerator
-from bench.plan import Plan, make_plan
-from bench.precision import PRECISIONS, unsupported
-from bench.spec import Suite
-from bench.stats import summarize
+from bench.analysis.summary import summarize
+from bench.axes.accelerators import xla
+from bench.axes.accelerators.base import ACCELERATORS, TorchTPU, accelerator
+from bench.axes.precision import PRECISIONS, unsupported
+from bench.plan import discovery
+from bench.plan.cell import Plan
+from bench.plan.plan import make_plan
+from bench.plan.suite import Suite
 
 
 def install(where: Path, name: str, version: str, *metadata: str) -> None:
@@ -124,7 +126,7 @@ def test_precisions_on_xla_are_those_of_the_loop() -> None:
 
 def test_a_lazy_device_has_no_ceilings() -> None:
     request = {"kind": "xla-cpu", "threads": 1, "cores": [], "budget": 1.0}
-    command = [sys.executable, "-c", "from bench.ceilings import main; main()", json.dumps(request)]
+    command = [sys.executable, "-c", "from bench.machine.calibrate import main; main()", json.dumps(request)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True, timeout=60)
     assert "torch_xla is lazy" in json.loads(done.stdout)["unsupported"]
 

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 from conftest import ROOT, SUITES, Silent, call
 
-from bench import discovery, plan
+from bench.analysis.trace_profile import Profile, TracedCell, differences, profile_of, read, self_times, uncovered
 from bench.borders import LONGEST_NAME, file_name
+from bench.commands.trace import Traces, trace
+from bench.engine.fleet import Fleet
 from bench.errors import BenchError
-from bench.processes import Fleet
-from bench.report import traces as layout
-from bench.traces import Profile, TracedCell, differences, profile_of, read, self_times, uncovered
-from bench.tracing import Traces, trace
+from bench.plan import discovery, plan
+from bench.plan.cell import Group, Plan
+from bench.report import trace as layout
 
 STEPS = 8
 TINY = ("batch_size=32", "width=16", "latent=3", "samples=8192")
@@ -34,7 +35,7 @@ class Tracer:
     def __init__(self, fleet: Fleet, root: Path) -> None:
         self.fleet = fleet
         self.root = root
-        self.made: plan.Plan | None = None
+        self.made: Plan | None = None
         self.silent = Silent()
 
     def __call__(self, suite: str, *settings: str, select: str | None = None, steps: int = STEPS) -> Traces:
@@ -137,7 +138,7 @@ def test_an_item_that_one_loop_adds_is_found_and_nothing_else(extras: dict[str, 
 
 def test_what_happens_in_some_steps_is_a_fraction(extras: dict[str, TracedCell], tracer: Tracer) -> None:
     assert more(extras["none"], extras["sometimes"]) == {"aten::cos": 0.25}
-    group = plan.Group("extras", "extras", (extras["none"].cell, extras["sometimes"].cell))
+    group = Group("extras", "extras", (extras["none"].cell, extras["sometimes"].cell))
     suite = discovery.all_suites([SUITES])["extras"][0]
     text = layout.render(suite, group, [extras["none"], extras["sometimes"]], STEPS)
     row = next(line for line in text.splitlines() if "aten::cos" in line).split()
@@ -243,7 +244,7 @@ def test_work_on_a_device_belongs_to_the_step_that_launched_it() -> None:
     assert seen.operators["aten::copy_"].seconds == pytest.approx(9e-6 / 2)  # in one step of two
     suite = discovery.all_suites([SUITES])["extras"][0]
     cell = plan.make_plan({"extras": suite}, ["extras"]).groups[0].cells[0]
-    text = layout.render(suite, plan.Group("g", "extras", (cell,)), [TracedCell(cell, "ok", profile=seen)], 2)
+    text = layout.render(suite, Group("g", "extras", (cell,)), [TracedCell(cell, "ok", profile=seen)], 2)
     header, row = text.splitlines()[1:3]
     assert header.split()[:6] == ["operators", "copies", "item()", "kernels", "memcpys", "waits"]
     assert row.split()[1:7] == ["1.5", "0.5", "0", "0.5", "0.5", "0.5"]
@@ -255,7 +256,7 @@ def test_a_rank_that_does_something_else_is_said() -> None:
     suite = discovery.all_suites([SUITES])["extras"][0]
     cell = plan.make_plan({"extras": suite}, ["extras"]).groups[0].cells[0]
     traced = TracedCell(cell, "ok", profile=seen[0], ranks=(seen[1], seen[2]))
-    text = layout.render(suite, plan.Group("g", "extras", (cell,)), [traced], 2)
+    text = layout.render(suite, Group("g", "extras", (cell,)), [traced], 2)
     assert f"{cell.id}: rank 2 differs from rank 0 in aten::add, aten::mul" in text
     assert "rank 1" not in text
 

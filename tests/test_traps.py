@@ -14,15 +14,18 @@ import pytest
 import torch
 from conftest import SUITES, Bench, call
 
-from bench import discovery, environment, loops, xla
-from bench.arm import Job
-from bench.audit import compiled_around_ddp
-from bench.conductor import Options
-from bench.handles import free_port
-from bench.loops.plain import wrapped
-from bench.memory import forget_peak, peak_resident, resident
-from bench.stream import BatchStream, Grant, Taken
-from bench.variables import rank_environment
+from bench.arm.audit import compiled_around_ddp
+from bench.arm.stream import BatchStream, Grant, Taken
+from bench.axes import loops
+from bench.axes.accelerators import xla
+from bench.axes.loops.job import Job
+from bench.axes.loops.plain import wrapped
+from bench.engine.options import Options
+from bench.engine.processes import free_port
+from bench.machine import environment
+from bench.machine.memory import forget_peak, peak_resident, resident
+from bench.machine.process_env import rank_environment
+from bench.plan import discovery
 
 POINT: dict[str, Any] = {
     "batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256,

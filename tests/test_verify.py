@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from synthetic import PLAIN, TRAINER, cell_id, make
 
-from bench.record import SCHEMA
+from bench.analysis.summary import summarize
 from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
-from bench.report.judged import judged_again
-from bench.stats import summarize
-from bench.store import Run
+from bench.report.replay import judged_again
+from bench.results.record import SCHEMA
+from bench.results.store import Run
 
 RUN = make(launches=4)
 PAGE = html.render(RUN, summarize(RUN), drawings=())

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from conftest import SUITES, Silent, call
 
-from bench import budget, discovery, files, loops, states, store, versions
+from bench.axes import loops
 from bench.cli import parser
 from bench.cli.arguments import planned_sides
+from bench.commands import environments
+from bench.commands.environments import Wish
+from bench.engine import budget, group_state
+from bench.engine.group_state import GroupState
 from bench.errors import BenchError, SpecError
-from bench.handles import Side
-from bench.states import GroupState
-from bench.versions import Wish
+from bench.plan import discovery
+from bench.plan.side import Side
+from bench.results import files, store
 
 # What a side's code does in each step: the same sums, once or many times.
 CODE = "def extra(batch):\n    for _ in range({times}):\n        batch[0].sin().sum()\n"
@@ -44,7 +48,7 @@ def test_what_names_a_side(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     folder, old = str(tmp_path / "main"), "lightning==2.5.*"
     texts = [old, "torch>=2.9 lightning==2.6.*", folder, "git:HEAD~1", old]
-    wishes = versions.parse(texts, ["rich"])
+    wishes = environments.parse(texts, ["rich"])
     assert [wish.name for wish in wishes] == [*texts[:4], "lightning==2.5.* (2)"]
     assert wishes[0].requirements == ("lightning==2.5.*", "rich")
     assert wishes[1].requirements == ("torch>=2.9", "lightning==2.6.*", "rich")
@@ -67,7 +71,7 @@ def test_what_names_a_side(tmp_path: Path) -> None:
 )
 def test_what_names_none(texts: list[str], words: str) -> None:
     with pytest.raises(SpecError, match=r".*") as caught:
-        versions.parse(texts)
+        environments.parse(texts)
     assert words in str(caught.value)
 
 
@@ -75,9 +79,9 @@ def test_an_environment_is_built_once_and_has_what_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(versions, "SHARED", ())  # torch is not what this asks for
+    monkeypatch.setattr(environments, "SHARED", ())  # torch is not what this asks for
     wishes = [Wish("old", ("six==1.16.0",)), Wish("new", ("six==1.17.0",)), Wish("new (2)", ("six==1.17.0",), copy=1)]
-    with versions.prepared(wishes, Silent()) as sides:
+    with environments.prepared(wishes, Silent()) as sides:
         told = [
             subprocess.run([side.python, "-c", "import six; print(six.__version__)"], capture_output=True, text=True)
             for side in sides.values()
@@ -87,16 +91,16 @@ def test_an_environment_is_built_once_and_has_what_was_asked_for(
         assert len({len(path) for side in sides.values() for path in side.paths[1:]}) == 1
     silent = Silent()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("complete")}
-    with versions.prepared(wishes, silent):
+    with environments.prepared(wishes, silent):
         assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("complete")} == before
 
 
 def test_a_version_that_does_not_resolve_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(versions, "SHARED", ())
+    monkeypatch.setattr(environments, "SHARED", ())
     words = r"six==99\.99: its environment cannot be built: .*six==99\.99"
     wish = Wish("six==99.99", ("six==99.99",))
-    with pytest.raises(BenchError, match=words), versions.prepared([wish], Silent()):
+    with pytest.raises(BenchError, match=words), environments.prepared([wish], Silent()):
         pass
     assert not list(tmp_path.rglob("complete"))  # nothing half built is taken for an environment
 
@@ -104,39 +108,39 @@ def test_a_version_that_does_not_resolve_is_one_sentence(tmp_path: Path, monkeyp
 def test_what_a_killed_process_left_half_built_is_removed_and_what_is_being_built_is_not(tmp_path: Path) -> None:
     for name in ("whole", "half", "building"):
         (tmp_path / name).mkdir()
-    (tmp_path / "whole" / versions.COMPLETE).touch()
-    with files.lock(versions._lock(tmp_path / "building")):
-        versions._sweep(tmp_path)
+    (tmp_path / "whole" / environments.COMPLETE).touch()
+    with files.lock(environments._lock(tmp_path / "building")):
+        environments._sweep(tmp_path)
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"whole", "building"}
 
 
 def test_packages_that_no_side_names_are_those_that_are_here() -> None:
-    pinned = versions._shared({"lightning"})
+    pinned = environments._shared({"lightning"})
     assert any(item.startswith("torch==") for item in pinned)
     assert not any(item.startswith("lightning==") for item in pinned)
     # Each torch has a torchvision of its own.
-    assert not any(item.startswith("torch") for item in versions._shared({"torch"}))
+    assert not any(item.startswith("torch") for item in environments._shared({"torch"}))
 
 
 def test_a_commit_that_is_not_there(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
     words = r"git:nowhere: cannot be checked out: .*nowhere"
-    with pytest.raises(BenchError, match=words), versions.prepared([Wish("git:nowhere", commit="nowhere")], Silent()):
+    with pytest.raises(BenchError, match=words), environments.prepared([Wish("git:nowhere", commit="nowhere")], Silent()):
         pass
 
 
 def test_checkouts_are_removed_and_dirty_files_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
-    wishes = versions.parse(["git:HEAD~1", "."])
-    with versions.prepared(wishes, Silent()) as sides:
+    wishes = environments.parse(["git:HEAD~1", "."])
+    with environments.prepared(wishes, Silent()) as sides:
         old, new = sides.values()
         assert "range(1)" in (Path(old.paths[-1]) / "sidecode.py").read_text()
         assert "range(400)" in (Path(new.paths[-1]) / "sidecode.py").read_text()
         assert old.python == new.python == sys.executable
     assert len(git(repository, "worktree", "list").splitlines()) == 1
-    assert versions.dirty() == []
+    assert environments.dirty() == []
     (repository / "sidecode.py").write_text("")
-    assert versions.dirty() == ["sidecode.py"]
+    assert environments.dirty() == ["sidecode.py"]
 
 
 def test_a_side_brings_its_own_suite_file_where_it_has_one(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,16 +150,16 @@ def test_a_side_brings_its_own_suite_file_where_it_has_one(repository: Path, mon
     own.write_text("x = 1\n")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message", "a suite")
-    with versions.prepared(versions.parse(["git:HEAD~1", "git:HEAD"]), Silent()) as sides:
+    with environments.prepared(environments.parse(["git:HEAD~1", "git:HEAD"]), Silent()) as sides:
         old, new = sides.values()
-        assert versions.side_file(str(own), old) == str(own)
-        assert versions.side_file(str(own), new) == str(Path(new.paths[-1]) / "bench_suites" / "mine.py")
-        assert versions.side_file("/elsewhere/mine.py", new) == "/elsewhere/mine.py"
-    assert versions.side_file("", Side("x", sys.executable, ("/nowhere",))) == ""
+        assert environments.side_file(str(own), old) == str(own)
+        assert environments.side_file(str(own), new) == str(Path(new.paths[-1]) / "bench_suites" / "mine.py")
+        assert environments.side_file("/elsewhere/mine.py", new) == "/elsewhere/mine.py"
+    assert environments.side_file("", Side("x", sys.executable, ("/nowhere",))) == ""
 
 
 def test_sides_are_the_compared_axis_and_what_was_compared_stays_one() -> None:
-    suite = versions.over_sides(discovery.named("overhead"), ["a", "b"])
+    suite = environments.over_sides(discovery.named("overhead"), ["a", "b"])
     assert (suite.compare, suite.baseline) == ("environment", "a")
     assert list(suite.axes)[:2] == ["environment", "loop"]
 
@@ -173,8 +177,8 @@ def test_one_step_length_is_raced_unless_the_user_names_some(
     settings: list[str], select: str | None, chosen: list[str]
 ) -> None:
     suite = discovery.named("overhead")
-    assert versions.one_length(suite, settings, select) == chosen
-    assert versions.one_length(discovery.named("power"), settings, select) == []  # it has no lengths
+    assert environments.one_length(suite, settings, select) == chosen
+    assert environments.one_length(discovery.named("power"), settings, select) == []  # it has no lengths
 
 
 def test_three_minutes_hold_intervals_of_the_default_race() -> None:
@@ -183,7 +187,7 @@ def test_three_minutes_hold_intervals_of_the_default_race() -> None:
     assert "batch_size=64" in told
     assert [group.cells[0].point["loop"] for group in made.groups] == list(loops.registry())
     assert {cell.point["batch_size"] for cell in made.cells} == {64}
-    race = states.work([GroupState(group, list(group.runnable)) for group in made.groups])
+    race = group_state.work([GroupState(group, list(group.runnable)) for group in made.groups])
     assert budget.forecast(race, 180.0, 0.0, 2, 2).launches >= 4
     explicit = parser().parse_args(["versions", ".", "git:HEAD", "--suite", "overhead"])
     everything, _, told = planned_sides(explicit, [".", "git:HEAD"])

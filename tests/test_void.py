@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, SUITES, Bench, Silent
 
-from bench.conductor import Options
-from bench.record import Record
+from bench.engine.options import Options
+from bench.results.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the states of processes in /proc")
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import Bench
 
-from bench.conductor import Options
+from bench.engine.options import Options
 from bench.errors import SpecError
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)

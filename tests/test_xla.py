@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from conftest import Bench
 
-from bench import race, store, xla
-from bench.conductor import Options
-from bench.processes import Fleet
-from bench.record import Record
-from bench.stats import summarize
+from bench.analysis.summary import summarize
+from bench.axes.accelerators import xla
+from bench.engine import launch
+from bench.engine.fleet import Fleet
+from bench.engine.options import Options
+from bench.results import store
+from bench.results.record import Record
 
 missing = xla.no_torch_xla()
 pytestmark = [
@@ -28,9 +30,9 @@ LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
 @pytest.fixture(autouse=True)
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turns need not be long enough to be timed: no test here looks at a time."""
-    monkeypatch.setattr(race, "WARMUP_SECONDS", 0.01)
-    monkeypatch.setattr(race, "ASYNCHRONOUS_TURN", 0.01)
-    monkeypatch.setattr(race, "LONGEST_TURN", 0.02)
+    monkeypatch.setattr(launch, "WARMUP_SECONDS", 0.01)
+    monkeypatch.setattr(launch, "ASYNCHRONOUS_TURN", 0.01)
+    monkeypatch.setattr(launch, "LONGEST_TURN", 0.02)
 
 
 def on_xla(records: tuple[Record, ...]) -> list[Record]:
@@ -38,7 +40,7 @@ def on_xla(records: tuple[Record, ...]) -> list[Record]:
 
 
 def test_every_loop_trains_on_xla_as_on_the_cpu(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race, "AUDITED_STEPS", 20)
+    monkeypatch.setattr(launch, "AUDITED_STEPS", 20)
     records = bench.run("devices-apart", options=QUICK)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     by_cell = {record.cell: record for record in records}

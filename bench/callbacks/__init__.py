@@ -1,9 +1,9 @@
 """Callbacks for any Trainer, and for any loop through `Drive`: they know no model. See docs/callbacks.md."""
 
-from bench.callbacks.device import DeviceStats
-from bench.callbacks.drive import Drive, Measuring
+from bench.callbacks.callback_list import Drive, Measuring
+from bench.callbacks.device_stats import DeviceStats
 from bench.callbacks.flops import FLOPs
-from bench.callbacks.memory import PeakMemory
+from bench.callbacks.peak_memory import PeakMemory
 from bench.callbacks.phases import Phases
 from bench.callbacks.throughput import Throughput
 

@@ -1,6 +1,6 @@
 """Floating-point operations of a step, the rate at which they are done, and the share of what this machine can do.
 
-One step is counted, early and uncompiled (`bench.callbacks.counting` says why); all others run as they always do.
+One step is counted, early and uncompiled (`bench.callbacks.flop_counter` says why); all others run as they always do.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from bench.accelerators import Accelerator
-from bench.calibration import Calibration, find, fingerprint, refusal
-from bench.callbacks.counting import Counting, Formula
-from bench.callbacks.drive import accelerator_of
+from bench.axes.accelerators.base import Accelerator
+from bench.callbacks.callback_list import accelerator_of
+from bench.callbacks.flop_counter import Counting, Formula
 from bench.errors import SpecError
-from bench.record import Metric
+from bench.machine.calibration import Calibration, find, fingerprint, refusal
+from bench.results.record import Metric
 
 OTHER_SHAPES = 0.1  # share of steps with other shapes than the counted one, from which on there is no rate
 FEW = 3  # steps with other shapes that are no reason yet, however few steps there were

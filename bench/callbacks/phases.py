@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast, get_ar
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.profilers import Profiler
 
-from bench.callbacks.drive import FETCH, TRANSFER
+from bench.callbacks.callback_list import FETCH, TRANSFER
 from bench.errors import SpecError
-from bench.record import Metric
+from bench.results.record import Metric
 
 if TYPE_CHECKING:
     import torch

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from bench.accelerators import Accelerator
-from bench.callbacks.drive import accelerator_of
+from bench.axes.accelerators.base import Accelerator
+from bench.axes.loops.batches import batch_size
+from bench.callbacks.callback_list import accelerator_of
 from bench.errors import SpecError
-from bench.record import Metric
-from bench.stream import batch_size
+from bench.results.record import Metric
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Exit codes: 0 all went well; 1 a gate found a regression; 2 what was asked for cannot be done; 3 cells of the run
 failed, or a gate or comparison is invalid; 4 a gate is inconclusive; 70 something unforeseen happened, and a log file
-that is named says what; 130 interrupted. `bench.endings` has the words that earn them; they become codes here only.
+that is named says what; 130 interrupted. `bench.commands.endings` has the words that earn them; they become codes here only.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import __version__, guard
 from bench.borders import line, plain
 from bench.cli import exporting, reading, running, verdicts, versions
 from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare, say
-from bench.endings import CODES, REFUSED, UNFORESEEN, Ended
+from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ended
 from bench.errors import BenchError
+from bench.plan import guard
+from bench.results.version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> None:

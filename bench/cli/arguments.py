@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import discovery, plan, versions
-from bench.endings import Ended
+from bench.commands import environments
+from bench.commands.endings import Ended
 from bench.errors import SpecError
-from bench.spec import Suite
+from bench.plan import cell, discovery, plan
+from bench.plan.suite import Suite
 
 DEFAULT_SUITE = "overhead"
 
@@ -207,7 +208,7 @@ def count(text: str) -> int:
 
 def planned(
     arguments: argparse.Namespace, change: Callable[[Suite], Suite] = lambda suite: suite
-) -> tuple[plan.Plan, dict[str, str]]:
+) -> tuple[cell.Plan, dict[str, str]]:
     """The plan of the command line, and the file of each of its suites.
 
     Args:
@@ -222,7 +223,7 @@ def planned(
     return made, {name: found[name][1] for name in made.suites}
 
 
-def planned_sides(arguments: argparse.Namespace, sides: Sequence[str]) -> tuple[plan.Plan, dict[str, str], str]:
+def planned_sides(arguments: argparse.Namespace, sides: Sequence[str]) -> tuple[cell.Plan, dict[str, str], str]:
     """The same with these environments as the compared axis; where no suite is named, the default at one step length.
 
     Returns:
@@ -231,9 +232,9 @@ def planned_sides(arguments: argparse.Namespace, sides: Sequence[str]) -> tuple[
     chosen: list[str] = []
     if not arguments.suites:
         suite, _ = discovery.all_suites(arguments.folders)[DEFAULT_SUITE]
-        chosen = versions.one_length(suite, arguments.settings, arguments.select)
+        chosen = environments.one_length(suite, arguments.settings, arguments.select)
     settings = argparse.Namespace(**{**vars(arguments), "settings": [*arguments.settings, *chosen]})
-    made, files = planned(settings, lambda suite: versions.over_sides(suite, sides))
+    made, files = planned(settings, lambda suite: environments.over_sides(suite, sides))
     told = f"one step length, {chosen[0]}; --set takes others" if chosen else ""
     return made, files, told
 

@@ -8,19 +8,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import commits, confirming, files, series, store
+from bench.analysis import comparability, confirmation
 from bench.borders import json_text
 from bench.cli.arguments import Adder, measuring, now, planned
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
 from bench.cli.running import start
-from bench.commits import Commit
-from bench.endings import DONE, Ended
+from bench.commands.endings import DONE, Ended
 from bench.errors import RunError
-from bench.intervals import Interval
+from bench.machine import git
+from bench.machine.git import Commit
+from bench.results import files, store
+from bench.stats.intervals import Interval
 
 if TYPE_CHECKING:
-    from bench.history import History
+    from bench.analysis.history import History
 
 FORMATS = ("asv",)
 
@@ -70,15 +72,15 @@ def _runs(added: argparse.ArgumentParser) -> None:
 
 def export_runs(arguments: argparse.Namespace) -> Ended:
     """`bench export`"""
-    from bench.exports import asv
+    from bench.report import asv
 
-    named = commits.resolve(arguments.commit, arguments.repo) if arguments.commit is not None else None
+    named = git.resolve(arguments.commit, arguments.repo) if arguments.commit is not None else None
     runs: list[tuple[store.Run, Commit]] = []
     unread: list[str] = []
     for which in arguments.which or [None]:
         try:
             run = store.sound(chosen(which, arguments.out))
-            commit = named or commits.resolve(series.commit(run), arguments.repo)
+            commit = named or git.resolve(comparability.commit(run), arguments.repo)
             if not asv.benchmarks(run):
                 raise RunError(f"run {run.id}: nothing in it for asv: no cell has a time or a number of bytes")
             runs.append((run, commit))
@@ -115,7 +117,7 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     Raises:
         RunError: there are no runs, or none that belongs to a commit; says why not.
     """
-    from bench import history
+    from bench.analysis import history
 
     runs, unread = [], []
     for folder in store.every(out):
@@ -129,27 +131,27 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
         complain(f"left out: {reason}")
     if table.empty:
         raise RunError("\n".join([f"no run under {out} is a point of a history:", *left_out]))
-    order = commits.ancestry(table["commit"], repository)
-    told = [confirming.from_line(line, where) for where, line in store.read_confirmations(out)]
+    order = git.ancestry(table["commit"], repository)
+    told = [confirmation.from_line(line, where) for where, line in store.read_confirmations(out)]
     return history.analyse(table, left_out, order, told)
 
 
 def confirm_change(arguments: argparse.Namespace) -> Ended:
     """`bench confirm`"""
-    from bench import history
+    from bench.analysis import history
 
-    before, after = (commits.resolve(name, arguments.repo).hash for name in (arguments.before, arguments.after))
+    before, after = (git.resolve(name, arguments.repo).hash for name in (arguments.before, arguments.after))
     found = history.suspects(read_history(arguments.out, arguments.repo, "step_time"))
     if (before, after) not in found:
         there = ", ".join(f"{one[:8]} {other[:8]}" for one, other in found) or "(none)"
         raise RunError(f"nothing is suspected between {before[:8]} and {after[:8]}; allowed: {there}")
-    suspicions = [confirming.Suspicion(own.cell, own.machine, change.relative) for own, change in found[before, after]]
+    suspicions = [confirmation.Suspicion(own.cell, own.machine, change.relative) for own, change in found[before, after]]
 
     def race(one: str, other: str, cells: Sequence[str]) -> Mapping[str, Interval]:
         return race_commits(arguments, one, other, cells)
 
-    done = confirming.confirm(before, after, suspicions, race, now())
-    path = store.append_confirmations(arguments.out, [confirming.to_json(item) for item in done])
+    done = confirmation.confirm(before, after, suspicions, race, now())
+    path = store.append_confirmations(arguments.out, [confirmation.to_json(item) for item in done])
     for item in done:
         say(f"{item.state}: {item.cell}: {item.sentence()}; the history said {1 + item.relative:.3f}")
     say(f"kept in {path}")
@@ -164,10 +166,11 @@ def race_commits(
     Raises:
         RunError: a cell did not end well; a race that did not measure is no answer.
     """
-    from bench import stats, versions
-    from bench.progress import progress
+    from bench.analysis import summary
+    from bench.commands import environments
+    from bench.engine.progress import progress
 
-    sides = [versions.COMMIT + commit for commit in (before, after)]
+    sides = [environments.COMMIT + commit for commit in (before, after)]
     points = {cell: parse(cell) for cell in cells}
     axes: dict[str, dict[str, None]] = {}
     for _, point in points.values():
@@ -179,11 +182,11 @@ def race_commits(
         "(" + " and ".join([suite, *(f"{axis}={value}" for axis, value in point.items())]) + ")"
         for suite, point in points.values()
     )
-    made, files = planned(arguments, lambda suite: versions.over_sides(suite, sides))
-    with progress(sys.stderr) as told, versions.prepared(versions.parse(sides), told) as ready:
+    made, files = planned(arguments, lambda suite: environments.over_sides(suite, sides))
+    with progress(sys.stderr) as told, environments.prepared(environments.parse(sides), told) as ready:
         told.close()  # the run has a bar of its own
         files |= {
-            f"{suite}@{name}": versions.side_file(file, side)
+            f"{suite}@{name}": environments.side_file(file, side)
             for suite, file in files.items()
             for name, side in ready.items()
         }
@@ -191,7 +194,7 @@ def race_commits(
         start(arguments, made, files, ready, folder)
     run = store.read(folder.folder)
     ratios = {}
-    raced = stats.summarize(run).cells
+    raced = summary.summarize(run).cells
     for cell, (suite, point) in points.items():
         for found in raced:
             same = all(str(found.point.get(axis)) == value for axis, value in point.items())

@@ -7,7 +7,7 @@ import sys
 
 from bench.borders import terminal
 from bench.errors import BenchError
-from bench.files import discard
+from bench.results.files import discard
 
 
 class OutputError(BenchError):

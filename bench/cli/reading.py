@@ -9,16 +9,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import baselines, environment, files, store
-from bench.accelerators import ACCELERATORS
+from bench.axes.accelerators.base import ACCELERATORS
 from bench.borders import json_text, line
 from bench.cli.arguments import Adder, allowed_budget, duration, positive, which
 from bench.cli.output import complain, say
-from bench.endings import DONE, FAILED, Ended
+from bench.commands.endings import DONE, FAILED, Ended
 from bench.errors import RunError, SpecError, Unsupported
+from bench.machine import environment
+from bench.results import baselines, files, store
 
 if TYPE_CHECKING:
-    from bench.stats import Summary
+    from bench.analysis.summary import Summary
 
 
 def add(command: Adder) -> None:
@@ -41,7 +42,7 @@ def add(command: Adder) -> None:
 
 def summary_of(run: store.Run, arguments: argparse.Namespace) -> Summary:
     """The run's figures, for the step that the user named."""
-    from bench import stats
+    from bench.analysis import summary as stats
 
     return stats.summarize(run, reference_step=getattr(arguments, "step", 0.012))
 
@@ -126,8 +127,10 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
 
 def calibrate(arguments: argparse.Namespace) -> Ended:
     """`bench env --calibrate`: every accelerator that is here."""
-    from bench import calibration, ceilings
-    from bench.progress import progress
+    from bench.engine.progress import progress
+    from bench.machine import calibrate as calibrating
+    from bench.machine import calibration
+    from bench.report.calibration import table
 
     made, lines = [], []
     with progress(sys.stderr) as told:
@@ -136,12 +139,12 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
                 continue
             told.phase(f"measuring the ceilings of {kind}")
             try:
-                found = ceilings.calibrate(kind, arguments.threads, allowed_budget(arguments.budget, ceilings.BUDGET))
+                found = calibrating.calibrate(kind, arguments.threads, allowed_budget(arguments.budget, calibrating.BUDGET))
             except Unsupported as error:
                 lines.append(f"{kind}: not measured: {error}")
                 continue
             path = calibration.save(found)
             made.append({"file": str(path), **asdict(found)})
-            lines += [ceilings.table(found), f"  kept in {path}"]
+            lines += [table(found), f"  kept in {path}"]
     say(json_text({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
     return DONE

@@ -10,18 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, baselines, decoding, discovery, endings, environment, identity, plan, runfile, store
-from bench.accelerators import ACCELERATORS, accelerator
+from bench.axes.accelerators.base import ACCELERATORS, accelerator
 from bench.borders import json_text
 from bench.cli.arguments import Adder, allowed_budget, count, duration, measuring, now, planned, positive, selection
 from bench.cli.output import complain, say
 from bench.cli.reading import print_run
-from bench.conductor import Options
-from bench.endings import DONE, INTERRUPTED, Ended
+from bench.commands import endings
+from bench.commands.endings import DONE, INTERRUPTED, Ended
+from bench.engine.instrumented import LOOKS
+from bench.engine.options import Options
 from bench.errors import RunError, SpecError, one_of
-from bench.handles import Side
-from bench.looks import LOOKS
-from bench.record import FAILED, Record, counted
+from bench.machine import environment
+from bench.plan import discovery, plan
+from bench.plan.cell import Plan
+from bench.plan.side import Side
+from bench.results import baselines, decoding, identity, run_info, store
+from bench.results.record import FAILED, Record, counted
+from bench.results.version import __version__
 
 
 def add(command: Adder) -> None:
@@ -42,12 +47,12 @@ def add(command: Adder) -> None:
     )
     running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
-    tracing = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
-    selection(tracing)
-    tracing.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
-    tracing.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
-    tracing.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
-    tracing.add_argument("--format", choices=("table", "json"), default="table")
+    trace = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
+    selection(trace)
+    trace.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
+    trace.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    trace.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
+    trace.add_argument("--format", choices=("table", "json"), default="table")
     testing = command("selftest", run_selftest, "measure the tool itself on this machine")
     testing.add_argument("--format", choices=("table", "json"), default="table")
     testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
@@ -83,7 +88,7 @@ def run_suites(arguments: argparse.Namespace) -> Ended:
 
 def start(
     arguments: argparse.Namespace,
-    made: plan.Plan,
+    made: Plan,
     files: dict[str, str],
     sides: Mapping[str, Side] | None = None,
     folder: store.RunFolder | None = None,
@@ -110,7 +115,7 @@ def start(
         "stops": {},
         "timing": {},
         "warnings": [],
-        "digests": {"options": runfile.options_digest(vars(options)), "files": identity.digests(files)},
+        "digests": {"options": run_info.options_digest(vars(options)), "files": identity.digests(files)},
     }
     folder.write_info(info)
     return conduct(arguments, made, files, folder, info, options, sides=sides)
@@ -118,7 +123,7 @@ def start(
 
 def conduct(
     arguments: argparse.Namespace,
-    made: plan.Plan,
+    made: Plan,
     files: Mapping[str, str],
     folder: store.RunFolder,
     info: dict[str, Any],
@@ -127,8 +132,8 @@ def conduct(
     sides: Mapping[str, Side] | None = None,
 ) -> Ended:
     """Run it, or go on with it, and print what came of it; gives how it ended."""
-    from bench.conductor import Conductor
-    from bench.progress import progress
+    from bench.engine.conductor import Conductor
+    from bench.engine.progress import progress
 
     with progress(sys.stderr) as told:
         told.note(f"run {folder.folder}")
@@ -153,14 +158,14 @@ def conduct(
 
 def trace_suites(arguments: argparse.Namespace) -> Ended:
     """`bench trace`"""
-    from bench import tracing
-    from bench.progress import progress
-    from bench.report import traces as layout
+    from bench.commands import trace
+    from bench.engine.progress import progress
+    from bench.report import trace as layout
 
     made, files = planned(arguments)
     folder = store.fresh_folder(arguments.out, "traces")
     with progress(sys.stderr) as told:
-        done = tracing.trace(made, files, folder, arguments.steps, arguments.timeout, told)
+        done = trace.trace(made, files, folder, arguments.steps, arguments.timeout, told)
     if arguments.format == "json":
         say(json_text(done.to_json(), indent=1))
     else:
@@ -191,7 +196,7 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def resumed(
     arguments: argparse.Namespace,
-) -> tuple[plan.Plan, dict[str, str], store.RunFolder, dict[str, Any], tuple[Record, ...], Options]:
+) -> tuple[Plan, dict[str, str], store.RunFolder, dict[str, Any], tuple[Record, ...], Options]:
     """What `--resume` goes on with.
 
     Raises:
@@ -214,7 +219,7 @@ def resumed(
 
 def _joined(
     folder: store.RunFolder, arguments: argparse.Namespace
-) -> tuple[plan.Plan, dict[str, str], dict[str, Any], tuple[Record, ...], Options]:
+) -> tuple[Plan, dict[str, str], dict[str, Any], tuple[Record, ...], Options]:
     path = folder.folder
     folder.repair()
     run = store.sound(store.read(path))
@@ -238,7 +243,7 @@ def _joined(
     made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
     info["options"] = vars(options)
     made_from = (info["digests"] or {}).get("files") or identity.digests(files)
-    info["digests"] = {"options": runfile.options_digest(info["options"]), "files": made_from}
+    info["digests"] = {"options": run_info.options_digest(info["options"]), "files": made_from}
     return made, files, info, (*run.records, *run.looks), options
 
 
@@ -266,8 +271,8 @@ def _same_files(run: store.Run, files: Mapping[str, str]) -> None:
 
 def run_selftest(arguments: argparse.Namespace) -> Ended:
     """`bench selftest`"""
-    from bench import selftest
-    from bench.progress import progress
+    from bench.commands import selftest
+    from bench.engine.progress import progress
 
     if arguments.power:
         return run_power(arguments)
@@ -288,20 +293,20 @@ def run_selftest(arguments: argparse.Namespace) -> Ended:
 
 def run_power(arguments: argparse.Namespace) -> Ended:
     """`bench selftest --power`"""
-    from bench import power, tally
-    from bench.gating import Rule
-    from bench.progress import progress
+    from bench.commands import false_alarms, gate_power
+    from bench.engine.progress import progress
+    from bench.stats.gate_rule import Rule
 
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=allowed_budget(arguments.budget, power.BUDGET))
-    repeats = arguments.repeats or (1 if arguments.quick else power.REPEATS)
+    options = Options(budget=allowed_budget(arguments.budget, gate_power.BUDGET))
+    repeats = arguments.repeats or (1 if arguments.quick else gate_power.REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
-        points = power.run(repeats, options, rule, Path(folder), told)
-    sentence = tally.read(options.threads).sentence
+        points = gate_power.run(repeats, options, rule, Path(folder), told)
+    sentence = false_alarms.read(options.threads).sentence
     if arguments.format == "json":
-        say(json_text(power.to_json(points, sentence), indent=1))
+        say(json_text(gate_power.to_json(points, sentence), indent=1))
     else:
-        say(power.table(points, sentence))
-    return DONE if power.sound(points, rule) else endings.FAILED
+        say(gate_power.table(points, sentence))
+    return DONE if gate_power.sound(points, rule) else endings.FAILED

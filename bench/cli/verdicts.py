@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import baselines, files, gate, store, tally, versions
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
@@ -24,11 +23,13 @@ from bench.cli.arguments import (
 )
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
-from bench.conductor import Options, Progress
-from bench.endings import DONE, INTERRUPTED, Ended
+from bench.commands import environments, false_alarms, gate
+from bench.commands.endings import DONE, INTERRUPTED, Ended
+from bench.commands.gate import Outcome, Setup
+from bench.engine.options import Options, Progress
 from bench.errors import RunError
-from bench.gate import Outcome, Setup
-from bench.gating import Rule
+from bench.results import baselines, files, store
+from bench.stats.gate_rule import Rule
 
 
 def add(command: Adder) -> None:
@@ -71,7 +72,7 @@ def add(command: Adder) -> None:
 
 def run_gate(arguments: argparse.Namespace) -> Ended:
     """`bench gate`"""
-    from bench.progress import progress
+    from bench.engine.progress import progress
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
@@ -100,18 +101,18 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         made, files = planned(arguments)
         yield Setup(made, files)
         return
-    wishes = versions.parse([versions.COMMIT + arguments.against, "."])
+    wishes = environments.parse([environments.COMMIT + arguments.against, "."])
     names = [wish.name for wish in wishes]
     made, files, length = planned_sides(arguments, names)
     if length:
         told.note(length)
-    changed = versions.dirty()
+    changed = environments.dirty()
     known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
-    with versions.prepared(wishes, told) as sides:
+    with environments.prepared(wishes, told) as sides:
         if changed and not arguments.allow_dirty:
             raise RunError(f"{known[0]}, so the verdict would be of no commit; commit it, or say --allow-dirty")
         own = {
-            f"{suite}@{name}": versions.side_file(file, side)
+            f"{suite}@{name}": environments.side_file(file, side)
             for suite, file in files.items()
             for name, side in sides.items()
         }
@@ -120,32 +121,32 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
 
 def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> Ended:
     """The verdict in the formats that were asked for; gives how it ended."""
-    from bench.report import gates
+    from bench.report import gate
 
-    sentence = tally.read(arguments.threads).sentence
+    sentence = false_alarms.read(arguments.threads).sentence
     if arguments.format == "json":
         say(json_text({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1))
     else:
-        write = {"table": gates.console, "md": gates.markdown, "junit": gates.junit}[arguments.format]
+        write = {"table": gate.console, "md": gate.markdown, "junit": gate.junit}[arguments.format]
         say(write(found, sentence), end="")
     if arguments.summary is not None:
-        files.append(arguments.summary, gates.markdown(found, sentence) + "\n")
+        files.append(arguments.summary, gate.markdown(found, sentence) + "\n")
     if arguments.junit is not None:
-        files.write_aside(arguments.junit, gates.junit(found, sentence))
+        files.write_aside(arguments.junit, gate.junit(found, sentence))
     return INTERRUPTED if found.interrupted else Ended(found.verdict, folder / store.GATE)
 
 
 def run_compare(arguments: argparse.Namespace) -> Ended:
     """`bench compare`"""
-    from bench import compare
-    from bench.report import compared
+    from bench.commands import compare
+    from bench.report import comparison
 
     a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
     found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
     if arguments.format == "json":
         say(json_text(found.to_json(), indent=1))
     else:
-        say({"table": compared.console, "md": compared.markdown}[arguments.format](found), end="")
+        say({"table": comparison.console, "md": comparison.markdown}[arguments.format](found), end="")
     return Ended("invalid") if found.invalid else DONE
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import versions
 from bench.cli.arguments import Adder, measuring, planned_sides, selection
 from bench.cli.running import start
-from bench.endings import Ended
+from bench.commands import environments
+from bench.commands.endings import Ended
 
 
 def add(command: Adder) -> None:
@@ -25,17 +25,17 @@ def add(command: Adder) -> None:
 
 def race_versions(arguments: argparse.Namespace) -> Ended:
     """`bench versions`"""
-    from bench.progress import progress
+    from bench.engine.progress import progress
 
-    wishes = versions.parse(arguments.sides, arguments.more)
+    wishes = environments.parse(arguments.sides, arguments.more)
     names = [wish.name for wish in wishes]
     made, files, length = planned_sides(arguments, names)
     with progress(sys.stderr) as told:
         told.note(f"baseline {names[0]}" + (f"; {length}" if length else ""))
-        with versions.prepared(wishes, told) as sides:
+        with environments.prepared(wishes, told) as sides:
             told.close()  # the run has a bar of its own
             files |= {
-                f"{suite}@{name}": versions.side_file(file, side)
+                f"{suite}@{name}": environments.side_file(file, side)
                 for suite, file in files.items()
                 for name, side in sides.items()
             }

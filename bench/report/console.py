@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import textwrap
 
+from bench.analysis.summary import Summary
 from bench.borders import line
 from bench.report import tables
 from bench.report.sentences import headlines
 from bench.report.units import unbroken
-from bench.stats import Summary
 
 WIDTH = 120
 # Ratio and difference are what people look for; with them the table fits. The rest is in `--format json` and the page.

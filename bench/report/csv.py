@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+from bench.analysis.summary import Summary
 from bench.borders import csv_cell
 from bench.report import tables
-from bench.stats import Summary
 
 
 def render(summary: Summary) -> str:

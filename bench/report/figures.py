@@ -17,12 +17,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench import borders, fit, frame
+import bench.borders as borders
+from bench.analysis import costs
+from bench.analysis import frames as frame
+from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.sentences import label, places
 from bench.report.units import given, scale
-from bench.stats import Summary
-from bench.store import Run
+from bench.results.store import Run
 
 # Text, axes and grid are drawn in a colour that no palette has, which then becomes the page's text colour, so that one
 # figure serves light and dark pages.
@@ -68,7 +70,7 @@ def draw(run: Run, summary: Summary) -> list[Drawing]:
             drawings.append(_distribution(summary, look, turns))
         if len(pairs):
             drawings.append(_ratios(summary, look, pairs))
-        models = fit.models(run.info["plan"], frames.pairs)
+        models = costs.models(run.info["plan"], frames.pairs)
         for name in run.info["plan"]["suites"]:
             known = [index for index, cost in enumerate(summary.costs) if cost.suite == name and cost.figure]
             if known:
@@ -212,7 +214,7 @@ def _ratios(summary: Summary, look: _Look, pairs: pd.DataFrame) -> Drawing:
 
 
 def _cost(
-    summary: Summary, look: _Look, known: Sequence[int], models: Sequence[fit.Model], pairs: pd.DataFrame
+    summary: Summary, look: _Look, known: Sequence[int], models: Sequence[costs.Model], pairs: pd.DataFrame
 ) -> Drawing:
     """Cost against step length of one suite: `known` are the places of its costs in the summary and in `models`."""
     own = _named(look, pairs).assign(ms=pairs["baseline_step_time"] * 1e3, us=pairs["difference"] * 1e6)

@@ -11,13 +11,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench import borders, changes
+import bench.borders as borders
+from bench.analysis.history import RATIO, Change, History, Series, suspects
 from bench.borders import line
-from bench.history import RATIO, Change, History, Series, suspects
 from bench.report.console import wrapped
 from bench.report.figures import INK, STYLE, TITLE_LETTERS, WIDTH, Drawing, shown, svg
 from bench.report.html import template_environment
 from bench.report.units import percent, quantity, ratio, scale
+from bench.stats import change_points
 
 _COLOURS = {"suspected": "#9a6200", "confirmed": "#b3261e", "not confirmed": "#8a8f98"}
 _LINES = {"suspected": "--", "confirmed": "-", "not confirmed": ":"}
@@ -158,7 +159,7 @@ def page(history: History) -> str:
         short=short,
         boundaries=boundaries(history),
         drawings=draw(history),
-        harmless=percent(changes.HARMLESS, signed=False),
+        harmless=percent(change_points.HARMLESS, signed=False),
         data=borders.json_text(history.to_json(), indent=1).replace("<", "\\u003c"),
     )
 

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import markupsafe
 
-from bench import borders, calibration, claims, tally
-from bench.fit import Cost, impossible
+import bench.borders as borders
+from bench.analysis import claims
+from bench.analysis.costs import Cost, impossible
+from bench.analysis.estimates import Cell
+from bench.analysis.summary import Summary
+from bench.commands import false_alarms
+from bench.machine import calibration
 from bench.report import tables
 from bench.report.sentences import headlines, label, places, words
 from bench.report.units import given, percent, quantity, unbroken
-from bench.stats import Cell, Summary
-from bench.store import Run
+from bench.results.store import Run
 
 if TYPE_CHECKING:
     from bench.report.figures import Drawing
@@ -91,7 +95,7 @@ def _tally(run: Run) -> str:
     here = calibration.fingerprint("cpu", "", threads)
     if there.get("cpu") != here["device"] or there.get("torch") != here["torch"]:
         return ""
-    return tally.read(threads).sentence
+    return false_alarms.read(threads).sentence
 
 
 def _pauses(summary: Summary) -> str:

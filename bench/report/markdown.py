@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bench.analysis.summary import Summary
 from bench.borders import markdown as safe
 from bench.borders import markdown_code
 from bench.report import tables
 from bench.report.sentences import headlines
-from bench.stats import Summary
 
 
 def render(summary: Summary) -> str:

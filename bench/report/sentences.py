@@ -1,6 +1,6 @@
 """The sentences that people want: what each arm costs a step, and how much of that may be noise.
 
-What may be said is decided by `bench.claims` alone; here it is only worded.
+What may be said is decided by `bench.analysis.claims` alone; here it is only worded.
 """
 
 from __future__ import annotations
@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench import claims
-from bench.answers import Answer
-from bench.fit import REACH, Cost, impossible
-from bench.intervals import Interval
-from bench.plan import SIDES
-from bench.report import told
+from bench.analysis import claims
+from bench.analysis.costs import REACH, Cost, impossible
+from bench.analysis.estimates import Cell
+from bench.analysis.findings import Answer
+from bench.analysis.summary import Summary
+from bench.plan.cell import SIDES
+from bench.report import findings
 from bench.report.tables import by_group_of_cells, varying
 from bench.report.units import given, percent, quantity, ratio, span
-from bench.stats import Cell, Summary
+from bench.stats.intervals import Interval
 
 # How people call the loops; every other value is called by its name.
 LABELS: Mapping[str, str] = {
@@ -191,10 +192,10 @@ def _choices(axis: str, groups: Sequence[Sequence[Cell]], answers: Mapping[str, 
 def _answers(axis: str, cells: Sequence[Cell], own: Sequence[Answer]) -> list[str]:
     by_id = {cell.id: cell for cell in cells}
     if axis == SIDES:
-        return told.sides(cells, axis)
+        return findings.sides(cells, axis)
     if axis == "devices":
-        return told.scaling(own, by_id) or [_choice(axis, cells)]
-    more = told.compiling(own, by_id) if axis == "compile" else told.loading(own, by_id, axis)
+        return findings.scaling(own, by_id) or [_choice(axis, cells)]
+    more = findings.compiling(own, by_id) if axis == "compile" else findings.loading(own, by_id, axis)
     if axis == "compile" and more and all(answer.estimate is None for answer in own):
         return more  # that none is faster is said there, with what it costs
     return [_choice(axis, cells), *more]
@@ -215,14 +216,14 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     _, index, best = known[0]
     value = cells[index].point[axis]
     span = ratio(best.estimate, best.low, best.high)
-    word = claims.of_ratio(best, told.twins(cells))
+    word = claims.of_ratio(best, findings.twins(cells))
     if cells[index].outcome == "noisy":
         return f"too noisy to tell: {axis} {value}, the fastest seen, takes {span} of {base}'s step."
     if best.estimate >= 1 or word == "zero":
         return f"no {axis} that does equal work is told to be faster than {base}."
     if word != "told":
         return (f"no {axis} that does equal work is told to be faster than {base}: {value}, the fastest seen, takes "
-                f"{span} of its step, and {told.beside(cells)}.")
+                f"{span} of its step, and {findings.beside(cells)}.")
     # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
     others = ((cells[other], interval) for _, other, interval in raced if other != index)
     close = [str(other.point[axis]) for other, interval in others if interval.overlaps(best)]

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.record import METRICS, Metric
+from bench.analysis.estimates import Cell
+from bench.analysis.summary import Summary
 from bench.report.units import quantity, ratio
-from bench.stats import Cell, Summary
+from bench.results.record import METRICS, Metric
 
 LOOKED = "Where a step's time and memory go; from launches of their own, never compared"
 

@@ -9,17 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench import decoding
+from bench.analysis.estimates import Cell
+from bench.analysis.frames import LEAST_ROUNDS, MEASURED
+from bench.analysis.summary import Summary, summarize
 from bench.errors import RunError
-from bench.frame import LEAST_ROUNDS, MEASURED
-from bench.intervals import Interval, interval_of_differences, interval_of_logs
-from bench.pause import pause_factors
-from bench.record import Record, Turns
 from bench.report import html
-from bench.report.judged import can_be_judged, judged_again
 from bench.report.pages import Page, differing, taken_apart
-from bench.stats import Cell, Summary, summarize
-from bench.store import Run
+from bench.report.replay import can_be_judged, judged_again
+from bench.results import decoding
+from bench.results.record import Record, Turns
+from bench.results.store import Run
+from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
+from bench.stats.pause_factor import pause_factors
 
 if TYPE_CHECKING:
     from bench.report.figures import Drawing

@@ -50,7 +50,7 @@ GATES = (
     Fault("gate.junit-nowhere", "--junit lies in no folder", (f"{GATE} --junit nowhere/x.xml",), codes(2), quick=True, says="nowhere"),
     Fault("gate.junit-full", "--junit is /dev/full", (f"{GATE} --junit /dev/full",), codes(2), says="/dev/full", limit=180.0),
     Fault("gate.tally-garbage", "the counts of earlier gates are garbage", (GATE,), codes(0, 2, 3, 4), limit=180.0,
-          before="mkdir -p home/.cache/loopmark/tallies home/.cache/loopmark/calibrations; \"$PYTHON\" -c 'from bench import tally; "
+          before="mkdir -p home/.cache/loopmark/tallies home/.cache/loopmark/calibrations; \"$PYTHON\" -c 'from bench.commands import false_alarms as tally; "
                  "p = tally._path(1)' 2>/dev/null; bench selftest -k nosuch > /dev/null 2>&1; "
                  "for f in home/.cache/loopmark/*/; do echo garbage > $f/x.json; done"),
 )  # fmt: skip

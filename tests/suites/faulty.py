@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from bench.axes.loops.workload import Workload
 from bench.errors import Unsupported
-from bench.spec import Workload
 
 
 def faulty_workload(fault: str, at: int) -> Workload:

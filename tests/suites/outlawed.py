@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from bench.spec import Workload
+from bench.axes.loops.workload import Workload
 
 
 def outlawed_workload(crime: str, at: int) -> Workload:

@@ -6,7 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from bench.spec import Point, Suite, Workload
+from bench.axes.engine_axes import Point
+from bench.axes.loops.workload import Workload
+from bench.plan.suite import Suite
 
 CALLBACKS = ("Counting", "Raising", "Endless", "Thief", "Undeclared", "Stranger")
 

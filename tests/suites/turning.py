@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench.spec import Point, Suite, Workload
+from bench.axes.engine_axes import Point
+from bench.axes.loops.workload import Workload
+from bench.plan.suite import Suite
 
 STEP = 40  # after the first watched steps, so that what is turned there is on in timed turns and later watched steps
 

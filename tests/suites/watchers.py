@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import Callback
 
-from bench.record import Metric
+from bench.results.record import Metric
 
 
 class Counting(Callback):

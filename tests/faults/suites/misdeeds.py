@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bench.spec import Workload
+from bench.axes.loops.workload import Workload
 
 from . import parts
 

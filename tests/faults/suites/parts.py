@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from bench.spec import Workload
+from bench.axes.loops.workload import Workload
 
 BATCH, BATCHES = 8, 16
 WIDTH = 4

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.spec import Point, Suite, Workload
+from bench.axes.engine_axes import Point
+from bench.axes.loops.workload import Workload
+from bench.plan.suite import Suite
 
 
 def build(point: Point) -> Workload:

@@ -1,0 +1,72 @@
+"""What is known of cells: plain values, below all that makes or shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.stats.intervals import Interval
+
+
+@dataclass(frozen=True)
+class MetricEstimate:
+    """One metric of one cell: unit and direction from the registry, estimate with interval over launches."""
+
+    unit: str
+    better: str
+    estimate: float
+    low: float | None
+    high: float | None
+    launches: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Seconds a step that a cell takes more than its baseline."""
+
+    unit: str
+    estimate: float
+    low: float | None
+    high: float | None
+    launches: int
+
+
+@dataclass(frozen=True)
+class Versus:
+    """A cell against the baseline of its group, from step times paired by round."""
+
+    baseline: str
+    ratio: Interval
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is known of one planned cell.
+
+    `versus` is None for the baseline and where no ratio may be taken. `looked` are the metrics of looking launches,
+    which are never compared.
+    """
+
+    id: str
+    suite: str
+    group: str
+    twin: bool
+    point: Mapping[str, Any]
+    outcome: str
+    reason: str
+    requested: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    metrics: Mapping[str, MetricEstimate]
+    versus: Versus | None
+    looked: Mapping[str, MetricEstimate] = field(default_factory=dict)
+    samples_per_step: int = 0
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The A/A control: the baseline's second copy over the baseline; what it differs from 1 by is noise."""
+
+    ratio: Interval

@@ -1,0 +1,160 @@
+"""What a suite was asked, from the summary's cells: efficiency of devices, break-even of compiling, starving. Pure.
+
+Intervals come from the paired ratios and differences of step times; what else enters is named with each answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from bench.analysis.estimates import Cell
+
+Kind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
+
+# A loop that waits for its batches during less than this share of an epoch is not starved by its loader.
+STARVED = 0.05
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One figure that answers a suite's question for one cell.
+
+    Attributes:
+        kind: `efficiency`, a share of what so many devices would do at best; `break-even-...`, steps until compiling
+            has paid for its start; `waiting`, the share of an epoch spent waiting for batches.
+        estimate: None: never.
+        low, high: 95 % interval over launches; None where there is none. None for `high` with a `low`: no upper end.
+        why: of an efficiency below 1, the largest cause, or "" where nobody looked.
+    """
+
+    kind: Kind
+    suite: str
+    group: str
+    cell: str
+    unit: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    launches: int
+    why: str = ""
+
+
+def answers(cells: Sequence[Cell], compare: Mapping[str, str]) -> list[Answer]:
+    """The answers of every suite whose compared axis has a question of its own, in the order of the cells."""
+    asked: Mapping[str, Callable[[Cell, Cell], list[Answer]]] = {
+        "devices": _efficiency,
+        "compile": _break_even,
+        "loader": _waiting,
+    }
+    by_id = {cell.id: cell for cell in cells}
+    found = []
+    for cell in cells:
+        ask = asked.get(compare.get(cell.suite, ""))
+        if ask is None or cell.twin or cell.outcome not in ("ok", "noisy"):
+            continue
+        baseline = cell if cell.versus is None else by_id.get(cell.versus.baseline)
+        if baseline is not None:
+            found += ask(cell, baseline)
+    return found
+
+
+def _efficiency(cell: Cell, baseline: Cell) -> list[Answer]:
+    """Throughput over that of as many single devices: (samples a step, over the baseline's) / (devices x ratio)."""
+    if cell.versus is None or not cell.samples_per_step or not baseline.samples_per_step:
+        return []
+    devices = int(cell.point["devices"]) / int(baseline.point["devices"])
+    share = cell.samples_per_step / baseline.samples_per_step / devices
+    ratio = cell.versus.ratio
+    low, high = (None if end is None else share / end for end in (ratio.high, ratio.low))
+    estimate = share / ratio.estimate
+    why = "" if estimate >= 1 else _cause(cell, baseline, share)
+    return [Answer("efficiency", cell.suite, cell.group, cell.id, "1", estimate, low, high, ratio.launches, why)]
+
+
+def _cause(cell: Cell, baseline: Cell, share: float) -> str:
+    """What takes most of the time that is lost, by phase: `share` of the baseline's phase would be none lost.
+
+    Phases come from looking launches, so they are compared with the baseline's phases and with nothing that was timed.
+    """
+    seen, before = ({**one.metrics, **one.looked} for one in (cell, baseline))
+    if "phase_backward" not in seen or "phase_backward" not in before:
+        return ""  # nobody looked where the time goes
+
+    def growth(name: str) -> float:
+        return seen[name].estimate - share * before[name].estimate if name in seen and name in before else 0.0
+
+    # Where each device has as much to do as one alone, its own arithmetic can only be slower because devices share
+    # something; where it has less, what does not shrink is the cost of launching each operator.
+    own = "sharing: each device's own arithmetic is slower beside the others'" if share >= 1 else "launch-bound"
+    causes = {
+        "loader-bound": max(growth("phase_data") + max(0.0, growth("phase_transfer")), growth("data_time")),
+        "communication-bound": growth("phase_backward"),
+        own: growth("phase_forward") + growth("phase_optimizer"),
+        "bound by the loop itself": growth("phase_rest"),
+    }
+    # The exchange of gradients is inside the backward pass, and so is arithmetic that slows as the forward pass does.
+    if "phase_forward" in seen and "phase_forward" in before and before["phase_forward"].estimate > 0:
+        slower = seen["phase_forward"].estimate / before["phase_forward"].estimate
+        arithmetic = before["phase_backward"].estimate * max(slower - share, 0.0)
+        causes["communication-bound"] -= arithmetic
+        causes[own] += arithmetic
+    largest = max(causes, key=lambda name: causes[name])
+    return largest if causes[largest] > 0 else ""
+
+
+def _break_even(cell: Cell, baseline: Cell) -> list[Answer]:
+    """Steps until what compiling adds to the start is saved again; the start itself was seen a few times at most."""
+    if cell.versus is None or "time_to_first_step" not in baseline.metrics:
+        return []
+    start = baseline.metrics["time_to_first_step"].estimate
+    saved = cell.versus.difference
+    found = []
+    kinds: tuple[tuple[Literal["break-even-cold", "break-even-warm"], str], ...] = (
+        ("break-even-cold", "time_to_first_step_cold"),
+        ("break-even-warm", "time_to_first_step_warm"),
+    )
+    for kind, metric in kinds:
+        if metric not in cell.metrics:
+            continue
+        extra = max(0.0, cell.metrics[metric].estimate - start)
+        estimate, low, high = (
+            None if value is None else _steps(extra, value) for value in (saved.estimate, saved.low, saved.high)
+        )
+        ends = [math.inf if end is None else end for end in (low, high)]
+        known = saved.low is not None and saved.high is not None
+        # None stands for never: that has no place in JSON as a number.
+        found.append(
+            Answer(
+                kind,
+                cell.suite,
+                cell.group,
+                cell.id,
+                "steps",
+                _finite(math.inf if estimate is None else estimate),
+                _finite(min(ends)) if known else None,
+                _finite(max(ends)) if known else None,
+                saved.launches,
+            )
+        )
+    return found
+
+
+def _steps(extra: float, difference: float) -> float:
+    """Steps that save `extra` seconds at `difference` seconds a step, which is negative where time is saved."""
+    return extra / -difference if difference < 0 else math.inf
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _waiting(cell: Cell, baseline: Cell) -> list[Answer]:
+    if "data_time" not in cell.metrics or "step_time" not in cell.metrics:
+        return []
+    waited, step = cell.metrics["data_time"], cell.metrics["step_time"]
+    share = min(1.0, waited.estimate / step.estimate)
+    return [Answer("waiting", cell.suite, cell.group, cell.id, "1", share, None, None, step.launches)]

@@ -1,0 +1,312 @@
+"""Records -> tidy DataFrames: one row a turn, one row a launch and metric, one row a planned cell.
+
+All values are in SI units without prefixes. Each frame has a column for every axis of the run's suites; an axis that
+shares its name with a column of the frame is called `axis_<name>`. A cell whose suite lacks an axis has None there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import RunError, one_of
+from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted
+from bench.results.store import Run
+from bench.stats.pause_factor import pause_factors
+
+# A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
+# their sd, that of the 2 or 3 pairs of a launch which was cut off would add more noise than the launch adds knowledge.
+LEAST_ROUNDS = 8
+
+# Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
+MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
+
+_SECONDS = ("step_time", "first_step_time", "cpu_time")
+_KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
+_SOME = ("rank_spread", "data_time", "epoch_gap")  # NaN where an arm has none
+_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", *_SOME)
+_LAUNCH_COLUMNS = (*_KEYS, "looking", "metric", "unit", "better", "value", "samples")
+_CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All frames of one run, each made once: `of` makes them, and whoever needs several takes them from here."""
+
+    turns: pd.DataFrame
+    launches: pd.DataFrame
+    pairs: pd.DataFrame
+    cells: pd.DataFrame
+    declared: Mapping[str, Metric]
+
+
+def of(run: Run) -> Frames:
+    """Every frame of the run, from one pass over its records.
+
+    Raises:
+        RunError: as `turns`, `launches` and `cells` do.
+    """
+    planned, all_turns, known = cells(run), turns(run), declared(run)
+    return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known)
+
+
+def turns(run: Run) -> pd.DataFrame:
+    """One row per turn of every record that has turns, those of failed and of short launches included.
+
+    Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
+    steps, over the launch's pause factor), first_step_time (s), cpu_time (s, step_time times the share of the turn that
+    the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), rank_spread (s a step, NaN
+    for an arm of one process), data_time (s a step, NaN in older records), epoch_gap (s, NaN unless a turn is a whole
+    epoch), axes.
+
+    Raises:
+        RunError: a turn took no time, or none that is a number.
+    """
+    factors = pause_factors(run.records)
+    records = _with_turns(run)
+    parts: dict[str, list[Any]] = {name: [] for name in _TURN_COLUMNS if name not in _KEYS}
+    for record in records:
+        for name, column in _columns_of(record, factors[record.group, record.launch]).items():
+            parts[name].append(column)
+    of_records = _record_rows(run, records, _TURN_COLUMNS)
+    # Taken row by row from a frame of one row a record: keys and axes of 100,000 turns are not built one by one.
+    rows = of_records.take(_record_numbers(records)).reset_index(drop=True)
+    columns: dict[str, Any] = {name: np.concatenate(arrays) if arrays else [] for name, arrays in parts.items()}
+    named = {**{name: rows[name] for name in _KEYS}, **columns}
+    axes = {name: rows[name] for name in of_records.columns if name not in _KEYS}
+    return _typed({**named, **axes}, (*_SECONDS, "page_faults", "stolen", *_SOME))
+
+
+def _with_turns(run: Run) -> list[Record]:
+    return [record for record in run.records if record.turns is not None]
+
+
+def _record_numbers(records: Sequence[Record]) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The place in `records` of the record that each row of `turns` is of."""
+    counts = [len(record.turns.round) for record in records if record.turns is not None]
+    return np.repeat(np.arange(len(records)), counts)
+
+
+def _columns_of(record: Record, factor: float) -> dict[str, Any]:
+    """The columns of one record's turns that are its own; `factor` is the launch's pause factor."""
+    taken = record.turns or Turns(1)
+    scale = 1 / (taken.steps * factor) if taken.steps >= 1 else math.nan
+    counted, first, cpu = (np.asarray(column, dtype=float) for column in (taken.counted, taken.first, taken.cpu))
+    wrong = ~(np.isfinite(counted) & (counted > 0)) if taken.steps >= 1 else np.ones(len(counted), dtype=bool)
+    if wrong.any():
+        turn = int(np.argmax(wrong))
+        raise RunError(f"{record.cell}, launch {record.launch}, turn {turn}: {taken.counted[turn]} seconds for "
+                       f"{taken.steps} steps; both must be above 0")
+    none = np.full(len(counted), math.nan)
+    return {
+        "round": np.asarray(taken.round, dtype=int),
+        "position": np.asarray(taken.position, dtype=int),
+        "step_time": counted * scale,
+        "first_step_time": first,
+        "cpu_time": cpu / (counted + (0.0 if taken.whole else first)) * counted * scale,
+        "involuntary": np.asarray(taken.involuntary, dtype=int),
+        "page_faults": np.asarray(taken.faults, dtype=float) / taken.taken,
+        "stolen": np.asarray(taken.stolen, dtype=float),
+        "rank_spread": np.asarray(taken.spread, dtype=float) * scale if taken.spread else none,
+        "data_time": np.asarray(taken.fetching, dtype=float) * scale if taken.fetching else none,
+        "epoch_gap": np.asarray(taken.gap, dtype=float) if taken.gap else none,
+    }
+
+
+def _record_rows(run: Run, records: Sequence[Record], taken: tuple[str, ...]) -> pd.DataFrame:
+    """One row a record: its keys and its axes, as they stand in a frame with the columns `taken`."""
+    names = {axis: _column(axis, taken) for axis in axis_names(run)}
+    keys = {name: [getattr(record, name) for record in records] for name in _KEYS}
+    axes = {column: [record.point.get(axis) for record in records] for axis, column in names.items()}
+    return pd.DataFrame({**keys, **axes})
+
+
+def launches(run: Run) -> pd.DataFrame:
+    """One row per cell, launch and metric: of launches that measured at least LEAST_ROUNDS rounds, and of looking ones.
+
+    Columns: suite, group, cell, twin, launch, outcome (of the record), looking, metric, unit, better, value, samples
+    (how many raw values it rests on), axes. A metric that is a column of `turns` has the median over the launch's
+    turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and
+    `extra`. A looking launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
+
+    Raises:
+        RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
+    """
+    return _launches(run, turns(run), declared(run))
+
+
+def _launches(run: Run, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
+    looked = ((record, {name: (float(value), 1) for name, value in record.extra.items()})
+              for record in run.looks if record.outcome in MEASURED)
+    records: list[Record] = []
+    numbers: list[int] = []
+    found: list[tuple[str, float, int]] = []
+    for record, values in (*_launch_values(run, all_turns, known), *looked):
+        numbers += [len(records)] * len(values)
+        records.append(record)
+        found += [(name, value, samples) for name, (value, samples) in values.items()]
+    of_records = _record_rows(run, records, _LAUNCH_COLUMNS).assign(looking=[record.looking for record in records])
+    rows = of_records.take(numbers).reset_index(drop=True)
+    metrics = [known[name] for name, _, _ in found]
+    columns: dict[str, Any] = {name: rows[name] for name in (*_KEYS, "looking")}
+    columns |= {"metric": [name for name, _, _ in found], "unit": [metric.unit for metric in metrics],
+                "better": [metric.better for metric in metrics], "value": [value for _, value, _ in found],
+                "samples": [samples for _, _, samples in found]}
+    return _typed({**columns, **{name: rows[name] for name in rows.columns if name not in columns}}, ("value",))
+
+
+def _typed(columns: Mapping[str, Any], floats: Iterable[str]) -> pd.DataFrame:
+    # A frame without rows would have columns of objects, which cannot mask, have no median and no logarithm.
+    types: dict[str, Any] = {name: bool for name in ("twin", "looking") if name in columns}
+    return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
+
+
+def declared(run: Run) -> dict[str, Metric]:
+    """Every metric of the run by name: those of `record.METRICS`, then those that records declare.
+
+    Raises:
+        RunError: a record has a metric that nobody declares, or two of one name differ in unit or direction.
+    """
+    known = dict(METRICS)
+    for record in (*run.records, *run.looks):
+        for metric in record.declared:
+            first = known.setdefault(metric.name, metric)
+            if (first.unit, first.better) != (metric.unit, metric.better):
+                raise RunError(f"{record.cell}, launch {record.launch}: metric {metric.name!r} in {metric.unit}, "
+                               f"{metric.better} is better; elsewhere in {first.unit}, {first.better} is better")
+        for name in record.extra:
+            if name not in known:
+                raise RunError(f"{record.cell}, launch {record.launch}: {one_of('metric', name, known)}")
+    return known
+
+
+def _launch_values(
+    run: Run, all_turns: pd.DataFrame, known: Mapping[str, Metric]
+) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
+    of_turns = [name for name in METRICS if name in all_turns.columns]
+    records = _with_turns(run)
+    middle = all_turns[of_turns].groupby(_record_numbers(records), sort=True).median()
+    medians = dict(zip(middle.index.tolist(), middle.to_numpy().tolist(), strict=True))
+    for number, record in enumerate(records):
+        turns_ = record.turns
+        if record.outcome not in MEASURED or turns_ is None or len(turns_.round) < LEAST_ROUNDS:
+            continue
+        count = len(turns_.round)
+        values = {name: (value, count)
+                  for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)}
+        if record.samples_per_step:
+            values["throughput"] = (record.samples_per_step / values["step_time"][0], count)
+        for name, given in {**record.memory, **record.extra}.items():
+            if name in METRICS or name in record.extra:
+                values[name] = (float(given), 1)
+        yield record, {name: values[name] for name in known if name in values}
+
+
+def short_launches(run: Run) -> pd.DataFrame:
+    """Launches that measured too few rounds to be used: suite, group, cell, launch, rounds."""
+    rows = [(record.suite, record.group, record.cell, record.launch, len(record.turns.round))
+            for record in run.records
+            if record.turns is not None and record.outcome in MEASURED and len(record.turns.round) < LEAST_ROUNDS]
+    return pd.DataFrame(rows, columns=["suite", "group", "cell", "launch", "rounds"])
+
+
+def pairs(run: Run) -> pd.DataFrame:
+    """One row per launch of every cell that may be compared: it and its baseline are `ok` in all of their launches.
+
+    Turns of cell and baseline are paired by round, which takes out what the machine did to both; launches with fewer
+    than LEAST_ROUNDS pairs are left out.
+
+    Columns: suite, group, cell, twin, baseline, launch, rounds, log_ratio (median over rounds of ln(cell / baseline) of
+    step times), difference (s, median over rounds of cell - baseline), baseline_step_time (s, median over rounds).
+    """
+    return _pairs(cells(run), turns(run))
+
+
+def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
+    # Cells go by their place in the plan: joining by numbers takes a tenth of the time that joining by ids takes.
+    numbers = {cell: number for number, cell in enumerate(planned["cell"])}
+    sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
+    planned_pairs = zip(planned["cell"], planned["baseline"], strict=True)
+    against = {numbers[cell]: numbers[baseline] for cell, baseline in planned_pairs
+               if baseline is not None and cell != baseline and {cell, baseline} <= sound}
+    valid = all_turns[all_turns["outcome"] != "void"]
+    taken = valid[["launch", "round", "step_time"]].assign(number=valid["cell"].map(numbers).astype(int))
+    arms = taken[taken["number"].isin(list(against))]
+    arms = arms.assign(baseline=arms["number"].map(against).astype(int))
+    base = taken.rename(columns={"number": "baseline", "step_time": "baseline_step_time"})
+    paired = arms.merge(base[base["baseline"].isin(set(against.values()))], on=["baseline", "launch", "round"])
+    paired["log_ratio"] = np.log(paired["step_time"] / paired["baseline_step_time"])
+    paired["difference"] = paired["step_time"] - paired["baseline_step_time"]
+    medians = paired.groupby(["number", "baseline", "launch"], sort=False).agg(
+        rounds=("round", "size"), log_ratio=("log_ratio", "median"), difference=("difference", "median"),
+        baseline_step_time=("baseline_step_time", "median")).reset_index()
+    medians = medians[medians["rounds"] >= LEAST_ROUNDS].reset_index(drop=True)
+    keys = planned[["suite", "group", "cell", "twin"]].take(medians["number"]).reset_index(drop=True)
+    baselines = planned["cell"].take(medians["baseline"]).reset_index(drop=True)
+    return keys.assign(baseline=baselines, **{name: medians[name] for name in medians.columns[2:]})
+
+
+def cells(run: Run) -> pd.DataFrame:
+    """One row per planned cell, those that could not run or were not reached included, in the plan's order.
+
+    Columns: suite, group, cell, twin, baseline (id, or None), outcome, reason, launches (records of launches that were
+    started), axes. The outcome is `ok` only if that of every launch is; else it is that of the first launch that
+    was not, and the reason says which launch; void launches do not count where there are others. A cell that the run
+    ended without reaching has the outcome `timeout`.
+
+    Raises:
+        RunError: there are records of a cell that the plan lacks.
+    """
+    planned = run.info["plan"]["cells"]
+    records: dict[str, list[Record]] = {cell["id"]: [] for cell in planned}
+    for record in counted(run.records):
+        if record.cell not in records:
+            raise RunError(f"{run.folder}: records: {one_of('cell', record.cell, records)}")
+        records[record.cell].append(record)
+    finished = bool(run.info.get("finished"))
+    fates = [_outcome(cell, records[cell["id"]], finished=finished) for cell in planned]
+    columns: dict[str, list[Any]] = {name: [cell[name] for cell in planned] for name in ("suite", "group")}
+    columns |= {
+        "cell": [cell["id"] for cell in planned],
+        "twin": [cell["twin"] for cell in planned],
+        "baseline": [cell["baseline"] for cell in planned],
+        "outcome": [outcome for outcome, _ in fates],
+        "reason": [reason for _, reason in fates],
+        "launches": [sum(record.launch >= 0 for record in records[cell["id"]]) for cell in planned],
+    }
+    columns |= {_column(axis, _CELL_COLUMNS): [cell["point"].get(axis) for cell in planned] for axis in axis_names(run)}
+    # Without this, pandas turns the None of a missing baseline into NaN, which is no reason and no JSON.
+    return _typed(columns, ()).astype({"baseline": object})
+
+
+def _outcome(cell: Mapping[str, Any], records: list[Record], *, finished: bool) -> tuple[str, str]:
+    launched = sorted((record for record in records if record.launch >= 0), key=lambda record: record.launch)
+    bad = [record for record in launched if record.outcome != "ok"]
+    if bad:
+        more = f" (and {len(bad) - 1} more of them)" if len(bad) > 1 else ""
+        return bad[0].outcome, f"launch {launched.index(bad[0]) + 1} of {len(launched)}{more}: {bad[0].reason}"
+    if launched:
+        return "ok", ""
+    if cell["outcome"] != "ok":
+        return str(cell["outcome"]), str(cell["reason"])
+    if records:
+        return records[0].outcome, records[0].reason
+    return "timeout", "not measured: the run " + ("ended" if finished else "was cut off or still runs") + \
+        " before the first launch of this cell"
+
+
+def _column(axis: str, taken: Iterable[str]) -> str:
+    return f"axis_{axis}" if axis in taken else axis
+
+
+def axis_names(run: Run) -> list[str]:
+    """Every axis of the run's suites, in the order in which their ids show them."""
+    suites = run.info["plan"]["suites"].values()
+    named = [axis for suite in suites for axis in suite["axes"]]
+    named += [axis for cell in run.info["plan"]["cells"] for axis in cell["point"]]
+    return list(dict.fromkeys(named))

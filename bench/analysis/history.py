@@ -1,0 +1,369 @@
+"""Runs of many commits -> series with their change points: pure functions of frames. No torch.
+
+A series is one metric of one cell on one machine. A point of it is one run: the estimate over its launches. An update
+of torch or of Python, or another definition of the workload, is a boundary: nothing is compared across it, and no
+change is found in it, since it would not be the commit's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import comparability, frames
+from bench.analysis.confirmation import Confirmation
+from bench.errors import RunError, one_of
+from bench.results.store import Run
+from bench.stats import change_points
+from bench.stats.change_points import LEAST_POINTS, Newest
+from bench.stats.intervals import interval_of_differences
+
+# The step time over its baseline's, paired by round: the machine's drift between two runs is in neither.
+RATIO = "ratio"
+
+State = Literal["suspected", "confirmed", "not confirmed"]
+
+_FINGERPRINT = (*comparability.SOFTWARE, "workload")
+COLUMNS = (
+    "suite",
+    "group",
+    "cell",
+    "metric",
+    "unit",
+    "better",
+    "machine",
+    "run",
+    "commit",
+    "started",
+    "log_median",
+    "se",
+    "launches",
+    *_FINGERPRINT,
+    "files",
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run in a series.
+
+    Attributes:
+        run, commit, started: which.
+        value, low, high: the estimate over launches and one standard error around it; None: a single launch.
+        launches: how many it rests on.
+    """
+
+    run: str
+    commit: str
+    started: str
+    value: float
+    low: float | None
+    high: float | None
+    launches: int
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Where the environment or the workload changed.
+
+    Attributes:
+        index: the first point after.
+        what: one sentence for each thing that changed.
+    """
+
+    index: int
+    what: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of level that is not the environment's.
+
+    Attributes:
+        index: the first point after.
+        before, after: the neighbouring commits; if others lie between them, they were not measured.
+        relative: the new level over the old one, less 1.
+        p: of the permutation test.
+        left, right: how many points the two levels have.
+        worse: whether the metric went where it is worse.
+        state: `suspected` until the two commits were raced; only `confirmed` is real.
+        race: the sentence that tells of the race, or "".
+    """
+
+    index: int
+    before: str
+    after: str
+    relative: float
+    p: float
+    left: int
+    right: int
+    worse: bool
+    state: State = "suspected"
+    race: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one cell on one machine, in the order of commits.
+
+    Attributes:
+        levels: of each piece between changes and boundaries: its first point, the one past its last, the median.
+        newest: the alarm of the last point.
+        note: why no change could be looked for, or "".
+        edited: the first point after each edit of the suite's files, as far as runs have digests of them. It is no
+            boundary, since most edits change nothing that is measured; a change there may be the workload's.
+    """
+
+    suite: str
+    group: str
+    cell: str
+    metric: str
+    unit: str
+    better: str
+    machine: str
+    points: Sequence[Point]
+    changes: Sequence[Change]
+    boundaries: Sequence[Boundary]
+    levels: Sequence[tuple[int, int, float]]
+    newest: Newest
+    note: str = ""
+    edited: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """All series.
+
+    Attributes:
+        metric: the one of all of them.
+        ordered_by: `commit`, parents first, or `time` of the run where the repository does not know all commits.
+        method: which program split the series.
+        left_out: sentences on runs and points that are in no series.
+    """
+
+    metric: str
+    ordered_by: str
+    method: str
+    series: Sequence[Series]
+    left_out: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+
+def points(
+    runs: Iterable[Run], metric: str = "step_time", suites: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """One row per run and cell, twins left out; and sentences on what was left out.
+
+    Columns: suite, group, cell, metric, unit, better, machine, run, commit, started, log_median (of the estimate over
+    launches), se (standard error over launches, NaN of a single one), launches, python, torch, lightning, workload,
+    files (digest of the suite's, or "").
+
+    Args:
+        metric: of timed launches, or `ratio`.
+        suites: only these; all if empty.
+
+    Raises:
+        RunError: no run has that metric or suite; says which there are.
+    """
+    rows: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    metrics: dict[str, None] = {}
+    seen: dict[str, None] = {}
+    for run in runs:
+        try:
+            found, names = _points_of(run, metric, suites)
+        except RunError as error:
+            left_out.append(str(error))
+            continue
+        rows += found
+        metrics.update(dict.fromkeys(names))
+        seen.update(dict.fromkeys(run.info["plan"]["suites"]))
+    unknown = [one_of("suite", suite, seen) for suite in suites if suite not in seen]
+    if seen and unknown:
+        raise RunError("\n".join(unknown))
+    if seen and not rows and metric not in metrics:
+        raise RunError(one_of("metric", metric, metrics))
+    usable = [row for row in rows if row["log_median"] is not None]
+    left_out += [
+        f"run {row['run']}: {row['metric']} of {row['cell']} is not above 0, and has no logarithm"
+        for row in rows
+        if row["log_median"] is None
+    ]
+    return pd.DataFrame(usable, columns=list(COLUMNS)).astype({"log_median": float, "se": float}), left_out
+
+
+def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    commit = comparability.commit(run)
+    launches = frames.launches(run)
+    launches = launches[~launches["looking"] & ~launches["twin"]]
+    metrics = [*dict.fromkeys(map(str, launches["metric"])), RATIO]
+    if metric == RATIO:
+        taken = frames.pairs(run)
+        taken = taken[~taken["twin"]].assign(
+            metric=RATIO, unit="1", better="lower", outcome="ok", value=lambda rows: np.exp(rows["log_ratio"])
+        )
+    else:
+        taken = launches[launches["metric"] == metric]
+    # A cell that did other work or had other settings in any launch is no point of its own series.
+    sound = {row.cell for row in frames.cells(run).itertuples() if row.outcome == "ok"}
+    taken = taken[taken["cell"].isin(sound)]
+    machine, devices = _machine(run), comparability.devices(run)
+    planned = {cell["id"]: cell for cell in run.info["plan"]["cells"]}
+    rows = []
+    for (suite, group, cell), own in taken.groupby(["suite", "group", "cell"], sort=False):
+        if suites and suite not in suites:
+            continue
+        first = own.iloc[0]
+        values = [float(value) for value in own["value"]]
+        logs = [math.log(value) for value in values] if min(values) > 0 else None
+        spread = float(np.std(logs, ddof=1)) / math.sqrt(len(logs)) if logs and len(logs) > 1 else math.nan
+        rows.append(
+            {
+                "suite": suite,
+                "group": group,
+                "cell": cell,
+                "metric": metric,
+                "unit": str(first["unit"]),
+                "better": str(first["better"]),
+                "machine": machine + (f", {devices[cell]}" if cell in devices else ""),
+                "run": run.id,
+                "commit": commit,
+                "started": str(run.info.get("started", "")),
+                "log_median": interval_of_differences(logs).estimate if logs else None,
+                "se": spread,
+                "launches": len(values),
+                **comparability.software(run),
+                "workload": comparability.workload(run, planned[str(cell)]).version,
+                "files": comparability.files(run, str(suite)),
+            }
+        )
+    return rows, metrics
+
+
+def _machine(run: Run) -> str:
+    facts = comparability.machine(run)
+    return f"{facts['cpu']}, {facts['cores']} cores, {facts['system']} {facts['machine']}, {facts['threads']} threads"
+
+
+def analyse(
+    table: pd.DataFrame,
+    left_out: Sequence[str] = (),
+    order: Mapping[str, int] | None = None,
+    confirmations: Sequence[Confirmation] = (),
+) -> History:
+    """The series of the points, with what changed in them.
+
+    Args:
+        table: as `points` gives it.
+        left_out: what `points` left out.
+        order: the place of each commit, parents before children; None: the points' own times order them.
+        confirmations: of races that were run.
+    """
+    ranks = table["commit"].map(order) if order is not None else 0
+    ordered = table.assign(rank=ranks).sort_values(["rank", "started", "run"], kind="stable")
+    found = [_series(own, confirmations) for _, own in ordered.groupby(["cell", "machine"], sort=False)]
+    # As the newest run has them: the order of its plan.
+    newest = {cell: place for place, cell in enumerate(ordered["cell"].tolist())}
+    found.sort(key=lambda item: newest[item.cell])
+    metric = str(table["metric"].iloc[0]) if len(table) else ""
+    return History(metric, "time" if order is None else "commit", change_points.method(), found, list(left_out))
+
+
+def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Series:
+    first = rows.iloc[0]
+    logs = rows["log_median"].tolist()
+    boundaries = _boundaries(rows)
+    edges = [0, *(boundary.index for boundary in boundaries), len(logs)]
+    stretches = [logs[start:end] for start, end in itertools.pairwise(edges)]
+    differences = [b - a for stretch in stretches for a, b in itertools.pairwise(stretch)]
+    note, found = "", []
+    if len(differences) < LEAST_POINTS:
+        note = (
+            f"{len(differences)} steps from a run to the next in the same environment; changes are looked for from "
+            f"{LEAST_POINTS} on"
+        )
+    else:
+        scale = change_points.sigma(differences)
+        commits = rows["commit"].tolist()
+        for start, stretch in zip(edges, stretches, strict=False):
+            found += [_change(start, item, commits, str(first["better"])) for item in change_points.breaks(stretch, scale)]
+    found = [
+        _with_race(change, str(first["cell"]), str(first["metric"]), str(first["machine"]), confirmations)
+        for change in found
+    ]
+    cuts = sorted({0, len(logs), *(change.index for change in found), *(boundary.index for boundary in boundaries)})
+    levels = [(start, end, math.exp(float(np.median(logs[start:end])))) for start, end in itertools.pairwise(cuts)]
+    names = ("suite", "group", "cell", "metric", "unit", "better", "machine")
+    return Series(
+        **{name: str(first[name]) for name in names},
+        points=[_point(row) for row in rows.itertuples()],
+        changes=found,
+        boundaries=boundaries,
+        levels=levels,
+        newest=change_points.newest(stretches),
+        note=note,
+        edited=_edits(rows["files"].tolist() if "files" in rows else []),
+    )
+
+
+def _edits(files: Sequence[str]) -> list[int]:
+    """Where the digest of the suite's files is another than the last one that is known."""
+    found, before = [], ""
+    for index, digest in enumerate(files):
+        if digest and before and digest != before:
+            found.append(index)
+        before = digest or before
+    return found
+
+
+def _boundaries(rows: pd.DataFrame) -> list[Boundary]:
+    found = []
+    fingerprints = rows[list(_FINGERPRINT)].to_dict("records")
+    for index, (before, after) in enumerate(itertools.pairwise(fingerprints), start=1):
+        what = [f"{name} {before[name]} -> {after[name]}" for name in comparability.SOFTWARE if before[name] != after[name]]
+        what += ["the workload is defined otherwise"] * (before["workload"] != after["workload"])
+        if what:
+            found.append(Boundary(index, what))
+    return found
+
+
+def _change(start: int, item: change_points.Break, commits: Sequence[str], better: str) -> Change:
+    index = start + item.index
+    worse = (item.shift > 0) == (better == "lower")
+    return Change(
+        index, commits[index - 1], commits[index], math.expm1(item.shift), item.p, item.left, item.right, worse
+    )
+
+
+def _with_race(change: Change, cell: str, metric: str, machine: str, confirmations: Sequence[Confirmation]) -> Change:
+    """The change with what the newest race of its two commits says of this cell's time on this machine."""
+    if metric not in ("step_time", RATIO):
+        return change
+    for found in reversed(confirmations):
+        if (found.before, found.after, found.cell, found.machine) == (change.before, change.after, cell, machine):
+            return replace(change, state=found.state, race=found.sentence())
+    return change
+
+
+def _point(row: Any) -> Point:
+    value, spread = float(row.log_median), float(row.se)
+    low, high = (None, None) if math.isnan(spread) else (math.exp(value - spread), math.exp(value + spread))
+    return Point(row.run, row.commit, row.started, math.exp(value), low, high, int(row.launches))
+
+
+def suspects(history: History) -> dict[tuple[str, str], list[tuple[Series, Change]]]:
+    """The changes by their neighbouring commits, one alarm for all cells that changed together, most cells first."""
+    found: dict[tuple[str, str], list[tuple[Series, Change]]] = {}
+    for own in history.series:
+        for change in own.changes:
+            found.setdefault((change.before, change.after), []).append((own, change))
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))

@@ -1,0 +1,225 @@
+"""Records -> the summary that `show --format json` prints: estimates, intervals, ratios, outcomes, warnings. Pure.
+
+A launch gives one value: the median over its turns or rounds. Intervals come from these values, never from turns.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis import frames as frame
+from bench.analysis.costs import Cost, costs
+from bench.analysis.estimates import Cell, Difference, MetricEstimate, Twin, Versus
+from bench.analysis.findings import Answer, answers
+from bench.analysis.warnings import _seen_in_looks, _twin, _warnings
+from bench.results.record import Metric, Record
+from bench.results.store import Run
+from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
+from bench.stats.pause_factor import pause_factors
+
+# The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
+# a loop's cost to matter.
+REFERENCE_STEP = 0.012
+
+# A ratio known to no better than 10 % tells a 0.1 ms cost from none only on steps below 1 ms. With two launches the t
+# interval is 12.7 standard errors wide to each side and says little about the noise.
+NOISY_HALF_WIDTH = 0.10
+NOISY_FROM_LAUNCHES = 3
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that is printed about a run; every figure in it can be recomputed from the run's records.
+
+    Attributes:
+        run: the run's id.
+        suite: the suite's name, or a list of names.
+        compare: the compared axis of each suite.
+        cells: one per planned cell, in the plan's order.
+        twin: over all groups together; None where no twin was measured.
+        twins: by group.
+        reference_step: seconds; the step that `costs` are stated for.
+        costs: what each arm costs a step over the baseline, for suites with a length axis.
+        answers: to the questions of suites that compare devices, compile modes or loaders.
+        stops: why each group stopped, and after how many launches.
+        timing: where the run's wall time went, seconds.
+        pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
+            are given undisturbed, that is, divided by the factor of their launch.
+        warnings: sentences.
+        declared: what the metrics of `looked` are, by name, in the order of their callbacks.
+    """
+
+    run: str
+    suite: str | list[str]
+    compare: Mapping[str, str]
+    cells: Sequence[Cell]
+    twin: Twin | None
+    twins: Mapping[str, Twin]
+    reference_step: float
+    costs: Sequence[Cost]
+    answers: Sequence[Answer] = ()
+    stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+    pause_factors: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    declared: Mapping[str, Metric] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+
+def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
+    """The summary of a run, finished or not.
+
+    Args:
+        reference_step: seconds a step, for which the costs are stated.
+
+    Raises:
+        RunError: a record has an unknown metric, or belongs to no planned cell.
+    """
+    frames = frame.of(run)
+    pairs, known = frames.pairs, frames.declared
+    cells = _cells(run, frames)
+    twin_pairs = pairs[pairs["twin"]]
+    looked = {name for cell in cells for name in cell.looked}
+    suites = list(run.info["plan"]["suites"])
+    compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
+    return Summary(
+        run=run.id,
+        suite=suites[0] if len(suites) == 1 else suites,
+        compare=compare,
+        cells=cells,
+        twin=_twin(twin_pairs),
+        twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := _twin(rows))},
+        reference_step=reference_step,
+        costs=costs(run.info["plan"], pairs, reference_step),
+        answers=answers(cells, compare),
+        stops=run.info.get("stops", {}),
+        timing=run.info.get("timing", {}),
+        pause_factors=_pause_factors(run),
+        warnings=[*run.broken, *_warnings(run, cells, frames), *_seen_in_looks(run, cells, known)],
+        declared={name: metric for name, metric in known.items() if name in looked},
+    )
+
+
+def _pause_factors(run: Run) -> dict[str, float]:
+    by_group: dict[str, list[float]] = {}
+    for (group, launch), factor in pause_factors(run.records).items():
+        if launch >= 0:
+            by_group.setdefault(group, []).append(factor)
+    return {group: statistics.median(factors) for group, factors in by_group.items()}
+
+
+def _cells(run: Run, frames: frame.Frames) -> list[Cell]:
+    points = {cell["id"]: cell["point"] for cell in run.info["plan"]["cells"]}
+    last: dict[str, Record] = {record.cell: record for record in run.records}
+    # A launch that failed before the settings were read back has none; the last one that has them tells.
+    settings = {record.cell: record.effective for record in run.records if record.effective}
+    metrics, looked = _metrics(frames.launches)
+    versus = _versus(frames.pairs)
+    found = []
+    for row in frames.cells.itertuples():
+        against = versus.get(row.cell)
+        outcome, reason = row.outcome, row.reason
+        if outcome == "ok":
+            outcome, reason = _enough(row, metrics.get(row.cell), against)
+        record = last.get(row.cell)
+        found.append(Cell(
+            id=row.cell, suite=row.suite, group=row.group, twin=bool(row.twin), point=points[row.cell],
+            outcome=outcome, reason=reason, requested=record.requested if record else {},
+            effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against,
+            looked=looked.get(row.cell, {}), samples_per_step=record.samples_per_step if record else 0))
+    return found
+
+
+def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Versus | None) -> tuple[str, str]:
+    """`noisy` with its reason for a cell that ran well but tells too little, else `ok`."""
+    if metrics is None:
+        return "noisy", f"none of {row.launches} launches has {frame.LEAST_ROUNDS} rounds or more"
+    # Whatever has no interval is known to nothing: a ratio, and the step time of a baseline, which has no ratio.
+    if metrics["step_time"].low is None or (versus is not None and versus.ratio.low is None):
+        return "noisy", "one launch gives no interval, so nothing is told from it"
+    width = half_width(versus.ratio) if versus else None
+    if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
+        return "noisy", (f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
+                         f"{versus.ratio.launches} launches; a cell is noisy above ±{100 * NOISY_HALF_WIDTH:.0f} %")
+    return "ok", ""
+
+
+_OfCells = dict[str, dict[str, MetricEstimate]]
+
+
+def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
+    """Every cell's metrics of timed launches, and those of looking ones."""
+    # One pass into lists: a frame for each cell and metric takes 0.5 ms, and there are thousands of them.
+    values: dict[tuple[bool, str, str], list[float]] = {}
+    samples: dict[tuple[bool, str, str], int] = {}
+    kinds: dict[str, tuple[str, str]] = {}
+    names = ("looking", "cell", "metric", "unit", "better", "value", "samples")
+    for looking, cell, metric, unit, better, value, count in zip(*(launches[name].tolist() for name in names),
+                                                                 strict=True):
+        key = (looking, cell, metric)
+        values.setdefault(key, []).append(value)
+        samples[key] = samples.get(key, 0) + count
+        kinds.setdefault(metric, (unit, better))
+    found: tuple[_OfCells, _OfCells] = ({}, {})
+    for (looking, cell, metric), own in values.items():
+        # A count of a callback's may be zero, which has no logarithm.
+        positive = all(value > 0 for value in own)
+        interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
+        found[looking].setdefault(cell, {})[metric] = MetricEstimate(
+            *kinds[metric], interval.estimate, interval.low, interval.high, interval.launches,
+            samples[looking, cell, metric])
+    return found
+
+
+def _versus(pairs: pd.DataFrame) -> dict[str, Versus]:
+    """Every cell that has pairs, against its baseline."""
+    logs: dict[str, list[float]] = {}
+    differences: dict[str, list[float]] = {}
+    for cell, log, difference in zip(*(pairs[name].tolist() for name in ("cell", "log_ratio", "difference")),
+                                     strict=True):
+        logs.setdefault(cell, []).append(log)
+        differences.setdefault(cell, []).append(difference)
+    baselines = dict(zip(pairs["cell"].tolist(), pairs["baseline"].tolist(), strict=True))
+    found = {}
+    for cell, baseline in baselines.items():
+        difference = interval_of_differences(differences[cell])
+        found[cell] = Versus(baseline, interval_of_logs(logs[cell]), Difference(
+            "s", difference.estimate, difference.low, difference.high, difference.launches))
+    return found
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+

@@ -1,0 +1,285 @@
+"""What the ledger and the effective settings are read from: watched steps, outside of all timing. Runs in the arm.
+
+Nothing here knows a model or a loop. It watches the few places that every loop must pass: the first module that holds
+parameters (forward), `torch.autograd.backward` (the loss), the optimizer's step (real updates, gradients), and torch's
+dispatcher (dtype and device of the first matrix product).
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.arm.switches import Switches, listeners
+from bench.axes.accelerators import xla
+
+if TYPE_CHECKING:
+    from bench.arm.compile_watch import CompileWatch
+
+MATMULS = (
+    *("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product"),
+    "convolution_overrideable",  # on XLA
+)
+
+
+class _FirstMatmul(TorchDispatchMode):
+    """Remembers dtype and device of the first matrix product's result."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.dtype: torch.dtype | None = None
+        self.device: torch.device | None = None
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self.dtype is None and isinstance(result, torch.Tensor) and func._schema.name.split("::")[1] in MATMULS:
+            self.dtype, self.device = xla.real_dtype(result), result.device
+        return result
+
+
+class Audit:
+    """Watches steps while it is open, and keeps what it saw over all that it watched.
+
+    Args:
+        model: whose parameters are trained.
+        compiled: what sees the compiled regions, where there are any: no hook and no dispatch mode may go in there, so
+            a forward pass is then counted by the loss that it left to the backward pass.
+    """
+
+    def __init__(self, model: torch.nn.Module, compiled: CompileWatch | None = None) -> None:
+        self._model = model
+        self._compiled = compiled
+        self._parameters: list[torch.nn.Parameter] = []
+        self._leaf = next(
+            (module for module in model.modules() if next(module.parameters(recurse=False), None) is not None), model
+        )
+        self.audited = 0
+        self.switches = Switches()
+        self.listeners: dict[str, str] = {}
+        self.forward = 0
+        self.losses: list[float] = []
+        self.nonzero_gradients = 1.0
+        self.training = True
+        self.ranks = 1
+        self.strategy = "single_device"
+        self.compiled_around_ddp = False
+        self.autocast = "off"
+        self.loss_scale = 1.0
+        self._matmul = _FirstMatmul()
+        self._versions: list[int] = []  # at the first watched step's beginning, then after each watched update
+        self._open: ExitStack | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        if not self._versions:
+            # Not before: sharding puts other parameters in the place of those that the workload was built with, and so
+            # does a move to XLA.
+            self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+            self._versions.append(self._version())
+        stack = ExitStack()
+        if self._compiled is None:
+            handle = self._leaf.register_forward_hook(self._on_forward)
+            stack.callback(handle.remove)
+        hook = register_optimizer_step_post_hook(self._on_step)
+        stack.callback(hook.remove)
+        stack.enter_context(self._watch_backward())
+        if self._compiled is None and self._matmul.dtype is None:
+            stack.enter_context(self._matmul)
+        self._open = stack
+
+    def stop(self, steps: int) -> None:
+        """End it, after `steps` steps."""
+        assert self._open is not None, "stop without start"
+        self._open.close()
+        self._open = None
+        self.audited += steps
+        # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
+        self.switches.look()
+        self.listeners = listeners()
+        self.ranks = torch.distributed.get_world_size() if distributed() else 1
+        self.strategy = wrapping(self._parameters)
+        self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
+
+    def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        self.switches.look()
+        self.forward += 1
+        self.training = self.training and module.training
+        kind = next((tensor.device.type for tensor in args if isinstance(tensor, torch.Tensor)), "cpu")
+        if torch.is_autocast_enabled(kind):
+            self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
+
+    def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self.switches.look()
+        self._versions.append(self._version())
+        gradients = [parameter.grad for parameter in self._parameters]
+        alive = sum(1 for gradient in gradients if gradient is not None and bool(_local(gradient).any()))
+        self.nonzero_gradients = min(self.nonzero_gradients, alive / max(1, len(gradients)))
+
+    @contextmanager
+    def _watch_backward(self) -> Iterator[None]:
+        original, original_scale = torch.autograd.backward, torch.amp.GradScaler.scale
+
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            self.switches.look()
+            loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
+            self.losses.append(float(loss.detach()) / self.loss_scale)
+            if self._compiled is not None:
+                self.forward += loss.grad_fn is not None
+                self.training = self.training and self._model.training
+            original(tensors, *args, **kwargs)
+
+        def scale(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
+            self.loss_scale = scaler.get_scale()  # 1.0 of a scaler that is off
+            return original_scale(scaler, outputs)
+
+        torch.autograd.backward = backward
+        torch.amp.GradScaler.scale = scale  # type: ignore[method-assign,assignment]  # for the watched steps only
+        try:
+            yield
+        finally:
+            torch.autograd.backward = original
+            torch.amp.GradScaler.scale = original_scale  # type: ignore[method-assign]  # put back
+
+    def _version(self) -> int:
+        # Every in-place change of a tensor raises its version counter; nothing but an update changes a parameter
+        # between two steps. So the counters tell real updates over the whole run, at no cost to any step.
+        return sum(parameter._version for parameter in self._parameters)
+
+    def updates(self) -> int:
+        """Real parameter updates since the first watched step; 0 when none was seen."""
+        moves = [after - before for before, after in pairwise(self._versions)]
+        an_update = min((move for move in moves if move > 0), default=0)
+        if not an_update:
+            return 0
+        return (self._version() - self._versions[0]) // an_update
+
+    def ledger(self) -> dict[str, Any]:
+        """The watched part of the ledger; see `bench.results.work_ledger`."""
+        return {
+            "audited": self.audited,
+            "forward": self.forward,
+            "backward": len(self.losses),
+            "optimizer_updates": self.updates(),
+            "losses": self.losses,
+            "nonzero_gradients": self.nonzero_gradients,
+        }
+
+    def effective(self) -> dict[str, Any]:
+        """The settings that were really in force inside the watched steps, switches also after every turn."""
+        parameter = xla.real_dtype(self._parameters[0]) if self._parameters else None
+        seen = self._compiled or self._matmul
+        return {
+            "accelerator": xla.kind(seen.device) if seen.device else "none seen",
+            "precision": precision_name(parameter, seen.dtype),
+            "devices": self.ranks,
+            "strategy": self.strategy,
+            "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
+            "autocast": self._compiled.autocast if self._compiled else self.autocast,
+            "loss_scale": self.loss_scale,
+            "loss_scaled": self.loss_scale != 1.0,
+            "matmul_dtype": str(seen.dtype).removeprefix("torch."),
+            "training_mode": self.training,
+            **self.switches.effective(),
+            **self.listeners,
+            **({"compiled_around_ddp": self.compiled_around_ddp} if self._compiled and self.strategy == "ddp" else {}),
+            **(self._compiled.effective() if self._compiled else {"compile": "off"}),
+        }
+
+
+def distributed() -> bool:
+    """Whether this process is a rank of a process group."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def wrapping(parameters: Sequence[torch.nn.Parameter]) -> str:
+    """How these parameters are really trained together: `single_device`, `ddp` or `fsdp`; looks at what there is."""
+    if not distributed():
+        return "single_device"
+    from torch.distributed.tensor import DTensor
+    from torch.nn.parallel import DistributedDataParallel
+
+    if any(isinstance(parameter, DTensor) for parameter in parameters):
+        return "fsdp"
+    ours = set(map(id, parameters))
+    for found in gc.get_objects():
+        if type(found) is DistributedDataParallel and not ours.isdisjoint(map(id, found.module.parameters())):
+            return "ddp"
+    flat = [kind for kind in map(type, parameters) if kind.__name__ == "FlatParameter"]
+    return "fsdp" if flat else "single_device"
+
+
+def compiled_around_ddp() -> bool:
+    """Whether a module that torch.compile made holds a DistributedDataParallel, and not the other way round."""
+    from torch._dynamo.eval_frame import OptimizedModule
+    from torch.nn.parallel import DistributedDataParallel
+
+    return any(
+        type(found) is OptimizedModule and isinstance(found._orig_mod, DistributedDataParallel)
+        for found in gc.get_objects()
+    )
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    """This rank's part of a tensor that is sharded; others as they are."""
+    local = getattr(tensor, "to_local", None)
+    return tensor if local is None else local()
+
+
+def precision_name(parameter: torch.dtype | None, matmul: torch.dtype | None) -> str:
+    """Lightning's word for a pair of dtypes: of the weights, and of what the matrix products gave."""
+    words = {torch.float32: "32", torch.float16: "16", torch.bfloat16: "bf16", torch.float64: "64"}
+    if parameter not in words or matmul not in words:
+        return f"weights {parameter}, products {matmul}"
+    return f"{words[matmul]}-{'true' if parameter == matmul else 'mixed'}"
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """SHA-256 over dtype, shape and bytes of every tensor of the state, in its order."""
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        if isinstance(tensor, torch.Tensor):
+            whole = getattr(tensor, "full_tensor", None)  # of a sharded one: every rank must come here
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(_bytes(tensor if whole is None else whole()))
+    return digest.hexdigest()
+
+
+def batch_digest(batch: Any, start: int) -> int:
+    """CRC-32 over all tensors of a batch, going on from `start`. 0.2 ms a MiB here; run it outside of timed steps."""
+    if isinstance(batch, torch.Tensor):
+        return zlib.crc32(_bytes(batch), zlib.crc32(f"{batch.dtype}{tuple(batch.shape)}".encode(), start))
+    if isinstance(batch, Mapping):
+        batch = list(batch.values())
+    if isinstance(batch, list | tuple):
+        for part in batch:
+            start = batch_digest(part, start)
+        return start
+    return zlib.crc32(repr(batch).encode(), start)
+
+
+def rounded(batch: Any) -> bool:
+    """Whether a tensor of a batch has another dtype on its device than it says: its bytes tell of the device, then.
+
+    Fabric moves batches before the stream hands them out, so under XLA_USE_BF16 they come back in fewer bits.
+    """
+    if isinstance(batch, torch.Tensor):
+        return xla.real_dtype(batch) != batch.dtype
+    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    return any(map(rounded, parts))
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data

@@ -1,0 +1,203 @@
+"""A warm interpreter that forks arms on request: `python -m bench.arm.fork_server`, one per preload and set.
+
+It imports torch (and lightning) once, runs no operation, starts no thread, touches no device, and then forks. An arm is
+ready in hundredths of a second that way, where a fresh interpreter needs seconds to tens of seconds for imports.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Client, Connection, wait
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import bench.protocol as protocol
+from bench.machine import strays
+from bench.protocol import ArmHello, Exited, Fork, Forked, Unforked, ZygoteHello
+
+# What plain, Fabric and Trainer programs import late, at their first optimizer or fit. A zygote that has it already
+# spares every arm the time; which modules an arm still imports after the fork: BENCH_TRACE_IMPORTS=1 writes to its log.
+LATE_IMPORTS = {
+    "torch": ("torch._dynamo", "torch.optim", "torch.utils.data", "torch.distributed", "bench.arm.main"),
+    "lightning": ("lightning.pytorch", "lightning.fabric"),
+    # Importing torch_xla starts neither a thread nor its PJRT client; the first tensor on the device does.
+    "torch_xla": ("torch_xla.core.xla_model", "torch_xla.debug.metrics", "torch_xla.runtime"),
+}
+
+
+def main() -> None:
+    """Connect to the conductor named on standard input, preload, and fork arms until it goes away."""
+    setup = json.loads(sys.stdin.readline())
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # these are the conductor's to handle
+    die_with_parent(setup["parent"], signal.SIGTERM)
+    strays.become_subreaper()
+    began = time.perf_counter()
+    for name in setup["preload"]:
+        importlib.import_module(name)
+        for late in LATE_IMPORTS.get(name, ()):
+            importlib.import_module(late)
+    # Objects of the imports are put aside: a collection in an arm would copy every page that it shares with the zygote.
+    gc.collect()
+    gc.freeze()
+    if switches := sys.modules.get("bench.arm.switches"):
+        switches.count_frozen()
+    connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
+    hello = ZygoteHello(
+        id=setup["id"],
+        pid=os.getpid(),
+        seconds=time.perf_counter() - began,
+        threads=threading.active_count(),
+        versions={name: str(getattr(sys.modules[name], "__version__", "")) for name in setup["preload"]},
+    )
+    connection.send_bytes(protocol.encode(hello))
+    serve(connection, setup)
+
+
+def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
+    """Fork arms and report their ends, until the conductor's connection ends; then leave no process behind."""
+    arms: dict[int, str] = {}  # pid -> arm id
+
+    def end(signum: int = 0, frame: FrameType | None = None) -> None:
+        for pid in arms:
+            kill_group(pid)
+        strays.end_orphans(keep=tuple)
+        if os.getppid() != setup["parent"]:  # the run was killed: nobody else is left to remove its scratch
+            shutil.rmtree(setup["home"], ignore_errors=True)
+        os._exit(0)
+
+    def report(message: protocol.Message) -> None:
+        try:
+            connection.send_bytes(protocol.encode(message))
+        except OSError:
+            end()
+
+    signal.signal(signal.SIGTERM, end)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready = wait([connection, reader])
+        if reader in ready:
+            os.read(reader, 4096)
+            ended = {}
+            for pid, arm in list(arms.items()):
+                gone, status = os.waitpid(pid, os.WNOHANG)
+                if gone:
+                    del arms[pid]
+                    kill_group(pid)  # loader workers and the like
+                    ended[arm] = os.waitstatus_to_exitcode(status)
+            strays.end_orphans(keep=lambda: arms)  # what left the group of an arm that is gone
+            for arm, code in ended.items():
+                report(Exited(arm, code))
+        if connection in ready:
+            try:
+                order = protocol.decode_order(connection.recv_bytes())
+            except (EOFError, OSError):
+                end()
+            zygote = os.getpid()
+            try:
+                pid = os.fork()
+            except OSError as error:  # too many processes, or no memory for another one
+                report(Unforked(order.arm, error.strerror or str(error)))
+                continue
+            if pid == 0:
+                # The child leaves this function only through os._exit.
+                signal.set_wakeup_fd(-1)
+                for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+                    signal.signal(number, signal.SIG_DFL)
+                for descriptor in (connection.fileno(), reader, writer):
+                    os.close(descriptor)
+                child(order, setup, zygote)
+            arms[pid] = order.arm
+            report(Forked(order.arm, pid))
+
+
+def child(order: Fork, setup: Mapping[str, Any], zygote: int) -> None:
+    """Become the arm: own session, log, limits and environment; run it; leave without the long goodbye."""
+    status = 1
+    try:
+        os.setsid()
+        die_with_parent(zygote, signal.SIGKILL)
+        strays.become_subreaper()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the conductor's to handle
+        log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        faulthandler.enable(file=2)
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        for folder in (order.scratch, order.temporary):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        os.environ.update({"TMPDIR": order.temporary, **order.environ})
+        tempfile.tempdir = None  # whoever asked before the fork had another one
+        os.chdir(order.scratch)
+        from bench.arm import main as arm
+        from bench.machine.memory import forget_peak
+
+        forget_peak()
+        if order.request["memory_limit"]:
+            limit_memory(order.request["memory_limit"])
+        before = set(sys.modules)
+        connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
+        connection.send_bytes(protocol.encode(ArmHello(order.arm, order.rank, os.getpid())))
+        arm.run({**order.request, "rank": order.rank, "cores": order.cores}, connection)
+        if os.environ.get("BENCH_TRACE_IMPORTS"):
+            print("imported after the fork:", *sorted(set(sys.modules) - before))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def limit_memory(extra: int) -> None:
+    """Let this process allocate `extra` bytes more than it has now. RLIMIT_DATA counts private writable mappings (Linux
+    4.7 and later, getrlimit(2)); RLIMIT_AS would count torch's gigabytes of mapped libraries too."""
+    import resource
+
+    from bench.machine.memory import data_size
+
+    limit = data_size() + extra
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL a process group, if it is still there."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    except PermissionError:  # macOS says so for a group of which only zombies are left
+        return
+
+
+def die_with_parent(parent: int, number: int) -> None:
+    """Ask the kernel to send this process a signal when its parent dies, however it dies (Linux, prctl(2)).
+
+    Elsewhere the zygote sees its connection end and kills its arms.
+    """
+    if sys.platform != "linux":
+        return
+    strays.prctl(1, int(number))  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)  # it died before we asked
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""What a forked arm does: build the workload, run one loop over the stream, tell the conductor. Without pandas."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import bench.protocol as protocol
+from bench.arm import compile_watch
+from bench.arm.audit import Audit, distributed, weights_digest
+from bench.arm.instrument import Look
+from bench.arm.stream import Batches, BatchStream
+from bench.arm.switches import loader_settings
+from bench.arm.turn_gate import Gatekeeper, pin
+from bench.axes.accelerators.base import accelerator
+from bench.axes.loops import registry
+from bench.axes.loops.job import Job
+from bench.axes.precision import PRECISIONS
+from bench.errors import BenchError
+from bench.machine.memory import peak_resident, resident
+from bench.plan import discovery
+
+if TYPE_CHECKING:
+
+    pass
+
+
+
+
+
+
+def run(request: Mapping[str, Any], connection: Connection) -> None:
+    """Run one arm to its end and send its result, or why there is none; the traceback goes to the log.
+
+    Args:
+        request: suite file, suite, point, seed, requested settings; as the conductor wrote it.
+        connection: to the conductor, authenticated.
+    """
+    try:
+        answer: protocol.Message = _train(request, connection)
+    except EOFError:
+        raise  # the conductor is gone; nobody to tell
+    except BaseException as error:
+        traceback.print_exc()
+        sys.stderr.flush()
+        answer = _failure(error)
+    connection.send_bytes(protocol.encode(answer))
+
+
+def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Result:
+    settings = request["requested"]
+    loop = registry()[settings["loop"]]
+    device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
+    device.prepare()
+    torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
+    mode = settings.get("compile", "off")
+    kept = (Path(request["compile_cache"]), Path(request["temporary"])) if mode != "off" else None
+    watch = compile_watch.CompileWatch(*kept) if kept else None
+    if request.get("alone"):
+        pin(request["cores"])
+    start_memory = resident()
+    padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.engine.launch
+    torch.manual_seed(request["seed"])
+    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
+    workload = suite.build(request["point"])
+    initial = weights_digest(workload.model)
+    audit = Audit(workload.model, watch)
+    look = Look(workload, device.device(request["rank"]), Job) if request.get("look") else None
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), look)
+    stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
+    notes: dict[str, Any] = {}
+
+    def watched_stream(loader: Any) -> Batches:
+        notes.update(loader_settings(loader))
+        gate.epoch = batches_in(loader)
+        if "trace" in request:  # imported here: a timed arm has no profiler in it
+            from bench.arm.profile import Traced
+
+            loader = Traced(loader, request["trace"], request["rank"])
+        return stream(loader if look is None else look.watch(loader))
+
+    job = Job(
+        workload=workload if look is None else look.workload,
+        stream=watched_stream,
+        device=device.device(request["rank"]),
+        accelerator=device.lightning,
+        precision=settings["precision"],
+        devices=settings["devices"],
+        dtype=PRECISIONS[settings["precision"]].dtype(),
+        note=notes.update,
+        strategy=settings.get("strategy", "single_device"),
+        compile=mode,
+        callbacks=() if look is None else look.callbacks,
+    )
+    gate.began = perf_counter()
+    if look is not None:
+        look.begin()
+    loop.run(job)
+    if not gate.ended:
+        raise RuntimeError(
+            f"the loop {loop.name!r} ended by itself after {gate.steps} steps; it must run as the stream does"
+        )
+    watched = audit.ledger()
+    result = protocol.Result(
+        ledger=protocol.Ledger(
+            steps=gate.steps,
+            samples=gate.samples,
+            samples_digest="" if gate.rounded else f"{gate.digest:08x}",
+            initial_weights=initial,
+            final_weights=weights_digest(workload.model),
+            audited=watched["audited"],
+            forward=watched["forward"],
+            backward=watched["backward"],
+            optimizer_updates=watched["optimizer_updates"],
+            losses=tuple(protocol.loss(loss) for loss in watched["losses"]),
+            nonzero_gradients=watched["nonzero_gradients"],
+        ),
+        effective={
+            "loop": loop.name,
+            **audit.effective(),
+            **gate.effective(),
+            "torch": str(torch.__version__),
+            "lightning": str(getattr(sys.modules.get("lightning"), "__version__", "not imported")),
+            "lightning_imported": "lightning" in sys.modules,
+            "pandas_imported": "pandas" in sys.modules,
+            "torch_xla_imported": "torch_xla" in sys.modules,
+            "device": device.describe(),
+            **notes,
+            **({} if look is None else {"callbacks": look.names}),
+        },
+        memory={
+            "peak_memory_host": peak_resident(),
+            "start_memory_host": start_memory,
+            "heap_padding": len(padding),
+            **device.peak_memory(),
+        },
+        samples_per_step=workload.samples,
+        looked=protocol.Looked() if look is None else look.result(),
+    )
+    if distributed():
+        torch.distributed.destroy_process_group()
+    return result
+
+
+def batches_in(loader: Any) -> int:
+    """Batches in an epoch, or 0 where the loader does not say.
+
+    A DataLoader over an IterableDataset has a `__len__` that raises TypeError, unless the dataset has a length.
+    """
+    try:
+        return len(loader)
+    except TypeError:
+        return 0
+
+
+def _failure(error: BaseException) -> protocol.Failed:
+    text = _text(error)
+    if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
+        return protocol.Failed("unsupported", protocol.shortened(text))
+    named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
+        return protocol.Failed("oom", protocol.shortened(named))
+    return protocol.Failed("crashed", protocol.shortened(named))
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says; one that cannot say it is no reason to fail otherwise."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its text cannot be had: {type(another).__name__})"
+
+
+
+

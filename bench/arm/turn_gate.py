@@ -1,0 +1,107 @@
+"""The arm's side of a turn: asks the conductor for leave, keeps the books of what was handed out, stays on its cores."""
+
+from __future__ import annotations
+
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import bench.protocol as protocol
+from bench.arm.audit import Audit, batch_digest, rounded
+from bench.arm.instrument import Look
+from bench.arm.stream import Grant, Taken
+from bench.axes.accelerators.base import Accelerator
+
+if TYPE_CHECKING:
+
+    pass
+
+
+class Gatekeeper:
+    """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
+
+    def __init__(
+        self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int], look: Look | None = None
+    ) -> None:
+        self._connection = connection
+        self._cores = cores
+        self._audit = audit
+        self._device = device
+        self._look = look
+        self._watch = device.watch()
+        self._timed = False
+        self._ready = False
+        self.began = perf_counter()
+        self.epoch = 0  # batches in an epoch; 0: the loader does not say
+        self.ended = False
+        self.steps = 0
+        self.samples = 0
+        self.digest = 0
+        self.rounded = False  # batches came back from the device in fewer bits than they have on the CPU
+
+    def wait(self) -> Grant | None:
+        if not self._ready:
+            self._ready = True
+            self._device.reset_peak_memory()
+            setup = perf_counter() - self.began
+            self._connection.send_bytes(protocol.encode(protocol.Ready(helpers(), setup, self.epoch)))
+        message = protocol.decode(protocol.GRANTS, self._connection.recv_bytes())
+        # Not at the start: arms are set up all at once, on all cores.
+        pin(self._cores)
+        self._cores = []
+        if isinstance(message, protocol.Stop):
+            self.ended = True
+            return None
+        self._timed = message.timed
+        return Grant(message.steps, message.audit, message.look)
+
+    def before(self, grant: Grant) -> None:
+        if grant.audit:
+            self._audit.start()
+        if grant.look and self._look is not None:
+            self._look.start()
+        self._watch.before()
+
+    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        if grant.look and self._look is not None:
+            self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
+        self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
+        if grant.audit:
+            self._audit.stop(grant.steps)
+        self._audit.switches.look()
+        self.steps += grant.steps
+        self.samples += taken.samples
+        for batch in batches:
+            self.digest = batch_digest(batch, self.digest)
+            self.rounded = self.rounded or rounded(batch)
+        message = protocol.Taken(
+            taken.seconds,
+            taken.fetching,
+            taken.cpu,
+            taken.involuntary,
+            taken.faults,
+            helpers() if grant.audit else 0,  # loader workers start with the first fetch: there were none when ready
+        )
+        self._connection.send_bytes(protocol.encode(message))
+
+    def effective(self) -> dict[str, Any]:
+        """What the device's own counters told."""
+        return self._watch.effective()
+
+
+def helpers() -> int:
+    """Threads and processes besides the main thread, which would run on while the arm is held."""
+    tasks = list(Path("/proc/self/task").glob("*"))
+    children = [task / "children" for task in tasks]
+    forked = sum(len(path.read_text().split()) for path in children if path.exists())
+    return max(0, len(tasks) - 1) + forked
+
+
+def pin(cores: list[int]) -> None:
+    """Keep every thread of this process on these cores, where the system can (Linux)."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        return
+    for task in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(task), cores)

@@ -1,0 +1,36 @@
+"""Lightning Fabric, as its documentation writes the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.axes.loops import register
+
+if TYPE_CHECKING:
+    from bench.axes.loops.job import Job
+
+
+@register("fabric", preload=("torch", "lightning"))
+def fabric(job: Job) -> None:
+    """Lightning Fabric: setup, fabric.backward, the user's own loop"""
+    from lightning.fabric import Fabric
+
+    workload = job.workload
+    # Lightning knows no name for one device without a strategy but `auto`.
+    strategy = "auto" if job.strategy == "single_device" else job.strategy
+    fabric = Fabric(accelerator=job.accelerator, devices=job.devices, precision=job.precision, strategy=strategy)
+    fabric.launch()
+    if job.device.type == "xla":
+        # A move to XLA makes new parameters. Fabric hands them to the optimizer for several XLA devices and forgets to
+        # for one (2.6.6, fabric.py:1152): the optimizer would keep those of the CPU, and nothing would train.
+        fabric.to_device(workload.model)
+        job.note({"graph_cut": "xm.optimizer_step(barrier=True), by Fabric's XLAPrecision"})
+    # Fabric takes a compiled model apart and compiles it again, around what its strategy wraps it in.
+    compiled = job.compiled(workload.model)
+    model, optimizer = fabric.setup(compiled, workload.optimizer(workload.model.parameters()))
+    model.train()
+    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):
+        loss = workload.loss(model, batch)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()

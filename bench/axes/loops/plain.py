@@ -1,0 +1,73 @@
+"""The loop of the PyTorch tutorials, and its mixed-precision sister. Its process has not imported lightning, which
+patches torch.compile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.axes.loops import register
+from bench.axes.loops.plain_xla import lazy
+from bench.axes.precision import PRECISIONS
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.axes.loops.job import Job
+
+
+@register("plain", preload=("torch",))
+def plain(job: Job) -> None:
+    """Plain PyTorch: forward, loss, zero_grad, backward, step"""
+    if job.device.type == "xla":
+        return lazy(job)
+    if PRECISIONS[job.precision].autocast:
+        return mixed(job)
+    workload = job.workload
+    model = wrapped(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
+    optimizer = workload.optimizer(model.parameters())
+    model.train()
+    for batch in job.stream(workload.batches):
+        loss = workload.loss(model, job.to_device(batch))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def mixed(job: Job) -> None:
+    """The same with autocast around forward and loss, and in float16 with a scaler (torch's AMP recipe).
+
+    Nobody who trains in bfloat16 scales the loss, so there the scaler is off, and costs what an `if` costs.
+    """
+    import torch
+
+    workload, precision, kind = job.workload, PRECISIONS[job.precision], job.device.type
+    model = wrapped(workload.model.to(job.device), job)
+    optimizer = workload.optimizer(model.parameters())
+    scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
+    model.train()
+    for batch in job.stream(workload.batches):
+        with torch.autocast(kind, precision.autocast_dtype()):
+            loss = workload.loss(model, job.to_device(batch))
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+
+def wrapped(model: torch.nn.Module, job: Job) -> torch.nn.Module:
+    """The model for all ranks, then compiled: torch's tutorials compile outside of DistributedDataParallel, so that
+    gradients of one part of the graph are exchanged while those of the next are computed."""
+    from torch import distributed
+    from torch.nn.parallel import DistributedDataParallel
+
+    if job.strategy != "single_device":
+        distributed.init_process_group("nccl" if job.device.type == "cuda" else "gloo")
+    if job.strategy == "ddp":
+        model = DistributedDataParallel(model, device_ids=[job.device] if job.device.type == "cuda" else None)
+    elif job.strategy == "fsdp":
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(model, mesh=init_device_mesh(job.device.type, (distributed.get_world_size(),)))
+    whole: torch.nn.Module = job.compiled(model)
+    return whole

@@ -1,0 +1,60 @@
+"""Lightning Trainer: as lean as it comes, and with the defaults that a user gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bench.axes.loops import register
+
+if TYPE_CHECKING:
+    from bench.axes.loops.job import Job
+
+
+@register("trainer-barebones", preload=("torch", "lightning"))
+def trainer_barebones(job: Job) -> None:
+    """Trainer(barebones=True): no logger, no progress bar, no checkpoint, no sanity check"""
+    from lightning.pytorch import Trainer
+
+    trainer = Trainer(**settings(job), barebones=True)
+    trainer.fit(job.compiled(job.workload.lightning()), job.stream(job.workload.batches))
+    job.note(trainer_features(trainer))
+
+
+@register("trainer", preload=("torch", "lightning"))
+def trainer(job: Job) -> None:
+    """Trainer: its defaults, with logger, progress bar, checkpoint and sanity check as they come"""
+    from lightning.pytorch import Trainer
+
+    trainer = Trainer(**settings(job))
+    model = job.compiled(job.workload.lightning())
+    trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
+    job.note(trainer_features(trainer))
+
+
+def settings(job: Job) -> dict[str, Any]:
+    """What both Trainers are told. Lightning's name for one device without a strategy is `auto`."""
+    return {
+        "accelerator": job.accelerator,
+        "devices": job.devices,
+        "strategy": "auto" if job.strategy == "single_device" else job.strategy,
+        "precision": job.precision,
+        "max_epochs": 1,
+        "callbacks": list(job.callbacks),
+    }
+
+
+def trainer_features(trainer: Trainer) -> dict[str, str]:
+    """What this Trainer really had switched on, by class name."""
+    lazy = type(trainer.precision_plugin).__name__ == "XLAPrecision"
+    return {
+        **({"graph_cut": "xm.mark_step(), by Trainer's XLAPrecision, after optimizer.step(closure)"} if lazy else {}),
+        "logger": type(trainer.logger).__name__ if trainer.logger else "none",
+        "progress_bar": type(trainer.progress_bar_callback).__name__ if trainer.progress_bar_callback else "none",
+        "checkpoint": type(trainer.checkpoint_callback).__name__ if trainer.checkpoint_callback else "none",
+        "sanity_steps": str(trainer.num_sanity_val_steps),
+        "trainer_callbacks": ", ".join(type(callback).__name__ for callback in vars(trainer)["callbacks"]) or "none",
+    }
+
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer

@@ -1,0 +1,247 @@
+"""Two runs, cell by cell: what differs around them first, then ratios where both did the same work. No torch.
+
+Launches of two runs are not paired: nothing took out what the machine did between them. `bench gate` and `bench
+versions` race both sides at once; this is for what cannot be raced any more.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.analysis import frames
+from bench.axes.precision import PRECISIONS
+from bench.errors import RunError
+from bench.machine import environment
+from bench.results import identity, store
+from bench.results.record import Record
+from bench.results.work_ledger import LOSS_TOLERANCE
+from bench.stats.intervals import Interval, welch
+
+SCHEMA = 1
+CAUTION = (
+    "these runs were taken at different times: the machine drifts by 2 % to 29 % between them, so differences of a few "
+    "percent say nothing, whatever the interval. `bench gate` and `bench versions` race both sides at once"
+)
+# Differ between any two runs, and explain nothing.
+_VOLATILE = frozenset({"load_average", "scrubbed_variables"})
+
+
+@dataclass(frozen=True)
+class CellRatio:
+    """A cell in both runs.
+
+    Attributes:
+        ratio: step time in B over A with Welch's 95 % interval over launches; None where none may be taken.
+        a, b: launches on either side.
+        a_step_time, b_step_time: seconds, geometric means over launches; None where there are none.
+        reason: why there is no ratio, or "".
+    """
+
+    cell: str
+    ratio: Interval | None
+    a: int
+    b: int
+    a_step_time: float | None
+    b_step_time: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs against each other.
+
+    Attributes:
+        a, b: ids.
+        mismatches: checked keys of the environment that differ; with any, ratios are there only if that was allowed.
+        differences: other keys that differ, and suites whose files do.
+        cells: that both have, in A's order.
+        only_a, only_b: cells that one of them has.
+        invalid: why nothing is compared, or "".
+    """
+
+    a: str
+    b: str
+    mismatches: tuple[str, ...]
+    differences: tuple[str, ...]
+    cells: tuple[CellRatio, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    invalid: str
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.invalid else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"schema": SCHEMA, "exit_code": self.exit_code, "caution": CAUTION, **asdict(self)}
+
+
+def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comparison:
+    """B over A, for every cell that both have.
+
+    Args:
+        allow_mismatch: compare across environments whose checked keys differ.
+    """
+    mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
+    mismatches = environment.mismatches(mine, theirs)
+    mismatches += [f"{run.id}: no environment is recorded" for run, own in ((a, mine), (b, theirs)) if not own]
+    others = [
+        f"{key}: {mine.get(key)!r} against {theirs.get(key)!r}"
+        for key in dict.fromkeys([*mine, *theirs])
+        if key not in (*environment.CHECKED, *_VOLATILE) and mine.get(key) != theirs.get(key)
+    ]
+    others += _other_files(a, b)
+    names = [_names(run) for run in (a, b)]
+    both = set(names[0]) & set(names[1])
+    common = [name for name in names[0] if name in both]
+    only = [tuple(name for name in own if name not in both) for own in names]
+    invalid = ""
+    cells: list[CellRatio] = []
+    if a.broken or b.broken:
+        invalid = "; ".join(filter(None, map(store.broken, (a, b))))
+    elif mismatches and not allow_mismatch:
+        invalid = (
+            f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "
+            "--allow-environment-mismatch compares all the same"
+        )
+    elif not common:
+        had = [f"{run.id} has {', '.join(own) or 'none'}" for run, own in zip((a, b), only, strict=True)]
+        invalid = f"no cell is in both runs; {'; '.join(had)}"
+    else:
+        try:
+            sides = _Side.of(a), _Side.of(b)
+            cells = [_cell(name, *sides) for name in common]
+        except RunError as error:
+            invalid = str(error)
+        if not invalid and not any(cell.ratio for cell in cells):
+            invalid = "no cell has a ratio: " + "; ".join(f"{cell.cell}: {cell.reason}" for cell in cells)
+    return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
+
+
+def _other_files(a: store.Run, b: store.Run) -> list[str]:
+    """Suites of both whose files are not the same in both, as sentences."""
+    found = []
+    for suite in a.info["plan"]["suites"]:
+        if suite not in b.info["plan"]["suites"]:
+            continue
+        known = [run.id for run in (a, b) if suite in ((run.info.get("digests") or {}).get("files") or {})]
+        if names := identity.differences(a.info.get("digests"), b.info.get("digests"), suite):
+            found.append(f"files of suite {suite} are not the same: {', '.join(names)}")
+        elif len(known) == 1:
+            found.append(f"files of suite {suite}: only {known[0]} has digests, so they may be the same or not")
+    return found
+
+
+def _names(run: store.Run) -> list[str]:
+    return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
+
+
+def _launch_logs(run: store.Run) -> dict[str, list[float]]:
+    """Logs of the step time of each launch, by cell.
+
+    Raises:
+        RunError: a time that is not above 0, or no number.
+    """
+    launches = frames.launches(run)
+    rows = launches[(launches["metric"] == "step_time") & ~launches["looking"]]
+    return {
+        str(cell): [math.log(value) for value in own["value"]] for cell, own in rows.groupby("cell", sort=False)
+    }
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One run, indexed by cell once.
+
+    Attributes:
+        id: of the run.
+        seed: of its options.
+        logs: of the step time of each launch.
+        unusable: why a cell is not compared; only of cells that are not.
+        timed: the records with turns, by launch.
+    """
+
+    id: str
+    seed: object
+    logs: Mapping[str, Sequence[float]]
+    unusable: Mapping[str, str]
+    timed: Mapping[str, Mapping[int, Record]]
+
+    @staticmethod
+    def of(run: store.Run) -> _Side:
+        """Raises:
+        RunError: as `frame.launches` and `frame.cells` do.
+        """
+        planned = frames.cells(run)
+        fates = zip(*(planned[name].tolist() for name in ("cell", "outcome", "reason")), strict=True)
+        timed: dict[str, dict[int, Record]] = {}
+        for record in run.records:
+            if record.turns is not None:
+                timed.setdefault(record.cell, {})[record.launch] = record
+        return _Side(
+            run.id,
+            (run.info.get("options") or {}).get("seed"),
+            _launch_logs(run),
+            {cell: f"{run.id}: {outcome}: {reason}" for cell, outcome, reason in fates if outcome != "ok"},
+            timed,
+        )
+
+
+def _cell(name: str, a: _Side, b: _Side) -> CellRatio:
+    one, other = a.logs.get(name, []), b.logs.get(name, [])
+    reason = a.unusable.get(name, "") or b.unusable.get(name, "") or _other_work(name, a, b)
+    if not reason and not (one and other):
+        reason = f"{(a if not one else b).id}: no launch has enough rounds"
+    return CellRatio(
+        cell=name,
+        ratio=None if reason else welch(one, other),
+        a=len(one),
+        b=len(other),
+        a_step_time=math.exp(statistics.fmean(one)) if one else None,
+        b_step_time=math.exp(statistics.fmean(other)) if other else None,
+        reason=reason,
+    )
+
+
+def _other_work(name: str, a: _Side, b: _Side) -> str:
+    """How the work of a cell differs between two runs, as a sentence; "" where it does not.
+
+    How many steps were taken depends on how fast they were, so digests over all of them differ. What must be equal is
+    the point, the samples of a step, and, launch by launch where the seeds are, the first weights and audited losses.
+    """
+    mine, theirs = a.timed.get(name, {}), b.timed.get(name, {})
+    if not mine or not theirs:
+        return ""
+    one, other = next(iter(mine.values())), next(iter(theirs.values()))
+    for key in dict.fromkeys([*one.point, *other.point]):
+        if key in one.point and key in other.point and one.point[key] != other.point[key]:
+            return f"other work: {key} {one.point[key]} against {other.point[key]}"
+    if one.samples_per_step != other.samples_per_step:
+        return f"other work: {one.samples_per_step} samples a step against {other.samples_per_step}"
+    if a.seed != b.seed:
+        return ""
+    for launch in sorted(set(mine) & set(theirs)):
+        if found := _other_ledger(mine[launch], theirs[launch]):
+            return f"other work in launch {launch}: {found}"
+    return ""
+
+
+def _other_ledger(one: Record, other: Record) -> str:
+    mine, theirs = one.ledger, other.ledger
+    if mine.get("initial_weights") != theirs.get("initial_weights"):
+        return "initial_weights differ"
+    kind = str(one.requested.get("precision", "32-true"))
+    tolerance = PRECISIONS[kind].tolerance if kind in PRECISIONS else LOSS_TOLERANCE
+    # The audited steps of the start; those of the end come after more steps on the faster side.
+    losses = zip(mine.get("losses", ())[:2], theirs.get("losses", ())[:2], strict=False)
+    for index, (loss, expected) in enumerate(losses):
+        if not math.isclose(loss, expected, rel_tol=tolerance):
+            return f"loss of step {index}: {loss:.6g} against {expected:.6g}"
+    return ""
+
+

@@ -1,0 +1,82 @@
+"""Metrics that are the same in every launch, and so are compared without statistics. Pure; no torch, no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.plan.cell import Group
+from bench.results.record import Record
+
+# Read once, exact at one launch: counts that must not grow. FLOPs come from looking launches, where there are any.
+COUNTS: Mapping[str, str] = {"graphs": "1", "graph_breaks": "1", "recompiles": "1"}
+LOOKED: Mapping[str, str] = {"flops_per_step": "FLOP"}
+PEAK = "peak_memory"
+# A process's peak moves by the padding of its heap (up to 1 MiB, drawn for each launch) and by pages that the allocator
+# keeps; a device's by nothing. 0.5 % is what a change of code has to exceed in large arms.
+BYTES, SHARE = 2 * 2**20, 0.005
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A metric that is the same in every launch, compared without statistics.
+
+    Attributes:
+        cell, metric, unit: of what.
+        base, head: in the first launch.
+        tolerance: what a difference has to exceed.
+        verdict: `unsteady` where the twin differs from its baseline by more, or launches disagree; it tells nothing.
+    """
+
+    cell: str
+    metric: str
+    unit: str
+    base: float
+    head: float
+    tolerance: float
+    verdict: Literal["pass", "regression", "improvement", "unsteady"]
+
+
+def compared(group: Group, records: Sequence[Record], looks: Sequence[Record]) -> list[Exact]:
+    """The exact metrics of each cell of a group beside its baseline's.
+
+    Args:
+        looks: records of looking launches; `records` are those of timed ones.
+    """
+    baseline = group.cells[0].id
+    twin = next((cell.id for cell in group.cells if cell.twin), "")
+    values: dict[tuple[str, str], dict[tuple[str, int], float]] = {}  # by cell and metric, by start and launch
+    for record in (*records, *looks):
+        if record.group == group.id and record.outcome == "ok":
+            for metric, value in _values(record).items():
+                values.setdefault((record.cell, metric), {})[record.started, record.launch] = value
+    found = []
+    for (cell, metric), own in values.items():
+        base = values.get((baseline, metric), {})
+        shared = [launch for launch in own if launch in base]
+        if cell in (baseline, twin) or not shared:
+            continue
+        unit = "bytes" if metric.startswith(PEAK) else {**COUNTS, **LOOKED}[metric]
+        tolerance = max(BYTES, SHARE * base[shared[0]]) if unit == "bytes" else 0.0
+        apart = [own[launch] - base[launch] for launch in shared]
+        control = values.get((twin, metric), {})
+        noise = max((abs(control[launch] - base[launch]) for launch in control if launch in base), default=0.0)
+        verdict: Literal["pass", "regression", "improvement", "unsteady"] = "unsteady"
+        if all(abs(value) <= tolerance for value in apart):
+            verdict = "pass"
+        elif noise > tolerance:
+            pass  # what differs between two copies of the same code is not exact here
+        elif min(apart) > tolerance:
+            verdict = "regression"
+        elif max(apart) < -tolerance:
+            verdict = "improvement"
+        found.append(Exact(cell, metric, unit, base[shared[0]], own[shared[0]], tolerance, verdict))
+    return found
+
+
+def _values(record: Record) -> dict[str, float]:
+    if record.looking:
+        return {name: float(record.extra[name]) for name in LOOKED if name in record.extra}
+    counts = {name: float(record.effective[name]) for name in COUNTS if name in record.effective}
+    return counts | {name: float(value) for name, value in record.memory.items() if name.startswith(PEAK)}

@@ -1,0 +1,119 @@
+"""`bench selftest --power`: how often the gate alarms where nothing differs, and sees a slowdown that was put in.
+
+Real gates of the suite `power` on this machine: the same code against itself, and with 1 to 10 % of a step burnt.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.commands import false_alarms, gate
+from bench.engine.options import Options, Progress
+from bench.errors import RunError
+from bench.plan import discovery, plan
+from bench.stats import binomial
+from bench.stats.gate_rule import Rule
+
+SUITE = "power"
+AGAIN = "again"
+PERCENT = ("1", "2", "3", "5", "10")
+REPEATS = 10
+BUDGET = 120.0  # of one gate
+
+
+@dataclass(frozen=True)
+class Point:
+    """Gates of one slowdown.
+
+    Attributes:
+        slowdown: as a fraction, 0 for equal sides.
+        verdicts: how many of each.
+        share: of regressions; between equal sides these are false alarms.
+        low, high: exact one-sided 95 % bounds of that share.
+        seconds: wall time of a gate, mean.
+    """
+
+    slowdown: float
+    verdicts: Mapping[str, int]
+    gates: int
+    share: float
+    low: float
+    high: float
+    seconds: float
+
+
+def run(repeats: int, options: Options, rule: Rule, folder: Path, progress: Progress) -> list[Point]:
+    """Gates of each slowdown, in random order, every one counted in the tally of this machine.
+
+    Args:
+        options: budget is that of one gate.
+        folder: for the gates' runs.
+
+    Raises:
+        RunError: it was interrupted before each slowdown had a gate.
+    """
+    suite, file = discovery.all_suites()[SUITE]
+    wanted = (AGAIN, *PERCENT)
+    generator = random.Random(options.seed)
+    counted = false_alarms.Tally()
+    seconds: dict[str, list[float]] = {}
+    for repeat in range(repeats):
+        for asked in generator.sample(wanted, len(wanted)):
+            made = plan.make_plan({SUITE: suite}, [SUITE], settings=[f"slowdown={asked}"], threads=options.threads)
+            own = folder / f"{repeat}-{asked}"
+            own.mkdir()
+            progress.phase(f"gate {repeat + 1} of {repeats} with a slowdown of {asked}")
+            seeded = replace(options, seed=generator.randrange(2**30))
+            found = gate.run(gate.Setup(made, {SUITE: file}), rule, seeded, own, progress)
+            if found.interrupted:
+                if len(seconds) < len(wanted):
+                    raise RunError("interrupted before each slowdown had a gate; what was measured is in the tally")
+                return _points(counted, seconds)
+            key = _key(asked)
+            counted = counted.count(key, found.verdict)
+            false_alarms.add(options.threads, key, found.verdict)
+            seconds.setdefault(key, []).append(found.seconds)
+            progress.note(f"slowdown {asked}: {found.verdict} after {found.seconds:.0f} s")
+    return _points(counted, seconds)
+
+
+def _key(asked: str) -> str:
+    return false_alarms.SAME if asked == AGAIN else f"{float(asked) / 100:g}"
+
+
+def _points(counted: false_alarms.Tally, seconds: Mapping[str, Sequence[float]]) -> list[Point]:
+    points = []
+    for key in sorted(counted.gates, key=float):
+        n, x = counted.gates_at(key), counted.caught(key)
+        bounds = binomial.lower(x, n), binomial.upper(x, n)
+        points.append(Point(float(key), counted.gates[key], n, x / n, *bounds, sum(seconds[key]) / len(seconds[key])))
+    return points
+
+
+def sound(points: Sequence[Point], rule: Rule) -> bool:
+    """Whether the false alarms that were seen are what the rule promises: their lower bound is not above its alpha."""
+    return all(point.low <= rule.alpha for point in points if point.slowdown == 0)
+
+
+def table(points: Sequence[Point], sentence: str) -> str:
+    """The operating curve as lines of text.
+
+    Args:
+        sentence: the tally's.
+    """
+    lines = ["slowdown  gates  called a regression [95 % bounds]      wall time   verdicts"]
+    for point in points:
+        name = "none" if point.slowdown == 0 else f"{100 * point.slowdown:+g} %"
+        share = f"{100 * point.share:.0f} % [{100 * point.low:.0f}, {100 * point.high:.0f}]"
+        told = ", ".join(f"{n} {verdict}" for verdict, n in point.verdicts.items())
+        lines.append(f"{name:<8}  {point.gates:>5}  {share:<36}  {point.seconds:>6.0f} s   {told}")
+    return "\n".join([*lines, "", sentence])
+
+
+def to_json(points: Sequence[Point], sentence: str) -> dict[str, Any]:
+    """The same as plain JSON data."""
+    return {"schema": 1, "points": [vars(point) for point in points], "tally": sentence}

@@ -1,0 +1,303 @@
+"""The processes of a run: zygotes and arms are started, taken in, heard of and ended here. No torch, no pandas.
+
+What is said with an arm that lives is `bench.engine.fleet`'s. What ends an arm from outside, by way of its interpreter,
+the machine or the disk, is kept here as such.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Self
+
+import bench.borders as borders
+import bench.protocol as protocol
+from bench.engine import interpreters, losses
+from bench.engine.channel import Channel, Patience
+from bench.engine.door import Door
+from bench.engine.logs import shorten
+from bench.engine.processes import Arm, ArmLost, Rank, Zygote, free_port, oom_kills, zygote_id
+from bench.engine.stopping import Interrupted, undisturbed
+from bench.errors import BenchError, RunError
+from bench.machine import scratch, strays
+from bench.machine.process_env import arm_environment, rank_environment
+from bench.plan.side import SIDE, Side
+from bench.protocol import ArmHello, Exited, Fork, Forked, Garbled, ZygoteHello
+from bench.results import files
+
+ZYGOTE_PATIENCE = 300.0  # seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems
+REPORT = 5.0  # seconds for a zygote to tell how an arm ended, and for it to end itself; it takes milliseconds
+LEAVE = strays.PATIENCE + REPORT  # to end what its arms have left behind as well
+
+
+class Children:
+    """All processes of a run. A context: on leaving, none is left.
+
+    Args:
+        threads: intra-operator threads of every arm.
+        logs: folder for the zygotes' output.
+        sides: environments by name. A preload that ends in `@NAME` is that of a zygote of that side.
+
+    Raises:
+        BenchError: there is no place for temporary files, or no socket or thread to be had.
+    """
+
+    def __init__(self, threads: int, logs: Path, sides: Mapping[str, Side] | None = None) -> None:
+        self.threads = threads
+        self._sides = sides or {}
+        self.logs = logs
+        self.interrupts = 0
+        self.conductor_cpu = 0.0  # our own processor seconds while turns ran
+        self._home = scratch.Home()
+        try:
+            self.door = Door(self._home.path, self._stranger)
+        except BaseException:
+            self._home.close()
+            raise
+        self.exits: dict[str, int] = {}
+        self.voids: dict[str, str] = {}  # ranks that were ended from outside, by id, and by what
+        self.oom_before = oom_kills()
+        self._started = 0
+        self._known: dict[str, Zygote] = {}  # the last one of each id, alive or not
+        self.zygotes: dict[str, Zygote] = {}
+        self.arms: dict[str, Arm] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _stranger(self, text: str) -> None:
+        with suppress(RunError):
+            files.append(self.logs / "strangers.log", borders.line(text)[:500] + "\n")
+
+    @property
+    def imports(self) -> dict[tuple[str, ...], float]:
+        """Seconds that interpreters took for their imports, by what they import; the slowest of each kind."""
+        found: dict[tuple[str, ...], float] = {}
+        for zygote in self.zygotes.values():
+            if zygote.seconds:
+                found[zygote.preload] = max(zygote.seconds, found.get(zygote.preload, 0.0))
+        return found
+
+    def scratch(self, name: str) -> Path:
+        """A folder for what an arm writes (checkpoints, loggers); gone with the run."""
+        return self._home.path / "scratch" / borders.file_name(name)
+
+    def _temporary(self, arm: Arm, rank: int) -> Path:
+        # Under a short name, since sockets are put there.
+        return self._home.path / "t" / f"{arm.id.rpartition('#')[2]}.{rank}"
+
+    @property
+    def caches(self) -> Path:
+        """Where compiled code is kept from launch to launch of a run, a folder a cell; gone with the run."""
+        return self._home.path / "caches"
+
+    def ensure_zygotes(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> None:
+        """Start those of these zygotes (number of the set, preload) that do not live, and await their imports.
+
+        Raises:
+            BenchError: one died or did not answer; says its last words.
+        """
+        for zygote in list(self.zygotes.values()):
+            if trouble := self.trouble(zygote):
+                self.bury(zygote, trouble)
+        # Set by set: where bytecode is not compiled yet, the first set compiles it once, and the others only read it.
+        for number in sorted({number for number, _ in wanted}):
+            for preload in (preload for owner, preload in wanted if owner == number):
+                if zygote_id(preload, number) not in self.zygotes:
+                    self._start_zygote(number, preload, seed)
+            self._await_zygotes()
+
+    def _await_zygotes(self) -> None:
+        patience = Patience(ZYGOTE_PATIENCE)
+        while missing := [zygote for zygote in self.zygotes.values() if zygote.channel is None]:
+            self.wait([], patience)
+            dead = next((zygote for zygote in missing if zygote.process.poll() is not None), None)
+            if dead is not None or not patience.left():
+                blamed = dead or missing[0]
+                said = losses.said(blamed.log)
+                if self.door.refused:
+                    said = f"no connection can be taken: {self.door.refused}"
+                self.bury(blamed, "it did not start")
+                raise BenchError(f"the interpreter {blamed.id!r} did not start: {said}")
+            if self.interrupts:
+                raise Interrupted
+
+    def _start_zygote(self, number: int, preload: tuple[str, ...], seed: int) -> None:
+        name = zygote_id(preload, number)
+        environment, _ = arm_environment(self.threads, (seed + number) % 2**32)
+        side = next((self._sides[part.removeprefix(SIDE)] for part in preload if part.startswith(SIDE)), None)
+        home = self._home.path
+        started = interpreters.start(name, preload, side, environment, self.logs, self.door, home)
+        self.zygotes[name] = self._known[name] = started
+
+    def start_arm(self, name: str, zygote: str, request: Mapping[str, Any], log: Path) -> Arm:
+        """Ask a zygote for an arm. It begins at once; `await_ready` waits for its first pull.
+
+        Args:
+            request: for every rank alike; `ranks` (0: one process that is no rank), and `cores`, a list for each rank.
+            log: of rank 0; that of rank 1 is called `NAME-rank1.log`.
+        """
+        keeper = self._known[zygote]
+        self._started += 1
+        self.oom_before = oom_kills()
+        count = max(1, request.get("ranks", 0))
+        paths = [log] + [log.with_name(f"{log.stem}-rank{number}.log") for number in range(1, count)]
+        members = [Rank(f"{name}#{self._started}.{number}", path) for number, path in enumerate(paths)]
+        arm = Arm(f"{name}#{self._started}", keeper, members, time.perf_counter())
+        self.arms[arm.id] = arm
+        with suppress(OSError):  # its fork says so
+            log.parent.mkdir(exist_ok=True)
+        port = free_port() if request.get("ranks") else 0
+        for number, member in enumerate(members):
+            environ = rank_environment(number, count, port) if port else {}
+            order = Fork(
+                arm=member.id,
+                rank=number,
+                log=str(member.log),
+                scratch=str(self.scratch(arm.id) / str(number)),
+                temporary=str(self._temporary(arm, number)),
+                environ={**request.get("environ", {}), **environ},
+                cores=request["cores"][number] if request.get("cores") else [],
+                request={key: value for key, value in request.items() if key not in ("environ", "cores")},
+            )
+            try:
+                if keeper.channel is None:
+                    raise ConnectionError(keeper.gone or "it is gone")
+                keeper.channel.send_bytes(protocol.encode_order(order))
+            except OSError as error:
+                deaf = f"its interpreter {keeper.id!r} takes no orders: {losses.reason(error)}"
+                arm.lost = ArmLost("void", self.trouble(keeper) or deaf)
+                break
+        return arm
+
+    def trouble(self, zygote: Zygote) -> str:
+        return interpreters.trouble(zygote, self.oom_before)
+
+    def wait(self, channels: Sequence[Channel], patience: Patience) -> list[Channel]:
+        """Wait for messages of these channels, taking in arrivals and exits meanwhile, for SLICE seconds at most."""
+        keepers = {zygote.channel: zygote for zygote in self.zygotes.values() if zygote.channel is not None}
+        objects: list[Any] = [*channels, *keepers, self.door.bell]
+        ready = wait(objects, patience.ask())
+        if self.door.bell in ready:
+            for channel, hello in self.door.arrived():
+                if not self._welcome(channel, hello):
+                    self._stranger(f"a connection was closed: nobody waits for {hello.id!r} (process {hello.pid})")
+                    channel.close()
+        for item in ready:
+            if isinstance(item, Channel) and item in keepers:
+                self._listen(keepers[item], item)
+        return [item for item in ready if isinstance(item, Channel) and item in channels]
+
+    def _listen(self, zygote: Zygote, channel: Channel) -> None:
+        """Take in all that a zygote has to report."""
+        try:
+            while (data := channel.take()) is not None:
+                report = protocol.decode(protocol.REPORTS, data)
+                name, _, number = report.arm.rpartition(".")
+                arm = self.arms.get(name)
+                if isinstance(report, Exited):
+                    self.exits[report.arm] = report.status
+                elif isinstance(report, Forked):
+                    if arm is None or arm.ended:  # it was given up meanwhile
+                        with suppress(ProcessLookupError):
+                            os.kill(report.pid, signal.SIGKILL)
+                    else:
+                        arm.ranks[int(number)].pid = report.pid
+                else:
+                    self.voids[report.arm] = f"its interpreter {zygote.id!r} could not fork: {report.reason}"
+        except EOFError:
+            with suppress(subprocess.TimeoutExpired):
+                zygote.process.wait(REPORT)
+            self.bury(zygote, self.trouble(zygote) or f"its interpreter {zygote.id!r} closed its connection")
+        except Garbled as error:
+            self.bury(zygote, f"its interpreter {zygote.id!r} sent what is no message: {error}")
+
+    def bury(self, zygote: Zygote, reason: str) -> None:
+        """A zygote is of no use any more, and its arms with it; `ensure_zygotes` starts another when needed."""
+        zygote.gone = zygote.gone or reason
+        self.zygotes.pop(zygote.id, None)
+        interpreters.end(zygote)
+        for arm in self.arms.values():
+            if arm.zygote is zygote:
+                for rank in arm.ranks:
+                    if rank.id not in self.exits:
+                        self.voids.setdefault(rank.id, zygote.gone)
+
+    def _welcome(self, channel: Channel, hello: ZygoteHello | ArmHello) -> bool:
+        """Connect a process that came in with what it is; False where nobody waits for it."""
+        if isinstance(hello, ZygoteHello):
+            zygote = self.zygotes.get(hello.id)
+            if zygote is None or zygote.channel is not None or zygote.process.pid != hello.pid:
+                return False
+            zygote.channel, zygote.seconds = channel, hello.seconds
+            zygote.threads, zygote.versions = hello.threads, hello.versions
+            return True
+        name, _, number = hello.id.rpartition(".")
+        arm = self.arms.get(name)
+        if arm is None or arm.ended or number != str(hello.rank) or hello.rank >= len(arm.ranks):
+            return False
+        rank = arm.ranks[hello.rank]
+        if rank.channel is not None or rank.pid not in (0, hello.pid):
+            return False
+        rank.channel, rank.pid = channel, hello.pid
+        arm.poll.register(channel.fileno(), select.POLLIN)
+        return True
+
+    def signal(self, arm: Arm, number: int) -> None:
+        for rank in arm.ranks:
+            if rank.pid and rank.id not in self.exits:
+                with suppress(ProcessLookupError, PermissionError):  # it is gone; its connection says so
+                    os.killpg(rank.pid, number)
+
+    def end_arms(self, arms: Iterable[Arm]) -> None:
+        """End these arms, however they are, and wait until they are gone: what dies slowly disturbs the next launch."""
+        arms = list(arms)
+        for arm in arms:
+            self.end_arm(arm)
+        patience = Patience(REPORT)
+        gone = self.exits.keys() | self.voids.keys()
+        while any(rank.pid and rank.id not in gone for arm in arms for rank in arm.ranks) and patience.left():
+            self.wait([], patience)
+            gone = self.exits.keys() | self.voids.keys()
+
+    def end_arm(self, arm: Arm) -> None:
+        """Kill an arm with all processes that it started, but those that left its session: these are its zygote's."""
+        self.signal(arm, signal.SIGKILL)
+        for number, rank in enumerate(arm.ranks):
+            if rank.pid and rank.id not in self.exits and not arm.ended:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(rank.pid, signal.SIGKILL)  # it may have no group of its own yet
+            if rank.channel is not None:
+                rank.channel.close()
+                rank.channel = None
+            shorten(rank.log)
+            shutil.rmtree(self._temporary(arm, number), ignore_errors=True)
+        arm.ended = True
+        shutil.rmtree(self.scratch(arm.id), ignore_errors=True)
+
+    def close(self) -> None:
+        """End every arm and zygote, and wait until they are gone; whoever interrupts this has to wait, too."""
+        with undisturbed():
+            for arm in self.arms.values():
+                self.end_arm(arm)
+            for zygote in self.zygotes.values():
+                if zygote.channel is not None:
+                    zygote.channel.close()  # all at once: they kill their arms and leave
+                    zygote.channel = None
+                else:
+                    zygote.process.kill()
+            for zygote in self.zygotes.values():
+                interpreters.end(zygote, LEAVE)
+            self.door.close()
+            self._home.close()

@@ -1,0 +1,397 @@
+"""Runs a plan: forks arms, gives turns, watches the clock, writes records. No torch, no pandas.
+
+One launch of a group is one fresh set of processes: all its arms start at once in random order, warm up, and then take
+short turns in balanced random order on the same cores, one running while all others are held. Launches of the groups
+alternate, sweep after sweep, until every group's intervals are narrow enough or the budget is spent.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.axes.accelerators.base import accelerator
+from bench.axes.precision import PRECISIONS
+from bench.borders import file_name
+from bench.engine import budget, group_state, turn_order
+from bench.engine.arm_request import downgrades, request, requested
+from bench.engine.equal_work import judge
+from bench.engine.fleet import Fleet
+from bench.engine.group_state import GroupState
+from bench.engine.instrumented import Host, Looker, reserve
+from bench.engine.launch import Race, heap_padding
+from bench.engine.options import Options, Progress
+from bench.engine.processes import Arm, zygote_id
+from bench.engine.stopping import Interrupted, heeded
+from bench.machine.cores import Layout, layout
+from bench.plan.cell import Cell, Plan
+from bench.plan.side import Side
+from bench.protocol import Looked
+from bench.results.record import Outcome, Record
+from bench.results.store import RunFolder
+from bench.results.work_ledger import own_faults
+from bench.stats import intervals
+from bench.stats.ratios import LEAST_ROUNDS
+
+VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
+
+
+
+
+
+
+class Conductor:
+    """Runs one plan into one folder.
+
+    Args:
+        plan: what to run.
+        files: the suite file of each suite by name, "" for one that came by an entry point.
+        folder: the run's folder, opened for writing.
+        options: how.
+        progress: whom to tell.
+        done: records that an earlier part of this run has written.
+        sides: the environments by name, where the plan compares some; `files` may have `SUITE@SIDE` then.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        files: Mapping[str, str],
+        folder: RunFolder,
+        options: Options,
+        progress: Progress,
+        done: Sequence[Record] = (),
+        sides: Mapping[str, Side] | None = None,
+    ) -> None:
+        self._files = files
+        self._sides = sides
+        self._folder = folder
+        self._options = options
+        self._progress = progress
+        self._layout = layout(options.threads)
+        self._random = random.Random(f"{options.seed}/{len(done)}")
+        self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
+        self._spent = 0.0  # wall seconds of earlier parts of this run
+        self._began = time.monotonic()
+        self._plan = plan
+        self._timed_budget = options.budget - reserve(plan, options)
+        self._sets = 1  # of interpreters
+        self._voids = 0  # launches in a row that were disturbed from outside
+        self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
+        self.warnings: list[str] = []  # what a reader of the figures should know of the budget
+        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
+        self._recall(plan, done)
+
+    def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
+        """Take up the state that records of an earlier part of the run describe."""
+        self._never -= {record.cell for record in done}
+        self._append([_never_started(cell, "unsupported", cell.unsupported) for cell in plan.cells if cell.unsupported])
+        for state in self._states:
+            launches: dict[int, list[Record]] = {}
+            for record in done:
+                if record.group == state.group.id and record.looking:
+                    self._spent += state.seen.take(record)
+                elif record.group == state.group.id and record.launch >= 0:
+                    launches.setdefault(record.launch, []).append(record)
+            for number in sorted(launches):
+                self._spent += launches[number][0].launch_seconds
+                state.learn(launches[number])
+
+    def _append(self, records: Sequence[Record]) -> None:
+        """Write records down; those of cells that were never started only where a cell has no other."""
+        records = [record for record in records if record.launch >= 0 or record.cell in self._never]
+        self._folder.append(records)
+        self._never -= {record.cell for record in records}
+
+    def run(self, fleet: Fleet | None = None) -> dict[str, dict[str, Any]]:
+        """Run until every group has stopped; gives each group's reason to stop and its launches.
+
+        Args:
+            fleet: with interpreters that are warm already; None: one of this run's own.
+
+        Raises:
+            BenchError: the interpreters do not start.
+        """
+        self._began = time.monotonic()
+        if fleet is not None:
+            return self._run(fleet)
+        with Fleet(self._options.threads, self._folder.logs, self._sides) as own:
+            return self._run(own)
+
+    def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
+        with heeded(fleet), _own_cores(self._layout):
+            try:
+                self._start(fleet)
+                while (state := self._next(fleet)) is not None:
+                    self._launch(fleet, state)
+                if self._voids < VOIDS:
+                    self._look(fleet)
+            except Interrupted:
+                for state in self._states:
+                    state.stop = state.stop or "interrupted"
+            self.timing["conductor_cpu"] = fleet.conductor_cpu
+        self.timing["wall"] = time.monotonic() - self._began
+        return {state.group.id: {"reason": state.stop, "launches": state.launches} for state in self._states}
+
+    def _start(self, fleet: Fleet) -> None:
+        """Start interpreters: one set, and others as far as the budget has room for them. Says first what fits."""
+        options = self._options
+        work = group_state.work([state for state in self._states if not self._stop(fleet, state)])
+        if not work.preloads:
+            return
+        there = [preload for preload in work.preloads if zygote_id(preload, 0) in fleet.zygotes]
+        if not self._spent and not there:
+            kept = options.budget - self._timed_budget
+            told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, options.zygotes)
+            if not told.fits:
+                self._warn(told.sentence())
+            elif options.launches is None:
+                self._progress.note(told.sentence())
+        if len(there) < len(work.preloads):
+            self._progress.phase(f"starting {budget.count(len(work.preloads) - len(there), 'interpreter')}")
+        self._zygotes(fleet, work.preloads)
+        self._timed_budget = options.budget - reserve(self._plan, options, fleet.imports)
+        least = work.launches()
+        if least and self._elapsed() + least > options.budget and not self.warnings:
+            self._warn(budget.late(self._elapsed(), options.budget, least, max(work.least)))
+        if self._elapsed() + least > self._timed_budget:
+            self._timed_budget = options.budget  # looking launches would not fit behind those
+        launches = work.launches(options.launches or budget.INTERVAL_LAUNCHES)
+        left = self._timed_budget - self._elapsed()
+        further = [self._price(fleet, work.preloads, number) for number in range(1, options.zygotes)]
+        self._sets = budget.sets(options.zygotes, further, left, launches)
+        missing = [number for number in range(1, self._sets) if further[number - 1]]
+        if missing:
+            self._progress.phase(f"starting {len(missing) * len(work.preloads)} more")
+            self._zygotes(fleet, work.preloads)
+
+    def _price(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]], number: int) -> float:
+        """Seconds until the interpreters of that set are there, in the measure of those that are."""
+        missing = [preload for preload in preloads if zygote_id(preload, number) not in fleet.zygotes]
+        return budget.measured(missing, fleet.imports, len(self._layout.usable) or 1)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._progress.note(text)
+
+    def _zygotes(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]]) -> None:
+        began = time.monotonic()
+        wanted = [(number, preload) for number in range(self._sets) for preload in preloads]
+        fleet.ensure_zygotes(wanted, self._options.seed)
+        self.timing["zygotes"] += time.monotonic() - began
+
+    def _elapsed(self) -> float:
+        return self._spent + time.monotonic() - self._began
+
+    def _next(self, fleet: Fleet) -> GroupState | None:
+        """The group whose turn it is to be launched, or None when all have stopped."""
+        for state in self._states:
+            if not state.stop:
+                state.stop = "void" if self._voids >= VOIDS else self._stop(fleet, state)
+        waiting = [state for state in self._states if not state.stop]
+        if not waiting:
+            return None
+        fewest = min(state.measured for state in waiting)
+        return self._random.choice([state for state in waiting if state.measured == fewest])
+
+    def _stop(self, fleet: Fleet, state: GroupState) -> str:
+        if fleet.interrupts:
+            return "interrupted"
+        if not state.group.runnable:
+            return "unsupported"
+        if not state.cells:
+            return "failed"
+        if self._options.launches is not None:
+            if state.measured >= self._options.launches:
+                return "launches"
+        elif (reason := intervals.stop_reason(state.widths, self._options.target)) is not None:
+            return reason
+        # The first launch is always made: a budget too small for anything still gives each cell a record.
+        if state.measured >= state.least and self._elapsed() + state.cost > self._timed_budget:
+            return "budget"
+        return ""
+
+    def _measuring_time(self, state: GroupState) -> float:
+        """Seconds of turns for a launch of this group: its share of what is left of the budget."""
+        if self._options.launch is not None:
+            return self._options.launch
+        open_groups = sum(1 for other in self._states if not other.stop)
+        share = (self._timed_budget - self._elapsed()) / max(1, open_groups)
+        return budget.turns(share, state.measured, state.start_up)
+
+    def _launch(self, fleet: Fleet, state: GroupState) -> None:
+        """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
+        began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        number, options = state.launches, self._options
+        chosen = number % self._sets
+        self._zygotes(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))
+        order = list(range(len(state.cells)))
+        self._random.shuffle(order)
+        arms: dict[str, Arm] = {}
+        for index in order:
+            cell = state.cells[index]
+            name = f"{file_name(cell.id)}-{number}"
+            asked = self._request(cell, number, fleet.caches, alone=state.alone)
+            arms[cell.id] = fleet.start_arm(name, zygote_id(cell.preload, chosen), asked, self._folder.log(name))
+            if state.alone:
+                fleet.await_ready([arms[cell.id]], options.timeout)
+        fleet.await_ready(list(arms.values()), options.timeout)
+        behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
+        cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
+        epochs = state.cells[0].epochs
+        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
+        measuring_time = self._measuring_time(state)
+        race.warm_up(state.group.cells[0].id)
+        for position_by_round in turn_order.rounds(len(state.cells), self._random):
+            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
+            if race.void or not race.alive or fleet.interrupts or late or race.enough(measuring_time):
+                break
+            race.take_round([state.cells[index].id for index in position_by_round])
+            self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
+        race.finish()
+        self.timing["turns"] += race.turn_seconds
+        if fleet.interrupts and not race.rounds:
+            return  # nothing was measured
+        seconds = time.monotonic() - began
+        records = [
+            self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
+            for index, cell in enumerate(state.cells)
+        ]
+        records = judge(records, state.group.cells[0].id)
+        self._append(records)
+        self.timing["launches"] += seconds
+        state.learn(records)
+        for record in records:
+            if record.outcome not in ("ok", "void"):
+                self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
+        self._count_void(race.void, f"{state.group.id} launch {number + 1}")
+
+    def _count_void(self, cause: str, launch: str) -> None:
+        """Take note of a launch that was disturbed from outside. It is made again; the second in a row ends the run."""
+        self._voids = self._voids + 1 if cause else 0
+        if cause and self._voids < VOIDS:
+            self._progress.note(f"{launch} is void, and is made again: {cause}")
+        elif cause:
+            self._progress.note(f"{launch} is void, the second in a row; the run ends: {cause}")
+            reason = f"the run ended before its first launch: {cause}"
+            cells = [cell for state in self._states for cell in state.cells]
+            self._append([_never_started(cell, "void", reason) for cell in cells])
+
+    def _look(self, fleet: Fleet) -> None:
+        """The looking launches of all groups, as far as the budget has room for them."""
+        began = time.monotonic()
+        host = Host(
+            request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
+            record=self._record,
+            judge=judge,
+            folder=self._folder,
+            elapsed=self._elapsed,
+        )
+        looker = Looker(fleet, self._options, self._progress, self._layout, host)
+        left_out = looker.run([(state.group, state.cells, state.seen) for state in self._states])
+        if left_out:
+            which = "" if left_out == len(self._states) else f" of {left_out} of {len(self._states)} groups"
+            room = f"they would not fit into the budget of {budget.in_seconds(self._options.budget)}"
+            self._warn(f"no looking launches{which}: {room}")
+        self.timing["looks"] += time.monotonic() - began
+
+    def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
+        options = self._options
+        return request(
+            cell,
+            self._files.get(f"{cell.suite}@{cell.side}", self._files[cell.suite]),
+            self._layout,
+            threads=options.threads,
+            seed=options.seed + launch,
+            caches=caches,
+            padding=heap_padding(self._random),
+            alone=alone,
+            memory_limit=options.memory_limit,
+        )
+
+    def _record(
+        self,
+        cell: Cell,
+        race: Race,
+        launch: int,
+        zygote: int,
+        order: int,
+        started: str,
+        seconds: float,
+        *,
+        alone: bool = False,
+    ) -> Record:
+        arm = race.arms[cell.id]
+        result = race.results.get(cell.id)
+        asked = requested(cell, self._layout, self._options.threads)
+        effective = result.effective if result else {}
+        looked = result.looked if result else Looked()
+        outcome: Outcome = "ok"
+        reason = ""
+        if arm.lost is not None:
+            outcome, reason = arm.lost.outcome, arm.lost.reason
+        elif race.void:
+            outcome, reason = "void", race.void
+        elif otherwise := downgrades(asked, effective):
+            outcome, reason = "downgraded", otherwise
+        elif result and (faults := own_faults(result.ledger, scaled=PRECISIONS[str(asked["precision"])].scaled)):
+            outcome, reason = "unequal-work", "; ".join(faults)
+        return Record(
+            suite=cell.suite,
+            cell=cell.id,
+            group=cell.group,
+            point=dict(cell.point),
+            twin=cell.twin,
+            launch=launch,
+            outcome=outcome,
+            reason=reason,
+            requested=asked,
+            effective=effective,
+            ledger=result.ledger if result else {},
+            turns=None if outcome == "void" else race.turns(cell.id),
+            warmup=tuple(race.warmups.get(cell.id, ())),
+            samples_per_step=result.samples_per_step if result else 0,
+            memory=result.memory if result else {},
+            extra=start_up(race, cell.id, effective) if alone else looked.metrics,
+            declared=looked.declared,
+            zygote=zygote,
+            order=order,
+            ready=arm.ready_after,
+            launch_seconds=seconds,
+            cores=tuple(asked["cores"]),
+            started=started,
+            log=f"logs/{arm.log.name}",
+        )
+
+
+def _never_started(cell: Cell, outcome: Outcome, reason: str) -> Record:
+    return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, outcome, reason)
+
+
+def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
+    """The time to the first step of an arm that was set up while no other was, under its metric's name."""
+    if not race.warmups.get(cell):
+        return {}
+    kind = effective.get("compile_cache")
+    name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
+    return {name: race.arms[cell].setup + race.warmups[cell][0]}
+
+
+@contextmanager
+def _own_cores(layout: Layout) -> Iterator[None]:
+    """Keep the conductor off the arms' cores while it conducts, where there are others."""
+    if not layout.conductor:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, layout.conductor)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

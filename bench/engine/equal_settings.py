@@ -1,0 +1,113 @@
+"""Whether the arms of one launch ran with the same settings: the rule, and the short list of what may differ. Pure.
+
+Every effective setting is compared, those included that nobody thought of when this was written. It may differ from the
+baseline's only where it was asked to (an axis or a requested setting of that name differs, or one from which it follows
+by the table below), or where it is no setting but a count of what came of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bench.results.record import Record
+
+# What Trainer switches on by itself is what one asks about when loops, or versions of Lightning, are compared.
+_TRAINERS = {
+    "logger": "Trainer makes one by default, barebones none, other loops have none",
+    "progress_bar": "Trainer draws one by default",
+    "checkpoint": "Trainer keeps a checkpoint callback by default, which writes at an epoch's end only",
+    "sanity_steps": "Trainer validates before it trains, outside of all timing",
+    "trainer_callbacks": "the callbacks of these defaults by name; any other callback is in `callbacks`",
+}
+
+# By axis or requested setting that differs: the effective settings that follow from it, each with its reason.
+FOLLOWS: Mapping[str, Mapping[str, str]] = {
+    "loop": {
+        **_TRAINERS,
+        "lightning": "the version of it, which a plain arm has not imported",
+        "lightning_imported": "a plain arm never imports it, as that patches torch.compile",
+        "compiled_around_ddp": "each loop compiles where its users do",
+        "graph_cut": "each loop cuts XLA's graph where its users do",
+    },
+    "environment": {
+        **_TRAINERS,
+        "torch": "another version is what is compared",
+        "lightning": "another version is what is compared",
+        "torch_xla": "another version is what is compared",
+    },
+    "precision": {
+        "autocast": "mixed precisions cast, true ones do not",
+        "matmul_dtype": "the dtype of products is what a precision is",
+        "loss_scaled": "16-mixed scales the loss, no other precision does",
+    },
+    "compile": {
+        "compiled_around_ddp": "only what is compiled has a place of compilation",
+    },
+    "strategy": {
+        "sampler": "of several ranks each has its share of the samples",
+        "compiled_around_ddp": "only DistributedDataParallel has an inside",
+    },
+    "accelerator": {
+        "device": "another device is what is compared",
+        "graph_cut": "only XLA's graph is cut",
+        "torch_xla": "only XLA needs it",
+        "torch_xla_imported": "only XLA needs it",
+    },
+    "loader_workers": {"prefetch_factor": "torch fetches ahead where there are workers, by default 2 batches each"},
+}
+
+# Counted in an arm, not set in it: told by warnings and columns of their own.
+FOUND: Mapping[str, str] = {
+    "graphs": "that inductor compiled; loops hand it other regions",
+    "graph_breaks": "of these regions",
+    "recompiles": "a guard failed; the summary warns",
+    "compile_cache": "cold or warm; the metric of the time to the first step has its word in its name",
+    "cache_hits": "of the compiler's caches",
+    "cache_misses": "of the compiler's caches",
+    "cudagraph_skips": "CUDA graphs that were left out",
+    "compilations": "by XLA; the summary warns of those in timed turns",
+    "compilations_timed": "by XLA",
+    "graph_cuts_per_step": "by XLA",
+    "operators_on_cpu": "that XLA has not",
+    "loss_scale": "moves with the updates that were skipped; whether there is one is `loss_scaled`, which is compared",
+}
+
+# What a timed launch, unlike one that looks, has none of.
+UNTIMED = ("callbacks", "profiler")
+
+
+def intruders(record: Record) -> list[str]:
+    """What listens to the steps of a timed launch, as sentences; a launch that looks may have it."""
+    if record.looking:
+        return []
+    seen = {name: record.effective.get(name, "none") for name in UNTIMED}
+    return [f"{name}: {value} in a timed launch, which has none" for name, value in seen.items() if value != "none"]
+
+
+def differences(record: Record, baseline: Record) -> list[str]:
+    """How the settings of an arm differ from the baseline's where they must not, as sentences; empty where nowhere."""
+    allowed = may_differ(record, baseline)
+    mine, theirs = record.effective, baseline.effective
+    return [
+        f"{name}: {_told(mine, name)} against the baseline's {_told(theirs, name)}"
+        for name in dict.fromkeys((*theirs, *mine))
+        if name not in allowed and (name in mine, mine.get(name)) != (name in theirs, theirs.get(name))
+    ]
+
+
+def may_differ(record: Record, baseline: Record) -> frozenset[str]:
+    """The effective settings that need not be the baseline's."""
+    causes = {*_differing(record.point, baseline.point), *_differing(record.requested, baseline.requested)}
+    following: Iterable[str] = (name for cause in causes for name in FOLLOWS.get(cause, ()))
+    # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
+    looking = ("callbacks",) if record.looking else ()
+    return frozenset((*FOUND, *causes, *following, *looking))
+
+
+def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:
+    return {name for name in (*mine, *theirs) if mine.get(name) != theirs.get(name)}
+
+
+def _told(settings: Mapping[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "none read back"

@@ -1,0 +1,246 @@
+"""What is said with arms: wait for their first pull, give turns, hold and let go, say why one is lost. No torch.
+
+It blocks and never spins: every wait is in the kernel, and what ends a wait is a message, an end of file or a timeout.
+What an arm sends is a message that may come there, or the end of that arm. What ends an arm from outside is not its
+fault: its outcome is then `void`, and its launch is made again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+
+import bench.protocol as protocol
+from bench.engine import losses, merge_ranks
+from bench.engine.channel import SLICE, Patience
+from bench.engine.children import REPORT, Children
+from bench.engine.logs import waits_for_others
+from bench.engine.processes import Arm, ArmLost, Rank, oom_kills
+from bench.engine.stopping import Interrupted
+from bench.protocol import Failed, Garbled, Go, Ready, Result, Stop, Taken
+
+T = TypeVar("T", Ready, Taken, Result)
+GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say what they died of
+
+
+class Fleet(Children):
+    """The processes of a run, and what is said with its arms; see `Children` for the arguments."""
+
+    def await_ready(self, arms: Sequence[Arm], timeout: float) -> None:
+        """Wait until each rank of each of these arms has pulled its first batch, or the arm is lost.
+
+        Raises:
+            Interrupted: the user wants to stop, and nothing is measured yet; the arms are ended.
+        """
+        patience = Patience(timeout)
+        waiting = [arm for arm in arms if arm.lost is None]
+        while waiting and patience.left():
+            if self.interrupts:
+                self.end_arms(arms)
+                raise Interrupted
+            by_channel = {
+                rank.channel: (arm, number)
+                for arm in waiting
+                for number, rank in enumerate(arm.ranks)
+                if rank.channel is not None and not rank.ready_after
+            }
+            for channel in self.wait(list(by_channel), patience):
+                arm, number = by_channel[channel]
+                if arm.lost is not None:
+                    continue
+                message = self._hear(arm, number, protocol.FIRST)
+                if message is not None:
+                    rank = arm.ranks[number]
+                    rank.helpers, rank.setup, rank.epoch = message.helpers, message.setup, message.epoch
+                    rank.ready_after = time.perf_counter() - arm.requested_at
+                    if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
+                        self._hold(arm)
+            for arm in waiting:
+                for number, rank in enumerate(arm.ranks):
+                    gone = rank.id in self.exits or rank.id in self.voids
+                    if arm.lost is None and rank.channel is None and gone:
+                        self._lose(arm, {number: self._died(arm, rank)})
+            waiting = [arm for arm in waiting if not arm.ready_after and arm.lost is None]
+        for arm in waiting:
+            missing = [number for number, rank in enumerate(arm.ranks) if not rank.ready_after]
+            self._too_late(arm, missing, timeout, "pulled no batch")
+
+    def turn(self, arm: Arm, go: Go, timeout: float, *, uncounted: int = 1) -> merge_ranks.Turn:
+        """Let one arm go for one turn, its first `uncounted` steps not counted; wait until all ranks are held again.
+
+        Raises:
+            ArmLost: it died, failed, sent what is no answer, or did not answer within `timeout` seconds.
+        """
+        replies = self._ask(arm, go, protocol.TURN, timeout)
+        for number, reply in enumerate(replies):
+            if not len(reply.seconds) == len(reply.fetching) == go.steps:
+                told = f"times of {len(reply.seconds)} and {len(reply.fetching)} steps in a turn of {go.steps}"
+                self._lose(arm, {number: losses.garbled(told)})
+                assert arm.lost is not None
+                raise arm.lost
+            arm.ranks[number].helpers = max(arm.ranks[number].helpers, reply.helpers)
+        self._hold(arm)
+        return merge_ranks.turn(replies, uncounted=uncounted)
+
+    def result(self, arm: Arm, timeout: float) -> merge_ranks.Answer:
+        """End the arm's stream, and have its result.
+
+        Raises:
+            ArmLost: as `turn`.
+        """
+        return merge_ranks.answer(self._ask(arm, Stop(), protocol.LAST, timeout))
+
+    def _ask(
+        self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[T | Failed], timeout: float
+    ) -> list[T]:
+        """Send a message to all ranks of an arm; their answers, in the order of the ranks."""
+        self._expect_silence(arm)
+        if arm.lost is not None:
+            raise arm.lost
+        if arm.stopped:
+            self.signal(arm, signal.SIGCONT)
+            arm.stopped = False
+        data = protocol.encode(message)
+        replies: dict[int, T] = {}
+        cpu = time.process_time()
+        for rank in arm.ranks:
+            assert rank.channel is not None
+            with suppress(OSError):  # its end of the connection is gone; reading says so
+                rank.channel.send_bytes(data)
+        patience = Patience(timeout)
+        # A poll of the arm's own: to build a selector each turn took 3 times the processor time, while the arm runs.
+        answered = arm.poll.poll(math.ceil(min(timeout, SLICE) * 1000))
+        self.conductor_cpu += time.process_time() - cpu
+        while True:
+            numbers = {rank.channel.fileno(): n for n, rank in enumerate(arm.ranks) if rank.channel is not None}
+            for descriptor, _ in answered:
+                number = numbers[descriptor]
+                if number not in replies and (reply := self._hear(arm, number, decoder)) is not None:
+                    replies[number] = reply
+                if arm.lost is not None:
+                    raise arm.lost
+            if len(replies) == len(arm.ranks):
+                return [replies[number] for number in range(len(arm.ranks))]
+            if not patience.left():
+                missing = [number for number in range(len(arm.ranks)) if number not in replies]
+                self._too_late(arm, missing, timeout, "did not finish its turn")
+                assert arm.lost is not None
+                raise arm.lost
+            answered = self._poll_rest(arm, replies, patience)
+
+    @staticmethod
+    def _poll_rest(arm: Arm, replies: Mapping[int, Any], patience: Patience) -> list[tuple[int, int]]:
+        rest = select.poll()
+        for number, rank in enumerate(arm.ranks):
+            if number not in replies and rank.channel is not None:
+                rest.register(rank.channel.fileno(), select.POLLIN)
+        return rest.poll(math.ceil(patience.ask() * 1000))
+
+    def _expect_silence(self, arm: Arm) -> None:
+        """An arm that is held has nothing to say, but that it failed or is gone."""
+        for number, rank in enumerate(arm.ranks):
+            if arm.lost is None and rank.channel is not None and rank.channel.readable():
+                heard = self._receive(arm, rank, protocol.ANY)
+                if heard is not None:
+                    unasked = losses.garbled(f"{type(heard).__name__.lower()!r}, which nobody asked for")
+                    self._lose(arm, {number: heard if isinstance(heard, ArmLost) else unasked})
+
+    def _hold(self, arm: Arm) -> None:
+        # An arm that waits for its turn sleeps in a read. Its helper threads and loader workers do not: stop them all.
+        # All ranks or none: threads of one serve the others.
+        if arm.helpers:
+            self.signal(arm, signal.SIGSTOP)
+            arm.stopped = True
+
+    def _hear(self, arm: Arm, number: int, decoder: msgspec.json.Decoder[T | Failed]) -> T | None:
+        """The message that has come from a rank; None where it is not whole yet, or is lost, and the arm with it."""
+        heard = self._receive(arm, arm.ranks[number], decoder)
+        if isinstance(heard, ArmLost):
+            self._lose(arm, {number: heard})
+            return None
+        return heard
+
+    def _receive(self, arm: Arm, rank: Rank, decoder: msgspec.json.Decoder[T | Failed]) -> T | ArmLost | None:
+        assert rank.channel is not None
+        try:
+            data = rank.channel.take()
+            message = None if data is None else protocol.decode(decoder, data)
+        except EOFError:
+            return self._died(arm, rank)
+        except Garbled as error:
+            return losses.garbled(str(error))
+        if isinstance(message, Failed):
+            return ArmLost(message.outcome, protocol.shortened(message.reason))
+        return message
+
+    def _lose(self, arm: Arm, found: dict[int, ArmLost]) -> None:
+        """An arm without one of its ranks is lost as a whole: hear what the others have to say, then end them all."""
+        patience = Patience(GRACE)
+        while len(found) < len(arm.ranks) and patience.left():
+            rest = {r.channel: n for n, r in enumerate(arm.ranks) if n not in found and r.channel is not None}
+            if not rest:
+                break
+            for channel in self.wait(list(rest), patience):
+                heard = self._receive(arm, arm.ranks[rest[channel]], protocol.ANY)
+                if isinstance(heard, ArmLost):
+                    found[rest[channel]] = heard
+        told = {number: (loss.outcome, loss.reason) for number, loss in found.items()}
+        outcome, reason = merge_ranks.blame(told, len(arm.ranks))
+        arm.lost = ArmLost(next(loss.outcome for loss in found.values() if loss.outcome == outcome), reason)
+        self.end_arm(arm)
+
+    def _died(self, arm: Arm, rank: Rank) -> ArmLost:
+        """What became of a rank whose connection or process has ended."""
+        patience = Patience(REPORT)
+        while rank.id not in self.exits and rank.id not in self.voids and patience.left():
+            self.wait([], patience)
+        status = self.exits.get(rank.id)
+        if status is None:
+            if reason := self.voids.get(rank.id) or self.trouble(arm.zygote):
+                return ArmLost("void", reason)
+            return ArmLost("crashed", f"it closed its connection; its last words: {losses.said(rank.log)}")
+        return losses.died(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
+
+    def _too_late(self, arm: Arm, missing: Sequence[int], timeout: float, what: str) -> None:
+        """End an arm of which these ranks did not answer in time; their stacks go to their logs."""
+        for number in missing:
+            rank = arm.ranks[number]
+            if rank.channel is None and (cause := self._outside(arm, rank, timeout)):
+                arm.lost = ArmLost("void", cause)
+                return self.end_arm(arm)
+            if rank.channel is not None and rank.channel.half:
+                return self._lose(arm, {number: losses.garbled(f"{rank.channel.half} bytes, and then nothing more")})
+        self.signal(arm, signal.SIGCONT)
+        for number, rank in enumerate(arm.ranks):
+            try:
+                if rank.pid:
+                    os.kill(rank.pid, signal.SIGUSR1)  # faulthandler writes the stacks of all threads to its log
+            except ProcessLookupError:
+                return self._lose(arm, {number: self._died(arm, rank)})
+        time.sleep(0.5)
+        # Of ranks that are all late some may only wait for another one, in a collective.
+        blamed = [number for number in missing if not waits_for_others(arm.ranks[number].log)] or missing
+        self.end_arm(arm)
+        names = " and ".join(f"logs/{arm.ranks[number].log.name}" for number in blamed)
+        who = f"rank {' and '.join(map(str, blamed))} of {len(arm.ranks)} " if len(arm.ranks) > 1 else ""
+        others = " (others waited for it)" if len(blamed) < len(missing) else ""
+        arm.lost = ArmLost("timeout", f"{who}{what} within {timeout:g} s{others}; its stacks are in {names}")
+
+    def _outside(self, arm: Arm, rank: Rank, timeout: float) -> str:
+        """Why a rank never came, where it is not to blame; "" where it is."""
+        if trouble := self.voids.get(rank.id) or self.trouble(arm.zygote):
+            return trouble
+        if self.door.refused:
+            return f"its connection could not be taken: {self.door.refused}"
+        if not rank.pid:
+            self.bury(arm.zygote, f"its interpreter {arm.zygote.id!r} did not answer within {timeout:g} s")
+            return arm.zygote.gone
+        return ""

@@ -1,0 +1,96 @@
+"""What is known of each group while a run goes on: its launches, their ratios, what they took. No torch, no pandas."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bench.engine import budget
+from bench.engine.instrumented import Seen
+from bench.plan.cell import Cell, Group
+from bench.results.record import Record
+from bench.stats import intervals
+from bench.stats.ratios import LEAST_ROUNDS, log_ratio
+
+
+@dataclass
+class GroupState:
+    """What is known of a group so far: the log ratios of each launch by cell, and which cells still run."""
+
+    group: Group
+    cells: list[Cell]
+    launches: int = 0
+    voids: int = 0  # launches among them that were disturbed from outside; they tell nothing, and are made again
+    ratios: dict[str, list[float]] = field(default_factory=dict)
+    widths: list[float | None] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)  # wall seconds of each launch
+    overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
+    stop: str = ""
+    seen: Seen = field(default_factory=Seen)  # by its looking launches
+
+    @property
+    def measured(self) -> int:
+        """Launches that count."""
+        return self.launches - self.voids
+
+    @property
+    def alone(self) -> bool:
+        """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
+        return any(cell.point["compile"] != "off" for cell in self.group.runnable)
+
+    @property
+    def least(self) -> int:
+        """Launches that it is given whatever the budget: where code is compiled, one cold and one warm."""
+        return 2 if self.alone else 1
+
+    @property
+    def cost(self) -> float:
+        """Wall seconds that another launch is expected to take.
+
+        The last one may have cost less than those before it, which compiled cold.
+        """
+        return min(statistics.median(self.costs), self.costs[-1])
+
+    @property
+    def start_up(self) -> float:
+        """Seconds of a launch besides its turns."""
+        return statistics.median(self.overheads or [budget.ARM_START * len(self.cells)])
+
+    def learn(self, records: Sequence[Record]) -> None:
+        """Take the records of one launch in: ratios for the stopping rule, cells that are out, what it took."""
+        self.launches = max(self.launches, records[0].launch + 1)
+        failed = {record.cell for record in records if record.outcome not in ("ok", "void")}
+        # A cell that failed is not tried again: it would fail again, at the price of a timeout for everybody else.
+        self.cells = [cell for cell in self.cells if cell.id not in failed]
+        if any(record.outcome == "void" for record in records):
+            self.voids += 1
+            return
+        self.costs.append(records[0].launch_seconds)
+        taken = [record.turns for record in records if record.turns is not None]
+        self.overheads.append(self.costs[-1] - sum(turns.seconds for turns in taken))
+        paces = [statistics.median(turns.counted) / turns.steps for turns in taken]
+        self.seen.expect(self.overheads[-1] / len(records), paces)
+        by_cell = {record.cell: record for record in records if record.outcome == "ok"}
+        baseline = by_cell.get(self.group.cells[0].id)
+        if baseline is None or baseline.turns is None or len(baseline.turns.round) < LEAST_ROUNDS:
+            self.widths.append(None)
+            return
+        for cell, record in by_cell.items():
+            if record is not baseline and record.turns is not None:
+                self.ratios.setdefault(cell, []).append(log_ratio(record.turns, baseline.turns))
+        known = [self.ratios[cell.id] for cell in self.cells if cell.id in self.ratios]
+        widths = [intervals.half_width(intervals.interval_of_logs(ratios)) for ratios in known]
+        self.widths.append(
+            None if not widths or None in widths else max(width for width in widths if width is not None)
+        )
+
+
+def work(states: Sequence[GroupState]) -> budget.Work:
+    """What these groups ask for, as far as it takes time."""
+    return budget.Work(
+        preloads=tuple(dict.fromkeys(cell.preload for state in states for cell in state.cells)),
+        arms=tuple(len(state.cells) for state in states),
+        compiled=tuple(sum(cell.point["compile"] != "off" for cell in state.cells) for state in states),
+        least=tuple(max(0, state.least - state.measured) for state in states),
+    )

@@ -1,0 +1,268 @@
+"""The conductor's half of looking launches: which, how many, how long, and the steps looked at. No torch, no pandas.
+
+Looking launches come after all timed ones. Their arms are forked as always, carry callbacks, and are never compared.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bench.borders import file_name
+from bench.engine import budget
+from bench.engine.fleet import Fleet
+from bench.engine.launch import Race
+from bench.engine.processes import Arm, ArmLost, zygote_id
+from bench.engine.stopping import Interrupted
+from bench.errors import BenchError
+from bench.machine.cores import Layout
+from bench.plan.cell import Cell, Group, Plan
+from bench.protocol import Go
+from bench.results.record import Record
+from bench.results.store import RunFolder
+
+if TYPE_CHECKING:
+    from bench.engine.options import Options, Progress
+
+# Of each group, by default: with three there is an interval.
+LOOKS = 3
+# Of each arm in one looking launch: enough for means, since nothing is compared.
+LOOK_SECONDS = 0.5
+LEAST_STEPS = 24  # two windows of Throughput, and two looks of PeakMemory at the workers
+# What they may take of the budget before timed launches are done; what these leave over is theirs as well.
+LARGEST_SHARE = 0.15
+
+
+class Recorder(Protocol):
+    """What the answers of an arm come to."""
+
+    def __call__(
+        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+    ) -> Record: ...
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the conductor lends.
+
+    Attributes:
+        request: what an arm of a cell is asked for in the launch of that number.
+        record: what its answers come to.
+        judge: whether the arms of a launch did the work of the baseline, whose id it gets.
+        folder: takes records and logs.
+        elapsed: seconds of the run so far.
+    """
+
+    request: Callable[[Cell, int], dict[str, Any]]
+    record: Recorder
+    judge: Callable[[Sequence[Record], str], list[Record]]
+    folder: RunFolder
+    elapsed: Callable[[], float]
+
+
+@dataclass
+class Seen:
+    """What is known of the looking launches of a group.
+
+    Attributes:
+        launches: how many there were.
+        void: numbers of those that were disturbed from outside.
+        cost: wall seconds of the last one.
+        failed: cells that are not looked at again.
+        start_up: seconds that an arm adds to a launch besides its turns, as the last timed launch has shown.
+        steps: seconds that the looked-at steps of an arm will take.
+    """
+
+    launches: int = 0
+    void: set[int] = field(default_factory=set)
+    cost: float = 0.0
+    failed: set[str] = field(default_factory=set)
+    start_up: float = budget.ARM_START
+    steps: float = LOOK_SECONDS
+
+    def expect(self, start_up: float, paces: Sequence[float]) -> None:
+        """Take in what a timed launch tells: its start-up an arm, and the seconds of a step of each arm."""
+        self.start_up = start_up
+        self.steps = max(LOOK_SECONDS, LEAST_STEPS * max(paces, default=0.0))
+
+    def price(self, arms: int) -> float:
+        """Seconds that the next looking launch is expected to take."""
+        return self.cost or budget.look(arms, self.start_up, self.steps)
+
+    def take(self, record: Record) -> float:
+        """Take in the record of one cell in one looking launch; gives the launch's seconds, once each launch."""
+        new = record.launch >= self.launches
+        self.launches = max(self.launches, record.launch + 1)
+        self.cost = record.launch_seconds
+        if record.outcome == "void":
+            self.void.add(record.launch)
+        elif record.outcome != "ok":
+            self.failed.add(record.cell)
+        return self.cost if new else 0.0
+
+
+def preload(cell: Cell) -> tuple[str, ...]:
+    """What the zygote of a looking arm has imported: what its loop needs, and lightning, whose hooks callbacks have.
+
+    So a plain arm that is looked at has lightning imported, which one that is timed never has; its record says so.
+    """
+    return tuple(dict.fromkeys((*cell.preload, "lightning")))
+
+
+def impossible() -> str | None:
+    """Why nothing can be looked at here, or None."""
+    return None if importlib.util.find_spec("lightning") else "the package 'lightning' is not installed"
+
+
+def reserve(plan: Plan, options: Options, imports: Mapping[tuple[str, ...], float] | None = None) -> float:
+    """Seconds of the budget that are kept for one looking launch of each group; none where they hold none.
+
+    Args:
+        imports: seconds that the interpreters which are there took, by what they import.
+    """
+    seen = imports or {}
+    groups = [[cell for cell in group.runnable if not cell.twin] for group in plan.groups]
+    cells = [cell for group in groups for cell in group]
+    if not options.looks or not cells or impossible():
+        return 0.0
+    each = [Seen().price(len(group)) for group in groups if group]
+    own = preload(cells[0])
+    there = own in seen or any(cell.preload == preload(cell) for cell in cells)
+    extra = 0.0 if there else budget.measured([own], seen, 1)
+    kept = min(LARGEST_SHARE * options.budget, extra + sum(each))
+    return kept if kept >= extra + min(each) else 0.0
+
+
+class Looker:
+    """Makes looking launches.
+
+    Args:
+        fleet: whose arms are used.
+        place: where things run.
+        host: the conductor's side.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        options: Options,
+        progress: Progress,
+        place: Layout,
+        host: Host,
+    ) -> None:
+        self._fleet = fleet
+        self._options = options
+        self._progress = progress
+        self._place = place
+        self._host = host
+        self._given_up = False
+
+    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], Seen]]) -> int:
+        """Sweep after sweep of looking launches, as many as were asked for and as the budget has room for.
+
+        Args:
+            groups: each with those of its cells that may be looked at, and what was seen of it.
+
+        Returns:
+            How many groups were not looked at at all since the budget has no room for it.
+        """
+        left_out: set[str] = set()
+        for sweep in range(self._options.looks):
+            for group, cells, seen in groups:
+                cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
+                if not cells or self._given_up or self._fleet.interrupts or seen.launches - len(seen.void) > sweep:
+                    continue
+                if self._host.elapsed() + self._price(cells, seen) > self._options.budget:
+                    left_out |= {group.id} if not seen.launches else set()
+                    continue
+                self._progress.update(self._host.elapsed(), self._options.budget, f"{group.id} looking")
+                if self._disturbed(group, cells, seen) and self._disturbed(group, cells, seen):
+                    self._given_up = True
+                    self._progress.note("no more looking launches: two in a row are void; what was timed stands")
+        return len(left_out)
+
+    def _disturbed(self, group: Group, cells: Sequence[Cell], seen: Seen) -> bool:
+        """Make a looking launch; whether it is void, so that it is to be made again."""
+        baseline = group.cells[0].id
+        records = self._host.judge(self._look(cells, seen, baseline), baseline)
+        self._host.folder.append(records)
+        for record in records:
+            seen.take(record)
+            if record.outcome != "ok":
+                self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+        return any(record.outcome == "void" for record in records)
+
+    def _price(self, cells: Sequence[Cell], seen: Seen) -> float:
+        """Seconds that a looking launch of these cells will take, and the interpreters that are there for it alone."""
+        wanted = dict.fromkeys(preload(cell) for cell in cells)
+        missing = [own for own in wanted if zygote_id(own, 0) not in self._fleet.zygotes]
+        starting = budget.measured(missing, self._fleet.imports, len(self._place.usable) or 1)
+        return starting + seen.price(len(cells))
+
+    def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
+        """One looking launch of these cells of a group: its records."""
+        began, started, number = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), seen.launches
+        self._given_up = not self._interpreters([preload(cell) for cell in cells])
+        if self._given_up:
+            return []
+        arms: dict[str, Arm] = {}
+        for cell in cells:
+            log = self._host.folder.log(f"{file_name(cell.id)}-look-{number}")
+            request = {**self._host.request(cell, number), "look": True}
+            arms[cell.id] = self._fleet.start_arm(log.stem, zygote_id(preload(cell), 0), request, log)
+        try:
+            self._fleet.await_ready(list(arms.values()), self._options.timeout)
+        except Interrupted:
+            return self._interrupted()
+        race = looked_at(self._fleet, arms, self._place.arms, self._options.timeout, baseline)
+        if self._fleet.interrupts:
+            return self._interrupted()
+        seconds = time.monotonic() - began
+        return [
+            replace(self._host.record(cell, race, number, 0, order, started, seconds), looking=True)
+            for order, cell in enumerate(cells)
+        ]
+
+    def _interrupted(self) -> list[Record]:
+        self._progress.note("interrupted: looking launches are left out; what was timed stands")
+        return []
+
+    def _interpreters(self, preloads: Sequence[tuple[str, ...]]) -> bool:
+        """Whether they are there. They may be the first of the run to import lightning; what was timed stands."""
+        reason = impossible()
+        try:
+            if reason is None:
+                self._fleet.ensure_zygotes([(0, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
+        except BenchError as error:
+            reason = str(error)
+        if reason is not None:
+            self._progress.note(f"no looking launches: {reason}")
+        return reason is None
+
+
+def looked_at(fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeout: float, baseline: str) -> Race:
+    """Audited steps and warm-up as in a timed launch, then the looked-at steps of each arm in one turn, then results.
+
+    Args:
+        arms: by cell id, all waiting at their first pull, or lost. They are ended.
+        baseline: whose steps tell how many are taken; any other's where it is lost. All arms take the same number.
+    """
+    race = Race(fleet, arms, cores, timeout, LOOK_SECONDS)
+    race.warm_up(baseline)
+    # Means, not medians: where steps return before their work is done only the sum of a stretch is right.
+    pace = {name: statistics.fmean(race.warmups[name][len(race.warmups[name]) // 2 :]) for name in race.alive}
+    if pace:
+        steps = max(LEAST_STEPS, math.ceil(LOOK_SECONDS / pace.get(baseline, min(pace.values()))))
+        for name in race.alive:
+            try:
+                fleet.turn(arms[name], Go(steps, look=True), timeout)
+            except ArmLost:
+                continue  # `lost` is on the arm, and becomes the record's outcome
+    race.finish()
+    return race

@@ -1,0 +1,115 @@
+"""Zygotes from the parent's side: start one, see what is wrong with one, end one with all that it left. No torch."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from bench.borders import file_name
+from bench.engine import losses
+from bench.engine.door import Door
+from bench.engine.processes import Zygote, oom_kills
+from bench.errors import BenchError
+from bench.machine import strays
+from bench.machine.process_env import PACKAGE_PARENT
+from bench.plan.side import SIDE, Side
+
+
+def start(
+    name: str, preload: tuple[str, ...], side: Side | None, environment: Mapping[str, str], logs: Path, door: Door,
+    home: Path,
+) -> Zygote:
+    """A new zygote; it knocks at the door when it has imported what `preload` names.
+
+    Args:
+        side: whose interpreter it is, or None for ours.
+        home: the run's temporary folder, which zygotes remove when the run was killed.
+
+    Raises:
+        BenchError: the system does not let it start.
+    """
+    root = str(PACKAGE_PARENT)
+    mark = secrets.token_hex(8)
+    log = logs / f"{file_name(f'zygote-{name}')}.log"
+    try:
+        # Without -P python would put the working folder first, and so one side's code before the other's.
+        own = side.paths if side else (working_folder(),)
+        path = os.pathsep.join([root, *own, *filter(None, [environment.get("PYTHONPATH")])])
+        logs.mkdir(exist_ok=True)
+        with open(log, "wb") as file:
+            process = subprocess.Popen(
+                [side.python if side else sys.executable, "-P", "-m", "bench.arm.fork_server"],
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**environment, "PYTHONPATH": path, strays.MARK: mark},
+                start_new_session=True,
+            )
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise BenchError(f"the interpreter {name!r} cannot be started: {losses.reason(error)}{where}") from None
+    setup = {
+        "address": door.address,
+        "authkey": door.key.hex(),
+        "home": str(home),
+        "preload": [module for module in preload if not module.startswith(SIDE)],
+        "id": name,
+        "parent": os.getpid(),
+    }
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it is dead already; its log says why
+        process.stdin.write(msgspec.json.encode(setup) + b"\n")
+        process.stdin.close()
+    return Zygote(name, process, preload, log, mark)
+
+
+def working_folder() -> str:
+    """The working folder.
+
+    Raises:
+        BenchError: it was removed.
+    """
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise BenchError("the working folder was removed; change to one that exists") from None
+
+
+def trouble(zygote: Zygote, oom_kills_before: int) -> str:
+    """What is wrong with a zygote, and so not the fault of its arms; "" where nothing is."""
+    if zygote.gone:
+        return zygote.gone
+    name = f"its interpreter {zygote.id!r}"
+    if (status := zygote.process.poll()) is not None:
+        how = f"was killed by {losses.signal_name(-status)}" if status < 0 else f"ended with status {status}"
+        killed = -status == signal.SIGKILL and oom_kills() > oom_kills_before
+        return f"{name} {how}{' while the kernel ran out of memory' if killed else ''}"
+    if strays.state(zygote.process.pid) in ("T", "t"):
+        return f"{name} was stopped (state T)"
+    return ""
+
+
+def end(zygote: Zygote, patience: float = 0.0) -> None:
+    """End a zygote and all that it has started, whatever became of it since.
+
+    Args:
+        patience: seconds that it has to end by itself, as it does when its connection is closed.
+    """
+    if zygote.channel is not None:
+        zygote.channel.close()
+        zygote.channel = None
+    try:
+        zygote.process.wait(patience)
+    except subprocess.TimeoutExpired:
+        zygote.process.kill()
+        zygote.process.wait()
+    strays.end(partial(strays.marked, zygote.mark))

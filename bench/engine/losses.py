@@ -1,0 +1,48 @@
+"""Why a process is lost, in a sentence: by its exit status, by what it sent, by what came from outside. No torch."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from bench.borders import line, plain
+from bench.engine.logs import last_words
+from bench.engine.processes import ArmLost
+
+
+def garbled(what: str) -> ArmLost:
+    """The loss of an arm that sent something else than it had to."""
+    return ArmLost("crashed", f"sent what is no message: {what}")
+
+
+def died(status: int, log: Path, *, out_of_memory: bool) -> ArmLost:
+    """The loss of an arm of which a process ended with this status, less than 0 for a signal.
+
+    Args:
+        out_of_memory: whether the kernel has killed processes for want of memory since the arm began.
+    """
+    if not log.exists():
+        return ArmLost("void", f"its log {line(log.name)} was removed while it ran")
+    if -status == signal.SIGKILL and out_of_memory:
+        return ArmLost("oom", "killed by SIGKILL while the kernel ran out of memory")
+    how = f"killed by {signal_name(-status)}" if status < 0 else f"exited with status {status} in mid-run"
+    return ArmLost("crashed", f"{how}; its last words: {said(log)}")
+
+
+def said(log: Path) -> str:
+    """The last words in a log, as a part of a sentence."""
+    return plain(last_words(log)) or "(none)"
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal, as SIGKILL."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names of their own
+        return f"signal {number}"
+
+
+def reason(error: OSError) -> str:
+    """The system's reason for an error."""
+    return error.strerror or (os.strerror(error.errno) if error.errno else "") or str(error) or type(error).__name__

@@ -1,0 +1,137 @@
+"""What the ranks of one arm say, put together: one turn, one result, one reason for the loss of all. Pure."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from bench.protocol import Looked, Result, Taken
+
+# Failures that another rank's failure brings about: the peer's connection is gone.
+CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
+
+# Settings that ranks have each their own of: their values are joined, in the order of the ranks.
+JOINED = ("cores",)
+OWN = ("cores", "rank")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn of all ranks of an arm; see `bench.arm.stream.Taken`.
+
+    A turn takes as long as its slowest rank's; `spread` is how much longer that is than the fastest's, in seconds, None
+    of a single process. Processor time, switches and page faults are summed.
+    """
+
+    seconds: tuple[float, ...]
+    fetching: tuple[float, ...]
+    cpu: float
+    involuntary: int
+    faults: int
+    spread: float | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an arm, all its ranks together, said at its end; see `bench.results.record.Record`."""
+
+    ledger: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    memory: Mapping[str, int]
+    samples_per_step: int
+    looked: Looked
+
+
+def turn(replies: Sequence[Taken], *, uncounted: int = 1) -> Turn:
+    """One turn from those of all ranks, of which the first `uncounted` steps are not counted.
+
+    The slowest rank is the one whose counted steps took longest: another's may be the longest first step.
+    """
+    if len(replies) == 1:
+        (only,) = replies
+        return Turn(only.seconds, only.fetching, only.cpu, only.involuntary, only.faults)
+    counted = [sum(reply.seconds[uncounted:]) for reply in replies]
+    slowest = replies[counted.index(max(counted))]
+    return Turn(
+        slowest.seconds,
+        slowest.fetching,
+        sum(reply.cpu for reply in replies),
+        sum(reply.involuntary for reply in replies),
+        sum(reply.faults for reply in replies),
+        max(counted) - min(counted),
+    )
+
+
+def answer(replies: Sequence[Result]) -> Answer:
+    """One answer from those of all ranks, rank 0's first. That of a single process is passed through."""
+    first = replies[0]
+    if len(replies) == 1:
+        ledger, effective, memory = _plain(first), first.effective, first.memory
+    else:
+        ledger = _ledger([_plain(reply) for reply in replies])
+        effective = _effective([reply.effective for reply in replies])
+        # The largest rank: what a machine must have for each.
+        memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
+    return Answer(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.looked)
+
+
+def _plain(reply: Result) -> dict[str, Any]:
+    """The ledger of one rank, its losses all numbers again."""
+    ledger: dict[str, Any] = msgspec.to_builtins(reply.ledger)
+    return {**ledger, "losses": [float(loss) for loss in reply.ledger.losses]}
+
+
+def _ledger(ledgers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The arm's ledger: global samples, the mean loss, and where ranks differ that must not."""
+    first = ledgers[0]
+    alike = ("steps", "samples", "audited", "forward", "backward", "optimizer_updates")
+    same_weights = ("initial_weights", "final_weights")
+    differ = [
+        f"{name} differ between ranks: {', '.join(str(ledger[name])[:12] for ledger in ledgers)}"
+        for name in alike + same_weights
+        if len({ledger[name] for ledger in ledgers}) > 1
+    ]
+    digests = ",".join(str(ledger["samples_digest"]) for ledger in ledgers)
+    losses = [ledger["losses"] for ledger in ledgers]
+    return {
+        **first,
+        "samples": sum(ledger["samples"] for ledger in ledgers),
+        "samples_digest": f"{zlib.crc32(digests.encode()):08x}",
+        "losses": [sum(values) / len(values) for values in zip(*losses, strict=False)],
+        "nonzero_gradients": min(ledger["nonzero_gradients"] for ledger in ledgers),
+        "rank_differences": differ,
+        "rank_losses": losses,
+    }
+
+
+def _effective(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rank 0's settings; where another rank's differ, the list of all of them, which no request equals."""
+    found: dict[str, Any] = {}
+    for name, value in settings[0].items():
+        values = [own.get(name) for own in settings]
+        if name in JOINED:
+            found[name] = [item for own in values for item in own or ()]
+        elif all(own == value for own in values):
+            found[name] = value
+        else:
+            found[name] = values
+    return found
+
+
+def blame(losses: Mapping[int, tuple[str, str]], ranks: int) -> tuple[str, str]:
+    """Outcome and reason of an arm of which these ranks were lost, by rank: the cause, not what followed from it."""
+    if ranks == 1:
+        return losses[0]
+    for outcome, reason in losses.values():
+        if outcome == "void":  # of no rank's making
+            return outcome, reason
+    causes = {rank: loss for rank, loss in losses.items() if not CONSEQUENCE.search(loss[1])} or dict(losses)
+    # A process that ran out of memory or failed says more than one that then waited for it in vain.
+    rank = min(causes, key=lambda rank: (causes[rank][0] == "timeout", causes[rank][0] != "oom", rank))
+    outcome, reason = causes[rank]
+    return outcome, f"rank {rank} of {ranks}: {reason}"

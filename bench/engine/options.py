@@ -1,0 +1,48 @@
+"""How a run is made, and whom it tells. No torch, no pandas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        budget: seconds of wall time for the whole run, interpreters and looking launches included; see `bench.engine.budget`.
+        target: a group is done when every ratio is known to plus or minus this (0.01 is 1 %).
+        timeout: seconds after which an arm that does not answer is ended.
+        seed: of everything random: orders, data, weights.
+        threads: intra-operator threads of every arm.
+        zygotes: sets of interpreters, as far as the budget has room for them; each has a memory layout of its own, and
+            launches take them in turn.
+        turn: seconds a turn's counted steps should take.
+        launch: seconds of turns in one launch; None: as the budget allows.
+        memory_limit: bytes an arm may allocate over what its interpreter has, or None.
+        looks: looking launches of each group, at most, after its timed ones; see `bench.engine.instrumented`.
+        launches: of each group, exactly, as far as the budget goes; None: as many as target and budget ask for.
+    """
+
+    budget: float = 180.0
+    target: float = 0.01
+    timeout: float = 60.0
+    seed: int = 0
+    threads: int = 1
+    zygotes: int = 2
+    turn: float = 0.003
+    launch: float | None = None
+    memory_limit: int | None = None
+    looks: int = 0
+    launches: int | None = None
+
+
+class Progress(Protocol):
+    """What a run says while it goes on; the terminal is `cli`'s."""
+
+    def phase(self, text: str) -> None: ...
+
+    def update(self, spent: float, budget: float, text: str) -> None: ...
+
+    def note(self, text: str) -> None: ...

@@ -1,0 +1,54 @@
+"""What asks a run to end: SIGINT, SIGTERM, SIGHUP (a terminal that is closed), SIGQUIT, and how it is heeded."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from bench.plan.guard import answered
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Interrupted(Exception):
+    """The user asked to stop, and there is nothing in hand that is worth waiting for."""
+
+
+class Asked(Protocol):
+    """What counts how often it was asked to stop."""
+
+    interrupts: int
+
+
+@contextmanager
+def heeded(fleet: Asked) -> Iterator[None]:
+    """The first signal that asks to stop ends the launch in hand and keeps all it measured; the second leaves at once.
+
+    Later ones change nothing: by then processes are being ended.
+    """
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        fleet.interrupts += 1
+        if fleet.interrupts == 2:
+            raise Interrupted
+
+    with answered(note, STOPPING):
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """No signal that asks to stop comes through meanwhile, where this is the main thread; who asks has to wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

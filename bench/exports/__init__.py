@@ -1,1 +1,0 @@
-"""Runs in other programs' formats: one file a program."""

@@ -1,0 +1,62 @@
+"""The cores of this machine: which we may use, who runs where, what a hypervisor took from them. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
+
+    arms: tuple[int, ...]
+    conductor: tuple[int, ...]
+    usable: tuple[int, ...] = ()
+
+    def ranks(self, count: int, workers: int = 0) -> list[list[int]]:
+        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones.
+
+        With loader workers all have all cores: workers that share their loop's core cannot run beside it.
+        """
+        if workers:
+            return [list(self.usable)] * count
+        threads, there = len(self.arms), len(self.usable)
+        if not there or threads * count > there:  # ranks of a device that share the cores there are
+            return [list(self.arms)] * count
+        return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
+
+
+def layout(threads: int) -> Layout:
+    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
+    cores = usable_cores()
+    arms = cores[-threads:] if threads < len(cores) else cores
+    return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may run on, or nothing where the system does not say (macOS)."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def stolen(cores: Sequence[int]) -> float:
+    """Seconds that the hypervisor has taken from these cores since boot (Linux, proc(5)); 0.0 elsewhere.
+
+    Asked after every turn, so the file stays open and only its head is read.
+    """
+    descriptor = _proc_stat()
+    if descriptor is None:
+        return 0.0
+    ticks = 0
+    for line in os.pread(descriptor, 160 * (max(cores, default=0) + 2), 0).split(b"\n"):
+        name, _, numbers = line.partition(b" ")
+        if name.startswith(b"cpu") and name[3:].isdigit() and int(name[3:]) in cores:
+            ticks += int(numbers.split()[7])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@cache
+def _proc_stat() -> int | None:
+    return os.open("/proc/stat", os.O_RDONLY | os.O_CLOEXEC) if os.path.exists("/proc/stat") else None

@@ -1,0 +1,109 @@
+"""The machine and the software, as a flat mapping; which keys must match before runs may be compared. No torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bench.machine.cores import usable_cores
+from bench.machine.process_env import arm_environment
+from bench.results.version import __version__
+
+Value = str | int | float | bool
+
+PACKAGES = (
+    *("torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "rich", "tqdm", "triton", "tensorboard"),
+    *("torch_xla", "torch_tpu"),
+)
+
+# Runs whose values differ here are different experiments: another processor, kernel of arithmetic, or framework.
+CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
+
+
+def environment(threads: int) -> dict[str, Value]:
+    """What a reader needs to judge a figure or to repeat it. Versions come from metadata: nothing is imported."""
+    arms, scrubbed = arm_environment(threads, 0)
+    values: dict[str, Value] = {
+        "loopmark": __version__,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "cpu": cpu(),
+        "cores": os.cpu_count() or 1,
+        "cores_usable": len(usable_cores()) or 1,
+        "memory": _memory(),
+        "threads": threads,
+        "virtual_machine": _hypervisor(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "cpu_quota": cpu_quota(),
+        "load_average": os.getloadavg()[0],
+        "scrubbed_variables": " ".join(scrubbed),
+        "allocator": " ".join(f"{name}={value}" for name, value in sorted(arms.items()) if name.startswith("MALLOC_")),
+        "pjrt_device": os.environ.get("PJRT_DEVICE", ""),  # CPU: cells of accelerator=tpu are xla-cpu, and no TPU's
+        "budget_limit": os.environ.get("BENCH_BUDGET", ""),  # a run under it may have measured less than it would
+        "commit": _commit(),
+        "executable_is_venv": sys.prefix != sys.base_prefix,
+    }
+    for package in PACKAGES:
+        try:
+            values[package] = version(package)
+        except PackageNotFoundError:
+            values[package] = "not installed"
+    return values
+
+
+def mismatches(one: Mapping[str, Value], other: Mapping[str, Value]) -> list[str]:
+    """Sentences for the checked keys in which two environments differ."""
+    return [f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED if one.get(key) != other.get(key)]
+
+
+
+
+
+
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def cpu_quota() -> str:
+    """The control group's share of processor time, as the kernel writes it (Linux, cgroup v2: quota and period)."""
+    return _read("/sys/fs/cgroup/cpu.max")
+
+
+def cpu() -> str:
+    """The processor's name."""
+    info = _read("/proc/cpuinfo")
+    for line in info.splitlines():
+        if line.startswith(("model name", "Model")):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _hypervisor() -> bool:
+    return any(line.startswith("flags") and " hypervisor" in line for line in _read("/proc/cpuinfo").splitlines())
+
+
+def _memory() -> int:
+    """Bytes of main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _commit() -> str:
+    """The commit of the working directory, with `-dirty` where files differ from it; `none` outside of git."""
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "none"
+    return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")

@@ -1,0 +1,79 @@
+"""The environment variables of zygotes and arms: what is taken out, what is set, and what torchrun gives a rank."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+# Where `import bench` finds this very package, for interpreters that are started anew.
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+# Environment variables that change the loops' defaults behind everybody's back (Lightning reads PL_TRAINER_* and LT_*),
+# or that would make an arm believe that it is a rank of somebody else's job.
+SCRUBBED = re.compile(
+    r"^(PL_.*|LT_.*|RANK|LOCAL_RANK|GROUP_RANK|NODE_RANK|ROLE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT"
+    r"|TORCHELASTIC_.*|SLURM_.*|OMP_.*|MKL_.*|OPENBLAS_NUM_THREADS|KMP_.*|GOMP_.*|PYTORCH_.*|TORCH_.*|TORCHINDUCTOR_.*"
+    r"|TRITON_CACHE_DIR)$"
+)
+
+
+def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[str]]:
+    """The environment of every zygote and arm, and the names that were taken out of it.
+
+    Args:
+        threads: intra-operator threads of every arm.
+        hash_seed: PYTHONHASHSEED, the same for all arms of a launch, another for each set of zygotes.
+    """
+    scrubbed = sorted(name for name in os.environ if SCRUBBED.match(name))
+    kept = {name: value for name, value in os.environ.items() if name not in scrubbed}
+    # glibc gives the top of the heap back to the system when it is freed and fetches it again, page by page, in the
+    # next step; whether it does hangs on the accidental layout of the heap. Identical loops took 2 to 1,500 page faults
+    # a step at batches of 4.8 MB, alike in all arms of one zygote, and differed by up to 10 %. No loop is to blame.
+    allocator = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+    # OpenBLAS, numpy's library, starts its threads at import; a zygote must have none when it forks.
+    ours = {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": "1",
+        # Inductor compiles with as many workers as an arm has threads. One is its own process: a pool of workers would
+        # be started when it is imported, and a zygote that has threads or children cannot fork arms.
+        "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
+        "PYTHONHASHSEED": str(hash_seed),
+        "PYTHONUNBUFFERED": "1",
+        # `import torch` loads whatever backend is installed, and torch_tpu patches torch.compile; see bench.axes.accelerators.xla.
+        "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
+    }
+    # Arms work in a scratch folder; a path that was relative to ours must lead there all the same.
+    ours |= {name: os.path.abspath(kept[name]) for name in ("BENCH_DATA_DIR",) if kept.get(name)}
+    return {**allocator, **kept, **ours}, scrubbed
+
+
+def rank_environment(rank: int, ranks: int, port: int) -> dict[str, str]:
+    """What torchrun sets for one of `ranks` processes on one machine (torch/distributed/elastic/agent/server/
+    local_elastic_agent.py, torch 2.13), so that every loop finds its ranks in the way its users start it.
+
+    Args:
+        port: where rank 0 opens the store on the loopback interface.
+    """
+    number, world = str(rank), str(ranks)
+    return {
+        "RANK": number,
+        "LOCAL_RANK": number,
+        "GROUP_RANK": "0",
+        "ROLE_RANK": number,
+        "ROLE_NAME": "default",
+        "WORLD_SIZE": world,
+        "LOCAL_WORLD_SIZE": world,
+        "GROUP_WORLD_SIZE": "1",
+        "ROLE_WORLD_SIZE": world,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RESTART_COUNT": "0",
+        "TORCHELASTIC_MAX_RESTARTS": "0",
+        "TORCHELASTIC_RUN_ID": f"bench-{port}",
+        # Rank 0 opens the store itself: there is no agent that does.
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+        # gloo asks for the address of the host's own name, which a machine without a network may not know.
+        "GLOO_SOCKET_IFNAME": "lo0" if os.uname().sysname == "Darwin" else "lo",
+    }

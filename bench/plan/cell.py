@@ -1,0 +1,96 @@
+"""What a run will do, as plain values: cells, groups of them, the plan. No torch, no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bench.axes import loops
+from bench.axes.accelerators.base import Accelerator, accelerator
+from bench.axes.engine_axes import AxisValue, Point
+from bench.plan.side import SIDE
+from bench.plan.suite import Suite
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One planned measurement.
+
+    Attributes:
+        id: `suite[axis=value,...]` over the suite's own axes; a twin's ends in `#twin`.
+        group: the id without the compared axis.
+        baseline: the id of the group's baseline.
+        unsupported: why it cannot run here, or "".
+        workers: the most loader workers that a cell of its group has; all of them then run on all cores.
+        epochs: whether a turn is a whole epoch.
+        asks: effective settings besides those of the engine's axes that it asks for.
+    """
+
+    id: str
+    suite: str
+    group: str
+    point: Point
+    twin: bool
+    baseline: str
+    unsupported: str = ""
+    workers: int = 0
+    epochs: bool = False
+    asks: Mapping[str, AxisValue] = field(default_factory=dict)
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """What its interpreter has imported before it forks: torch, what the device needs, what the loop needs."""
+        first, *rest = loops.registry()[str(self.point["loop"])].preload
+        side = self.side
+        return (first, *device(self.point).packages, *rest, *([SIDE + side] if side else []))
+
+    @property
+    def side(self) -> str:
+        """The environment that it runs in, "" where all cells run in the one at hand."""
+        return str(self.point.get(SIDES, ""))
+
+
+# The axis of `bench versions`: which of several interpreters a cell runs in.
+SIDES = "environment"
+
+
+Selector = Callable[[Cell], bool]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells of a suite that differ only along the compared axis and race each other; baseline first, twin second."""
+
+    id: str
+    suite: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def runnable(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.cells if not cell.unsupported)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: suites by name, groups in the order of their axes."""
+
+    suites: Mapping[str, Suite]
+    groups: tuple[Group, ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(cell for group in self.groups for cell in group.cells)
+
+
+def device(point: Point) -> Accelerator:
+    """The accelerator of a point, as its loop drives it."""
+    return accelerator(str(point["accelerator"]), lightning=_lightning(point))
+
+
+def _lightning(point: Point) -> bool:
+    return "lightning" in loops.registry()[str(point["loop"])].preload
+
+
+def as_text(value: AxisValue) -> str:
+    """An axis value as it is written on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

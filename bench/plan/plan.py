@@ -1,0 +1,245 @@
+"""suite -> cells -> groups: selects, orders, skips with a reason. Pure values; no torch, no pandas."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.axes import compile_mode, loops, precision, strategy
+from bench.axes.accelerators import xla
+from bench.axes.engine_axes import AxisValue, Point, engine_axes
+from bench.errors import SpecError, one_of, shown
+from bench.plan import guard
+from bench.plan.cell import Cell, Group, Plan, Selector, _lightning, as_text, device
+from bench.plan.select import selector
+from bench.plan.settings import _apply
+from bench.plan.suite import Suite, all_axes, asked, loader_workers
+
+
+def make_plan(
+    suites: Mapping[str, Suite],
+    names: Sequence[str],
+    *,
+    settings: Sequence[str] = (),
+    select: str | None = None,
+    threads: int = 1,
+) -> Plan:
+    """The plan for these suites.
+
+    Args:
+        suites: every suite there is, by name.
+        names: those to run.
+        settings: `axis=v1,v2` each, replacing the values of an axis.
+        select: an expression over cell ids, as `selector` reads it; a group's baseline and its twin always come along.
+        threads: of each process, which with the devices says how many cores a cell needs.
+
+    Raises:
+        SpecError: all that is wrong with names, settings and selection, or no cell is left; says what there is.
+    """
+    mistakes = [one_of("suite", name, suites) for name in names if name not in suites]
+    chosen = {name: suites[name] for name in names if name in suites}
+    axes = {name: all_axes(suite) for name, suite in chosen.items()}
+    for setting in settings:
+        mistakes += _apply(setting, chosen, axes)
+    try:
+        selected = selector(select) if select is not None else None
+    except SpecError as error:
+        mistakes += error.mistakes
+        selected = None
+    if mistakes:
+        raise SpecError(mistakes)
+    for own in axes.values():
+        own["accelerator"] = list(dict.fromkeys(map(_value, own["accelerator"])))
+    groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name], threads)]
+    if selected is not None:
+        everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
+        groups = [kept for group in groups if (kept := _keep(group, selected)) is not None]
+        if not groups:
+            raise SpecError(f"-k {shown(select)} selects no cell; there are: {', '.join(everything)}")
+    return Plan(chosen, tuple(groups))
+
+
+
+
+def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int) -> list[Group]:
+    compared = list(axes[suite.compare])
+    baseline_value = _baseline(suite)
+    # The baseline is raced whatever was asked for: there is no ratio without it.
+    others = [value for value in compared if value != baseline_value]
+    rest = {axis: values for axis, values in axes.items() if axis != suite.compare}
+    groups = []
+    for values in itertools.product(*rest.values()):
+        fixed = dict(zip(rest, values, strict=True))
+        name = _id(suite, fixed)
+        cells = []
+        points = [{**fixed, suite.compare: value} for value in (baseline_value, *others)]
+        workers = max(loader_workers(suite, point) for point in points)
+        for value, twin in [(baseline_value, False), (baseline_value, True), *((other, False) for other in others)]:
+            point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
+            cells.append((_id(suite, point), point, twin))
+        baseline = cells[0][0]
+        groups.append(
+            Group(
+                name,
+                suite.name,
+                tuple(
+                    Cell(
+                        cell + "#twin" * twin,
+                        suite.name,
+                        name,
+                        point,
+                        twin,
+                        baseline,
+                        refused(suite, point, threads),
+                        workers,
+                        suite.epochs,
+                        asked(suite, point),
+                    )
+                    for cell, point, twin in cells
+                ),
+            )
+        )
+    return groups
+
+
+def _value(accelerator: AxisValue) -> AxisValue:
+    return str(xla.real_name(accelerator))
+
+
+def _baseline(suite: Suite) -> AxisValue:
+    return _value(suite.baseline) if suite.compare == "accelerator" else suite.baseline
+
+
+
+
+
+
+def _id(suite: Suite, point: Point) -> str:
+    """A readable id that depends on the point alone, not on what else was asked for.
+
+    It names the axes that the suite varies by default, and others where they leave the suite's only value.
+    """
+    default = all_axes(suite)
+    inner = ",".join(
+        f"{axis}={as_text(value)}"
+        for axis, value in point.items()
+        if len(default[axis]) > 1 or value != default[axis][0]
+    )
+    return f"{suite.name}[{inner}]" if inner else suite.name
+
+
+
+
+def _keep(group: Group, selected: Selector) -> Group | None:
+    if not any(selected(cell) for cell in group.cells if not cell.twin):
+        return None
+    kept = tuple(cell for cell in group.cells if cell.twin or cell.id == cell.baseline or selected(cell))
+    return Group(group.id, group.suite, kept)
+
+
+def refused(suite: Suite, point: Point, threads: int) -> str:
+    """Why a cell is not tried: its suite says that the point makes no sense, or it cannot run here; "" if it is."""
+    with guard.foreign(f"suite {suite.name!r}: its `refuses`"):
+        reason = suite.refuses(point)
+        if not isinstance(reason, str | None):
+            raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
+    return reason or unsupported(point, threads) or ""
+
+
+def unsupported(point: Point, threads: int = 1) -> str | None:
+    """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
+    kind, loop, devices = str(point["accelerator"]), str(point["loop"]), int(point["devices"])
+    driver = device(point)
+    reasons = (
+        driver.unavailable,
+        lambda: precision.unsupported(str(point["precision"]), kind, lightning=_lightning(point)),
+        lambda: strategy.unsupported_strategy(str(point["strategy"]), devices, kind, loop),
+        lambda: compile_mode.unsupported_compile(str(point["compile"]), kind),
+        lambda: driver.too_many(devices, threads),
+    )
+    for ask in reasons:
+        reason = ask()
+        if reason is not None:
+            return reason
+    for module in loops.registry()[str(point["loop"])].preload:
+        if importlib.util.find_spec(module) is None:
+            return f"the package {module!r} is not installed"
+    return None
+
+
+
+
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as it stands in run.json."""
+    return {
+        "suites": {
+            name: {
+                "title": suite.title,
+                "compare": suite.compare,
+                "baseline": _baseline(suite),
+                "length_axis": suite.length_axis,
+                "axes": {axis: list(values) for axis, values in suite.axes.items()},
+            }
+            for name, suite in plan.suites.items()
+        },
+        "groups": [group.id for group in plan.groups],
+        "cells": [
+            {
+                "id": cell.id,
+                "suite": cell.suite,
+                "group": cell.group,
+                "point": dict(cell.point),
+                "twin": cell.twin,
+                "baseline": cell.baseline,
+                "outcome": "unsupported" if cell.unsupported else "ok",
+                "reason": cell.unsupported,
+            }
+            for cell in plan.cells
+        ],
+    }
+
+
+def _unnamed() -> dict[str, AxisValue]:
+    """The engine's axes at their first values, for points that were written before there were as many."""
+    return {axis: values[0] for axis, values in engine_axes().items()}
+
+
+def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
+    """The plan of a run that is resumed.
+
+    Raises:
+        SpecError: one of its suites is gone.
+    """
+    missing = [one_of("suite", name, suites) for name in data["suites"] if name not in suites]
+    if missing:
+        raise SpecError(missing)
+
+    unnamed = _unnamed()
+    points = {cell["id"]: {**unnamed, **cell["point"]} for cell in data["cells"]}
+    workers: dict[str, int] = {}
+    for cell in data["cells"]:
+        own = loader_workers(suites[cell["suite"]], points[cell["id"]])
+        workers[cell["group"]] = max(own, workers.get(cell["group"], own))
+    members: dict[str, list[Cell]] = {name: [] for name in data["groups"]}
+    for cell in data["cells"]:
+        suite, point = suites[cell["suite"]], points[cell["id"]]
+        members[cell["group"]].append(
+            Cell(
+                cell["id"],
+                cell["suite"],
+                cell["group"],
+                point,
+                cell["twin"],
+                cell["baseline"],
+                refused(suite, point, threads),
+                workers[cell["group"]],
+                suite.epochs,
+                asked(suite, point),
+            )
+        )
+    groups = [Group(name, own[0].suite, tuple(own)) for name, own in members.items()]
+    return Plan({name: suites[name] for name in data["suites"]}, tuple(groups))

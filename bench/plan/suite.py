@@ -1,0 +1,172 @@
+"""What a suite is: a workload, its axes, and which axis is compared. No torch, no pandas.
+
+A suite is one file in `suites/` with a top-level `suite = Suite(...)`. The file's top level stays free of torch, so
+that the parent can list and plan without it; `build(point)` imports what it needs, inside the arm.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.axes.engine_axes import OPEN, AxisValue, Point, engine_axes
+from bench.axes.loops.workload import Workload
+from bench.errors import SpecError, one_of
+from bench.plan import guard
+
+if TYPE_CHECKING:
+    pass
+
+
+NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
+
+
+
+
+# Settings that are read back in every arm, and that the engine does not set: a suite's build does.
+READ_BACK = (
+    *("persistent_workers", "pin_memory", "prefetch_factor"),
+    *("cudnn_benchmark", "cudnn_deterministic", "deterministic", "gc_enabled", "anomaly_detection"),
+)
+
+
+
+
+
+def num_workers(point: Point) -> int:
+    """Loader workers of a point of a suite that does not say otherwise."""
+    return int(point.get("num_workers", 0))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A workload, its axes, and which axis is compared.
+
+    Attributes:
+        name: the name on the command line and in every cell's id.
+        title: one line for `bench list`.
+        axes: the values that are run by default, by axis name, in the order in which ids show them.
+        compare: the axis along which the cells of a group differ.
+        baseline: the value of that axis that all others are compared with; its twin is the A/A control.
+        build: makes the workload of one point; runs in the arm.
+        choices: all values that `--set` takes for an axis, where these are a closed list.
+        length_axis: the axis that varies the length of a step, for the fit of cost against step length, or None.
+        epochs: whether a turn is a whole epoch of the loader, so that the gap between epochs is a part of it.
+        refuses: says why a point makes no sense, or None where it does; asked by the parent, so without torch.
+        workers: loader workers of a point, by default its `num_workers`; a group that has any runs on all cores.
+        settings: effective settings by name that a point asks for besides those of `asked`; they are read back in the
+            arm, and along the compared axis they may differ as they were asked to. The parent calls it: without torch.
+    """
+
+    name: str
+    title: str
+    axes: Mapping[str, Sequence[AxisValue]]
+    compare: str
+    baseline: AxisValue
+    build: Callable[[Point], Workload]
+    choices: Mapping[str, Sequence[AxisValue]] = field(default_factory=dict)
+    length_axis: str | None = None
+    epochs: bool = False
+    workers: Callable[[Point], int] = num_workers
+    refuses: Callable[[Point], str | None] = lambda point: None
+    settings: Callable[[Point], Mapping[str, AxisValue]] = lambda point: {}
+
+    def __post_init__(self) -> None:
+        mistakes = suite_mistakes(self)
+        if mistakes:
+            raise SpecError([f"suite {self.name!r}: {mistake}" for mistake in mistakes])
+
+
+def suite_mistakes(suite: Suite) -> list[str]:
+    """Everything that is wrong with a suite's declaration, as sentences; empty when it is sound."""
+    mistakes: list[str] = []
+    if not NAME.fullmatch(suite.name):
+        mistakes.append(f"name {suite.name!r} is not of the form {NAME.pattern}")
+    if not suite.axes:
+        mistakes.append("has no axes; at least the compared one is needed")
+    for axis, values in suite.axes.items():
+        if not NAME.fullmatch(axis):
+            mistakes.append(f"axis name {axis!r} is not of the form {NAME.pattern}")
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            mistakes.append(f"axis {axis!r}: {values!r} is not a list of values")
+            continue
+        if not values:
+            mistakes.append(f"axis {axis!r} has no values")
+        kinds = {type(value) for value in values}
+        if not kinds <= {str, int, float, bool} or len(kinds) > 1:
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be str, all int, all float or all bool")
+        if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be finite")
+        if len(set(values)) < len(values):
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} repeat")
+        mistakes += [
+            one_of(f"value of axis {axis!r}", value, allowed)
+            for allowed in [allowed_values(suite, axis)]
+            if allowed is not None
+            for value in values
+            if value not in allowed
+        ]
+    if suite.compare not in suite.axes:
+        mistakes.append(f"compare: {one_of('axis', suite.compare, suite.axes)}")
+    elif suite.baseline not in suite.axes[suite.compare]:
+        mistakes.append(f"baseline: {one_of(f'value of {suite.compare!r}', suite.baseline, suite.axes[suite.compare])}")
+    for axis in suite.choices:
+        if axis not in suite.axes:
+            mistakes.append(f"choices: {one_of('axis', axis, suite.axes)}")
+    if suite.length_axis is not None and suite.length_axis not in suite.axes:
+        mistakes.append(f"length_axis: {one_of('axis', suite.length_axis, suite.axes)}")
+    if not callable(suite.build):
+        mistakes.append(f"build: {suite.build!r} is not callable")
+    return mistakes
+
+
+def loader_workers(suite: Suite, point: Point) -> int:
+    """How many loader workers a point has.
+
+    Raises:
+        SpecError: the suite's own function does not say.
+    """
+    with guard.foreign(f"suite {suite.name!r}: its `workers`"):
+        count = suite.workers(point)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise TypeError(f"gave {count!r}; allowed: a whole number from 0 on")
+    return count
+
+
+def asked(suite: Suite, point: Point) -> dict[str, AxisValue]:
+    """What a point asks for besides the engine's axes: effective settings, by the names under which they are read back.
+
+    An axis that has the name of one asks for it, and so do the loader workers that the suite declares.
+
+    Raises:
+        SpecError: the suite's own functions do not say.
+    """
+    declared = "num_workers" in point or suite.workers is not num_workers
+    with guard.foreign(f"suite {suite.name!r}: its `settings`"):
+        own = suite.settings(point)
+        if not isinstance(own, Mapping) or not all(
+            isinstance(name, str) and isinstance(value, AxisValue) for name, value in own.items()
+        ):
+            raise TypeError(f"gave {own!r}; allowed: a mapping of names to {AxisValue}")
+    return {
+        **({"loader_workers": loader_workers(suite, point)} if declared else {}),
+        **{name: point[name] for name in READ_BACK if name in point},
+        **own,
+    }
+
+
+def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:
+    """The closed list of values of an axis, or None where any value of its type may be asked for."""
+    if axis in suite.choices:
+        return suite.choices[axis]
+    return None if axis in OPEN else engine_axes().get(axis)
+
+
+
+
+def all_axes(suite: Suite) -> dict[str, Sequence[AxisValue]]:
+    """The suite's axes, then the engine's that it leaves at their first value."""
+    return {**suite.axes, **{axis: values[:1] for axis, values in engine_axes().items() if axis not in suite.axes}}

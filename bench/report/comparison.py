@@ -1,0 +1,74 @@
+"""A comparison of two runs as text for a terminal, and as Markdown: what differs around them before any ratio."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import bench.borders as borders
+from bench.analysis import claims
+from bench.borders import markdown as safe
+from bench.commands.compare import CAUTION, CellRatio, Comparison
+from bench.report.units import quantity, ratio
+
+WIDTH = 120
+COLUMNS = ("cell", "A", "B", "B / A", "launches")
+
+
+def _row(cell: CellRatio) -> list[str]:
+    times = [
+        "–" if value is None or cell.ratio is None else quantity(value, "s")
+        for value in (cell.a_step_time, cell.b_step_time)
+    ]
+    told = cell.ratio
+    text = f"no ratio: {cell.reason}" if told is None else ratio(told.estimate, told.low, told.high)
+    if claims.of_ratio(told) == "one-launch":
+        text += ", one launch: no interval, so nothing is told"
+    return [cell.cell, *times, text, f"{cell.a}, {cell.b}"]
+
+
+def sentences(found: Comparison) -> list[tuple[str, Sequence[str]]]:
+    """Titled lists: what differs, what only one of them has."""
+    allowed = "" if found.invalid else " They differ, and it was asked for ratios all the same."
+    return [
+        (f"Environments that are not comparable (A against B).{allowed}", found.mismatches),
+        ("What else differs in the environment (A against B):", found.differences),
+        (f"Only in {found.a}:", found.only_a),
+        (f"Only in {found.b}:", found.only_b),
+    ]
+
+
+def console(found: Comparison) -> str:
+    """For a terminal of 120 columns."""
+    lines = [*_wrapped(f"A: {found.a}", ""), *_wrapped(f"B: {found.b}", ""), ""]
+    for title, texts in sentences(found):
+        if texts:
+            lines += [*_wrapped(title, ""), *(line for text in texts for line in _wrapped(text, "  - ")), ""]
+    if found.invalid:
+        return "\n".join([*lines, *_wrapped(f"invalid: {found.invalid}", "")]) + "\n"
+    for cell in found.cells:
+        name, a, b, told, launches = _row(cell)
+        lines += _wrapped(name, "") + _wrapped(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
+    return "\n".join([*lines, "", *_wrapped(CAUTION, "")]) + "\n"
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    return textwrap.wrap(
+        borders.line(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
+    )
+
+
+def markdown(found: Comparison) -> str:
+    """A section that can be pasted into an issue or a pull request."""
+    lines = [f"## {safe(found.b)} against {safe(found.a)}", ""]
+    for title, texts in sentences(found):
+        if texts:
+            lines += [safe(title), "", *(f"- {safe(text)}" for text in texts), ""]
+    if found.invalid:
+        return "\n".join([*lines, f"**invalid**: {safe(found.invalid)}"]) + "\n"
+    lines += ["| " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * 4]
+    for cell in found.cells:
+        name, *rest = _row(cell)
+        lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
+    return "\n".join([*lines, "", CAUTION]) + "\n"
+

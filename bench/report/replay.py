@@ -1,0 +1,88 @@
+"""Judges a run's records again, from what they hold: outcomes, downgrades, ledgers, launches. Pure.
+
+What an arm that was lost had done is not in its record, so the word for its loss is taken as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bench.axes.precision import PRECISIONS
+from bench.engine.arm_request import downgrades
+from bench.engine.equal_work import judge
+from bench.results.record import SCHEMA, Record
+from bench.results.store import Run
+from bench.results.work_ledger import own_faults
+
+# Outcomes that follow from settings and ledgers; the others are what happened.
+JUDGED = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
+
+
+def can_be_judged(run: Run) -> bool:
+    """Whether the rules by which its records were judged are the present ones: they came with the schema."""
+    return bool(run.info["schema"] == SCHEMA)
+
+
+def judged_again(run: Run) -> list[str]:
+    """How the outcomes that follow from the records differ from those that they have, as sentences."""
+    baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
+    launches: dict[tuple[str, int, bool], list[Record]] = {}
+    for record in (*run.records, *run.looks):
+        launches.setdefault((record.group, record.launch, record.looking), []).append(record)
+    found: list[str] = []
+    for members in launches.values():
+        found += _launch(members, baselines[members[0].cell] or "")
+    return found + list(_stops(run))
+
+
+def _launch(records: Sequence[Record], baseline: str) -> Iterator[str]:
+    fresh = []
+    for record in records:
+        try:
+            fresh.append(_alone(record))
+        except (KeyError, TypeError, ValueError) as error:
+            yield f"{_name(record)}: cannot be judged again: {type(error).__name__}: {error}"
+            return
+    try:
+        fresh = judge(fresh, baseline)
+    except (KeyError, TypeError, ValueError) as error:
+        yield f"{_name(records[0])}: cannot be judged against its baseline: {type(error).__name__}: {error}"
+        return
+    for record, now in zip(records, fresh, strict=True):
+        if (record.outcome, record.reason) != (now.outcome, now.reason):
+            was, is_ = (f"{one.outcome}{f' ({one.reason})' if one.reason else ''}" for one in (record, now))
+            yield f"{_name(record)}: its record says {was}, what it holds gives {is_}"
+
+
+def _alone(record: Record) -> Record:
+    """The record with the outcome that follows from itself.
+
+    Raises:
+        KeyError, TypeError: its ledger or its settings lack something.
+    """
+    if record.outcome not in JUDGED:
+        return record
+    if not record.ledger:
+        return replace(record, outcome="crashed", reason="there is no ledger in it")
+    if otherwise := downgrades(record.requested, record.effective):
+        return replace(record, outcome="downgraded", reason=otherwise)
+    if faults := own_faults(record.ledger, scaled=PRECISIONS[str(record.requested["precision"])].scaled):
+        return replace(record, outcome="unequal-work", reason="; ".join(faults))
+    return replace(record, outcome="ok", reason="")
+
+
+def _stops(run: Run) -> Iterator[str]:
+    """Groups whose launches are not as many as run.json has."""
+    seen: dict[str, set[int]] = {}
+    for record in run.records:
+        if record.launch >= 0:
+            seen.setdefault(record.group, set()).add(record.launch)
+    for group, stop in run.info["stops"].items():
+        there = len(seen.get(group, ()))
+        if stop["launches"] != there:
+            yield f"{group}: run.json has {stop['launches']} launches, the records are of {there}"
+
+
+def _name(record: Record) -> str:
+    return f"{record.cell}, {'looking ' if record.looking else ''}launch {record.launch}"

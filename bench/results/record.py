@@ -1,0 +1,353 @@
+"""The immutable result of one cell in one launch, the metrics, the outcomes, the JSON schema. No torch, no pandas.
+
+Everything that crosses a process boundary or reaches a disk is one of these, as JSON. All data is in SI units without
+prefixes: seconds, bytes, samples/s.
+
+Schema history:
+    1  first version.
+    2  `looking` and `declared`: launches that carry callbacks, and what their metrics are. Version 1 is read as it is:
+       none of its launches looked.
+    3  every field is there, losses that are not finite are words (`nan`, `inf`, `-inf`), and every line of
+       records.jsonl carries its `chain` (`bench.results.chain`). Versions 1 and 2 lack some fields, and are not covered by one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict, get_args
+
+import msgspec
+from msgspec import Meta
+
+from bench.errors import RunError, one_of
+from bench.results import decoding
+from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
+
+SCHEMA = 3
+SCHEMAS = range(1, SCHEMA + 1)  # those that are read
+
+Outcome = Literal[
+    "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"
+]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+# An outcome that makes a run exit with 3; the others are honest answers about the machine.
+FAILED: frozenset[Outcome] = frozenset({"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "void"})
+
+Name = Annotated[str, Meta(min_length=1)]
+
+Better = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named quantity with unit and direction; frame, reports and exports read these and know no metric by name.
+
+    Attributes:
+        name, unit, better, description: what it is; units are SI without prefixes, "1" for a plain number.
+        part_of: the metric that this one and its like add up to, or ""; the report draws the parts of a whole.
+        limit: the summary warns where the estimate is worse than this; None: nowhere.
+    """
+
+    name: Name
+    unit: str
+    better: Better
+    description: str
+    part_of: str = ""
+    limit: Number | None = None
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
+        Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
+        Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
+        Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
+        Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
+        Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
+        Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
+        Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
+        Metric("time_to_first_step_cold", "s", "lower", "the same with torch.compile and an empty cache of its own"),
+        Metric("time_to_first_step_warm", "s", "lower", "the same with the cache of an earlier launch"),
+        Metric("rank_spread", "s", "lower", "what the slowest rank's step takes longer than the fastest's"),
+        Metric("peak_memory_host", "bytes", "lower", "largest resident set of an arm's process, interpreter included"),
+    )
+}
+
+
+# Columns that some turns do not have.
+LATER = ("spread", "fetching", "gap")
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What the turns of one arm in one launch took: columns of equal length, one entry a turn, in order of time.
+
+    Attributes:
+        round: the round the turn belongs to, from 0.
+        position: its place within the round, from 0.
+        first: seconds of the turn's first step, which finds cold caches.
+        counted: seconds of all steps after the first together; counted / steps is the step time of the turn.
+        cpu: processor seconds of the arm over the whole turn, all `steps` + 1 steps.
+        involuntary: involuntary context switches during the turn.
+        faults: page faults during the turn, all `steps` + 1 steps, that needed no disk.
+        stolen: seconds that the hypervisor took from the arm's cores during the turn, in the kernel's ticks (10 ms).
+        spread: seconds that the slowest rank's counted steps took longer than the fastest's; of one process, nothing.
+            All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
+        fetching: seconds of the counted steps in which the loop waited for its batch; nothing in older records.
+        gap: seconds by which the turn's first step took longer than the middle one of the others; only of whole epochs.
+        steps: counted steps in each turn, the same for all arms of a group.
+        whole: whether a turn is a whole epoch; its first step is then counted too.
+    """
+
+    steps: Annotated[int, Meta(ge=1, le=COUNT)]
+    round: tuple[Count, ...] = ()
+    position: tuple[Count, ...] = ()
+    first: tuple[Seconds, ...] = ()
+    counted: tuple[Took, ...] = ()
+    cpu: tuple[Seconds, ...] = ()
+    involuntary: tuple[Count, ...] = ()
+    faults: tuple[Count, ...] = ()
+    stolen: tuple[Seconds, ...] = ()
+    spread: tuple[Number, ...] = ()
+    fetching: tuple[Number, ...] = ()
+    gap: tuple[Number, ...] = ()
+    whole: bool = False
+
+    @property
+    def taken(self) -> int:
+        """Steps in each turn, counted or not."""
+        return self.steps + (not self.whole)
+
+    @property
+    def seconds(self) -> float:
+        """Of all turns together."""
+        return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
+
+    def __post_init__(self) -> None:
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("steps", "whole")}
+        lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
+        if len(lengths) > 1:
+            raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one cell in one launch. Written once, never changed.
+
+    Attributes:
+        suite, cell, group: names; `cell` is the stable id, a twin's ends in `#twin`.
+        point: the value of every axis.
+        twin: whether this is the baseline's second copy, the A/A control.
+        launch: number of the launch within the group, from 0; -1 for a cell that was never started.
+        outcome, reason: what became of it; every outcome but `ok` has its reason.
+        requested, effective: settings as asked for and as read back inside the steps, same keys.
+        ledger: the work that was done; see `bench.results.work_ledger`.
+        turns: raw samples of the timed turns, or None.
+        warmup: seconds of each step before the first turn, audited ones first.
+        samples_per_step: samples in one batch, all ranks together.
+        memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
+        extra: launch-level metrics by name, of callbacks.
+        looking: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
+        declared: what the metrics of `extra` are, as their callbacks declare them.
+        zygote: number of the set of zygotes that the arm was forked from.
+        order: the order in which the arm was started within the launch, from 0.
+        ready: seconds from the request for the arm to its first pull of a batch.
+        launch_seconds: wall time of the whole launch, start-up, warm-up and turns of all arms.
+        cores: the cores that the arm was pinned to.
+        started: UTC time of the launch, ISO 8601.
+        log: the arm's log file, relative to the run's folder, or "".
+    """
+
+    suite: Name
+    cell: Name
+    group: Name
+    point: Mapping[str, Scalar]
+    twin: bool
+    launch: Annotated[int, Meta(ge=-1, le=COUNT)]
+    outcome: Outcome
+    reason: str = ""
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    ledger: Mapping[str, Any] = field(default_factory=dict)
+    turns: Turns | None = None
+    warmup: tuple[Seconds, ...] = ()
+    samples_per_step: Count = 0
+    memory: Mapping[str, Count] = field(default_factory=dict)
+    extra: Mapping[str, Number] = field(default_factory=dict)
+    zygote: Count = 0
+    order: Count = 0
+    ready: Seconds = 0.0
+    launch_seconds: Seconds = 0.0
+    cores: tuple[Count, ...] = ()
+    started: str = ""
+    log: str = ""
+    looking: bool = False
+    declared: tuple[Metric, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise RunError(one_of("outcome", self.outcome, OUTCOMES))
+        if (self.outcome == "ok") == bool(self.reason):
+            raise RunError(f"{self.cell}: outcome {self.outcome!r} with reason {self.reason!r}; each but 'ok' has one")
+        if self.looking and self.turns is not None:
+            raise RunError(f"{self.cell}: a looking launch has no timed turns")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Record):
+    """A record as it stands in records.jsonl, without its `chain`."""
+
+    schema: Annotated[int, Meta(ge=1, le=SCHEMA)]
+
+
+class _Ledger(TypedDict, total=False):
+    """What a ledger's values are, as far as the program reads them; see `bench.results.work_ledger`."""
+
+    steps: Count
+    samples: Count
+    samples_digest: str
+    audited: Count
+    forward: Count
+    backward: Count
+    optimizer_updates: Count
+    losses: list[float]
+    nonzero_gradients: Number
+    initial_weights: str
+    final_weights: str
+    rank_differences: list[str]
+
+
+class _Settings(TypedDict, total=False):
+    """The same for settings; of several ranks that differ, a setting is the list of theirs."""
+
+    precision: str | list[str | None]
+    accelerator: str | list[str | None]
+    compilations_timed: Count
+    recompiles: Count | list[Count | None]
+
+
+# JSON has no number for these, which a loss may well be; an arm whose loss is one of them did unequal work.
+NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def counted(records: Iterable[Record]) -> list[Record]:
+    """The records that tell of their cells: a void launch was made again, and tells only where it stands alone."""
+    kept = list(records)
+    others = {record.cell for record in kept if record.outcome != "void"}
+    return [record for record in kept if record.outcome != "void" or record.cell not in others]
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    """The record as plain JSON data, with its schema version.
+
+    Raises:
+        RunError: a number in it is not finite, and is none of a loss; names the cell and the number's place.
+    """
+    values = {"schema": SCHEMA, **asdict(record)}
+    ledger = values["ledger"]
+    for name in ("losses", "rank_losses"):
+        if name in ledger:
+            values["ledger"] = ledger = {**ledger, name: _spelled(ledger[name])}
+    for path, number in _not_finite(values, ""):
+        raise RunError(f"{record.cell}, launch {record.launch}: {path} is {number}, which is no number for a record")
+    return values
+
+
+def _spelled(losses: Any) -> Any:
+    if isinstance(losses, list | tuple):
+        return [_spelled(loss) for loss in losses]
+    return losses if not isinstance(losses, float) or math.isfinite(losses) else str(losses)
+
+
+def _read_back(losses: Any) -> Any:
+    if isinstance(losses, list | tuple):
+        return [_read_back(loss) for loss in losses]
+    return NOT_FINITE.get(losses, losses) if isinstance(losses, str) else losses
+
+
+def _not_finite(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _not_finite(part, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _not_finite(part, f"{path}[{index}]")
+
+
+class _Head(msgspec.Struct):
+    schema: int
+
+
+def from_json(data: object, where: str | Path = "not a record") -> Record:
+    """A record from JSON data.
+
+    Args:
+        where: what the message begins with.
+
+    Raises:
+        RunError: it is not a record, or of a schema version that this program does not know; says which it knows.
+    """
+    schema = _known(decoding.convert(_Head, data, where).schema, where)
+    return _checked(decoding.convert(Record, data, where, form=Line, whole=schema == SCHEMA), where)
+
+
+def from_line(line: bytes | str, where: str | Path) -> Record:
+    """A record from a line of records.jsonl, without its `chain`.
+
+    Raises:
+        RunError: as `from_json`.
+    """
+    text = line if isinstance(line, bytes) else line.encode()
+    try:
+        schema = decoding.decode(_Head, text, where).schema
+    except RunError:
+        if (old := _with_losses(text)) is None:
+            raise
+        return from_json(old, where)
+    return _checked(decoding.decode(Record, text, where, form=Line, whole=_known(schema, where) == SCHEMA), where)
+
+
+def _known(schema: int, where: str | Path) -> int:
+    if schema not in SCHEMAS:
+        raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
+    return schema
+
+
+def _with_losses(line: bytes) -> dict[str, Any] | None:
+    """A record of an older version whose losses are not finite: there they stand as Python writes them; else None."""
+    if b"NaN" not in line and b"Infinity" not in line:
+        return None
+    try:
+        data = json.loads(line)
+        if data["schema"] < SCHEMA:
+            data["ledger"]["losses"] = _spelled(data["ledger"]["losses"])
+            data["ledger"]["rank_losses"] = _spelled(data["ledger"].get("rank_losses", []))
+            return dict(data)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        pass  # it is no such record, and the reader says what it is not
+    return None
+
+
+def _checked(record: Record, where: str | Path) -> Record:
+    """With the losses as numbers.
+
+    Raises:
+        RunError: ledger or settings hold what the program cannot read, or two turns are of one round.
+    """
+    if record.turns is not None and len(set(record.turns.round)) < len(record.turns.round):
+        raise RunError(f"{where}: $.turns.round: two turns of one round")
+    ledger = dict(record.ledger)
+    for name in ("losses", "rank_losses"):
+        if name in ledger:
+            ledger[name] = _read_back(ledger[name])
+    decoding.convert(_Ledger, ledger, f"{where}: ledger")
+    for name in ("requested", "effective"):
+        decoding.convert(_Settings, getattr(record, name), f"{where}: {name}")
+    return replace(record, ledger=ledger) if ledger != record.ledger else record
