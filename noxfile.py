@@ -134,4 +134,5 @@ def lint(session: nox.Session) -> None:
     # The project's dependencies are there for their types, and nox for the noxfile's.
     _install(session, "--editable", ".", *GROUPS["lint"])
     session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
     session.run("mypy")
