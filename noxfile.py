@@ -19,8 +19,13 @@ nox.options.sessions = ["bench"]
 
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 # What trains on XLA, and the loops on the CPU with the oldest torch that is supported.
-XLA_TESTS = ["tests/test_xla.py", "tests/test_tpu.py", "tests/test_loops.py", "tests/test_precision.py",
-             "tests/test_stream.py"]
+XLA_TESTS = [
+    "tests/test_xla.py",
+    "tests/test_tpu.py",
+    "tests/test_loops.py",
+    "tests/test_precision.py",
+    "tests/test_stream.py",
+]
 CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
 
 

@@ -67,14 +67,31 @@ def group_id(batch: int) -> str:
 
 
 def ledger(loop: str, batch: int, steps: int) -> dict[str, Any]:
-    return {"steps": steps, "samples": steps * batch, "samples_digest": "d1f0" * 4, "audited": steps, "forward": steps,
-            "backward": steps, "optimizer_updates": steps, "initial_weights": "aa" * 8, "final_weights": "bb" * 8,
-            "losses": [0.25, 0.2], "nonzero_gradients": 8}
+    return {
+        "steps": steps,
+        "samples": steps * batch,
+        "samples_digest": "d1f0" * 4,
+        "audited": steps,
+        "forward": steps,
+        "backward": steps,
+        "optimizer_updates": steps,
+        "initial_weights": "aa" * 8,
+        "final_weights": "bb" * 8,
+        "losses": [0.25, 0.2],
+        "nonzero_gradients": 8,
+    }
 
 
 def settings(loop: str) -> dict[str, Any]:
-    return {"loop": loop, "accelerator": "cpu", "precision": "32-true", "devices": 1, "threads": 1,
-            "cores": [0], "matmul_dtype": "float32"}
+    return {
+        "loop": loop,
+        "accelerator": "cpu",
+        "precision": "32-true",
+        "devices": 1,
+        "threads": 1,
+        "cores": [0],
+        "matmul_dtype": "float32",
+    }
 
 
 def _noise(truth: Truth, random_: random.Random, sd: float) -> float:
@@ -94,15 +111,24 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
     layout = {arm: _noise(truth, random_, truth.launch_sd) for arm in arms}
     columns: dict[tuple[str, bool], dict[str, list[float]]] = {
         arm: {name: [] for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")}
-        for arm in arms}
+        for arm in arms
+    }
     for round_ in range(truth.rounds):
         drift = random_.gauss(0, truth.drift_sd) if truth.noise != "none" else 0.0
         for position, arm in enumerate(random_.sample(arms, len(arms))):
             true = truth.lengths[batch] + truth.costs[arm[0]]
             log = drift + layout[arm] + _noise(truth, random_, truth.turn_sd) + truth.position * position
             step = true * math.exp(log)
-            row = {"round": round_, "position": position, "first": step * 1.2, "counted": step * truth.steps,
-                   "cpu": step * (truth.steps + 1.2), "involuntary": 0, "faults": 0, "stolen": 0.0}
+            row = {
+                "round": round_,
+                "position": position,
+                "first": step * 1.2,
+                "counted": step * truth.steps,
+                "cpu": step * (truth.steps + 1.2),
+                "involuntary": 0,
+                "faults": 0,
+                "stolen": 0.0,
+            }
             for name, value in row.items():
                 columns[arm][name].append(value)
     records = []
@@ -110,12 +136,26 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
         outcome, reason = _fate(truth, loop, batch, launch, twin)
         turns = Turns(truth.steps, **{name: tuple(values) for name, values in columns[loop, twin].items()})  # type: ignore[arg-type]
         record = Record(
-            suite=SUITE, cell=cell_id(loop, batch, twin=twin), group=group_id(batch),
-            point={"loop": loop, "batch_size": batch, "data": "synthetic"}, twin=twin, launch=launch,
-            outcome=outcome, reason=reason, requested=settings(loop), effective=settings(loop),
-            ledger=ledger(loop, batch, truth.rounds * truth.steps), turns=turns, samples_per_step=batch,
-            memory={"peak_memory_host": 300 * 2**20, "start_memory_host": 200 * 2**20}, order=order,
-            ready=0.1, launch_seconds=3.0, cores=(0,), started="2025-01-01T00:00:00+00:00")
+            suite=SUITE,
+            cell=cell_id(loop, batch, twin=twin),
+            group=group_id(batch),
+            point={"loop": loop, "batch_size": batch, "data": "synthetic"},
+            twin=twin,
+            launch=launch,
+            outcome=outcome,
+            reason=reason,
+            requested=settings(loop),
+            effective=settings(loop),
+            ledger=ledger(loop, batch, truth.rounds * truth.steps),
+            turns=turns,
+            samples_per_step=batch,
+            memory={"peak_memory_host": 300 * 2**20, "start_memory_host": 200 * 2**20},
+            order=order,
+            ready=0.1,
+            launch_seconds=3.0,
+            cores=(0,),
+            started="2025-01-01T00:00:00+00:00",
+        )
         failed = outcome not in ("ok", "downgraded", "unequal-work")
         records.append(replace(record, turns=None, memory={}, ledger={}, effective={}) if failed else record)
     return records
@@ -127,11 +167,24 @@ def looks(truth: Truth, batch: int, launch: int) -> list[Record]:
     for loop, cost in truth.costs.items():
         step = (truth.lengths[batch] + cost) * 1.25**launch
         seen = {"half_one": step / 4, "half_two": 3 * step / 4, "whole_step": step, "stalls": 0.0, "grip": 2.0**21}
-        found.append(Record(
-            suite=SUITE, cell=cell_id(loop, batch), group=group_id(batch),
-            point={"loop": loop, "batch_size": batch, "data": "synthetic"}, twin=False, launch=launch, outcome="ok",
-            requested=settings(loop), effective={**settings(loop), "lightning_imported": True},
-            ledger=ledger(loop, batch, 24), extra=seen, declared=DECLARED, looking=True, launch_seconds=2.0))
+        found.append(
+            Record(
+                suite=SUITE,
+                cell=cell_id(loop, batch),
+                group=group_id(batch),
+                point={"loop": loop, "batch_size": batch, "data": "synthetic"},
+                twin=False,
+                launch=launch,
+                outcome="ok",
+                requested=settings(loop),
+                effective={**settings(loop), "lightning_imported": True},
+                ledger=ledger(loop, batch, 24),
+                extra=seen,
+                declared=DECLARED,
+                looking=True,
+                launch_seconds=2.0,
+            )
+        )
     return found
 
 
@@ -142,8 +195,11 @@ def make(truth: Truth | None = None, **changes: Any) -> Run:
     records: list[Record] = []
     for launch in range(truth.launches):
         for batch in truth.lengths:
-            records += [record for record in _launch(truth, random_, batch, launch)
-                        if (record.point["loop"], batch, -1) not in truth.failures or record.twin]
+            records += [
+                record
+                for record in _launch(truth, random_, batch, launch)
+                if (record.point["loop"], batch, -1) not in truth.failures or record.twin
+            ]
     planned = []
     for batch in truth.lengths:
         for loop, twin in [*((loop, False) for loop in truth.costs), (PLAIN, True)]:
@@ -151,24 +207,48 @@ def make(truth: Truth | None = None, **changes: Any) -> Run:
             outcome, reason = _fate(truth, loop, batch, -1, twin)
             cell = cell_id(loop, batch, twin=twin)
             if outcome != "ok":
-                records.append(Record(SUITE, cell, group_id(batch), point, twin, -1, outcome, reason,
-                                      requested=settings(loop)))
-            planned.append({"id": cell, "suite": SUITE, "group": group_id(batch), "point": point, "twin": twin,
-                            "baseline": cell_id(PLAIN, batch), "outcome": outcome, "reason": reason})
+                records.append(
+                    Record(SUITE, cell, group_id(batch), point, twin, -1, outcome, reason, requested=settings(loop))
+                )
+            planned.append(
+                {
+                    "id": cell,
+                    "suite": SUITE,
+                    "group": group_id(batch),
+                    "point": point,
+                    "twin": twin,
+                    "baseline": cell_id(PLAIN, batch),
+                    "outcome": outcome,
+                    "reason": reason,
+                }
+            )
     info = {
-        "run": "20250101-000000-abcd", "schema": 1, "loopmark": "0.1.0",
-        "argv": ["bench", "run", "overhead", "--set", "loop=plain,fabric"], "options": {"seed": truth.seed},
-        "plan": {"suites": {SUITE: {"title": "what each loop costs a step", "compare": "loop", "baseline": PLAIN,
-                                    "length_axis": "batch_size",
-                                    "axes": {"loop": list(truth.costs), "batch_size": list(truth.lengths),
-                                             "data": ["synthetic"]}}},
-                 "cells": planned},
+        "run": "20250101-000000-abcd",
+        "schema": 1,
+        "loopmark": "0.1.0",
+        "argv": ["bench", "run", "overhead", "--set", "loop=plain,fabric"],
+        "options": {"seed": truth.seed},
+        "plan": {
+            "suites": {
+                SUITE: {
+                    "title": "what each loop costs a step",
+                    "compare": "loop",
+                    "baseline": PLAIN,
+                    "length_axis": "batch_size",
+                    "axes": {"loop": list(truth.costs), "batch_size": list(truth.lengths), "data": ["synthetic"]},
+                }
+            },
+            "cells": planned,
+        },
         "environment": {"cpu": "a <fast> one & only", "cores": 2, "python": "3.11.9", "torch": "2.9.0"},
-        "started": "2025-01-01T00:00:00+00:00", "finished": "2025-01-01T00:03:00+00:00",
+        "started": "2025-01-01T00:00:00+00:00",
+        "finished": "2025-01-01T00:03:00+00:00",
         "stops": {group_id(batch): {"reason": "target", "launches": truth.launches} for batch in truth.lengths},
-        "timing": {"wall": 180.0, "zygotes": 20.0, "launches": 30.0, "turns": 120.0, "conductor_cpu": 1.0}}
-    seen = [record for launch in range(truth.looks) for batch in truth.lengths
-            for record in looks(truth, batch, launch)]
+        "timing": {"wall": 180.0, "zygotes": 20.0, "launches": 30.0, "turns": 120.0, "conductor_cpu": 1.0},
+    }
+    seen = [
+        record for launch in range(truth.looks) for batch in truth.lengths for record in looks(truth, batch, launch)
+    ]
     return Run(Path("results") / "20250101-000000-abcd", info, tuple(records), tuple(seen))
 
 

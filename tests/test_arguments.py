@@ -21,11 +21,7 @@ BLANK = st.text(alphabet=" \t\n\u00a0\u2003", max_size=3)
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    return next(
-        dict(action.choices)
-        for action in PARSER._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
+    return next(dict(action.choices) for action in PARSER._actions if isinstance(action, argparse._SubParsersAction))
 
 
 def taking_a_value() -> Iterator[tuple[str, argparse.Action, list[str]]]:
@@ -49,9 +45,7 @@ def taking_a_value() -> Iterator[tuple[str, argparse.Action, list[str]]]:
 @settings(max_examples=10)
 @given(blank=BLANK)
 @example(blank="")
-def test_no_option_takes_an_empty_value(
-    command: str, action: argparse.Action, before: list[str], blank: str
-) -> None:
+def test_no_option_takes_an_empty_value(command: str, action: argparse.Action, before: list[str], blank: str) -> None:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), pytest.raises(SystemExit) as left:
         PARSER.parse_args([command, *before, blank])
@@ -71,15 +65,23 @@ def test_there_are_options_to_be_asked() -> None:
 def test_words_that_say_something_are_taken_as_they_are() -> None:
     arguments = parser().parse_args(["gate", "power", "--against", " origin/main", "--seed", "-3", "--out", "a b"])
     assert (arguments.suites, arguments.against, arguments.seed, str(arguments.out)) == (
-        ["power"], " origin/main", -3, "a b",
+        ["power"],
+        " origin/main",
+        -3,
+        "a b",
     )
 
 
 @pytest.mark.parametrize("text", ["", " "])
 def test_an_axis_takes_no_empty_value(text: str) -> None:
     suite = Suite(
-        name="free", title="an axis of any text", axes={"note": ("none", "more")}, compare="note", baseline="none",
-        choices={}, build=lambda point: None,  # type: ignore[arg-type,return-value]  # nothing is built
+        name="free",
+        title="an axis of any text",
+        axes={"note": ("none", "more")},
+        compare="note",
+        baseline="none",
+        choices={},
+        build=lambda point: None,  # type: ignore[arg-type,return-value]  # nothing is built
     )
     with pytest.raises(SpecError, match=r"axis 'note': .* is empty; allowed: a value"):
         parse_value(suite, "note", text)

@@ -111,8 +111,12 @@ def test_matplotlib_draws_any_text_as_it_is(text: str) -> None:
     assert text_.count("$") == borders.line(text).count("$")
 
 
-@given(st.recursive(st.one_of(st.none(), st.booleans(), st.floats(), hostile),
-                    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(hostile, inner, max_size=3))))
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.floats(), hostile),
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(hostile, inner, max_size=3)),
+    )
+)
 def test_json_is_strict_or_refused(value: object) -> None:
     try:
         text = borders.json_text(value)

@@ -80,7 +80,9 @@ def test_the_tally_is_kept_across_runs_and_for_its_environment(
     for verdict in ("pass", "pass", "regression"):
         false_alarms.add(1, false_alarms.SAME, verdict)  # type: ignore[arg-type]
     false_alarms.add(1, "0.05", "regression")
-    assert false_alarms.read(1).count(false_alarms.SAME, "inconclusive").sentence == false_alarms.read(1).sentence, "it could not alarm"
+    assert false_alarms.read(1).count(false_alarms.SAME, "inconclusive").sentence == false_alarms.read(1).sentence, (
+        "it could not alarm"
+    )
     found = false_alarms.read(1)
     assert (found.caught(false_alarms.SAME), found.gates_at(false_alarms.SAME), found.caught("0.05")) == (1, 3, 1)
     assert "1 of 3, 95 % upper bound" in found.sentence

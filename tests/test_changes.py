@@ -162,6 +162,8 @@ def test_the_newest_point_alarms_for_a_step_and_says_what_it_lacks() -> None:
     assert stepped.fired
     assert stepped.difference == pytest.approx(0.05)
     assert not change_points.newest([[*values, values[-1] + 0.015]]).fired  # harmless, however quiet the series
-    assert change_points.newest([[*values[:20], 9.0]]) == change_points.Newest(pytest.approx(9.0 - values[19]), None, False)
+    assert change_points.newest([[*values[:20], 9.0]]) == change_points.Newest(
+        pytest.approx(9.0 - values[19]), None, False
+    )
     # The first point after a boundary has nothing to be compared with.
     assert change_points.newest([values, [1.0]]).difference is None

@@ -144,8 +144,9 @@ def test_a_cost_smaller_than_what_the_twin_shows_is_no_headline() -> None:
 
 def test_a_twin_without_figure_leaves_nothing_to_claim() -> None:
     run = make(launches=4)
-    records = tuple(replace(record, outcome="crashed", reason="x", turns=None) if record.twin else record
-                    for record in run.records)
+    records = tuple(
+        replace(record, outcome="crashed", reason="x", turns=None) if record.twin else record for record in run.records
+    )
     fabric, trainer, twin = told(replace(run, records=records))
     assert "No cost of Fabric can be told: the twin, the same code, has no interval" in fabric
     assert "No cost of Trainer can be told" in trainer
@@ -297,9 +298,14 @@ def two_axes(constant: Mapping[str, Any]) -> Run:
             names = {key: cell[key].replace("synthetic", data) for key in ("id", "group", "baseline")}
             cells.append({**cell, **names, "point": {**cell["point"], "data": data, **constant}})
         for record in one.records:
-            records.append(replace(
-                record, cell=record.cell.replace("synthetic", data), group=record.group.replace("synthetic", data),
-                point={**record.point, "data": data, **constant}))
+            records.append(
+                replace(
+                    record,
+                    cell=record.cell.replace("synthetic", data),
+                    group=record.group.replace("synthetic", data),
+                    point={**record.point, "data": data, **constant},
+                )
+            )
     return replace(one, records=tuple(records), info={**one.info, "plan": {**one.info["plan"], "cells": cells}})
 
 
@@ -318,18 +324,24 @@ def test_a_sentence_names_only_what_differs_and_the_rest_stands_once(length_axis
         words_ = " ".join(text.split())
         assert words_.count("All with setting_0 value_0") == 1
         assert len(re.findall("setting_3 value_3", words_)) == 1
-    assert set(titles(summary).values()) == {f"batch_size {batch}, data {data}" for batch in (32, 256, 2048)
-                                             for data in ("synthetic", "mnist")}
+    assert set(titles(summary).values()) == {
+        f"batch_size {batch}, data {data}" for batch in (32, 256, 2048) for data in ("synthetic", "mnist")
+    }
 
 
 def test_each_place_has_its_own_twin() -> None:
     run = two_axes({})
-    noisy = replace(run, records=tuple(
-        record for record in slower_twin(run, 2e-3).records if record.point["data"] == "mnist") + tuple(
-        record for record in run.records if record.point["data"] == "synthetic"))
+    noisy = replace(
+        run,
+        records=tuple(record for record in slower_twin(run, 2e-3).records if record.point["data"] == "mnist")
+        + tuple(record for record in run.records if record.point["data"] == "synthetic"),
+    )
     summary = summarize(noisy)
-    said = {(where, cost.value): word for where, cost, word in
-            zip(places(summary.costs), summary.costs, words(summary.costs), strict=True) if not cost.twin}
+    said = {
+        (where, cost.value): word
+        for where, cost, word in zip(places(summary.costs), summary.costs, words(summary.costs), strict=True)
+        if not cost.twin
+    }
     assert said["data synthetic", TRAINER] == "told"
     assert said["data mnist", TRAINER] == said["data mnist", FABRIC] == "as-twin"
 
@@ -343,8 +355,14 @@ def test_the_json_of_a_summary_has_what_is_stated() -> None:
 
 @pytest.mark.parametrize(
     ("longest", "reference", "stated", "fitted"),
-    [(3e-3, 14.9e-3, True, True), (3e-3, 15.1e-3, False, True), (3e-3, 0.21e-3, True, True),
-     (3e-3, 0.19e-3, False, True), (1.9e-3, 5e-3, True, False), (2.1e-3, 5e-3, True, True)],
+    [
+        (3e-3, 14.9e-3, True, True),
+        (3e-3, 15.1e-3, False, True),
+        (3e-3, 0.21e-3, True, True),
+        (3e-3, 0.19e-3, False, True),
+        (1.9e-3, 5e-3, True, False),
+        (2.1e-3, 5e-3, True, True),
+    ],
 )
 def test_the_limits_are_a_factor_of_two_and_of_five(
     longest: float, reference: float, stated: bool, fitted: bool

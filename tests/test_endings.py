@@ -39,7 +39,13 @@ ARGUMENTS: tuple[tuple[Any, ...], ...] = (
 def every_exception() -> list[BaseException]:
     made = []
     for kind in dict.fromkeys(classes(BaseException)):
-        if kind.__module__ not in ("builtins", "bench.errors", "bench.cli.output", "bench.engine.processes", "bench.engine.fleet"):
+        if kind.__module__ not in (
+            "builtins",
+            "bench.errors",
+            "bench.cli.output",
+            "bench.engine.processes",
+            "bench.engine.fleet",
+        ):
             continue
         for arguments in ARGUMENTS:
             try:
@@ -62,8 +68,14 @@ def commands() -> list[str]:
     return list(choices)
 
 
-LEAST = {"gate": [], "compare": ["a", "b"], "baseline": ["list"], "export": ["asv"], "confirm": ["a", "b"],
-         "versions": ["a", "b"]}
+LEAST = {
+    "gate": [],
+    "compare": ["a", "b"],
+    "baseline": ["list"],
+    "export": ["asv"],
+    "confirm": ["a", "b"],
+    "versions": ["a", "b"],
+}
 
 
 @pytest.fixture
@@ -134,8 +146,10 @@ def test_no_other_word_has_a_code(word: str) -> None:
             assert Ended(word).code
 
 
-SUITE = "from bench.spec import Suite\nsuite = Suite(name='rude', title='t', axes={'loop': ('plain',)}, " \
-        "compare='loop', baseline='plain', build=lambda point: None"
+SUITE = (
+    "from bench.spec import Suite\nsuite = Suite(name='rude', title='t', axes={'loop': ('plain',)}, "
+    "compare='loop', baseline='plain', build=lambda point: None"
+)
 RUDE = {
     "sys.exit(0)": "import sys\nsys.exit(0)\nsuite = 1",
     "os._exit(0)": "import os\nos._exit(0)\nsuite = 1",

@@ -115,8 +115,9 @@ def test_a_turn_without_time_is_refused(seconds: float) -> None:
     turns = run.records[1].turns
     assert turns is not None
     with pytest.raises(RunError, match="turn 2"):
-        frames.turns(with_record(run, 1, turns=replace(turns, counted=(*turns.counted[:2], seconds,
-                                                                      *turns.counted[3:]))))
+        frames.turns(
+            with_record(run, 1, turns=replace(turns, counted=(*turns.counted[:2], seconds, *turns.counted[3:])))
+        )
 
 
 def test_every_planned_cell_is_listed_with_its_fate() -> None:
@@ -134,8 +135,10 @@ def test_every_planned_cell_is_listed_with_its_fate() -> None:
 def test_several_failed_launches_are_counted() -> None:
     run = make(**SMALL, failures={("fabric", 256, launch): ("crashed", "boom") for launch in (0, 2)})
     cells = frames.cells(run).set_index("cell")
-    assert cells["reason"]["overhead[loop=fabric,batch_size=256,data=synthetic]"] == \
-        "launch 1 of 3 (and 1 more of them): boom"
+    assert (
+        cells["reason"]["overhead[loop=fabric,batch_size=256,data=synthetic]"]
+        == "launch 1 of 3 (and 1 more of them): boom"
+    )
 
 
 def test_a_run_without_records_has_its_cells() -> None:
@@ -169,8 +172,10 @@ def test_pairs_join_by_round_not_by_place() -> None:
     # The same turns in another order: only a join by round gives the same pairs.
     turns = run.records[2].turns
     assert turns is not None
-    back = {name: tuple(reversed(getattr(turns, name)))
-            for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")}
+    back = {
+        name: tuple(reversed(getattr(turns, name)))
+        for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")
+    }
     other = with_record(run, 2, turns=replace(turns, **back))  # type: ignore[arg-type]
     assert frames.pairs(other).equals(frames.pairs(run))
 

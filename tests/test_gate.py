@@ -175,8 +175,15 @@ def planned(run: Run) -> Plan:
     """The plan of a synthetic run, whose suite has fewer axes than the one of that name."""
     suite = discovery.all_suites()["overhead"][0]
     cells = [
-        Cell(one["id"], one["suite"], one["group"], one["point"], one["twin"], one["baseline"],
-             one["reason"] if one["outcome"] == "unsupported" else "")
+        Cell(
+            one["id"],
+            one["suite"],
+            one["group"],
+            one["point"],
+            one["twin"],
+            one["baseline"],
+            one["reason"] if one["outcome"] == "unsupported" else "",
+        )
         for one in run.info["plan"]["cells"]
     ]
     groups = []
@@ -339,7 +346,11 @@ def test_every_gate_says_on_what_it_rests() -> None:
     head = outcome.decisions[-1]
     assert head.sd is not None
     assert head.detectable == pytest.approx(0.05)
-    for text in (gate_report.console(outcome, TALLY), gate_report.markdown(outcome, TALLY), gate_report.junit(outcome, TALLY)):
+    for text in (
+        gate_report.console(outcome, TALLY),
+        gate_report.markdown(outcome, TALLY),
+        gate_report.junit(outcome, TALLY),
+    ):
         assert f"{head.n}" in text
         assert gate_report.percent(head.sd) in text
         assert "+5 %" in text

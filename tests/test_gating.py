@@ -210,9 +210,7 @@ def judged_races(model: str, slowdown: float, seed: int = 2) -> list[Judgement]:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("slowdown", [0.0, RULE.margin], ids=["same", "harmless"])
 def test_false_alarms_are_at_most_the_nominal_rate(model: str, slowdown: float) -> None:
-    alarms = [
-        judged.decisions[1].verdict in ("regression", "invalid") for judged in judged_races(model, slowdown)
-    ]
+    alarms = [judged.decisions[1].verdict in ("regression", "invalid") for judged in judged_races(model, slowdown)]
     assert np.mean(alarms) <= at_most(RULE.alpha)
 
 
@@ -221,10 +219,7 @@ def test_with_all_looks_taken_false_alarms_are_at_most_the_nominal_rate(model: s
     # At the edge of what is harmless, without the screen and without passes that end a gate early.
     made = races(model, GATES, RULE.looks[-1], 3, RULE.margin)
     alarms = [
-        any(
-            signed_rank_p(values[:n], RULE.harmless) <= alpha
-            for n, alpha in zip(RULE.looks, RULE.alphas, strict=True)
-        )
+        any(signed_rank_p(values[:n], RULE.harmless) <= alpha for n, alpha in zip(RULE.looks, RULE.alphas, strict=True))
         for values in made.head.tolist()
     ]
     assert np.mean(alarms) <= at_most(RULE.alpha)

@@ -45,20 +45,32 @@ def as_choices(run: Run) -> Run:
 
 def apart(run: Run) -> Run:
     """The same run with an axis more, which is another in each group: as many costs as groups have arms."""
-    cells = [{**cell, "point": {**cell["point"], "kind": f"k{cell['point']['batch_size']}"}}
-             for cell in run.info["plan"]["cells"]]
+    cells = [
+        {**cell, "point": {**cell["point"], "kind": f"k{cell['point']['batch_size']}"}}
+        for cell in run.info["plan"]["cells"]
+    ]
     return replace(run, info={**run.info, "plan": {**run.info["plan"], "cells": cells}})
 
 
 def failing(run: Run) -> Run:
     """The same run in which every trainer cell crashed."""
-    return replace(run, records=tuple(
-        replace(record, outcome="crashed", reason="boom", turns=None) if record.point["loop"] == "trainer" else record
-        for record in run.records))
+    return replace(
+        run,
+        records=tuple(
+            replace(record, outcome="crashed", reason="boom", turns=None)
+            if record.point["loop"] == "trainer"
+            else record
+            for record in run.records
+        ),
+    )
 
 
 KINDS: dict[str, Callable[[Run], Run]] = {
-    "as it is": lambda run: run, "choices": as_choices, "apart": apart, "failing": failing}
+    "as it is": lambda run: run,
+    "choices": as_choices,
+    "apart": apart,
+    "failing": failing,
+}
 SINKS: dict[str, Callable[[Run, Summary], object]] = {
     "headlines": lambda run, summary: headlines(summary),
     "console": lambda run, summary: console.render(summary),

@@ -105,8 +105,9 @@ def spiky(random_: random.Random) -> float:
 @pytest.mark.parametrize("launches", [4, 6, 8, 12])
 def test_intervals_cover_what_they_promise(launches: int, noise: Callable[[random.Random], float]) -> None:
     random_ = random.Random(f"{launches} {noise.__name__}")
-    covered = sum(interval_of_logs([math.log(1.1) + noise(random_) for _ in range(launches)]).contains(1.1)
-                  for _ in range(RUNS))
+    covered = sum(
+        interval_of_logs([math.log(1.1) + noise(random_) for _ in range(launches)]).contains(1.1) for _ in range(RUNS)
+    )
     assert covered / RUNS >= 0.93
 
 
@@ -116,8 +117,9 @@ def test_pooled_turns_would_not_cover() -> None:
     covered = 0
     for _ in range(RUNS):
         launches = [random_.gauss(0, 0.01) for _ in range(4)]
-        covered += interval_of_logs([launch + random_.gauss(0, 0.01) for launch in launches for _ in range(10)]) \
-            .contains(1.0)
+        covered += interval_of_logs(
+            [launch + random_.gauss(0, 0.01) for launch in launches for _ in range(10)]
+        ).contains(1.0)
     assert covered / RUNS < 0.75
 
 

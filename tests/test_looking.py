@@ -156,9 +156,7 @@ def test_a_callback_from_outside_comes_by_its_entry_point(bench: Bench) -> None:
         ("Stranger", "unsupported", "Stranger is no callback that measures"),
     ],
 )
-def test_a_bad_callback_is_an_outcome_and_spoils_nothing(
-    bench: Bench, callback: str, outcome: str, words: str
-) -> None:
+def test_a_bad_callback_is_an_outcome_and_spoils_nothing(bench: Bench, callback: str, outcome: str, words: str) -> None:
     run = looked_at(bench, callback, looks=2)
     failed = of(run, callback)
     assert (failed.outcome, failed.extra) == (outcome, {})
@@ -266,9 +264,7 @@ def test_the_hooks_are_the_same_in_every_loop(
     monkeypatch.chdir(tmp_path)
     recorder = Recorder()
     monkeypatch.setattr(looked_module, "LOOKED", (lambda: recorder,))
-    before = {
-        owner: dict(vars(owner)) for owner in (Job, torch.optim.Optimizer, torch.autograd, torch.amp.GradScaler)
-    }
+    before = {owner: dict(vars(owner)) for owner in (Job, torch.optim.Optimizer, torch.autograd, torch.amp.GradScaler)}
     point = {"batch_size": 64, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
     workload = discovery.named("overhead").build(point)
     look, gate = Look(workload, torch.device("cpu"), Job), Gate()

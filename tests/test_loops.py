@@ -16,7 +16,12 @@ from bench.engine.options import Options
 from bench.plan import discovery
 
 POINT: dict[str, Any] = {
-    "batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256,
+    "batch_size": 32,
+    "data": "synthetic",
+    "variant": "mlp",
+    "width": 16,
+    "latent": 3,
+    "samples": 256,
 }
 STEPS = (3, 1, 5)  # three turns; 9 steps are more than an epoch of 8 batches, so the loader is iterated again
 

@@ -87,9 +87,14 @@ def test_held_means_held_for_helper_threads_too(bench: Bench, tmp_path: Path) ->
     arms = []
     for fault in ("thread", "none"):
         request: dict[str, Any] = {
-            "suite": "faults", "file": file, "point": {"loop": "plain", "fault": fault, "at": 1}, "seed": 0,
+            "suite": "faults",
+            "file": file,
+            "point": {"loop": "plain", "fault": fault, "at": 1},
+            "seed": 0,
             "requested": {"loop": "plain", "accelerator": "cpu", "precision": "32-true", "devices": 1},
-            "memory_limit": None, "padding": 0, "environ": {},
+            "memory_limit": None,
+            "padding": 0,
+            "environ": {},
         }
         arms.append(bench.fleet.start_arm(fault, "torch-0", request, tmp_path / f"{fault}.log"))
     bench.fleet.await_ready(arms, 20)

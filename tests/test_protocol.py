@@ -15,11 +15,25 @@ from bench import protocol
 from bench.protocol import Fork, Garbled, Go, Ledger, Looked, Ready, Result, Taken
 
 DECODERS = [
-    protocol.ARRIVALS, protocol.REPORTS, protocol.FIRST, protocol.TURN, protocol.LAST, protocol.ANY,
+    protocol.ARRIVALS,
+    protocol.REPORTS,
+    protocol.FIRST,
+    protocol.TURN,
+    protocol.LAST,
+    protocol.ANY,
 ]
 LEDGER = Ledger(
-    steps=8, samples=128, samples_digest="0", initial_weights="a", final_weights="b", audited=8, forward=8, backward=8,
-    optimizer_updates=8, losses=(0.5, "nan"), nonzero_gradients=1.0,
+    steps=8,
+    samples=128,
+    samples_digest="0",
+    initial_weights="a",
+    final_weights="b",
+    audited=8,
+    forward=8,
+    backward=8,
+    optimizer_updates=8,
+    losses=(0.5, "nan"),
+    nonzero_gradients=1.0,
 )
 MESSAGES: list[protocol.Message] = [
     protocol.ZygoteHello("torch-0", 10, 1.5, 1, {"torch": "2"}),
@@ -95,8 +109,15 @@ def numbers(value: Any) -> list[float]:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("seconds", [0.1, 0.0]), ("seconds", [-1.0, 1.0]), ("seconds", [1e300, 1.0]), ("seconds", [True, 1.0]),
-        ("cpu", -1), ("faults", -1), ("faults", 2**60), ("helpers", 1.5), ("more", 1),
+        ("seconds", [0.1, 0.0]),
+        ("seconds", [-1.0, 1.0]),
+        ("seconds", [1e300, 1.0]),
+        ("seconds", [True, 1.0]),
+        ("cpu", -1),
+        ("faults", -1),
+        ("faults", 2**60),
+        ("helpers", 1.5),
+        ("more", 1),
     ],
 )
 def test_a_turn_is_of_times_that_can_be(field: str, value: Any) -> None:

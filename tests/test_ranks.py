@@ -129,8 +129,13 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
     file = str(SUITES / "faults.py")
     asked = {"loop": "plain", "accelerator": "cpu", "precision": "32-true", "devices": 2}
     request = {
-        "suite": "faults", "file": file, "point": {"fault": "none", "at": 99}, "seed": 0, "requested": asked,
-        "memory_limit": None, "padding": 0,
+        "suite": "faults",
+        "file": file,
+        "point": {"fault": "none", "at": 99},
+        "seed": 0,
+        "requested": asked,
+        "memory_limit": None,
+        "padding": 0,
     }
     arm = bench.fleet.start_arm("alone", "torch-0", request, tmp_path / "alone.log")
     bench.fleet.await_ready([arm], 20)
@@ -262,8 +267,17 @@ def test_ranks_are_never_further_apart_than_the_turn_is_long(ranks: list[tuple[f
 def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
     def result(threads: int, core: int) -> Result:
         ledger = Ledger(
-            steps=1, samples=4, audited=1, forward=1, backward=1, optimizer_updates=1, initial_weights="a",
-            final_weights=str(threads), samples_digest="00", losses=(1.0, core, "nan"), nonzero_gradients=1.0,
+            steps=1,
+            samples=4,
+            audited=1,
+            forward=1,
+            backward=1,
+            optimizer_updates=1,
+            initial_weights="a",
+            final_weights=str(threads),
+            samples_digest="00",
+            losses=(1.0, core, "nan"),
+            nonzero_gradients=1.0,
         )
         effective = {"threads": threads, "cores": [core], "loop": "plain"}
         return Result(ledger, effective, {"peak_memory_host": core}, 4, Looked())
@@ -286,8 +300,15 @@ def test_the_cause_is_blamed_and_not_what_followed_from_it() -> None:
 
 
 def test_over_device_counts_global_samples_decide() -> None:
-    one = {"steps": 10, "samples": 320, "samples_digest": "a", "optimizer_updates": 10, "initial_weights": "w",
-           "final_weights": "x", "losses": [1.0]}
+    one = {
+        "steps": 10,
+        "samples": 320,
+        "samples_digest": "a",
+        "optimizer_updates": 10,
+        "initial_weights": "w",
+        "final_weights": "x",
+        "losses": [1.0],
+    }
     two = {**one, "samples": 640, "samples_digest": "b", "final_weights": "y", "losses": [2.0]}
     assert differences(two, one, bits=False, planned=(64, 32)) == []
     assert "samples: 320 in steps of 64" in differences({**two, "samples": 320}, one, bits=False, planned=(64, 32))[0]

@@ -123,9 +123,28 @@ def test_a_run_json_with_one_wrong_value_is_one_message_or_is_told(folder: Path)
     assert refused > 500
 
 
-@pytest.mark.parametrize("place", [("plan",), ("plan", "cells"), ("plan", "cells", 0, "id"), ("options",), ("argv",),
-                                   ("environment",), ("stops",), ("timing",), ("started",), ("files",), ("sides",),
-                                   ("run",), ("schema",), ("digests",), ("records",), ("loopmark",), ("finished",)])
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("plan",),
+        ("plan", "cells"),
+        ("plan", "cells", 0, "id"),
+        ("options",),
+        ("argv",),
+        ("environment",),
+        ("stops",),
+        ("timing",),
+        ("started",),
+        ("files",),
+        ("sides",),
+        ("run",),
+        ("schema",),
+        ("digests",),
+        ("records",),
+        ("loopmark",),
+        ("finished",),
+    ],
+)
 def test_a_run_json_without_a_key_names_file_and_field(folder: Path, place: tuple[Any, ...]) -> None:
     path = folder / store.RUN
     path.write_text(json.dumps(without(json.loads(path.read_text()), place)))
@@ -336,8 +355,11 @@ def test_caches_and_confirmations_with_one_wrong_value_are_a_reason(
     for place, data in spoiled(whole):
         path.write_text(json.dumps(data))
         found, why = calibration.find(wanted)
-        assert str(path) in why if found is None else {**data, "schema": 1} == json.loads(
-            json.dumps({"schema": 1, **asdict(found)})), place
+        assert (
+            str(path) in why
+            if found is None
+            else {**data, "schema": 1} == json.loads(json.dumps({"schema": 1, **asdict(found)}))
+        ), place
     false_alarms.add(1, false_alarms.SAME, "pass")
     (path,) = (calibration.home().parent / "tallies").glob("*.json")
     for place, data in spoiled(json.loads(path.read_text())):
@@ -345,7 +367,8 @@ def test_caches_and_confirmations_with_one_wrong_value_are_a_reason(
         counted = false_alarms.read(1)
         assert str(path) in counted.problem if counted.problem else counted.gates == data["gates"], place
     line = confirmation.to_json(
-        confirmation.Confirmation("a", "b", "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now"))
+        confirmation.Confirmation("a", "b", "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now")
+    )
     for place, data in spoiled(line):
         told_ = outcome(confirmation.from_line, json.dumps(data).encode(), "file:3")
         assert told_.startswith("file:3: ") if isinstance(told_, str) else confirmation.to_json(told_) == data, place

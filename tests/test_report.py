@@ -24,24 +24,40 @@ from bench.report.units import given, percent, quantity, ratio, span, unbroken
 from bench.results.store import Run
 from bench.stats.intervals import Interval
 
-NASTY = "ValueError: </script><b>bold</b> | NaN?\n\"quoted\" ünï"
+NASTY = 'ValueError: </script><b>bold</b> | NaN?\n"quoted" ünï'
 FAILED = make(launches=3, failures={(TRAINER, 32, 1): ("crashed", NASTY), (FABRIC, 256, -1): ("unsupported", "no <x>")})
 
 
-@pytest.mark.parametrize(("value", "unit", "text"), [
-    (431e-6, "s", "431 µs"), (1.2346e-3, "s", "1.23 ms"), (0.9996e-3, "s", "1.00 ms"), (12.0, "s", "12.0 s"),
-    (3e-9, "s", "3.00 ns"), (0.0, "s", "0 s"), (314572800, "bytes", "300 MiB"), (1023, "bytes", "1023 B"),
-    (1536, "bytes", "1.50 KiB"), (102400.0, "samples/s", "102 k samples/s"), (0.25, "samples/s", "0.250 samples/s")])
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (431e-6, "s", "431 µs"),
+        (1.2346e-3, "s", "1.23 ms"),
+        (0.9996e-3, "s", "1.00 ms"),
+        (12.0, "s", "12.0 s"),
+        (3e-9, "s", "3.00 ns"),
+        (0.0, "s", "0 s"),
+        (314572800, "bytes", "300 MiB"),
+        (1023, "bytes", "1023 B"),
+        (1536, "bytes", "1.50 KiB"),
+        (102400.0, "samples/s", "102 k samples/s"),
+        (0.25, "samples/s", "0.250 samples/s"),
+    ],
+)
 def test_quantities_have_three_digits_and_a_prefix(value: float, unit: str, text: str) -> None:
     assert quantity(value, unit) == text
 
 
-@pytest.mark.parametrize(("values", "text"), [
-    ((431e-6, 410e-6, 452e-6), "+431 µs [410, 452]"),
-    ((-3.1e-6, -20e-6, 14e-6), "-3 µs [-20, 14]"),
-    ((-4e-9, -20e-6, 14e-6), "0 µs [-20, 14]"),
-    ((0.9e-3, 0.8e-3, 1.1e-3), "+900 µs [800, 1100]"),
-    ((1e-3, 1e-3, 1e-3), "+1.00 ms")])
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((431e-6, 410e-6, 452e-6), "+431 µs [410, 452]"),
+        ((-3.1e-6, -20e-6, 14e-6), "-3 µs [-20, 14]"),
+        ((-4e-9, -20e-6, 14e-6), "0 µs [-20, 14]"),
+        ((0.9e-3, 0.8e-3, 1.1e-3), "+900 µs [800, 1100]"),
+        ((1e-3, 1e-3, 1e-3), "+1.00 ms"),
+    ],
+)
 def test_intervals_share_a_prefix_and_drop_meaningless_digits(values: tuple[float, float, float], text: str) -> None:
     assert quantity(values[0], "s", *values[1:], signed=True) == text
 
@@ -58,34 +74,56 @@ def test_other_forms() -> None:
 
 def costed(**changes: Any) -> Summary:
     """A summary with one headline of the given cost."""
-    cost = Cost(suite="overhead", axis="loop", value="trainer", baseline="plain", twin=False, where={"data": "x"},
-                groups=["a", "b"], left_out=[], reference_step=0.012, cost=Interval(431e-6, 410e-6, 452e-6, 5),
-                relative=Interval(0.0359, 0.0342, 0.0377, 5), fixed=None, share=None, shortest=0.8e-3, longest=20e-3)
+    cost = Cost(
+        suite="overhead",
+        axis="loop",
+        value="trainer",
+        baseline="plain",
+        twin=False,
+        where={"data": "x"},
+        groups=["a", "b"],
+        left_out=[],
+        reference_step=0.012,
+        cost=Interval(431e-6, 410e-6, 452e-6, 5),
+        relative=Interval(0.0359, 0.0342, 0.0377, 5),
+        fixed=None,
+        share=None,
+        shortest=0.8e-3,
+        longest=20e-3,
+    )
     return replace(summarize(make(launches=0)), costs=[replace(cost, **changes)])
 
 
 def test_the_sentence_people_want() -> None:
-    assert headlines(costed()) == ["Trainer costs +431 µs a step [410, 452] over plain PyTorch; "
-                                   "on your 12 ms step expect +3.6 % [3.4, 3.8]."]
+    assert headlines(costed()) == [
+        "Trainer costs +431 µs a step [410, 452] over plain PyTorch; on your 12 ms step expect +3.6 % [3.4, 3.8]."
+    ]
 
 
 def test_the_noise_floor() -> None:
-    sentence, = headlines(costed(twin=True, value="plain", cost=Interval(-3.1e-6, -20e-6, 14e-6, 5)))
-    assert sentence == \
-        "The twin of plain PyTorch, the same code, reads -3 µs a step [-20, 14]: that is the noise floor."
-    sentence, = headlines(costed(twin=True, value="plain", cost=Interval(9e-6, 4e-6, 14e-6, 5)))
+    (sentence,) = headlines(costed(twin=True, value="plain", cost=Interval(-3.1e-6, -20e-6, 14e-6, 5)))
+    assert (
+        sentence == "The twin of plain PyTorch, the same code, reads -3 µs a step [-20, 14]: that is the noise floor."
+    )
+    (sentence,) = headlines(costed(twin=True, value="plain", cost=Interval(9e-6, 4e-6, 14e-6, 5)))
     assert "excludes zero" in sentence
     assert "noise floor" not in sentence
 
 
-@pytest.mark.parametrize(("changes", "part"), [
-    ({"cost": Interval(4e-6, -9e-6, 17e-6, 5)}, "[-9, 17] over plain PyTorch, which cannot be told from zero; on"),
-    ({"longest": 9.07e-3}, "(extrapolated: measured steps were 0.8 to 9.1 ms)."),
-    ({"groups": ["a"], "shortest": 2.5e-3}, "(no fit: measured at one step length only, 2.50 ms, and taken as"),
-    ({"left_out": ["c"]}, "(without c, where it has no ratio)."),
-    ({"cost": Interval(431e-6, None, None, 1)}, "No cost of Trainer can be told: one launch gives no"),
-    ({"value": "fabric"}, "Fabric costs"), ({"value": "trainer-barebones"}, "Trainer(barebones=True) costs"),
-    ({"value": "my-loop"}, "my-loop costs"), ({"axis": "precision", "value": "16-mixed"}, "precision 16-mixed costs")])
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"cost": Interval(4e-6, -9e-6, 17e-6, 5)}, "[-9, 17] over plain PyTorch, which cannot be told from zero; on"),
+        ({"longest": 9.07e-3}, "(extrapolated: measured steps were 0.8 to 9.1 ms)."),
+        ({"groups": ["a"], "shortest": 2.5e-3}, "(no fit: measured at one step length only, 2.50 ms, and taken as"),
+        ({"left_out": ["c"]}, "(without c, where it has no ratio)."),
+        ({"cost": Interval(431e-6, None, None, 1)}, "No cost of Trainer can be told: one launch gives no"),
+        ({"value": "fabric"}, "Fabric costs"),
+        ({"value": "trainer-barebones"}, "Trainer(barebones=True) costs"),
+        ({"value": "my-loop"}, "my-loop costs"),
+        ({"axis": "precision", "value": "16-mixed"}, "precision 16-mixed costs"),
+    ],
+)
 def test_what_else_a_sentence_says(changes: dict[str, Any], part: str) -> None:
     assert part in headlines(costed(**changes))[0]
 
@@ -165,14 +203,20 @@ def test_every_cell_outcome_and_reason_is_on_the_page(page: str) -> None:
         assert cell.reason in reader.text
     assert "<b>bold" not in page
     assert re.sub(r"NaN\?", "", reader.text).lower().count("nan ") == 0
-    for words in ("a <fast> one & only", "bench run overhead --set loop=plain,fabric", "target", "2025-01-01 00:00 UTC",
-                  "equal in 3 of 3 launches", "Every setting that was read back inside the steps was as requested"):
+    for words in (
+        "a <fast> one & only",
+        "bench run overhead --set loop=plain,fabric",
+        "target",
+        "2025-01-01 00:00 UTC",
+        "equal in 3 of 3 launches",
+        "Every setting that was read back inside the steps was as requested",
+    ):
         assert words in reader.text
 
 
 def test_the_figures_are_embedded(page: str) -> None:
     start = page.index('id="figures">') + len('id="figures">')
-    data = page[start:page.index("</script>", start)]
+    data = page[start : page.index("</script>", start)]
     assert json.loads(data) == json.loads(json.dumps(summarize(FAILED).to_json()))
     assert "<" not in data
 
@@ -197,15 +241,18 @@ def test_settings_that_were_not_as_requested_are_listed() -> None:
 def test_unequal_work_is_marked() -> None:
     run = make(launches=1)
     last = run.records[2]
-    run = replace(run, records=(*run.records[:2], replace(last, ledger={**last.ledger, "final_weights": "other"}),
-                                *run.records[3:]))
+    run = replace(
+        run,
+        records=(*run.records[:2], replace(last, ledger={**last.ledger, "final_weights": "other"}), *run.records[3:]),
+    )
     text = read(html.render(run, summarize(run), drawings=())).text
     assert "other ≠" in text
     assert "equal in 0 of 1 launches" in text
 
 
-@pytest.mark.parametrize("run", [make(launches=0), make(launches=1), make(launches=2, rounds=3),
-                                 replace(make(launches=1), records=())])
+@pytest.mark.parametrize(
+    "run", [make(launches=0), make(launches=1), make(launches=2, rounds=3), replace(make(launches=1), records=())]
+)
 def test_a_run_with_little_or_nothing_in_it_has_a_page(run: Run) -> None:
     summary = summarize(run)
     text = read(html.render(run, summary)).text
@@ -221,9 +268,14 @@ def test_an_unfinished_run_has_a_page() -> None:
     assert "not finished" in read(html.render(run, summarize(run), drawings=())).text
 
 
-@pytest.mark.parametrize(("argv", "text"), [
-    (["/somewhere/bin/bench", "run", "a b"], "bench run 'a b'"),
-    (["/somewhere/bench/__main__.py", "run"], "python -m bench run"), ([], "bench")])
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["/somewhere/bin/bench", "run", "a b"], "bench run 'a b'"),
+        (["/somewhere/bench/__main__.py", "run"], "python -m bench run"),
+        ([], "bench"),
+    ],
+)
 def test_the_command_names_no_folder(argv: list[str], text: str) -> None:
     run = make(launches=0)
     assert html.command(replace(run, info={**run.info, "argv": argv})) == text
@@ -262,8 +314,12 @@ def test_csv_has_plain_si_values() -> None:
     assert trainer.versus is not None
     assert float(row["step_time_estimate"]) == trainer.metrics["step_time"].estimate
     assert float(row["ratio_low"]) == trainer.versus.ratio.low
-    assert (row["loop"], row["batch_size"], row["outcome"], row["baseline"]) == \
-        ("trainer", "256", "ok", cell_id(PLAIN, 256))
+    assert (row["loop"], row["batch_size"], row["outcome"], row["baseline"]) == (
+        "trainer",
+        "256",
+        "ok",
+        cell_id(PLAIN, 256),
+    )
     failed = next(row for row in rows if row["outcome"] == "unsupported")
     assert (failed["step_time_estimate"], failed["ratio_estimate"], failed["reason"]) == ("", "", "no <x>")
     assert next(row for row in rows if row["outcome"] == "crashed")["reason"].endswith(NASTY)

@@ -27,7 +27,10 @@ time.sleep(600)
 @contextmanager
 def holder(folder: Path, kind: str = "") -> Iterator[tuple[subprocess.Popen[str], Path]]:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, kind], cwd=ROOT, env={**os.environ, "TMPDIR": str(folder)}, text=True,
+        [sys.executable, "-c", HOLDER, kind],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        text=True,
         stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None

@@ -222,5 +222,3 @@ def test_a_switch_that_moves_is_all_of_its_values() -> None:
         seen.look()
     seen.look()
     assert seen.effective() == {**before, "anomaly_detection": [False, True]}
-
-

@@ -57,8 +57,10 @@ def infected(text: str) -> Run:
         loop = f"trainer{text}" if old["loop"] == "trainer" else old["loop"]
         return {**old, "data": text, "loop": loop, f"axis{text}": f"{text}{old['batch_size']}"}
 
-    cells = [{**cell, **{key: named(cell[key]) for key in ("id", "group", "baseline")}, "point": point(cell["point"])}
-             for cell in run.info["plan"]["cells"]]
+    cells = [
+        {**cell, **{key: named(cell[key]) for key in ("id", "group", "baseline")}, "point": point(cell["point"])}
+        for cell in run.info["plan"]["cells"]
+    ]
 
     def changed(record: Any) -> Any:
         own = {"cell": named(record.cell), "group": named(record.group), "point": point(record.point)}
@@ -194,9 +196,19 @@ def judged(text: str) -> gate.Outcome:
         f"cell{text}", f"group{text}", False, "regression", "confirm", 10, 0.01, told, None, None, None, 0.05, text
     )
     return gate.Outcome(
-        "g", "regression", (text,), Rule(), (one, replace(one, verdict="invalid", twin=True)),
-        (gate.Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),), ((f"skipped{text}", text),),
-        (text,), {"screen": 6}, 10.0, 20.0, {})
+        "g",
+        "regression",
+        (text,),
+        Rule(),
+        (one, replace(one, verdict="invalid", twin=True)),
+        (gate.Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),),
+        ((f"skipped{text}", text),),
+        (text,),
+        {"screen": 6},
+        10.0,
+        20.0,
+        {},
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -208,7 +220,13 @@ def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
     as_markdown(gate_report.markdown(outcome, text), ("<sub>", "</sub>"))
     root = ElementTree.fromstring(gate_report.junit(outcome, text).encode("utf-8"))
     assert {element.tag for element in root.iter()} <= {
-        "testsuite", "testcase", "failure", "error", "skipped", "system-out"}
+        "testsuite",
+        "testcase",
+        "failure",
+        "error",
+        "skipped",
+        "system-out",
+    }
     assert len(root.findall("testcase")) == 3
 
 
@@ -226,8 +244,12 @@ def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
 
 def history_of(text: str) -> histories.History:
     series = histories.analyse(histories.points([run_of(number, f"{number:040x}") for number in range(4)])[0]).series
-    told = [replace(one, cell=f"c{text}", group=f"g{text}", machine=f"m{text}", unit=f"u{text}", metric=f"n{text}",
-                    note=text) for one in series[:2]]
+    told = [
+        replace(
+            one, cell=f"c{text}", group=f"g{text}", machine=f"m{text}", unit=f"u{text}", metric=f"n{text}", note=text
+        )
+        for one in series[:2]
+    ]
     return histories.History(f"n{text}", "commit", "x", told, [text])
 
 

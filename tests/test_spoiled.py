@@ -39,8 +39,9 @@ def edited(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]
     """Changes the JSON in a file of a run, of records the first line."""
 
     def spoil(folder: Path) -> None:
-        first, *rest = (folder / name).read_text().splitlines() if name == store.RECORDS else [
-            (folder / name).read_text()]
+        first, *rest = (
+            (folder / name).read_text().splitlines() if name == store.RECORDS else [(folder / name).read_text()]
+        )
         data = json.loads(first)
         change(data)
         (folder / name).write_text("\n".join([json.dumps(data), *rest]) + "\n")
@@ -131,8 +132,16 @@ def interrupted(tmp_path: Path) -> tuple[Path, Path]:
     options = vars(Options(budget=1.0, seed=3))
     digests = {"options": run_info.options_digest(options), "files": identity.digests({"mine": file})}
     assert sorted(digests["files"]["mine"]) == ["deeper.py", "helper.py", "mine.py"]
-    opened.write_info({"run": opened.folder.name, "plan": plan.to_json(planned), "options": options,
-                       "files": {"mine": file}, "environment": environment.environment(1), "digests": digests})
+    opened.write_info(
+        {
+            "run": opened.folder.name,
+            "plan": plan.to_json(planned),
+            "options": options,
+            "files": {"mine": file},
+            "environment": environment.environment(1),
+            "digests": digests,
+        }
+    )
     opened.append([])
     opened.close()
     return opened.folder, suites
@@ -153,9 +162,7 @@ def test_a_run_whose_suite_was_edited_is_not_gone_on_with(
     assert (folder / store.RUN).read_bytes() == whole
 
 
-def test_only_how_long_and_how_exactly_may_be_said_anew(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_how_long_and_how_exactly_may_be_said_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, suites = interrupted(tmp_path)
     asked = ["run", "--resume", str(folder), "--suites", str(suites)]
     for other in (["--seed", "4"], ["--threads", "2"], ["--memory-limit", "1GiB"]):

@@ -40,10 +40,18 @@ def renamed(run: Run, one: str, other: str) -> Run:
     """The run with two arms swapped: each has the turns of the other."""
     by_key = {(record.point["loop"], record.group, record.launch, record.twin): record.turns for record in run.records}
     swap = {one: other, other: one}
-    return replace(run, records=tuple(
-        record if record.twin else
-        replace(record, turns=by_key[swap.get(record.point["loop"], record.point["loop"]), record.group,
-                                     record.launch, False]) for record in run.records))
+    return replace(
+        run,
+        records=tuple(
+            record
+            if record.twin
+            else replace(
+                record,
+                turns=by_key[swap.get(record.point["loop"], record.point["loop"]), record.group, record.launch, False],
+            )
+            for record in run.records
+        ),
+    )
 
 
 def test_without_noise_the_truth_comes_back_exactly() -> None:
@@ -78,9 +86,13 @@ def test_the_fit_finds_a_fixed_and_a_proportional_part() -> None:
         assert base is not None
         return replace(turns, counted=tuple(seconds + 0.02 * base.counted[0] for seconds in turns.counted))
 
-    run = replace(run, records=tuple(
-        replace(record, turns=slower(record.group, record.turns)) if record.point["loop"] == TRAINER else record
-        for record in run.records))
+    run = replace(
+        run,
+        records=tuple(
+            replace(record, turns=slower(record.group, record.turns)) if record.point["loop"] == TRAINER else record
+            for record in run.records
+        ),
+    )
     cost = cost_of(summarize(run, 5e-3), TRAINER)
     assert cost.fixed is not None
     assert cost.share is not None
@@ -117,8 +129,11 @@ def test_pairing_takes_out_what_the_machine_does_to_all() -> None:
     assert calm.versus is not None
     assert stormy.versus is not None
     assert stormy.versus.ratio.estimate == pytest.approx(calm.versus.ratio.estimate, rel=0.02)
-    width = [item.ratio.high - item.ratio.low for item in (calm.versus, stormy.versus)
-             if item.ratio.high is not None and item.ratio.low is not None]
+    width = [
+        item.ratio.high - item.ratio.low
+        for item in (calm.versus, stormy.versus)
+        if item.ratio.high is not None and item.ratio.low is not None
+    ]
     assert width[1] < 3 * width[0]
 
 
@@ -177,9 +192,14 @@ def test_one_launch_has_estimates_but_no_interval() -> None:
 
 @pytest.mark.parametrize("launches", [0, 1, 5])
 def test_no_figure_is_ever_nan(launches: int) -> None:
-    run = make(launches=launches, failures={
-        (PLAIN, 32, 0): ("crashed", "boom"), (FABRIC, 256, -1): ("unsupported", "no"),
-        (TRAINER, 2048, 0): ("oom", "x")})
+    run = make(
+        launches=launches,
+        failures={
+            (PLAIN, 32, 0): ("crashed", "boom"),
+            (FABRIC, 256, -1): ("unsupported", "no"),
+            (TRAINER, 2048, 0): ("oom", "x"),
+        },
+    )
     summary = summarize(run)
     text = json.dumps(summary.to_json(), allow_nan=False)
     assert "nan" not in text.lower()
@@ -237,8 +257,12 @@ def test_a_ratio_that_is_not_known_well_is_noisy_and_still_shown() -> None:
 
 def test_launches_of_few_rounds_are_not_used_and_said_so() -> None:
     long, short = make(**SMALL, rounds=12), make(**SMALL, rounds=5)
-    run = replace(long, records=tuple(
-        brief if record.launch == 3 else record for record, brief in zip(long.records, short.records, strict=True)))
+    run = replace(
+        long,
+        records=tuple(
+            brief if record.launch == 3 else record for record, brief in zip(long.records, short.records, strict=True)
+        ),
+    )
     summary = summarize(run)
     trainer = cell_of(summary, TRAINER, 256)
     assert trainer.versus is not None
@@ -264,9 +288,15 @@ def test_the_position_effect_is_found_and_its_absence_too() -> None:
 
 def test_a_twin_that_differs_is_a_warning() -> None:
     run = make(**SMALL, noise="gaussian")
-    run = replace(run, records=tuple(
-        replace(record, turns=replace(record.turns, counted=tuple(1.1 * item for item in record.turns.counted)))
-        if record.twin and record.turns else record for record in run.records))
+    run = replace(
+        run,
+        records=tuple(
+            replace(record, turns=replace(record.turns, counted=tuple(1.1 * item for item in record.turns.counted)))
+            if record.twin and record.turns
+            else record
+            for record in run.records
+        ),
+    )
     assert [warning for warning in summarize(run).warnings if "twin" in warning and "excludes 1" in warning]
     assert not [warning for warning in summarize(make(**SMALL)).warnings if "excludes 1" in warning]
 
@@ -277,8 +307,11 @@ def test_stolen_time_and_changing_settings_are_warnings() -> None:
     records = list(run.records)
     records[5] = replace(records[5], effective={**records[5].effective, "threads": 2})
     assert [text for text in summarize(replace(run, records=tuple(records))).warnings if "threads" in text]
-    stolen = tuple(replace(record, turns=replace(record.turns, stolen=tuple(1e-3 for _ in record.turns.stolen)))
-                   for record in run.records if record.turns)
+    stolen = tuple(
+        replace(record, turns=replace(record.turns, stolen=tuple(1e-3 for _ in record.turns.stolen)))
+        for record in run.records
+        if record.turns
+    )
     assert [text for text in summarize(replace(run, records=stolen)).warnings if "hypervisor" in text]
 
 
@@ -294,8 +327,9 @@ def test_one_group_gives_its_difference_without_a_fit() -> None:
 
 def test_sweeps_without_one_of_the_groups_are_not_fitted() -> None:
     run = make(launches=5)
-    short = replace(run, records=tuple(record for record in run.records
-                                       if record.launch < 3 or record.group != group_id(2048)))
+    short = replace(
+        run, records=tuple(record for record in run.records if record.launch < 3 or record.group != group_id(2048))
+    )
     cost = cost_of(summarize(short), TRAINER)
     assert cost.cost is not None
     assert cost.cost.launches == 3
@@ -307,12 +341,22 @@ def test_groups_that_differ_in_another_axis_are_fitted_apart() -> None:
     cells = [*one.info["plan"]["cells"]]
     records = list(one.records)
     for cell in one.info["plan"]["cells"]:
-        cells.append({**cell, **{key: cell[key].replace("synthetic", "mnist") for key in ("id", "group", "baseline")},
-                      "point": {**cell["point"], "data": "mnist"}})
+        cells.append(
+            {
+                **cell,
+                **{key: cell[key].replace("synthetic", "mnist") for key in ("id", "group", "baseline")},
+                "point": {**cell["point"], "data": "mnist"},
+            }
+        )
     for record in one.records:
-        records.append(replace(record, cell=record.cell.replace("synthetic", "mnist"),
-                               group=record.group.replace("synthetic", "mnist"),
-                               point={**record.point, "data": "mnist"}))
+        records.append(
+            replace(
+                record,
+                cell=record.cell.replace("synthetic", "mnist"),
+                group=record.group.replace("synthetic", "mnist"),
+                point={**record.point, "data": "mnist"},
+            )
+        )
     run = replace(one, records=tuple(records), info={**one.info, "plan": {**one.info["plan"], "cells": cells}})
     costs = [cost for cost in summarize(run).costs if cost.value == TRAINER]
     assert [dict(cost.where) for cost in costs] == [{"data": "synthetic"}, {"data": "mnist"}]

@@ -40,8 +40,9 @@ class Tracer:
 
     def __call__(self, suite: str, *settings: str, select: str | None = None, steps: int = STEPS) -> Traces:
         found = discovery.all_suites([SUITES])
-        self.made = plan.make_plan({name: made for name, (made, _) in found.items()}, [suite],
-                                   settings=settings, select=select)
+        self.made = plan.make_plan(
+            {name: made for name, (made, _) in found.items()}, [suite], settings=settings, select=select
+        )
         folder = self.root / f"call-{len(list(self.root.iterdir()))}"
         folder.mkdir()
         files = {name: file for name, (_, file) in found.items()}
@@ -103,8 +104,11 @@ def test_a_loops_trace_is_a_whole_chrome_trace(loops: dict[str, TracedCell], loo
     assert all(one["ts"] + one["dur"] <= other["ts"] for one, other in pairwise(steps))
     for step in steps:
         # A step is from pull to pull: one fetch and one update in each.
-        inside = [event["name"] for event in whole["traceEvents"]
-                  if event.get("ph") == "X" and step["ts"] <= event["ts"] < step["ts"] + step["dur"]]
+        inside = [
+            event["name"]
+            for event in whole["traceEvents"]
+            if event.get("ph") == "X" and step["ts"] <= event["ts"] < step["ts"] + step["dur"]
+        ]
         assert sum(name.startswith("enumerate(DataLoader)") for name in inside) == 1
         assert sum(name.startswith("Optimizer.step#") for name in inside) == 1
         assert inside.count("aten::addmm") == 4
@@ -112,15 +116,27 @@ def test_a_loops_trace_is_a_whole_chrome_trace(loops: dict[str, TracedCell], loo
 
 def test_operators_of_a_small_step_are_those_counted_by_hand(extras: dict[str, TracedCell]) -> None:
     seen = profile(extras["none"])
-    assert {name: seen.count(name) for name in (
-        "aten::addmm",  # two layers
-        "aten::mm",  # both gradients of the second layer, and of the first only that of its weights
-        "aten::relu", "aten::threshold_backward", "aten::mse_loss",
-        "aten::add_",  # SGD, one for each of two weights and two biases
-        "aten::item", "aten::cos",
-    )} == {
-        "aten::addmm": 2, "aten::mm": 3, "aten::relu": 1, "aten::threshold_backward": 1, "aten::mse_loss": 1,
-        "aten::add_": 4, "aten::item": 0, "aten::cos": 0,
+    assert {
+        name: seen.count(name)
+        for name in (
+            "aten::addmm",  # two layers
+            "aten::mm",  # both gradients of the second layer, and of the first only that of its weights
+            "aten::relu",
+            "aten::threshold_backward",
+            "aten::mse_loss",
+            "aten::add_",  # SGD, one for each of two weights and two biases
+            "aten::item",
+            "aten::cos",
+        )
+    } == {
+        "aten::addmm": 2,
+        "aten::mm": 3,
+        "aten::relu": 1,
+        "aten::threshold_backward": 1,
+        "aten::mse_loss": 1,
+        "aten::add_": 4,
+        "aten::item": 0,
+        "aten::cos": 0,
     }
     assert 0 < seen.outside_seconds < seen.step_seconds
     # Ranges around the optimizer do not mean the same in two loops: they are in the file and in no table.
@@ -175,7 +191,8 @@ def test_the_summary_is_the_whole_answer(tracer: Tracer) -> None:
         assert all((traces.folder / file).is_file() for file in cell["files"])
     (found,) = group["differences"].values()
     assert {item["name"]: item["count"] for item in found} == {
-        "aten::item": [0, 1], "aten::_local_scalar_dense": [0, 1],
+        "aten::item": [0, 1],
+        "aten::_local_scalar_dense": [0, 1],
     }
     assert "never to be quoted as costs" in told["note"]
 
@@ -235,9 +252,14 @@ def test_work_on_a_device_belongs_to_the_step_that_launched_it() -> None:
     assert seen.device
     kinds = {name: (item.kind, item.count) for name, item in seen.operators.items()}
     assert kinds == {
-        "aten::copy_": ("copy", 1), "cudaMemcpyAsync": ("runtime", 1), "cudaStreamSynchronize": ("wait", 1),
-        "aten::relu": ("operator", 1), "cudaLaunchKernel": ("runtime", 1), "AddmmBackward0": ("backward", 1),
-        "Memcpy HtoD (Pinned -> Device)": ("copy", 1), "relu_kernel": ("kernel", 1),
+        "aten::copy_": ("copy", 1),
+        "cudaMemcpyAsync": ("runtime", 1),
+        "cudaStreamSynchronize": ("wait", 1),
+        "aten::relu": ("operator", 1),
+        "cudaLaunchKernel": ("runtime", 1),
+        "AddmmBackward0": ("backward", 1),
+        "Memcpy HtoD (Pinned -> Device)": ("copy", 1),
+        "relu_kernel": ("kernel", 1),
     }
     assert seen.step_seconds == pytest.approx(90e-6)
     assert seen.outside_seconds == pytest.approx((60e-6 + 80e-6) / 2)  # the median of two
@@ -262,12 +284,16 @@ def test_a_rank_that_does_something_else_is_said() -> None:
 
 
 def test_self_time_leaves_out_what_was_called() -> None:
-    events = [event("outer", 0, 10), event("inner", 1, 4), event("innermost", 2, 1), event("second", 6, 2),
-              event("elsewhere", 3, 5, tid=2), event("after", 10, 3)]
+    events = [
+        event("outer", 0, 10),
+        event("inner", 1, 4),
+        event("innermost", 2, 1),
+        event("second", 6, 2),
+        event("elsewhere", 3, 5, tid=2),
+        event("after", 10, 3),
+    ]
     own = {item["name"]: seconds * 1e6 for item, seconds in self_times(events)}
-    assert own == pytest.approx(
-        {"outer": 4, "inner": 3, "innermost": 1, "second": 2, "elsewhere": 5, "after": 3}
-    )
+    assert own == pytest.approx({"outer": 4, "inner": 3, "innermost": 1, "second": 2, "elsewhere": 5, "after": 3})
     assert uncovered((0, 20), [(0, 10), (1, 5), (3, 8), (12, 13)]) == pytest.approx(9)
     assert uncovered((0, 20), []) == 20
 
@@ -280,7 +306,7 @@ def test_self_time_leaves_out_what_was_called() -> None:
         (gzip.compress(b'{"traceEvents": []}')[:-9], "not readable as a trace"),
         (gzip.compress(b'{"traceEvents": [{"ph"'), "not readable as a trace"),
         (gzip.compress(b'{"events": []}'), "not readable as a trace"),
-        (gzip.compress(b'[]'), "not readable as a trace"),
+        (gzip.compress(b"[]"), "not readable as a trace"),
         (gzip.compress(json.dumps({"traceEvents": steps_of(3)}).encode()), "holds 3 steps; expected: 8 and 2"),
     ],
 )
@@ -326,7 +352,11 @@ def test_a_cell_that_fails_under_the_profiler_leaves_the_others_their_traces(tmp
     told = json.loads(done.stdout)
     cells = {cell["point"]["fault"]: cell for cell in told["groups"][0]["cells"]}
     assert {fault: cell["outcome"] for fault, cell in cells.items()} == {
-        "none": "ok", "raise": "crashed", "kill": "crashed", "unsupported": "unsupported", "thread": "ok",
+        "none": "ok",
+        "raise": "crashed",
+        "kill": "crashed",
+        "unsupported": "unsupported",
+        "thread": "ok",
     }
     assert "the loss is in no mood" in cells["raise"]["reason"]
     assert "SIGKILL" in cells["kill"]["reason"]
@@ -344,9 +374,24 @@ def test_a_cell_that_fails_under_the_profiler_leaves_the_others_their_traces(tmp
 
 def test_an_interrupted_trace_keeps_what_it_has(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "trace", "faults", "--suites", str(SUITES), "--set", "fault=none,hang",
-         "--out", str(tmp_path / "traces")],
-        cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [
+            sys.executable,
+            "-m",
+            "bench",
+            "trace",
+            "faults",
+            "--suites",
+            str(SUITES),
+            "--set",
+            "fault=none,hang",
+            "--out",
+            str(tmp_path / "traces"),
+        ],
+        cwd=ROOT,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     for line in process.stderr:

@@ -28,7 +28,12 @@ from bench.machine.process_env import rank_environment
 from bench.plan import discovery
 
 POINT: dict[str, Any] = {
-    "batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256,
+    "batch_size": 32,
+    "data": "synthetic",
+    "variant": "mlp",
+    "width": 16,
+    "latent": 3,
+    "samples": 256,
 }
 
 

@@ -37,7 +37,7 @@ def figures(page: str) -> dict[str, Any]:
 
 def with_figures(data: dict[str, Any]) -> str:
     start = PAGE.index('id="figures">') + len('id="figures">')
-    return PAGE[:start] + json.dumps(data) + PAGE[PAGE.index("</script>", start):]
+    return PAGE[:start] + json.dumps(data) + PAGE[PAGE.index("</script>", start) :]
 
 
 def test_an_untouched_report_has_no_differences() -> None:
@@ -45,8 +45,15 @@ def test_an_untouched_report_has_no_differences() -> None:
     assert verify(RUN, None) == []
 
 
-@pytest.mark.parametrize("run", [make(launches=0), make(launches=1), make(launches=3, rounds=5),
-                                 make(launches=3, failures={(PLAIN, 32, 0): ("crashed", "</script>&<b>")})])
+@pytest.mark.parametrize(
+    "run",
+    [
+        make(launches=0),
+        make(launches=1),
+        make(launches=3, rounds=5),
+        make(launches=3, failures={(PLAIN, 32, 0): ("crashed", "</script>&<b>")}),
+    ],
+)
 def test_so_has_one_of_a_run_that_went_wrong(run: Run) -> None:
     assert verify(run, html.render(run, summarize(run), drawings=())) == []
     assert verify(run, None) == []
@@ -62,7 +69,8 @@ def test_a_changed_figure_is_named_with_both_values() -> None:
     true = ratio["estimate"]
     ratio["estimate"] = 1.0
     assert verify(RUN, with_figures(data)) == [
-        f"cells/{cell_id(TRAINER, 32)}/versus/ratio/estimate: the report says 1.0, the records give {true}"]
+        f"cells/{cell_id(TRAINER, 32)}/versus/ratio/estimate: the report says 1.0, the records give {true}"
+    ]
     ratio["estimate"] = true * (1 + 1e-8)
     assert len(verify(RUN, with_figures(data))) == 1
     ratio["estimate"] = true * (1 + 1e-11)
@@ -103,8 +111,10 @@ def test_a_changed_record_is_found() -> None:
     assert not [text for text in found if text.startswith(f"cells/{cell_id(TRAINER, 256)}/")]
 
 
-@pytest.mark.parametrize("page", ["", "<html></html>", with_figures(figures(PAGE)).replace('"run":', '"run"'),
-                                  with_figures([]), with_figures({})])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "page",
+    ["", "<html></html>", with_figures(figures(PAGE)).replace('"run":', '"run"'), with_figures([]), with_figures({})],
+)  # type: ignore[arg-type]
 def test_a_page_without_readable_figures_is_a_difference(page: str) -> None:
     assert verify(RUN, page)
 
@@ -114,8 +124,9 @@ def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -
         summary = summarize(run, *arguments)
         first = summary.cells[0]
         metric = replace(first.metrics["step_time"], estimate=1.0)
-        return replace(summary, cells=[replace(first, metrics={**first.metrics, "step_time": metric}),
-                                       *summary.cells[1:]])
+        return replace(
+            summary, cells=[replace(first, metrics={**first.metrics, "step_time": metric}), *summary.cells[1:]]
+        )
 
     monkeypatch.setattr(module, "summarize", wrong)
     for page in (None, html.render(RUN, wrong(RUN), drawings=())):
@@ -130,7 +141,7 @@ WHOLE = html.render(JUDGED, summarize(JUDGED), DRAWINGS)
 
 
 def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
-    assert figures_of.draw(JUDGED, summarize(JUDGED)) == DRAWINGS, 'drawn again, they are the same'
+    assert figures_of.draw(JUDGED, summarize(JUDGED)) == DRAWINGS, "drawn again, they are the same"
     found = module.examine(JUDGED, WHOLE, DRAWINGS)
     assert found.differences == []
     assert f"outcomes of {len(RUN.records)} records, judged again" in found.sentence

@@ -125,7 +125,10 @@ def test_packages_that_no_side_names_are_those_that_are_here() -> None:
 def test_a_commit_that_is_not_there(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
     words = r"git:nowhere: cannot be checked out: .*nowhere"
-    with pytest.raises(BenchError, match=words), environments.prepared([Wish("git:nowhere", commit="nowhere")], Silent()):
+    with (
+        pytest.raises(BenchError, match=words),
+        environments.prepared([Wish("git:nowhere", commit="nowhere")], Silent()),
+    ):
         pass
 
 
@@ -198,8 +201,18 @@ def test_two_commits_race_and_the_slower_one_is_told(repository: Path, monkeypat
     """The command as a user calls it, in the repository of the code that is asked about."""
     monkeypatch.chdir(repository)
     done = call(
-        "versions", "git:HEAD~1", "git:HEAD", "--suite", "sided", "--suites", str(SUITES), "--budget", "12s",
-        "--out", str(repository / "results"), cwd=repository,
+        "versions",
+        "git:HEAD~1",
+        "git:HEAD",
+        "--suite",
+        "sided",
+        "--suites",
+        str(SUITES),
+        "--budget",
+        "12s",
+        "--out",
+        str(repository / "results"),
+        cwd=repository,
     )
     assert done.returncode == 0, done.stderr
     run = store.read(store.find(None, repository / "results"))
@@ -217,8 +230,20 @@ def test_two_commits_race_and_the_slower_one_is_told(repository: Path, monkeypat
 
 def test_runs_of_several_environments_are_not_gone_on_with(repository: Path) -> None:
     out = str(repository / "results")
-    call("versions", ".", str(repository), "--suite", "sided", "--suites", str(SUITES), "--budget", "1s", "--out", out,
-         cwd=repository)
+    call(
+        "versions",
+        ".",
+        str(repository),
+        "--suite",
+        "sided",
+        "--suites",
+        str(SUITES),
+        "--budget",
+        "1s",
+        "--out",
+        out,
+        cwd=repository,
+    )
     run = store.find(None, Path(out))
     # A budget that is too small for anything says so, and what was made is one launch.
     assert [line for line in store.read(run).info["warnings"] if "less than the least there is to do" in line]

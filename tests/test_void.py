@@ -108,8 +108,22 @@ def test_logs_that_are_removed_cost_nothing(bench: Bench) -> None:
 @pytest.mark.long
 def test_a_run_that_sleeps_loses_nothing_and_one_that_is_hung_up_ends_in_order(tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "bench", "run", "outlaws", "--suites", str(SUITES), "--set", "crime=none,setsid",
-        "--out", str(tmp_path), "--timeout", "3s", "--budget", "60s", "--no-look",
+        sys.executable,
+        "-m",
+        "bench",
+        "run",
+        "outlaws",
+        "--suites",
+        str(SUITES),
+        "--set",
+        "crime=none,setsid",
+        "--out",
+        str(tmp_path),
+        "--timeout",
+        "3s",
+        "--budget",
+        "60s",
+        "--no-look",
     ]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True

@@ -135,13 +135,22 @@ class Model:
             return replace(self.arm, reference_step=step)
         shortest, longest = min(self.steps.values()), max(self.steps.values())
         near = min(self.steps, key=lambda group: abs(math.log(self.steps[group]) - math.log(step)))
-        cost = replace(self.arm, reference_step=step, shortest=shortest, longest=longest,
-                       measured=self.measured[near], measured_step=self.steps[near])
+        cost = replace(
+            self.arm,
+            reference_step=step,
+            shortest=shortest,
+            longest=longest,
+            measured=self.measured[near],
+            measured_step=self.steps[near],
+        )
         share = interval_of_differences(self.share)
         if any(impossible(self._at(length), length) for length in (shortest, longest)):
             return cost  # the fit does not even hold where it was measured
-        cost = replace(cost, fixed=interval_of_differences(self.fixed),
-                       share=share if cost.fitted and not impossible(share, 1.0) else None)
+        cost = replace(
+            cost,
+            fixed=interval_of_differences(self.fixed),
+            share=share if cost.fitted and not impossible(share, 1.0) else None,
+        )
         if cost.outside:
             return cost
         there = self._at(step)
@@ -181,7 +190,8 @@ def models(plan: Mapping[str, Any], pairs: pd.DataFrame) -> list[Model]:
     for cell, *row in zip(*(pairs[name].tolist() for name in names), strict=True):
         rows.setdefault(cell, []).append((row[0], row[1], row[2], row[3]))
     series: dict[str, dict[tuple[Any, ...], dict[str, str]]] = {
-        name: {} for name, suite in plan["suites"].items() if suite["length_axis"] is not None}
+        name: {} for name, suite in plan["suites"].items() if suite["length_axis"] is not None
+    }
     for cell in plan["cells"]:
         suite = plan["suites"][cell["suite"]]
         own = cell["suite"] in series and (cell["twin"] or cell["point"][suite["compare"]] != suite["baseline"])

@@ -100,8 +100,10 @@ def _columns_of(record: Record, factor: float) -> dict[str, Any]:
     wrong = ~(np.isfinite(counted) & (counted > 0)) if taken.steps >= 1 else np.ones(len(counted), dtype=bool)
     if wrong.any():
         turn = int(np.argmax(wrong))
-        raise RunError(f"{record.cell}, launch {record.launch}, turn {turn}: {taken.counted[turn]} seconds for "
-                       f"{taken.steps} steps; both must be above 0")
+        raise RunError(
+            f"{record.cell}, launch {record.launch}, turn {turn}: {taken.counted[turn]} seconds for "
+            f"{taken.steps} steps; both must be above 0"
+        )
     none = np.full(len(counted), math.nan)
     return {
         "round": np.asarray(taken.round, dtype=int),
@@ -141,8 +143,11 @@ def launches(run: Run) -> pd.DataFrame:
 
 
 def _launches(run: Run, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
-    looked = ((record, {name: (float(value), 1) for name, value in record.extra.items()})
-              for record in run.looks if record.outcome in MEASURED)
+    looked = (
+        (record, {name: (float(value), 1) for name, value in record.extra.items()})
+        for record in run.looks
+        if record.outcome in MEASURED
+    )
     records: list[Record] = []
     numbers: list[int] = []
     found: list[tuple[str, float, int]] = []
@@ -154,9 +159,13 @@ def _launches(run: Run, all_turns: pd.DataFrame, known: Mapping[str, Metric]) ->
     rows = of_records.take(numbers).reset_index(drop=True)
     metrics = [known[name] for name, _, _ in found]
     columns: dict[str, Any] = {name: rows[name] for name in (*_KEYS, "looking")}
-    columns |= {"metric": [name for name, _, _ in found], "unit": [metric.unit for metric in metrics],
-                "better": [metric.better for metric in metrics], "value": [value for _, value, _ in found],
-                "samples": [samples for _, _, samples in found]}
+    columns |= {
+        "metric": [name for name, _, _ in found],
+        "unit": [metric.unit for metric in metrics],
+        "better": [metric.better for metric in metrics],
+        "value": [value for _, value, _ in found],
+        "samples": [samples for _, _, samples in found],
+    }
     return _typed({**columns, **{name: rows[name] for name in rows.columns if name not in columns}}, ("value",))
 
 
@@ -177,8 +186,10 @@ def declared(run: Run) -> dict[str, Metric]:
         for metric in record.declared:
             first = known.setdefault(metric.name, metric)
             if (first.unit, first.better) != (metric.unit, metric.better):
-                raise RunError(f"{record.cell}, launch {record.launch}: metric {metric.name!r} in {metric.unit}, "
-                               f"{metric.better} is better; elsewhere in {first.unit}, {first.better} is better")
+                raise RunError(
+                    f"{record.cell}, launch {record.launch}: metric {metric.name!r} in {metric.unit}, "
+                    f"{metric.better} is better; elsewhere in {first.unit}, {first.better} is better"
+                )
         for name in record.extra:
             if name not in known:
                 raise RunError(f"{record.cell}, launch {record.launch}: {one_of('metric', name, known)}")
@@ -197,8 +208,9 @@ def _launch_values(
         if record.outcome not in MEASURED or turns_ is None or len(turns_.round) < LEAST_ROUNDS:
             continue
         count = len(turns_.round)
-        values = {name: (value, count)
-                  for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)}
+        values = {
+            name: (value, count) for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)
+        }
         if record.samples_per_step:
             values["throughput"] = (record.samples_per_step / values["step_time"][0], count)
         for name, given in {**record.memory, **record.extra}.items():
@@ -209,9 +221,11 @@ def _launch_values(
 
 def short_launches(run: Run) -> pd.DataFrame:
     """Launches that measured too few rounds to be used: suite, group, cell, launch, rounds."""
-    rows = [(record.suite, record.group, record.cell, record.launch, len(record.turns.round))
-            for record in run.records
-            if record.turns is not None and record.outcome in MEASURED and len(record.turns.round) < LEAST_ROUNDS]
+    rows = [
+        (record.suite, record.group, record.cell, record.launch, len(record.turns.round))
+        for record in run.records
+        if record.turns is not None and record.outcome in MEASURED and len(record.turns.round) < LEAST_ROUNDS
+    ]
     return pd.DataFrame(rows, columns=["suite", "group", "cell", "launch", "rounds"])
 
 
@@ -232,8 +246,11 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
     numbers = {cell: number for number, cell in enumerate(planned["cell"])}
     sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
     planned_pairs = zip(planned["cell"], planned["baseline"], strict=True)
-    against = {numbers[cell]: numbers[baseline] for cell, baseline in planned_pairs
-               if baseline is not None and cell != baseline and {cell, baseline} <= sound}
+    against = {
+        numbers[cell]: numbers[baseline]
+        for cell, baseline in planned_pairs
+        if baseline is not None and cell != baseline and {cell, baseline} <= sound
+    }
     valid = all_turns[all_turns["outcome"] != "void"]
     taken = valid[["launch", "round", "step_time"]].assign(number=valid["cell"].map(numbers).astype(int))
     arms = taken[taken["number"].isin(list(against))]
@@ -242,9 +259,16 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
     paired = arms.merge(base[base["baseline"].isin(set(against.values()))], on=["baseline", "launch", "round"])
     paired["log_ratio"] = np.log(paired["step_time"] / paired["baseline_step_time"])
     paired["difference"] = paired["step_time"] - paired["baseline_step_time"]
-    medians = paired.groupby(["number", "baseline", "launch"], sort=False).agg(
-        rounds=("round", "size"), log_ratio=("log_ratio", "median"), difference=("difference", "median"),
-        baseline_step_time=("baseline_step_time", "median")).reset_index()
+    medians = (
+        paired.groupby(["number", "baseline", "launch"], sort=False)
+        .agg(
+            rounds=("round", "size"),
+            log_ratio=("log_ratio", "median"),
+            difference=("difference", "median"),
+            baseline_step_time=("baseline_step_time", "median"),
+        )
+        .reset_index()
+    )
     medians = medians[medians["rounds"] >= LEAST_ROUNDS].reset_index(drop=True)
     keys = planned[["suite", "group", "cell", "twin"]].take(medians["number"]).reset_index(drop=True)
     baselines = planned["cell"].take(medians["baseline"]).reset_index(drop=True)
@@ -296,8 +320,9 @@ def _outcome(cell: Mapping[str, Any], records: list[Record], *, finished: bool) 
         return str(cell["outcome"]), str(cell["reason"])
     if records:
         return records[0].outcome, records[0].reason
-    return "timeout", "not measured: the run " + ("ended" if finished else "was cut off or still runs") + \
-        " before the first launch of this cell"
+    return "timeout", "not measured: the run " + (
+        "ended" if finished else "was cut off or still runs"
+    ) + " before the first launch of this cell"
 
 
 def _column(axis: str, taken: Iterable[str]) -> str:

@@ -295,7 +295,9 @@ def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Series
         scale = change_points.sigma(differences)
         commits = rows["commit"].tolist()
         for start, stretch in zip(edges, stretches, strict=False):
-            found += [_change(start, item, commits, str(first["better"])) for item in change_points.breaks(stretch, scale)]
+            found += [
+                _change(start, item, commits, str(first["better"])) for item in change_points.breaks(stretch, scale)
+            ]
     found = [
         _with_race(change, str(first["cell"]), str(first["metric"]), str(first["machine"]), confirmations)
         for change in found
@@ -329,7 +331,9 @@ def _boundaries(rows: pd.DataFrame) -> list[Boundary]:
     found = []
     fingerprints = rows[list(_FINGERPRINT)].to_dict("records")
     for index, (before, after) in enumerate(itertools.pairwise(fingerprints), start=1):
-        what = [f"{name} {before[name]} -> {after[name]}" for name in comparability.SOFTWARE if before[name] != after[name]]
+        what = [
+            f"{name} {before[name]} -> {after[name]}" for name in comparability.SOFTWARE if before[name] != after[name]
+        ]
         what += ["the workload is defined otherwise"] * (before["workload"] != after["workload"])
         if what:
             found.append(Boundary(index, what))

@@ -33,18 +33,6 @@ NOISY_HALF_WIDTH = 0.10
 NOISY_FROM_LAUNCHES = 3
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 @dataclass(frozen=True)
 class Summary:
     """Everything that is printed about a run; every figure in it can be recomputed from the run's records.
@@ -143,11 +131,23 @@ def _cells(run: Run, frames: frame.Frames) -> list[Cell]:
         if outcome == "ok":
             outcome, reason = _enough(row, metrics.get(row.cell), against)
         record = last.get(row.cell)
-        found.append(Cell(
-            id=row.cell, suite=row.suite, group=row.group, twin=bool(row.twin), point=points[row.cell],
-            outcome=outcome, reason=reason, requested=record.requested if record else {},
-            effective=settings.get(row.cell, {}), metrics=metrics.get(row.cell, {}), versus=against,
-            looked=looked.get(row.cell, {}), samples_per_step=record.samples_per_step if record else 0))
+        found.append(
+            Cell(
+                id=row.cell,
+                suite=row.suite,
+                group=row.group,
+                twin=bool(row.twin),
+                point=points[row.cell],
+                outcome=outcome,
+                reason=reason,
+                requested=record.requested if record else {},
+                effective=settings.get(row.cell, {}),
+                metrics=metrics.get(row.cell, {}),
+                versus=against,
+                looked=looked.get(row.cell, {}),
+                samples_per_step=record.samples_per_step if record else 0,
+            )
+        )
     return found
 
 
@@ -160,8 +160,10 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
         return "noisy", "one launch gives no interval, so nothing is told from it"
     width = half_width(versus.ratio) if versus else None
     if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
-        return "noisy", (f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
-                         f"{versus.ratio.launches} launches; a cell is noisy above ±{100 * NOISY_HALF_WIDTH:.0f} %")
+        return "noisy", (
+            f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
+            f"{versus.ratio.launches} launches; a cell is noisy above ±{100 * NOISY_HALF_WIDTH:.0f} %"
+        )
     return "ok", ""
 
 
@@ -175,8 +177,9 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
     samples: dict[tuple[bool, str, str], int] = {}
     kinds: dict[str, tuple[str, str]] = {}
     names = ("looking", "cell", "metric", "unit", "better", "value", "samples")
-    for looking, cell, metric, unit, better, value, count in zip(*(launches[name].tolist() for name in names),
-                                                                 strict=True):
+    for looking, cell, metric, unit, better, value, count in zip(
+        *(launches[name].tolist() for name in names), strict=True
+    ):
         key = (looking, cell, metric)
         values.setdefault(key, []).append(value)
         samples[key] = samples.get(key, 0) + count
@@ -187,8 +190,13 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
         positive = all(value > 0 for value in own)
         interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
         found[looking].setdefault(cell, {})[metric] = MetricEstimate(
-            *kinds[metric], interval.estimate, interval.low, interval.high, interval.launches,
-            samples[looking, cell, metric])
+            *kinds[metric],
+            interval.estimate,
+            interval.low,
+            interval.high,
+            interval.launches,
+            samples[looking, cell, metric],
+        )
     return found
 
 
@@ -196,30 +204,18 @@ def _versus(pairs: pd.DataFrame) -> dict[str, Versus]:
     """Every cell that has pairs, against its baseline."""
     logs: dict[str, list[float]] = {}
     differences: dict[str, list[float]] = {}
-    for cell, log, difference in zip(*(pairs[name].tolist() for name in ("cell", "log_ratio", "difference")),
-                                     strict=True):
+    for cell, log, difference in zip(
+        *(pairs[name].tolist() for name in ("cell", "log_ratio", "difference")), strict=True
+    ):
         logs.setdefault(cell, []).append(log)
         differences.setdefault(cell, []).append(difference)
     baselines = dict(zip(pairs["cell"].tolist(), pairs["baseline"].tolist(), strict=True))
     found = {}
     for cell, baseline in baselines.items():
         difference = interval_of_differences(differences[cell])
-        found[cell] = Versus(baseline, interval_of_logs(logs[cell]), Difference(
-            "s", difference.estimate, difference.low, difference.high, difference.launches))
+        found[cell] = Versus(
+            baseline,
+            interval_of_logs(logs[cell]),
+            Difference("s", difference.estimate, difference.low, difference.high, difference.launches),
+        )
     return found
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

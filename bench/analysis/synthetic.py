@@ -24,18 +24,48 @@ def made_up(cells: int) -> Run:
             cell = f"made-up[loop={loop},size={group + 1}]{'#twin' * twin}"
             point: dict[str, str | bool | int | float] = {"loop": loop, "size": group + 1}
             baseline = f"made-up[loop=plain,size={group + 1}]"
-            planned.append({"id": cell, "suite": "made-up", "group": name, "point": point, "twin": twin,
-                            "baseline": baseline, "outcome": "ok", "reason": ""})
+            planned.append(
+                {
+                    "id": cell,
+                    "suite": "made-up",
+                    "group": name,
+                    "point": point,
+                    "twin": twin,
+                    "baseline": baseline,
+                    "outcome": "ok",
+                    "reason": "",
+                }
+            )
             for launch in range(LAUNCHES):
                 step = (1e-3 + group * 1e-5) * generator.lognormvariate(0, 0.01)
                 once, counted, none = (step,) * ROUNDS, (step * STEPS,) * ROUNDS, (0,) * ROUNDS
-                turns = Turns(STEPS, tuple(range(ROUNDS)), (place,) * ROUNDS, once, counted, once, none, none,
-                              (0.0,) * ROUNDS)
+                turns = Turns(
+                    STEPS, tuple(range(ROUNDS)), (place,) * ROUNDS, once, counted, once, none, none, (0.0,) * ROUNDS
+                )
                 settings = {"loop": loop, "threads": 1}
-                records.append(Record("made-up", cell, name, point, twin, launch, "ok", requested=settings,
-                                      effective=settings, turns=turns, samples_per_step=32, order=place))
-    suite = {"title": "made up", "compare": "loop", "baseline": "plain", "length_axis": "size",
-             "axes": {"loop": list(LOOPS), "size": list(range(1, cells // 4 + 1))}}
+                records.append(
+                    Record(
+                        "made-up",
+                        cell,
+                        name,
+                        point,
+                        twin,
+                        launch,
+                        "ok",
+                        requested=settings,
+                        effective=settings,
+                        turns=turns,
+                        samples_per_step=32,
+                        order=place,
+                    )
+                )
+    suite = {
+        "title": "made up",
+        "compare": "loop",
+        "baseline": "plain",
+        "length_axis": "size",
+        "axes": {"loop": list(LOOPS), "size": list(range(1, cells // 4 + 1))},
+    }
     info = {"run": "made-up", "plan": {"suites": {"made-up": suite}, "cells": planned}, "finished": "now"}
     return Run(Path(), info, tuple(records))
 

@@ -41,8 +41,10 @@ def position_effects(turns: pd.DataFrame) -> dict[int, Interval]:
     turns["log"] -= turns.groupby(["cell", "launch"])["log"].transform("median")
     turns["log"] -= turns.groupby(["group", "launch", "round"])["log"].transform("mean")
     means = turns.groupby(["position", "group", "launch"])["log"].mean()
-    return {int(str(position)): interval_of_differences(values.tolist())
-            for position, values in means.groupby(level="position")}
+    return {
+        int(str(position)): interval_of_differences(values.tolist())
+        for position, values in means.groupby(level="position")
+    }
 
 
 def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str]:
@@ -53,8 +55,10 @@ def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str
     short = frame.short_launches(run)
     for group, launch, rounds in zip(*(short[name].tolist() for name in ("group", "launch", "rounds")), strict=True):
         fewest[group, launch] = min(rounds, fewest.get((group, launch), rounds))
-    warnings += [f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {frame.LEAST_ROUNDS}"
-                 for (group, launch), rounds in fewest.items()]
+    warnings += [
+        f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {frame.LEAST_ROUNDS}"
+        for (group, launch), rounds in fewest.items()
+    ]
     by_id = {cell.id: cell for cell in cells}
     for baseline in dict.fromkeys(cell["baseline"] for cell in run.info["plan"]["cells"]):
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):
@@ -62,59 +66,79 @@ def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
     warnings += _xla_warnings(run)
     changing = _changing(run)
-    warnings += [f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"
-                 for cell in cells if cell.id in changing]
+    warnings += [
+        f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"
+        for cell in cells
+        if cell.id in changing
+    ]
     for cell in cells:
         if again := cell.effective.get("recompiles"):
-            warnings.append(f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
-                            "last batch: compile time is in its steps")
+            warnings.append(
+                f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
+                "last batch: compile time is in its steps"
+            )
     twin = _twin(frames.pairs[frames.pairs["twin"]])
     if twin and not twin.ratio.contains(1.0):
-        warnings.append(f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
-                        f"[{twin.ratio.low:.4f}, {twin.ratio.high:.4f}] of its time, which excludes 1: "
-                        "a difference of this size may be noise")
+        warnings.append(
+            f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
+            f"[{twin.ratio.low:.4f}, {twin.ratio.high:.4f}] of its time, which excludes 1: "
+            "a difference of this size may be noise"
+        )
 
     def percent(effect: Interval) -> str:
         return f"{100 * effect.estimate:+.1f} % [{100 * (effect.low or 0.0):.1f}, {100 * (effect.high or 0.0):.1f}]"
 
     for position, effect in position_effects(frames.turns).items():
         if not effect.contains(0.0) and abs(effect.estimate) > POSITION_EFFECT:
-            warnings.append(f"place {position + 1} in the round changes a step by {percent(effect)}: arms disturb each "
-                            "other. Orders are balanced, so ratios hold, but their intervals are wider than need be")
+            warnings.append(
+                f"place {position + 1} in the round changes a step by {percent(effect)}: arms disturb each "
+                "other. Orders are balanced, so ratios hold, but their intervals are wider than need be"
+            )
     stolen = _stolen_share(run)
     if stolen > STOLEN_SHARE:
-        warnings.append(f"the hypervisor took {100 * stolen:.0f} % of the turns' time: "
-                        "the machine is shared with busy others")
+        warnings.append(
+            f"the hypervisor took {100 * stolen:.0f} % of the turns' time: the machine is shared with busy others"
+        )
     return warnings
 
 
 def _xla_warnings(run: Run) -> list[str]:
     found = []
     if any(record.effective.get("accelerator") == "xla-cpu" for record in run.records):
-        found.append("xla-cpu is torch_xla's CPU device, where loops can be tried without a TPU: "
-                     "its figures say nothing of a TPU")
+        found.append(
+            "xla-cpu is torch_xla's CPU device, where loops can be tried without a TPU: "
+            "its figures say nothing of a TPU"
+        )
     compiled: dict[str, list[int]] = {}
     for record in run.records:
         compiled.setdefault(record.cell, []).append(record.effective.get("compilations_timed", 0))
     for cell, counts in compiled.items():
         if sum(counts):
-            found.append(f"{cell}: XLA compiled {sum(counts)} graphs within timed turns, in {sum(map(bool, counts))} "
-                         f"of {len(counts)} launches: shapes change, or the warm-up was too short")
+            found.append(
+                f"{cell}: XLA compiled {sum(counts)} graphs within timed turns, in {sum(map(bool, counts))} "
+                f"of {len(counts)} launches: shapes change, or the warm-up was too short"
+            )
     return found
 
 
 def _seen_in_looks(run: Run, cells: Sequence[Cell], known: Mapping[str, Metric]) -> list[str]:
     """What is wrong with looking launches; it spoils nothing that was timed."""
-    warnings = [f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"
-                for record in run.looks if record.outcome != "ok"]
+    warnings = [
+        f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"
+        for record in run.looks
+        if record.outcome != "ok"
+    ]
     for cell in cells:
         for name, seen in cell.looked.items():
             metric = known[name]
             worse = metric.limit is not None and (
-                seen.estimate > metric.limit if metric.better == "lower" else seen.estimate < metric.limit)
+                seen.estimate > metric.limit if metric.better == "lower" else seen.estimate < metric.limit
+            )
             if worse:
-                warnings.append(f"{cell.id}: {name} is {seen.estimate:.3g}, and should be {metric.limit:g} or "
-                                f"{'less' if metric.better == 'lower' else 'more'}: {metric.description}")
+                warnings.append(
+                    f"{cell.id}: {name} is {seen.estimate:.3g}, and should be {metric.limit:g} or "
+                    f"{'less' if metric.better == 'lower' else 'more'}: {metric.description}"
+                )
     return warnings
 
 
@@ -130,8 +154,9 @@ def _changing(run: Run) -> dict[str, list[str]]:
         if not record.effective:
             continue
         before = first.setdefault(record.cell, record.effective)
-        names = {name for name in {*before, *record.effective} - _OF_CACHES
-                 if before.get(name) != record.effective.get(name)}
+        names = {
+            name for name in {*before, *record.effective} - _OF_CACHES if before.get(name) != record.effective.get(name)
+        }
         if names:
             found.setdefault(record.cell, set()).update(names)
     return {cell: sorted(names) for cell, names in found.items()}

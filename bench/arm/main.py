@@ -28,12 +28,7 @@ from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
 
 if TYPE_CHECKING:
-
     pass
-
-
-
-
 
 
 def run(request: Mapping[str, Any], connection: Connection) -> None:
@@ -176,7 +171,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception as another:
         return f"(its text cannot be had: {type(another).__name__})"
-
-
-
-

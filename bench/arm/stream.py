@@ -138,7 +138,3 @@ class Batches:
 
     def __len__(self) -> int:
         return ENDLESS
-
-
-
-

@@ -15,7 +15,6 @@ from bench.arm.stream import Grant, Taken
 from bench.axes.accelerators.base import Accelerator
 
 if TYPE_CHECKING:
-
     pass
 
 

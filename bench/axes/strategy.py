@@ -37,5 +37,3 @@ def unsupported_strategy(strategy: str, devices: int, accelerator: str, loop: st
     if wrapping == "fsdp" and accelerator != "cuda" and loop != "plain":
         return f"Lightning runs fsdp on cuda only, not on {accelerator}"
     return None
-
-

@@ -23,9 +23,7 @@ DEFAULT_SUITE = "overhead"
 class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
-    def __call__(
-        self, name: str, run: Callable[[argparse.Namespace], Ended], text: str
-    ) -> argparse.ArgumentParser: ...
+    def __call__(self, name: str, run: Callable[[argparse.Namespace], Ended], text: str) -> argparse.ArgumentParser: ...
 
 
 class Parser(argparse.ArgumentParser):

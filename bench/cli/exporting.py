@@ -145,7 +145,9 @@ def confirm_change(arguments: argparse.Namespace) -> Ended:
     if (before, after) not in found:
         there = ", ".join(f"{one[:8]} {other[:8]}" for one, other in found) or "(none)"
         raise RunError(f"nothing is suspected between {before[:8]} and {after[:8]}; allowed: {there}")
-    suspicions = [confirmation.Suspicion(own.cell, own.machine, change.relative) for own, change in found[before, after]]
+    suspicions = [
+        confirmation.Suspicion(own.cell, own.machine, change.relative) for own, change in found[before, after]
+    ]
 
     def race(one: str, other: str, cells: Sequence[str]) -> Mapping[str, Interval]:
         return race_commits(arguments, one, other, cells)

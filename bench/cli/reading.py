@@ -139,7 +139,9 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
                 continue
             told.phase(f"measuring the ceilings of {kind}")
             try:
-                found = calibrating.calibrate(kind, arguments.threads, allowed_budget(arguments.budget, calibrating.BUDGET))
+                found = calibrating.calibrate(
+                    kind, arguments.threads, allowed_budget(arguments.budget, calibrating.BUDGET)
+                )
             except Unsupported as error:
                 lines.append(f"{kind}: not measured: {error}")
                 continue

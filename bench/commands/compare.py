@@ -149,9 +149,7 @@ def _launch_logs(run: store.Run) -> dict[str, list[float]]:
     """
     launches = frames.launches(run)
     rows = launches[(launches["metric"] == "step_time") & ~launches["looking"]]
-    return {
-        str(cell): [math.log(value) for value in own["value"]] for cell, own in rows.groupby("cell", sort=False)
-    }
+    return {str(cell): [math.log(value) for value in own["value"]] for cell, own in rows.groupby("cell", sort=False)}
 
 
 @dataclass(frozen=True)
@@ -243,5 +241,3 @@ def _other_ledger(one: Record, other: Record) -> str:
         if not math.isclose(loss, expected, rel_tol=tolerance):
             return f"loss of step {index}: {loss:.6g} against {expected:.6g}"
     return ""
-
-

@@ -67,10 +67,6 @@ class Tally:
         return f"observed A/A false alarms on this machine: {x} of {n}, {bound}{more}"
 
 
-
-
-
-
 @dataclass(frozen=True)
 class File:
     """A tally as it stands in its file, with the environment that it was counted in."""

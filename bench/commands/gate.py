@@ -41,6 +41,7 @@ BUDGET = 300.0
 # The second stage draws other data, weights and orders than the screen: its launches are to be fresh in everything.
 FRESH = 1000
 
+
 @dataclass(frozen=True)
 class Setup:
     """What is gated: the one place where sides are plugged in.
@@ -265,9 +266,7 @@ def _measure(
     return store.read(opened.folder)
 
 
-def standing(
-    made: Plan, stages: Mapping[str, store.Run], rule: Rule
-) -> tuple[Judgement, dict[str, str]]:
+def standing(made: Plan, stages: Mapping[str, store.Run], rule: Rule) -> tuple[Judgement, dict[str, str]]:
     """Where the gate stands with what was measured, and why cells are unusable, by id.
 
     Args:
@@ -351,8 +350,11 @@ def outcome(made: Plan, stages: Mapping[str, store.Run], rule: Rule, name: str) 
     reasons = list(judgement.alarms)
     if not decisions:
         reasons.append("nothing was measured: no cell can be compared with a baseline here")
-    reasons += [f"{one.cell}: {one.reason}" for one in decisions if one.verdict not in ("pass", "improvement")
-                and not (judgement.alarms and one.cell not in broken)]
+    reasons += [
+        f"{one.cell}: {one.reason}"
+        for one in decisions
+        if one.verdict not in ("pass", "improvement") and not (judgement.alarms and one.cell not in broken)
+    ]
     verdicts = [one.verdict for one in decisions if not one.twin or one.verdict == "invalid"]
     return Outcome(
         gate=name,

@@ -145,8 +145,6 @@ def stream_cost(repeats: int) -> dict[str, Any]:
     )
 
 
-
-
 class Workbench:
     """Arms of the suite `overhead` for the checks that need live ones.
 

@@ -16,10 +16,6 @@ from bench.plan.cell import Cell
 AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
 
 
-
-
-
-
 def requested(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
     """The settings that a cell asks for, under the names of the effective settings."""
     devices = int(cell.point["devices"])

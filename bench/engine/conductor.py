@@ -42,10 +42,6 @@ from bench.stats.ratios import LEAST_ROUNDS
 VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
 
 
-
-
-
-
 class Conductor:
     """Runs one plan into one folder.
 

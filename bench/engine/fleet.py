@@ -98,9 +98,7 @@ class Fleet(Children):
         """
         return merge_ranks.answer(self._ask(arm, Stop(), protocol.LAST, timeout))
 
-    def _ask(
-        self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[T | Failed], timeout: float
-    ) -> list[T]:
+    def _ask(self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[T | Failed], timeout: float) -> list[T]:
         """Send a message to all ranks of an arm; their answers, in the order of the ranks."""
         self._expect_silence(arm)
         if arm.lost is not None:

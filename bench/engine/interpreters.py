@@ -25,7 +25,12 @@ from bench.plan.side import SIDE, Side
 
 
 def start(
-    name: str, preload: tuple[str, ...], side: Side | None, environment: Mapping[str, str], logs: Path, door: Door,
+    name: str,
+    preload: tuple[str, ...],
+    side: Side | None,
+    environment: Mapping[str, str],
+    logs: Path,
+    door: Door,
     home: Path,
 ) -> Zygote:
     """A new zygote; it knocks at the door when it has imported what `preload` names.

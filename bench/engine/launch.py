@@ -219,5 +219,3 @@ class Race:
 def heap_padding(generator: random.Random) -> int:
     """Bytes by which an arm pushes its heap up before it builds anything."""
     return PADDING_UNIT * generator.randrange(PADDING_UNITS)
-
-

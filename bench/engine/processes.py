@@ -22,10 +22,6 @@ class ArmLost(Exception):
         super().__init__(reason)
 
 
-
-
-
-
 @dataclass
 class Zygote:
     """A warm interpreter: which modules it has imported, and the set that it belongs to.

@@ -315,5 +315,3 @@ def last_cache() -> int:
         text = path.read_text().strip()
         sizes.append(int(text.rstrip("KMG")) * {"K": 2**10, "M": 2**20, "G": 2**30}.get(text[-1], 1))
     return max(sizes)
-
-

@@ -63,12 +63,6 @@ def mismatches(one: Mapping[str, Value], other: Mapping[str, Value]) -> list[str
     return [f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED if one.get(key) != other.get(key)]
 
 
-
-
-
-
-
-
 def _read(path: str) -> str:
     try:
         return Path(path).read_text().strip()

@@ -61,8 +61,6 @@ def make_plan(
     return Plan(chosen, tuple(groups))
 
 
-
-
 def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int) -> list[Group]:
     compared = list(axes[suite.compare])
     baseline_value = _baseline(suite)
@@ -112,10 +110,6 @@ def _baseline(suite: Suite) -> AxisValue:
     return _value(suite.baseline) if suite.compare == "accelerator" else suite.baseline
 
 
-
-
-
-
 def _id(suite: Suite, point: Point) -> str:
     """A readable id that depends on the point alone, not on what else was asked for.
 
@@ -128,8 +122,6 @@ def _id(suite: Suite, point: Point) -> str:
         if len(default[axis]) > 1 or value != default[axis][0]
     )
     return f"{suite.name}[{inner}]" if inner else suite.name
-
-
 
 
 def _keep(group: Group, selected: Selector) -> Group | None:
@@ -167,10 +159,6 @@ def unsupported(point: Point, threads: int = 1) -> str | None:
         if importlib.util.find_spec(module) is None:
             return f"the package {module!r} is not installed"
     return None
-
-
-
-
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

@@ -24,16 +24,11 @@ if TYPE_CHECKING:
 NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
 
 
-
-
 # Settings that are read back in every arm, and that the engine does not set: a suite's build does.
 READ_BACK = (
     *("persistent_workers", "pin_memory", "prefetch_factor"),
     *("cudnn_benchmark", "cudnn_deterministic", "deterministic", "gc_enabled", "anomaly_detection"),
 )
-
-
-
 
 
 def num_workers(point: Point) -> int:
@@ -163,8 +158,6 @@ def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:
     if axis in suite.choices:
         return suite.choices[axis]
     return None if axis in OPEN else engine_axes().get(axis)
-
-
 
 
 def all_axes(suite: Suite) -> dict[str, Sequence[AxisValue]]:

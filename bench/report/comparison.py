@@ -71,4 +71,3 @@ def markdown(found: Comparison) -> str:
         name, *rest = _row(cell)
         lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
     return "\n".join([*lines, "", CAUTION]) + "\n"
-

@@ -68,13 +68,21 @@ def _aligned(table: list[list[str]], left: int = 2) -> list[str]:
         if 2 + sum(widths) + 2 * (len(widths) - 1) <= WIDTH or len(widths) <= 3:
             break
         table = [row[:-1] for row in table]
-    return [("  " + "  ".join(text.ljust(width) if index < left else text.rjust(width)
-                              for index, (text, width) in enumerate(zip(row, widths, strict=True)))).rstrip()[:WIDTH]
-            for row in table]
+    return [
+        (
+            "  "
+            + "  ".join(
+                text.ljust(width) if index < left else text.rjust(width)
+                for index, (text, width) in enumerate(zip(row, widths, strict=True))
+            )
+        ).rstrip()[:WIDTH]
+        for row in table
+    ]
 
 
 def wrapped(text: str, start: str) -> list[str]:
     """The text in lines of the console's width, those after the first indented."""
-    lines = textwrap.wrap(unbroken(line(text)), WIDTH, initial_indent=start,
-                          subsequent_indent=" " * len(start), break_on_hyphens=False)
+    lines = textwrap.wrap(
+        unbroken(line(text)), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
+    )
     return [part.replace("\u00a0", " ") for part in lines]

@@ -26,12 +26,20 @@ def render(summary: Summary) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(csv_cell, header))
     for cell in summary.cells:
-        line: list[object] = [cell.id, str(cell.twin).lower(), cell.outcome, cell.reason,
-                              *(cell.point.get(axis, "") for axis in names)]
+        line: list[object] = [
+            cell.id,
+            str(cell.twin).lower(),
+            cell.outcome,
+            cell.reason,
+            *(cell.point.get(axis, "") for axis in names),
+        ]
         for name in metrics:
             metric = cell.metrics.get(name)
-            line += ["", "", "", "", ""] if metric is None else \
-                [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
+            line += (
+                ["", "", "", "", ""]
+                if metric is None
+                else [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
+            )
         for interval in (cell.versus.ratio, cell.versus.difference) if cell.versus else (None, None):
             line += ["", "", ""] if interval is None else [interval.estimate, interval.low, interval.high]
         line.append(cell.versus.baseline if cell.versus else "")

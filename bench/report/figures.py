@@ -31,12 +31,30 @@ from bench.results.store import Run
 INK = "#010203"
 _TWIN = "#8a8f98"
 STYLE: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "loopmark", "font.family": "sans-serif", "font.size": 10,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
-    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "legend.frameon": False,
-    "axes.grid": True, "axes.grid.axis": "x", "grid.color": INK, "grid.alpha": 0.12, "axes.axisbelow": True,
-    "axes.linewidth": 0.6}
+    "svg.fonttype": "none",
+    "svg.hashsalt": "loopmark",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "axes.grid": True,
+    "axes.grid.axis": "x",
+    "grid.color": INK,
+    "grid.alpha": 0.12,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.6,
+}
 WIDTH = 10.5
 # Groups, and lines of cost, that are drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
 DRAWN = 12
@@ -57,8 +75,7 @@ class Drawing:
 
 
 def draw(run: Run, summary: Summary) -> list[Drawing]:
-    """The figures of a run, those left out for which there is no data; of the first DRAWN groups where there are more.
-    """
+    """The figures of a run, those left out for which there is no data; of the first DRAWN groups where there are more."""
     frames = frame.of(run)
     groups = list(tables.by_group_of_cells(summary))[:DRAWN]
     turns = frames.turns[frames.turns["outcome"].isin(list(frame.MEASURED)) & frames.turns["group"].isin(groups)]
@@ -165,18 +182,48 @@ def _distribution(summary: Summary, look: _Look, turns: pd.DataFrame) -> Drawing
         seen = own[own["ms"].between(low - margin, high + margin)]
         outside += len(own) - len(seen)
         order = arms[group]
-        sns.violinplot(seen, x="ms", y="arm", order=order, hue="arm", palette=palette, legend=False, inner=None, cut=0,
-                       density_norm="width", width=0.85, linewidth=0, alpha=0.4, gridsize=80, ax=panel)
+        sns.violinplot(
+            seen,
+            x="ms",
+            y="arm",
+            order=order,
+            hue="arm",
+            palette=palette,
+            legend=False,
+            inner=None,
+            cut=0,
+            density_norm="width",
+            width=0.85,
+            linewidth=0,
+            alpha=0.4,
+            gridsize=80,
+            ax=panel,
+        )
         medians = own.groupby(["arm", "launch"], as_index=False)["ms"].median()
-        sns.stripplot(medians, x="ms", y="arm", order=order, hue="arm", palette=palette, legend=False, jitter=False,
-                      size=4.5, linewidth=0.7, edgecolor=INK, ax=panel)
+        sns.stripplot(
+            medians,
+            x="ms",
+            y="arm",
+            order=order,
+            hue="arm",
+            palette=palette,
+            legend=False,
+            jitter=False,
+            size=4.5,
+            linewidth=0.7,
+            edgecolor=INK,
+            ax=panel,
+        )
         panel.set(xlim=(low - margin, high + margin), xlabel="", ylabel="")
     list(panels.values())[-1].set_xlabel("step time, ms")
     share = outside / len(turns)
-    return Drawing("Step time", "Shape: the turns of all launches. Dots: the median of each launch, from which the "
-                   f"intervals come. Each group has its own scale. {100 * share:.1f} % of the turns lie outside of "
-                   "what is shown; all figures use them.",
-                   svg(figure, "distribution"))
+    return Drawing(
+        "Step time",
+        "Shape: the turns of all launches. Dots: the median of each launch, from which the "
+        f"intervals come. Each group has its own scale. {100 * share:.1f} % of the turns lie outside of "
+        "what is shown; all figures use them.",
+        svg(figure, "distribution"),
+    )
 
 
 def _ratios(summary: Summary, look: _Look, pairs: pd.DataFrame) -> Drawing:
@@ -195,22 +242,41 @@ def _ratios(summary: Summary, look: _Look, pairs: pd.DataFrame) -> Drawing:
         if twin and twin.low is not None and twin.high is not None:
             panel.axvspan((twin.low - 1) * 100, (twin.high - 1) * 100, color=_TWIN, alpha=0.22, linewidth=0)
         panel.axvline(0, color=INK, linewidth=0.8)
-        sns.scatterplot(own, x="percent", y="place", hue="arm", palette=palette, legend=False, s=14, alpha=0.7,
-                        linewidth=0, ax=panel)
+        sns.scatterplot(
+            own,
+            x="percent",
+            y="place",
+            hue="arm",
+            palette=palette,
+            legend=False,
+            s=14,
+            alpha=0.7,
+            linewidth=0,
+            ax=panel,
+        )
         for place, arm in enumerate(order):
             versus = cells[arm]
             assert versus is not None
             ratio = versus.ratio
             panel.plot([(ratio.estimate - 1) * 100], [place], "D", color=palette[arm], markersize=5, zorder=5)
             if ratio.low is not None and ratio.high is not None:
-                panel.plot([(ratio.low - 1) * 100, (ratio.high - 1) * 100], [place] * 2, color=palette[arm],
-                           linewidth=2.4, solid_capstyle="butt", zorder=4)
+                panel.plot(
+                    [(ratio.low - 1) * 100, (ratio.high - 1) * 100],
+                    [place] * 2,
+                    color=palette[arm],
+                    linewidth=2.4,
+                    solid_capstyle="butt",
+                    zorder=4,
+                )
         panel.set(xlabel="", ylabel="", ylim=(len(order) - 0.4, -0.6))
         panel.set_yticks(range(len(order)), order)
     list(panels.values())[-1].set_xlabel("step time against the baseline, %")
-    return Drawing("Ratio to the baseline", "Diamond and bar: estimate and 95 % interval over launches. Dots: each "
-                   "launch. Grey band: the interval of the twin, the same code as the baseline, over all groups.",
-                   svg(figure, "ratios"))
+    return Drawing(
+        "Ratio to the baseline",
+        "Diamond and bar: estimate and 95 % interval over launches. Dots: each "
+        "launch. Grey band: the interval of the twin, the same code as the baseline, over all groups.",
+        svg(figure, "ratios"),
+    )
 
 
 def _cost(
@@ -236,8 +302,11 @@ def _cost(
     grid = np.geomspace(min(edges) * 0.9, max(edges) * 1.1, 24)
     for index in drawn[:DRAWN]:
         cost = summary.costs[index]
-        arm = next(look.names[cell.id] for cell in groups[cost.groups[0]]
-                   if cell.twin == cost.twin and cell.point[cost.axis] == cost.value)
+        arm = next(
+            look.names[cell.id]
+            for cell in groups[cost.groups[0]]
+            if cell.twin == cost.twin and cell.point[cost.axis] == cost.value
+        )
         name = f"twin of {label(cost.axis, cost.baseline)}" if cost.twin else label(cost.axis, cost.value)
         name += f" ({wheres[index]})" if wheres[index] else ""
         line = [(step, at.cost) for step in grid if (at := models[index].at(float(step))).stated]
@@ -245,20 +314,44 @@ def _cost(
         if not told:
             continue
         steps = [float(step) * 1e3 for step, _ in told]
-        panel.plot(steps, [at.estimate * 1e6 for _, at in told], color=palette[arm], linewidth=1.6,
-                   label=shown(name), linestyle="--" if cost.twin else styles[wheres[index]])
-        panel.fill_between(steps, [(at.low or 0.0) * 1e6 for _, at in told], [(at.high or 0.0) * 1e6 for _, at in told],
-                           color=palette[arm], alpha=0.15, linewidth=0)
-    sns.scatterplot(own, x="ms", y="us", hue="arm", palette=palette, s=22, alpha=0.75, linewidth=0, legend=False,
-                    ax=panel)
+        panel.plot(
+            steps,
+            [at.estimate * 1e6 for _, at in told],
+            color=palette[arm],
+            linewidth=1.6,
+            label=shown(name),
+            linestyle="--" if cost.twin else styles[wheres[index]],
+        )
+        panel.fill_between(
+            steps,
+            [(at.low or 0.0) * 1e6 for _, at in told],
+            [(at.high or 0.0) * 1e6 for _, at in told],
+            color=palette[arm],
+            alpha=0.15,
+            linewidth=0,
+        )
+    sns.scatterplot(
+        own, x="ms", y="us", hue="arm", palette=palette, s=22, alpha=0.75, linewidth=0, legend=False, ax=panel
+    )
     panel.axhline(0, color=INK, linewidth=0.8)
     if reaches:
         panel.axvline(reference * 1e3, color=INK, linewidth=0.8, linestyle=":")
-        panel.annotate(f"your step, {given(reference, 's')}", (reference * 1e3, 1), xycoords=("data", "axes fraction"),
-                       xytext=(0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=9)
+        panel.annotate(
+            f"your step, {given(reference, 's')}",
+            (reference * 1e3, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=9,
+        )
     panel.set(xscale="log", xlabel="step time of the baseline, ms", ylabel="cost a step, µs")
-    ticks = [tick for tick in (m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5))
-             if grid[0] * 1e3 <= tick <= grid[-1] * 1e3]
+    ticks = [
+        tick
+        for tick in (m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5))
+        if grid[0] * 1e3 <= tick <= grid[-1] * 1e3
+    ]
     panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.minorticks_off()
     panel.grid(axis="y")
@@ -266,16 +359,21 @@ def _cost(
         figure.legend(loc="outside upper left", ncols=5, handlelength=1.6)
     several = f" ({suite})" if isinstance(summary.suite, list) else ""
     more = f" The first {DRAWN} of {len(drawn)} lines." if len(drawn) > DRAWN else ""
-    return Drawing(f"Cost against step length{several}", "Dots: each launch. Lines: the fit cost = fixed + share × "
-                   "step, with its 95 % interval over sweeps, one launch of every group each; level where the measured "
-                   f"steps do not differ enough for a fit, and only where a cost may be stated.{more}",
-                   svg(figure, f"cost-{borders.file_name(suite)}"))
+    return Drawing(
+        f"Cost against step length{several}",
+        "Dots: each launch. Lines: the fit cost = fixed + share × "
+        "step, with its 95 % interval over sweeps, one launch of every group each; level where the measured "
+        f"steps do not differ enough for a fit, and only where a cost may be stated.{more}",
+        svg(figure, f"cost-{borders.file_name(suite)}"),
+    )
 
 
 def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> Drawing:
     """What a metric of looking launches is made of: a bar for each cell, its parts one after the other."""
-    groups = {group: [cell for cell in cells if any(name in cell.looked for name in names)]
-              for group, cells in tables.by_group_of_cells(summary).items()}
+    groups = {
+        group: [cell for cell in cells if any(name in cell.looked for name in names)]
+        for group, cells in tables.by_group_of_cells(summary).items()
+    }
     groups = {group: groups[group] for group in [group for group, cells in groups.items() if cells][:DRAWN]}
     arms = {group: [look.names[cell.id] for cell in cells] for group, cells in groups.items()}
     figure, panels = _panels(arms, look)
@@ -288,18 +386,27 @@ def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> D
         ends = [0.0] * len(cells)
         for name, words, colour in zip(names, tables.short(names), colours, strict=True):
             sizes = [cell.looked[name].estimate / factor if name in cell.looked else 0.0 for cell in cells]
-            panel.barh(range(len(cells)), sizes, left=ends, height=0.62, color=colour, linewidth=0,
-                       label=shown(words) if group == next(iter(panels)) else None)
+            panel.barh(
+                range(len(cells)),
+                sizes,
+                left=ends,
+                height=0.62,
+                color=colour,
+                linewidth=0,
+                label=shown(words) if group == next(iter(panels)) else None,
+            )
             ends = [end + size for end, size in zip(ends, sizes, strict=True)]
         panel.set(xlabel="", ylabel="", ylim=(len(cells) - 0.4, -0.6), xlim=(0, None))
         panel.set_yticks(range(len(cells)), arms[group])
     words = whole.replace("_", " ")
     list(panels.values())[-1].set_xlabel(shown(f"{words}, {prefixed}"))
     figure.legend(loc="outside upper left", ncols=len(names), handlelength=1.2)
-    return Drawing("Where a step's time goes" if unit == "s" else f"What {words} is made of",
-                   f"From looking launches: callbacks were on, arms ran one after the other, and nothing is compared. "
-                   f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
-                   svg(figure, f"parts-{borders.file_name(whole)}"))
+    return Drawing(
+        "Where a step's time goes" if unit == "s" else f"What {words} is made of",
+        f"From looking launches: callbacks were on, arms ran one after the other, and nothing is compared. "
+        f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
+        svg(figure, f"parts-{borders.file_name(whole)}"),
+    )
 
 
 def svg(figure: Figure, name: str) -> str:
@@ -310,7 +417,7 @@ def svg(figure: Figure, name: str) -> str:
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
-    text = text[text.index("<svg"):]
+    text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)

@@ -18,8 +18,11 @@ def twins(cells: Iterable[Cell]) -> list[Interval | None]:
 
 def beside(cells: Iterable[Cell]) -> str:
     """What a reader must know of the twins where a difference is not told because of them."""
-    read = [f"{ratio(twin.estimate, twin.low, twin.high)}" for twin in twins(cells)
-            if twin is not None and twin.low is not None]
+    read = [
+        f"{ratio(twin.estimate, twin.low, twin.high)}"
+        for twin in twins(cells)
+        if twin is not None and twin.low is not None
+    ]
     return f"the twin, the same code, {' and '.join(read)}" if read else "the twin, the same code, has no interval"
 
 
@@ -40,8 +43,10 @@ def scaling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]:
         share = percent(answer.estimate, answer.low, answer.high, signed=False)
         speed = quantity(answer.estimate * more, "×", *_scaled(answer, more))
         # What is lost has a cause only if something is lost, and more than the twin's noise.
-        known = claims.of_ratio(Interval(answer.estimate, answer.low, answer.high, answer.launches),
-                                twins(cells.values())) == "told"
+        known = (
+            claims.of_ratio(Interval(answer.estimate, answer.low, answer.high, answer.launches), twins(cells.values()))
+            == "told"
+        )
         lost = f"; most of the rest is lost to this: {answer.why}" if answer.why and known else ""
         head = f"{name} do {speed} the work of {'one' if before == 1 else before} in the same time"
         sentences.append(f"{head}: {share} efficiency{lost}.")

@@ -150,17 +150,21 @@ def _by_machine(history: History) -> dict[str, list[Series]]:
 def page(history: History) -> str:
     """One self-contained HTML page: no script that runs, nothing fetched."""
     rows = [(own, change) for members in suspects(history).values() for own, change in members]
-    return template_environment().get_template("history.html.jinja").render(
-        history=history,
-        sentences=sentences(history),
-        remarks=remarks(history),
-        rows=rows,
-        percent=percent,
-        short=short,
-        boundaries=boundaries(history),
-        drawings=draw(history),
-        harmless=percent(change_points.HARMLESS, signed=False),
-        data=borders.json_text(history.to_json(), indent=1).replace("<", "\\u003c"),
+    return (
+        template_environment()
+        .get_template("history.html.jinja")
+        .render(
+            history=history,
+            sentences=sentences(history),
+            remarks=remarks(history),
+            rows=rows,
+            percent=percent,
+            short=short,
+            boundaries=boundaries(history),
+            drawings=draw(history),
+            harmless=percent(change_points.HARMLESS, signed=False),
+            data=borders.json_text(history.to_json(), indent=1).replace("<", "\\u003c"),
+        )
     )
 
 

@@ -57,15 +57,33 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
     shared, differing = _settings(summary)
     judged = zip(summary.costs, words(summary.costs), strict=True)
     return environment.get_template("page.html.jinja").render(
-        run=run, summary=summary, suites=plan["suites"], headlines=headlines(summary),
+        run=run,
+        summary=summary,
+        suites=plan["suites"],
+        headlines=headlines(summary),
         tables=tables.by_suite(summary),
-        looked=tables.looked(summary), looked_title=tables.LOOKED,
-        drawings=drawings, common=tables.shared(summary), titles=tables.titles(summary),
+        looked=tables.looked(summary),
+        looked_title=tables.LOOKED,
+        drawings=drawings,
+        common=tables.shared(summary),
+        titles=tables.titles(summary),
         costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
-        cost_names=_cost_names(summary.costs), reference=given(summary.reference_step, "s"),
-        mismatches=_mismatches(summary), shared=shared, differing=differing, ledger=_ledger(run, summary),
-        ledger_names=LEDGER, command=command(run), started=_started(run), timing=_timing(run),
-        drawn_by=drawn_by(), outcomes=_count(summary), pauses=_pauses(summary), tally=_tally(run), data=embed(summary))
+        cost_names=_cost_names(summary.costs),
+        reference=given(summary.reference_step, "s"),
+        mismatches=_mismatches(summary),
+        shared=shared,
+        differing=differing,
+        ledger=_ledger(run, summary),
+        ledger_names=LEDGER,
+        command=command(run),
+        started=_started(run),
+        timing=_timing(run),
+        drawn_by=drawn_by(),
+        outcomes=_count(summary),
+        pauses=_pauses(summary),
+        tally=_tally(run),
+        data=embed(summary),
+    )
 
 
 def drawn_by() -> str:
@@ -76,9 +94,14 @@ def drawn_by() -> str:
 
 def template_environment() -> jinja2.Environment:
     """Templates whose texts are escaped for HTML, and have no control, direction or surrogate characters."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("bench.report", "."), autoescape=True,
-                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-                                     finalize=_finalized)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bench.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalized,
+    )
     environment.filters.update(unbroken=unbroken)
     return environment
 
@@ -138,14 +161,18 @@ def _cost_names(costs: Sequence[Cost]) -> list[str]:
 
 # What the table of costs says of each cost; the sentences above it give the reasons.
 _SAID: Mapping[claims.Word, str] = {
-    "told": "yes", "zero": "not told from zero", "as-twin": "no: the twin reads as much",
-    "no-twin": "no: the twin has no interval", "one-launch": "no: one launch", "too-wide": "no: wider than the step",
-    "nothing": "no figure"}
+    "told": "yes",
+    "zero": "not told from zero",
+    "as-twin": "no: the twin reads as much",
+    "no-twin": "no: the twin has no interval",
+    "one-launch": "no: one launch",
+    "too-wide": "no: wider than the step",
+    "nothing": "no figure",
+}
 
 
 def _cost_entries(index: int, cost: Cost, word: claims.Word) -> list[tables.Entry]:
-    """Fixed, share, cost, relative, sweeps, as measured, whether it is told; figures that may not be stated are empty.
-    """
+    """Fixed, share, cost, relative, sweeps, as measured, whether it is told; figures that may not be stated are empty."""
     path = f"costs/{index}"
     entries = []
     for name in ("fixed", "share", "cost", "relative"):
@@ -175,8 +202,12 @@ def _as_measured(cost: Cost) -> str:
 
 def _mismatches(summary: Summary) -> list[tuple[str, str, Any, Any]]:
     """Settings that were not what was asked for: cell, name, requested, effective."""
-    return [(cell.id, name, cell.requested[name], value) for cell in summary.cells
-            for name, value in cell.effective.items() if name in cell.requested and cell.requested[name] != value]
+    return [
+        (cell.id, name, cell.requested[name], value)
+        for cell in summary.cells
+        for name, value in cell.effective.items()
+        if name in cell.requested and cell.requested[name] != value
+    ]
 
 
 def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[str]]]]:
@@ -204,8 +235,10 @@ def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
             continue
         against = ledgers.get(baselines[cell.id] or "", {})
         base = [against.get(launch, {}) for launch, _ in own]
-        same = [[ledger.get(name) == other.get(name) for name in LEDGER]
-                for (_, ledger), other in zip(own, base, strict=True)]
+        same = [
+            [ledger.get(name) == other.get(name) for name in LEDGER]
+            for (_, ledger), other in zip(own, base, strict=True)
+        ]
         if cell.requested.get("precision") == precisions.get(baselines[cell.id]):
             verdict = f"equal in {sum(map(all, same))} of {len(own)} launches"
         else:  # weights of another precision differ in their bits, and the loss curve decides
@@ -213,8 +246,14 @@ def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
             verdict = f"equal by the loss curve in {judged} of {len(own)} launches"
         if cell.id == baselines[cell.id]:
             verdict = "baseline"
-        rows.append(LedgerRow(cell, [_short(own[-1][1].get(name, "")) for name in LEDGER],
-                              [all(column) for column in zip(*same, strict=True)], verdict))
+        rows.append(
+            LedgerRow(
+                cell,
+                [_short(own[-1][1].get(name, "")) for name in LEDGER],
+                [all(column) for column in zip(*same, strict=True)],
+                verdict,
+            )
+        )
     return rows
 
 

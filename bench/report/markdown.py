@@ -15,8 +15,11 @@ def render(summary: Summary) -> str:
     lines = [f"## {safe(summary.run)}", ""]
     lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
     lines += ["", *map(safe, tables.shared(summary))]
-    lines += ["", "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",
-              "|" + " --- |" * 2 + " ---: |" * len(columns) + " --- |"]
+    lines += [
+        "",
+        "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",
+        "|" + " --- |" * 2 + " ---: |" * len(columns) + " --- |",
+    ]
     for row in tables.rows(summary):
         entries = [safe(row.entries[column].text) for column in columns]
         name, outcome, reason = markdown_code(row.cell.id), safe(row.cell.outcome), safe(row.cell.reason)
@@ -24,8 +27,13 @@ def render(summary: Summary) -> str:
     titles = tables.titles(summary)
     for table in tables.looked(summary):
         header = ["metric", *map(safe, table.arms)]
-        lines += ["", f"{tables.LOOKED}: {safe(titles[table.group])}", "", "| " + " | ".join(header) + " |",
-                  "| --- |" + " ---: |" * len(table.arms)]
+        lines += [
+            "",
+            f"{tables.LOOKED}: {safe(titles[table.group])}",
+            "",
+            "| " + " | ".join(header) + " |",
+            "| --- |" + " ---: |" * len(table.arms),
+        ]
         for metric, seen in table.rows:
             texts = [metric.name.replace("_", " "), *(entry.text for entry in seen)]
             lines.append("| " + " | ".join(map(safe, texts)) + " |")

@@ -21,7 +21,11 @@ from bench.stats.intervals import Interval
 
 # How people call the loops; every other value is called by its name.
 LABELS: Mapping[str, str] = {
-    "plain": "plain PyTorch", "fabric": "Fabric", "trainer-barebones": "Trainer(barebones=True)", "trainer": "Trainer"}
+    "plain": "plain PyTorch",
+    "fabric": "Fabric",
+    "trainer-barebones": "Trainer(barebones=True)",
+    "trainer": "Trainer",
+}
 
 # Groups without a ratio that a sentence names; of more it says how many.
 NAMED = 3
@@ -113,8 +117,10 @@ def _sentence(cost: Cost, word: claims.Word, why: str) -> str:
         at = quantity(figure[1], "s")
         return f"{name} costs {amount} over {base}{zero}, as measured at steps of {at}; {_unstated(cost)}."
     share = percent(cost.relative.estimate, cost.relative.low, cost.relative.high)
-    return (f"{name} costs {amount} over {base}{zero}; on your {given(cost.reference_step, 's')} step "
-            f"expect {share}{_notes(cost)}.")
+    return (
+        f"{name} costs {amount} over {base}{zero}; on your {given(cost.reference_step, 's')} step "
+        f"expect {share}{_notes(cost)}."
+    )
 
 
 def _a_step(cost: Interval) -> str:
@@ -126,8 +132,10 @@ def _unstated(cost: Cost) -> str:
     """Why nothing is said of the step that was asked for."""
     asked = given(cost.reference_step, "s")
     if cost.outside and cost.shortest is not None and cost.longest is not None:
-        return (f"your {asked} step is outside of what was measured, {_measured_steps(cost)}, by more than "
-                f"{REACH:g} times, so nothing is said of it")
+        return (
+            f"your {asked} step is outside of what was measured, {_measured_steps(cost)}, by more than "
+            f"{REACH:g} times, so nothing is said of it"
+        )
     return f"what follows from that for your {asked} step is no time that a step can take, so nothing is said of it"
 
 
@@ -171,8 +179,7 @@ def _notes(cost: Cost) -> str:
 def _why_none(cost: Cost, groups: Mapping[str, Sequence[Cell]]) -> str:
     for group in cost.left_out:
         for cell in groups.get(group, ()):
-            arm = cell.twin if cost.twin else \
-                not cell.twin and cell.point.get(cost.axis) in (cost.value, cost.baseline)
+            arm = cell.twin if cost.twin else not cell.twin and cell.point.get(cost.axis) in (cost.value, cost.baseline)
             if arm and cell.outcome not in ("ok", "noisy"):
                 return f"{cell.id} is {cell.outcome} ({cell.reason})"
     return "no launch has enough rounds of both it and the baseline"
@@ -222,13 +229,12 @@ def _choice(axis: str, cells: Sequence[Cell]) -> str:
     if best.estimate >= 1 or word == "zero":
         return f"no {axis} that does equal work is told to be faster than {base}."
     if word != "told":
-        return (f"no {axis} that does equal work is told to be faster than {base}: {value}, the fastest seen, takes "
-                f"{span} of its step, and {findings.beside(cells)}.")
+        return (
+            f"no {axis} that does equal work is told to be faster than {base}: {value}, the fastest seen, takes "
+            f"{span} of its step, and {findings.beside(cells)}."
+        )
     # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
     others = ((cells[other], interval) for _, other, interval in raced if other != index)
     close = [str(other.point[axis]) for other, interval in others if interval.overlaps(best)]
     tie = f" (not told apart from {', '.join(close)})" if close else ""
-    return (
-        f"{axis} {value} is the fastest that does equal work{tie}: "
-        f"{span} of {base}'s step."
-    )
+    return f"{axis} {value} is the fastest that does equal work{tie}: {span} of {base}'s step."

@@ -93,8 +93,10 @@ def looked(summary: Summary) -> list[Looked]:
         for name, metric in summary.declared.items():
             entries = [
                 Entry(quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/looked/{name}")
-                if (value := cell.looked.get(name)) else Entry("", "")
-                for cell in seen]
+                if (value := cell.looked.get(name))
+                else Entry("", "")
+                for cell in seen
+            ]
             if any(entry.text for entry in entries):
                 rows.append((metric, entries))
         if rows:

@@ -88,7 +88,7 @@ def _waits(profile: Profile) -> float:
 
 def _row(item: Difference) -> list[str]:
     name = line(item.name)
-    name = name if len(name) <= LONGEST else f"{name[:LONGEST - 3]}..."
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
     more = item.count[1] - item.count[0]
     times = [quantity(seconds, "s") if calls else "" for seconds, calls in zip(item.seconds, item.count, strict=True)]
     return [name, item.kind, *map(count, item.count), count(more, signed=True), *times]
@@ -103,7 +103,8 @@ def count(value: float, *, signed: bool = False) -> str:
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return [
-        "  " + "  ".join(
+        "  "
+        + "  ".join(
             text.ljust(width) if index == 0 or table[0][index] == "kind" else text.rjust(width)
             for index, (text, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()

@@ -11,8 +11,9 @@ DIGITS = 3
 CLOSE = ("FLOP", "FLOP/s", "B/s")  # written with their prefix as one word, long as they are
 
 
-def quantity(value: float, unit: str, low: float | None = None, high: float | None = None, *,
-             signed: bool = False) -> str:
+def quantity(
+    value: float, unit: str, low: float | None = None, high: float | None = None, *, signed: bool = False
+) -> str:
     """A quantity with 3 significant digits, and its interval where there is one: `431 µs [410, 452]`.
 
     All three share the estimate's prefix. Digits that the interval makes meaningless are dropped: `-3 µs [-20, 14]`.

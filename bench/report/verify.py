@@ -175,8 +175,11 @@ def _drawing_differences(page: Page, fresh: Page) -> Iterator[str]:
 
 def _own_differences(run: Run, summary: Summary) -> list[str]:
     """Step times and ratios of the summary against a second, plain way of computing them."""
-    records = {(record.cell, record.launch): record for record in run.records
-               if record.outcome in MEASURED and record.turns is not None}
+    records = {
+        (record.cell, record.launch): record
+        for record in run.records
+        if record.outcome in MEASURED and record.turns is not None
+    }
     by_cell: dict[str, list[Record]] = {}
     for record in records.values():
         by_cell.setdefault(record.cell, []).append(record)
@@ -188,21 +191,33 @@ def _own_differences(run: Run, summary: Summary) -> list[str]:
     factors = pause_factors(run.records)
     for cell in summary.cells:
         own = by_cell.get(cell.id, [])
-        values = [math.log(statistics.median(_steps(record, factors).values())) for record in own
-                  if len(_steps(record, factors)) >= LEAST_ROUNDS]
+        values = [
+            math.log(statistics.median(_steps(record, factors).values()))
+            for record in own
+            if len(_steps(record, factors)) >= LEAST_ROUNDS
+        ]
         if values or "step_time" in cell.metrics:
             printed = cell.metrics["step_time"]
-            found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
-                                  _plain(interval_of_logs(values)), f"cells/{cell.id}/metrics/step_time")
+            found += _differences(
+                {"estimate": printed.estimate, "low": printed.low, "high": printed.high},
+                _plain(interval_of_logs(values)),
+                f"cells/{cell.id}/metrics/step_time",
+            )
         found += _looked_differences(seen.get(cell.id, []), cell)
         if cell.versus is None:
             continue
         logs, differences = _paired(
-            own, [records.get((cell.versus.baseline, record.launch)) for record in own], factors)
-        for name, shown, interval in (("ratio", cell.versus.ratio, interval_of_logs(logs)),
-                                      ("difference", cell.versus.difference, interval_of_differences(differences))):
-            found += _differences({"estimate": shown.estimate, "low": shown.low, "high": shown.high},
-                                  _plain(interval), f"cells/{cell.id}/versus/{name}")
+            own, [records.get((cell.versus.baseline, record.launch)) for record in own], factors
+        )
+        for name, shown, interval in (
+            ("ratio", cell.versus.ratio, interval_of_logs(logs)),
+            ("difference", cell.versus.difference, interval_of_differences(differences)),
+        ):
+            found += _differences(
+                {"estimate": shown.estimate, "low": shown.low, "high": shown.high},
+                _plain(interval),
+                f"cells/{cell.id}/versus/{name}",
+            )
     return found
 
 
@@ -211,14 +226,20 @@ def _looked_differences(seen: Sequence[Mapping[str, float]], cell: Cell) -> list
     found: list[str] = []
     for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.looked]):
         values = [extra[name] for extra in seen if name in extra]
-        interval = interval_of_logs([math.log(value) for value in values]) if min(values, default=0.0) > 0 else \
-            interval_of_differences(values)
+        interval = (
+            interval_of_logs([math.log(value) for value in values])
+            if min(values, default=0.0) > 0
+            else interval_of_differences(values)
+        )
         printed = cell.looked.get(name)
         if printed is None:
             found.append(f"cells/{cell.id}/looked/{name}: missing in the report, the records give it")
             continue
-        found += _differences({"estimate": printed.estimate, "low": printed.low, "high": printed.high},
-                              _plain(interval), f"cells/{cell.id}/looked/{name}")
+        found += _differences(
+            {"estimate": printed.estimate, "low": printed.low, "high": printed.high},
+            _plain(interval),
+            f"cells/{cell.id}/looked/{name}",
+        )
     return found
 
 

@@ -41,9 +41,7 @@ _UNKNOWN = object()
 _SHOWN = 60  # characters of a value that is not what was expected
 
 
-def decode(
-    kind: type[T], data: bytes | str, where: str | Path, *, form: type | None = None, whole: bool = False
-) -> T:
+def decode(kind: type[T], data: bytes | str, where: str | Path, *, form: type | None = None, whole: bool = False) -> T:
     """A value of that type from JSON.
 
     Args:

@@ -173,16 +173,6 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
     return next((verdict for verdict in PRECEDENCE if verdict in seen), "invalid")
 
 
-
-
-
-
-
-
-
-
-
-
 def smallest_detectable(sd: float, n: int, alpha: float, rule: Rule) -> float:
     """The smallest slowdown that a gate sees with 90 %, as a fraction.
 

@@ -173,8 +173,6 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Interval:
     shares = [statistics.variance(values) / len(values) for values in (a, b)]
     if not sum(shares):
         return Interval(math.exp(apart), math.exp(apart), math.exp(apart), launches)
-    degrees = sum(shares) ** 2 / sum(
-        share**2 / (len(values) - 1) for share, values in zip(shares, (a, b), strict=True)
-    )
+    degrees = sum(shares) ** 2 / sum(share**2 / (len(values) - 1) for share, values in zip(shares, (a, b), strict=True))
     reach = float(stdtrit(degrees, 0.5 + CONFIDENCE / 2)) * math.sqrt(sum(shares))
     return Interval(math.exp(apart), math.exp(apart - reach), math.exp(apart + reach), launches)
