@@ -110,7 +110,7 @@ class Taken(Message, frozen=True, tag="taken"):
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The work that was done; see `bench.results.work_ledger`. A loss that is no finite number is a word: JSON has none."""
+    """The work that was done; see `work_ledger`. A loss that is no finite number is a word: JSON has none."""
 
     steps: Count
     samples: Count

@@ -1,8 +1,8 @@
 """Races on eight kinds of machine, as arrays: what launches would read where the truth is known. Seeded.
 
 Not the launches' ratios are drawn, but the turns they are made of: processes with a speed of their own, turns in the
-orders that `bench.engine.turn_order` gives, noise along the time that passes. A launch's value is the median over its rounds,
-as the engine takes it. All sizes are logs: 0.01 is 1 %.
+orders that `bench.engine.turn_order` gives, noise along the time that passes. A launch's value is the median over its
+rounds, as the engine takes it. All sizes are logs: 0.01 is 1 %.
 """
 
 from __future__ import annotations

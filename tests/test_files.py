@@ -91,7 +91,7 @@ def test_a_folder_comes_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_two_processes_do_not_hold_a_lock_at_once(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    code = f"from bench import errors\nfrom bench.results import files\nfrom pathlib import Path\nwith files.lock(Path({str(path)!r}), 0.2): pass"
+    code = f"import pathlib\nfrom bench.results import files\nwith files.lock(pathlib.Path({str(path)!r}), 0.2): pass"
     command = [sys.executable, "-c", code]
     with files.lock(path):
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

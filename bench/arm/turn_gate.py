@@ -1,4 +1,4 @@
-"""The arm's side of a turn: asks the conductor for leave, keeps the books of what was handed out, stays on its cores."""
+"""The arm's side of a turn: asks the conductor for leave, keeps the books of what it got, stays on its cores."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Exit codes: 0 all went well; 1 a gate found a regression; 2 what was asked for cannot be done; 3 cells of the run
 failed, or a gate or comparison is invalid; 4 a gate is inconclusive; 70 something unforeseen happened, and a log file
-that is named says what; 130 interrupted. `bench.commands.endings` has the words that earn them; they become codes here only.
+that is named says what; 130 interrupted. `bench.commands.endings` has the words that earn them.
 """
 
 from __future__ import annotations

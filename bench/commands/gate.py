@@ -49,7 +49,8 @@ class Setup:
     Attributes:
         plan: its groups' baselines are "base", their other cells "head", whatever axis is compared.
         files: the suite file of each suite, and of `SUITE@SIDE` where a side has its own.
-        sides: environments by name, where the plan compares some (`bench.commands.environments.prepared` makes them); all are built.
+        sides: environments by name, where the plan compares some (`environments.prepared` makes
+            them); all are built.
         known: sentences on what is known to differ before anything is measured.
     """
 

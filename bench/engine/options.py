@@ -11,7 +11,7 @@ class Options:
     """How to run.
 
     Attributes:
-        budget: seconds of wall time for the whole run, interpreters and looking launches included; see `bench.engine.budget`.
+        budget: seconds of wall time for the whole run, interpreters and looking launches included (`budget`).
         target: a group is done when every ratio is known to plus or minus this (0.01 is 1 %).
         timeout: seconds after which an arm that does not answer is ended.
         seed: of everything random: orders, data, weights.

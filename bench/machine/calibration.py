@@ -1,7 +1,7 @@
 """Ceilings that this machine was measured to reach: where they are kept, and for which environment they hold.
 
-`bench.machine.calibrate` measures them. A ceiling is never looked up by a device's name: published tables have gaps and errors
-(lightning 2.6.6 gives L40 the L4's figure and doubles H100 NVL). No torch, no pandas.
+`bench.machine.calibrate` measures them. A ceiling is never looked up by a device's name: published tables have gaps and
+errors (lightning 2.6.6 gives L40 the L4's figure and doubles H100 NVL). No torch, no pandas.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[
         "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
         "PYTHONHASHSEED": str(hash_seed),
         "PYTHONUNBUFFERED": "1",
-        # `import torch` loads whatever backend is installed, and torch_tpu patches torch.compile; see bench.axes.accelerators.xla.
+        # `import torch` loads whatever backend is installed, and torch_tpu patches torch.compile.
         "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
     }
     # Arms work in a scratch folder; a path that was relative to ours must lead there all the same.

@@ -75,7 +75,7 @@ class Drawing:
 
 
 def draw(run: Run, summary: Summary) -> list[Drawing]:
-    """The figures of a run, those left out for which there is no data; of the first DRAWN groups where there are more."""
+    """The figures of a run, those left out for which there is no data; of the first DRAWN groups."""
     frames = frame.of(run)
     groups = list(tables.by_group_of_cells(summary))[:DRAWN]
     turns = frames.turns[frames.turns["outcome"].isin(list(frame.MEASURED)) & frames.turns["group"].isin(groups)]

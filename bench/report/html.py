@@ -172,7 +172,7 @@ _SAID: Mapping[claims.Word, str] = {
 
 
 def _cost_entries(index: int, cost: Cost, word: claims.Word) -> list[tables.Entry]:
-    """Fixed, share, cost, relative, sweeps, as measured, whether it is told; figures that may not be stated are empty."""
+    """Fixed, share, cost, relative, sweeps, as measured, whether it is told; empty where it may not be stated."""
     path = f"costs/{index}"
     entries = []
     for name in ("fixed", "share", "cost", "relative"):

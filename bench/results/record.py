@@ -8,7 +8,7 @@ Schema history:
     2  `looking` and `declared`: launches that carry callbacks, and what their metrics are. Version 1 is read as it is:
        none of its launches looked.
     3  every field is there, losses that are not finite are words (`nan`, `inf`, `-inf`), and every line of
-       records.jsonl carries its `chain` (`bench.results.chain`). Versions 1 and 2 lack some fields, and are not covered by one.
+       records.jsonl carries its `chain` (`chain`). Versions 1 and 2 lack some fields, and have none.
 """
 
 from __future__ import annotations
