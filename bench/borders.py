@@ -40,7 +40,7 @@ def _has_digest(name: str) -> bool:
     return re.search(rf"(^|-)[0-9a-f]{{{_DIGEST}}}$", name) is not None
 
 
-def plain(text: str) -> str:
+def encodable(text: str) -> str:
     """The text as valid Unicode: a lone surrogate, as of a file name that is not UTF-8, is written out as `\\udc80`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -63,14 +63,14 @@ def _written_out(letter: str) -> str:
     return ascii(letter)[1:-1]
 
 
-def line(text: str) -> str:
+def one_line(text: str) -> str:
     """The text for one line of a terminal: as `terminal`, and every run of white space is one space."""
     return terminal(" ".join(text.split()))
 
 
-def markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
     """The text for one line of Markdown or one entry of its tables: nothing in it is markup, HTML or a new column."""
-    text = line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([|`*~$])", r"\\\1", text)
     text = text.replace("](", "]\\(").replace("][", "]\\[").replace("]:", "]\\:").replace("![", "!\\[")
     return re.sub(r"^(#|[-+=]+(?= |$)|\d+(?=[.)] ))", r"\\\1", text)
@@ -78,7 +78,7 @@ def markdown(text: str) -> str:
 
 def markdown_code(text: str) -> str:
     """An id for Markdown: as code where nothing in it could end the code or its table's column, else as text."""
-    return f"`{text}`" if _CODE.fullmatch(text) else markdown(text)
+    return f"`{text}`" if _CODE.fullmatch(text) else markdown_text(text)
 
 
 def csv_cell(value: object) -> object:
@@ -86,7 +86,7 @@ def csv_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     # A lone carriage return ends a row for readers, and Python 3.11's writer does not quote it.
-    text = plain(value).replace("\x00", "\\x00").replace("\r", "\\r")
+    text = encodable(value).replace("\x00", "\\x00").replace("\r", "\\r")
     return "'" + text if text.lstrip(" ").startswith(_FORMULA) and not _is_number(text) else text
 
 
@@ -99,7 +99,7 @@ def _is_number(text: str) -> bool:
 
 def plot(text: str) -> str:
     """The text for matplotlib: `$` begins no formula, and a first `_` hides no entry of a legend."""
-    text = line(text).replace("$", r"\$")
+    text = one_line(text).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 
@@ -118,7 +118,7 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 def _plain_tree(value: Any) -> Any:
     if isinstance(value, str):
-        return plain(value)
+        return encodable(value)
     if isinstance(value, dict):
         return {_plain_tree(key): _plain_tree(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -14,21 +14,23 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from bench.borders import line, plain
+from bench.borders import encodable, one_line
+from bench.results.decoding import Count
 from bench.results.record import Metric
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # The largest frame that is taken in. Results are kilobytes; settings and ledgers of 64 ranks would be under 1 MiB.
-LARGEST: Final = 64 * 2**20
+LARGEST_FRAME: Final = 64 * 2**20
 LONGEST_REASON: Final = 2000  # characters of why an arm failed; its whole words are in its log
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Pid = Annotated[int, msgspec.Meta(gt=1, le=2**31 - 1)]
 Duration = Annotated[float, msgspec.Meta(ge=0, le=1e8)]  # seconds
-Step = Annotated[float, msgspec.Meta(gt=0, le=1e8)]  # seconds of a step: a clock in ns shows none that takes none
+StepSeconds = Annotated[
+    float, msgspec.Meta(gt=0, le=1e8)
+]  # seconds of a step: a clock in ns shows none that takes none
 Loss = float | Literal["nan", "inf", "-inf"]
-Name = Annotated[str, msgspec.Meta(max_length=4096)]
+ShortText = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class Garbled(Exception):
@@ -48,7 +50,7 @@ class ZygoteHello(Message, frozen=True, tag="hello-zygote"):
         versions: of what it has preloaded.
     """
 
-    id: Name
+    id: ShortText
     pid: Pid
     seconds: Duration
     threads: Count
@@ -58,7 +60,7 @@ class ZygoteHello(Message, frozen=True, tag="hello-zygote"):
 class ArmHello(Message, frozen=True, tag="hello-arm"):
     """A process of an arm has begun: which, and of which rank."""
 
-    id: Name
+    id: ShortText
     rank: Count
     pid: Pid
 
@@ -66,21 +68,21 @@ class ArmHello(Message, frozen=True, tag="hello-arm"):
 class Forked(Message, frozen=True, tag="forked"):
     """A zygote has forked the process of this id."""
 
-    arm: Name
+    arm: ShortText
     pid: Pid
 
 
 class Unforked(Message, frozen=True, tag="unforked"):
     """A zygote could not: the system's reason."""
 
-    arm: Name
-    reason: Name
+    arm: ShortText
+    reason: ShortText
 
 
 class Exited(Message, frozen=True, tag="exited"):
     """A process has ended: its exit status, or less than 0 for the signal that ended it."""
 
-    arm: Name
+    arm: ShortText
     status: Annotated[int, msgspec.Meta(ge=-255, le=255)]
 
 
@@ -98,10 +100,10 @@ class Ready(Message, frozen=True, tag="ready"):
     epoch: Count
 
 
-class Taken(Message, frozen=True, tag="taken"):
-    """A turn is over; see `bench.arm.stream.Taken`. `helpers` is told after audited turns only."""
+class TurnReport(Message, frozen=True, tag="taken"):
+    """A turn is over; see `bench.arm.stream.TurnTimes`. `helpers` is told after audited turns only."""
 
-    seconds: tuple[Step, ...]
+    seconds: tuple[StepSeconds, ...]
     fetching: tuple[Duration, ...]
     cpu: Duration
     involuntary: Count
@@ -114,9 +116,9 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     steps: Count
     samples: Count
-    samples_digest: Name
-    initial_weights: Name
-    final_weights: Name
+    samples_digest: ShortText
+    initial_weights: ShortText
+    final_weights: ShortText
     audited: Count
     forward: Count
     backward: Count
@@ -125,7 +127,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nonzero_gradients: float
 
 
-class Looked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Instrumented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What callbacks have measured, and what it is."""
 
     metrics: dict[str, float] = {}
@@ -139,7 +141,7 @@ class Result(Message, frozen=True, tag="result"):
     effective: dict[str, Any]
     memory: dict[str, Count]
     samples_per_step: Count
-    looked: Looked
+    looked: Instrumented
 
 
 class Failed(Message, frozen=True, tag="failed"):
@@ -184,14 +186,14 @@ class Fork(Message, frozen=True, tag="fork"):
 ARRIVALS = msgspec.json.Decoder(ZygoteHello | ArmHello)
 REPORTS = msgspec.json.Decoder(Forked | Unforked | Exited)
 FIRST = msgspec.json.Decoder(Ready | Failed)
-TURN = msgspec.json.Decoder(Taken | Failed)
+TURN = msgspec.json.Decoder(TurnReport | Failed)
 LAST = msgspec.json.Decoder(Result | Failed)
-ANY = msgspec.json.Decoder(Ready | Taken | Result | Failed)
+ANY = msgspec.json.Decoder(Ready | TurnReport | Result | Failed)
 FORKS = msgspec.json.Decoder(Fork)
 GRANTS = msgspec.json.Decoder(Go | Stop)
 
 
-def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+def decode_message(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:
     """A message of one of the decoder's types.
 
     Raises:
@@ -200,11 +202,11 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Garbled(f"{len(data)} bytes, {line(repr(data[:40]))}: {line(str(error))[:200]}") from None
+        raise Garbled(f"{len(data)} bytes, {one_line(repr(data[:40]))}: {one_line(str(error))[:200]}") from None
 
 
 def encode(message: Message) -> bytes:
-    """A message as it travels; lone surrogates, which UTF-8 has none of, are written out (`bench.borders.plain`)."""
+    """A message as it travels; lone surrogates, which UTF-8 has none of, are written out (`encodable`)."""
     try:
         return msgspec.json.encode(message)
     except UnicodeEncodeError:
@@ -236,7 +238,7 @@ def loss(value: float) -> Loss:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return plain(value)
+        return encodable(value)
     if isinstance(value, Mapping):
         return {_plain(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -244,7 +246,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def shortened(reason: str) -> str:
+def short_reason(reason: str) -> str:
     """A reason as records have it: valid Unicode, no NUL, not longer than LONGEST_REASON."""
-    text = plain(reason).replace("\x00", "\\x00").strip() or "it gave no reason"
+    text = encodable(reason).replace("\x00", "\\x00").strip() or "it gave no reason"
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}... ({len(text)} characters)"

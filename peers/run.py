@@ -118,7 +118,7 @@ def head(asked: argparse.Namespace, repeats: Mapping[str, int]) -> dict[str, Any
 
 
 def version_of(package: str) -> str:
-    from bench import __version__
+    from bench.results.version import __version__
 
     if package == "loopmark":  # need not be installed: it runs from the checkout
         return __version__

@@ -21,7 +21,7 @@ def estimate(place: Place) -> Estimate:
     out = place.folder / "results"
     command = [sys.executable, "-m", "bench", "run", "overhead", "-k", CELLS, "--no-look", "--out", str(out)]
     wall = run(place, [*command, *(QUICK if place.quick else ())], pinned=False)
-    return read(store.find(None, out), wall)
+    return read(store.find_folder(None, out), wall)
 
 
 def read(folder: Path, wall: float) -> Estimate:
@@ -30,7 +30,7 @@ def read(folder: Path, wall: float) -> Estimate:
     Raises:
         ToolFailed: it has no ratio of the twin.
     """
-    kept = store.read(folder)
+    kept = store.read_run(folder)
     summary = stats.summarize(kept)
     if summary.twin is None:
         raise ToolFailed(f"{folder}: no ratio of the twin: {[record.reason for record in kept.records]}")

@@ -81,13 +81,13 @@ class Bench:
         made = plan.make_plan(suites, [suite], settings=settings, select=select)
         opened = store.create(self.out)
         self.folder = opened.folder
-        opened.write_info({"run": opened.folder.name, "plan": plan.to_json(made)})
+        opened.write_info({"run": opened.folder.name, "plan": plan.plan_document(made)})
         files = {name: file for name, (_, file) in found.items()}
         conductor = Conductor(made, files, opened, options, progress or Silent(), done)
         self.stops = conductor.run(self.fleet)
         self.warnings = conductor.warnings
         opened.close()
-        return store.read(opened.folder).records
+        return store.read_run(opened.folder).records
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.estimates import Cell, Difference, MetricEstimate, Versus
-from bench.analysis.findings import Answer, answers
+from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Versus
+from bench.analysis.findings import Finding, findings_of
 from bench.report import findings
 from bench.stats.intervals import Interval
 
@@ -28,13 +28,13 @@ def cell(
     samples: int = 64,
     outcome: str = "ok",
     twin: bool = False,
-) -> Cell:
+) -> CellSummary:
     """A cell of the suite `s`; with a ratio to the baseline where one is given."""
     versus = None
     if ratio is not None:
         launches = 1 if ratio[1] is None else 6
-        versus = Versus("base", Interval(*ratio, launches), Difference("s", *difference, launches))
-    return Cell(
+        versus = Versus("base", Interval(*ratio, launches), StepDifference("s", *difference, launches))
+    return CellSummary(
         id="base" if ratio is None and not twin else f"{axis}={value}{'#twin' * twin}",
         suite="s",
         group="g",
@@ -51,8 +51,8 @@ def cell(
     )
 
 
-def asked(axis: str, *cells: Cell) -> list[Answer]:
-    return answers(cells, {"s": axis})
+def asked(axis: str, *cells: CellSummary) -> list[Finding]:
+    return findings_of(cells, {"s": axis})
 
 
 PHASES = {"data": 1.0, "transfer": 0.0, "forward": 2.0, "backward": 4.0, "optimizer": 1.0, "rest": 0.5}
@@ -139,7 +139,9 @@ def test_who_is_asked() -> None:
 # --- break-even
 
 
-def compiled(difference: tuple[float, float | None, float | None], cold: float = 12.1, warm: float = 3.1) -> list[Cell]:
+def compiled(
+    difference: tuple[float, float | None, float | None], cold: float = 12.1, warm: float = 3.1
+) -> list[CellSummary]:
     """Eager starts in 0.1 s; compiled in 12.1 s from an empty cache, 3.1 s from a warm one."""
     starts = {"time_to_first_step_cold": cold, "time_to_first_step_warm": warm}
     ratio = (0.9, 0.8, 0.95) if difference[1] is not None else (0.9, None, None)
@@ -188,7 +190,7 @@ def test_break_even_of_one_launch_has_no_interval_and_of_no_warm_start_no_answer
 # --- waiting
 
 
-def loaders(**shares: float) -> list[Cell]:
+def loaders(**shares: float) -> list[CellSummary]:
     """Cells of a step of 10 ms by the share of it that they wait."""
     return [
         cell(
@@ -210,7 +212,7 @@ def test_waiting_is_a_share_of_the_epoch() -> None:
 # --- sentences
 
 
-def by_id(cells: list[Cell]) -> dict[str, Cell]:
+def by_id(cells: list[CellSummary]) -> dict[str, CellSummary]:
     return {one.id: one for one in cells}
 
 

@@ -24,7 +24,7 @@ from bench.errors import RunError
 from bench.machine import git as commits
 from bench.machine.git import Commit
 from bench.report import asv
-from bench.results.record import SCHEMA
+from bench.results.record import RECORD_SCHEMA
 from bench.results.store import Run
 
 needs_asv = pytest.mark.skipif(
@@ -207,7 +207,7 @@ def test_bad_input_of_the_command_is_one_sentence_and_exit_code_2(tmp_path: Path
     broken = out / clean / "run.json"
     other_schema = out / "20260102-000000-ffff"
     other_schema.mkdir()
-    (other_schema / "run.json").write_text(broken.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
+    (other_schema / "run.json").write_text(broken.read_text().replace(f'"schema": {RECORD_SCHEMA}', '"schema": 99'))
 
     def refused(*arguments: str, words: str) -> None:
         done = call(
@@ -283,7 +283,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
         for number, hash_ in enumerate(hashes)
     ]
     done = asv.export(
-        [(run, commits.resolve(hash_, folder)) for run, hash_ in zip(runs, hashes, strict=True)],
+        [(run, commits.resolve_commit(hash_, folder)) for run, hash_ in zip(runs, hashes, strict=True)],
         folder / ".asv" / "results",
     )
     assert len(done.files) == 6

@@ -58,12 +58,12 @@ def test_nothing_reaches_a_terminal_that_it_would_obey(text: str) -> None:
     kinds = {unicodedata.category(letter) for letter in shown if letter not in "\n\t"}
     assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     shown.encode("utf-8")
-    assert "\n" not in borders.line(text)
+    assert "\n" not in borders.one_line(text)
 
 
 @given(hostile)
 def test_plain_text_is_valid_unicode_and_otherwise_untouched(text: str) -> None:
-    made = borders.plain(text)
+    made = borders.encodable(text)
     made.encode("utf-8")
     if not any("\ud800" <= letter <= "\udfff" for letter in text):
         assert made == text
@@ -71,7 +71,7 @@ def test_plain_text_is_valid_unicode_and_otherwise_untouched(text: str) -> None:
 
 @given(hostile, hostile)
 def test_markdown_keeps_its_columns_and_has_no_html(one: str, other: str) -> None:
-    row = f"| {borders.markdown_code(one)} | {borders.markdown(other)} |"
+    row = f"| {borders.markdown_code(one)} | {borders.markdown_text(other)} |"
     assert "\n" not in row
     assert "<" not in row.replace("&lt;", "")
     bars = [index for index, letter in enumerate(row) if letter == "|" and not _escaped(row, index)]
@@ -108,7 +108,7 @@ def test_matplotlib_draws_any_text_as_it_is(text: str) -> None:
     shown = figure.text(0, 0, borders.plot(text))
     text_, is_math = shown._preprocess_math(borders.plot(text))
     assert is_math is False
-    assert text_.count("$") == borders.line(text).count("$")
+    assert text_.count("$") == borders.one_line(text).count("$")
 
 
 @given(

@@ -59,7 +59,7 @@ def test_interpreters_that_are_there_cost_nothing() -> None:
 
 @given(left=SECONDS, start_up=SECONDS, made=st.integers(0, 20), least=st.integers(1, 2))
 def test_launches_that_are_expected_fit(left: float, start_up: float, made: int, least: int) -> None:
-    assert budget.SHORTEST_LAUNCH <= budget.turns(left, made, start_up) <= budget.LONGEST_LAUNCH
+    assert budget.SHORTEST_LAUNCH <= budget.seconds_of_turns(left, made, start_up) <= budget.LONGEST_LAUNCH
     number = budget.expected(left, start_up, least)
     assert number >= least
     if number > least:
@@ -72,14 +72,14 @@ def test_interpreters_are_priced_as_those_that_are_there(
     preloads: tuple[tuple[str, ...], ...], cores: int, slower: float
 ) -> None:
     each = [budget.imports(preload) for preload in preloads]
-    prior = budget.measured(preloads, {}, cores)
+    prior = budget.seconds_of_imports(preloads, {}, cores)
     assert prior == budget.interpreters(preloads, cores)
     assert max(each) <= prior <= sum(each)
     seen = {preload: slower * budget.imports(preload) for preload in preloads}
-    assert budget.measured(preloads, seen, cores) == max(seen.values())
+    assert budget.seconds_of_imports(preloads, seen, cores) == max(seen.values())
     other = ("torch", "lightning", "another")
-    assert budget.measured([other], seen, cores) == pytest.approx(slower * budget.imports(other))
-    assert budget.measured([], seen, cores) == 0.0
+    assert budget.seconds_of_imports([other], seen, cores) == pytest.approx(slower * budget.imports(other))
+    assert budget.seconds_of_imports([], seen, cores) == 0.0
 
 
 @given(work=works(), seconds=SECONDS, cores=st.integers(1, 8), wanted=st.integers(1, 3))
@@ -125,7 +125,7 @@ GROUPS = ("loop=plain", "batch_size=16,64")
 def test_looks_and_further_launches_do_not_begin_when_the_budget_is_spent(bench: Bench) -> None:
     options = Options(budget=0.2, launch=0.1, zygotes=1, looks=3)
     bench.run("overhead", *GROUPS, options=options)
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     assert not run.looks
     assert {(record.group, record.launch) for record in run.records} == {(group, 0) for group in bench.stops}
     assert {stop["reason"] for stop in bench.stops.values()} == {"budget"}
@@ -138,7 +138,7 @@ def test_nothing_begins_after_the_deadline_but_the_least(bench: Bench) -> None:
     began = datetime.now(UTC)
     options = Options(budget=10.0, launch=0.1, zygotes=1, looks=50, launches=1)
     bench.run("overhead", *GROUPS, options=options)
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     # Ten seconds have room for looks at two plain arms, but where a busy machine has taken them all.
     assert run.looks or [text for text in bench.warnings if "no looking launches" in text]
     # Records tell whole seconds.
@@ -156,7 +156,7 @@ def test_interpreters_that_do_not_fit_are_not_started(tmp_path: Path) -> None:
     suite, file = discovery.all_suites()["overhead"]
     made = plan.make_plan({"overhead": suite}, ["overhead"], settings=["loop=plain", "batch_size=16"])
     opened, silent = store.create(tmp_path), Silent()
-    opened.write_info({"run": opened.folder.name, "plan": plan.to_json(made)})
+    opened.write_info({"run": opened.folder.name, "plan": plan.plan_document(made)})
     options = Options(budget=3.0, launch=0.1, zygotes=3, looks=1)
     with Fleet(1, opened.logs) as own:
         conductor = Conductor(made, {"overhead": file}, opened, options, silent)
@@ -165,7 +165,7 @@ def test_interpreters_that_do_not_fit_are_not_started(tmp_path: Path) -> None:
     opened.close()
     assert silent.notes[0] == conductor.warnings[0]
     assert "a budget of 3 s is less than the least there is to do" in silent.notes[0]
-    assert {record.zygote for record in store.read(opened.folder).records} == {0}
+    assert {record.zygote for record in store.read_run(opened.folder).records} == {0}
 
 
 def test_a_run_that_is_done_starts_no_interpreters(fleet: Fleet, tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_a_run_that_is_done_starts_no_interpreters(fleet: Fleet, tmp_path: Path)
     opened = store.create(tmp_path)
     options = Options(budget=60.0, launch=0.1, zygotes=1, launches=1)
     Conductor(made, {"overhead": file}, opened, options, Silent()).run(fleet)
-    opened.write_info({"run": opened.folder.name, "plan": plan.to_json(made)})
-    done = store.read(opened.folder).records
+    opened.write_info({"run": opened.folder.name, "plan": plan.plan_document(made)})
+    done = store.read_run(opened.folder).records
     with Fleet(1, opened.logs) as own:
         again = Conductor(made, {"overhead": file}, opened, replace(options, zygotes=2), Silent(), done)
         assert {stop["reason"] for stop in again.run(own).values()} == {"launches"}

@@ -8,7 +8,7 @@ from scipy import stats
 from bench.arm import slow_loader
 from bench.arm.slow_loader import Burn
 from bench.commands import false_alarms
-from bench.commands.gate_power import _key, _points, sound
+from bench.commands.gate_power import _key, _points, keeps_its_promise
 from bench.errors import RunError
 from bench.stats import binomial
 from bench.stats.gate_rule import Rule
@@ -76,29 +76,30 @@ def test_the_tally_is_kept_across_runs_and_for_its_environment(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert "none counted yet" in false_alarms.read(1).sentence
+    assert "none counted yet" in false_alarms.read_tally(1).sentence
     for verdict in ("pass", "pass", "regression"):
-        false_alarms.add(1, false_alarms.SAME, verdict)  # type: ignore[arg-type]
-    false_alarms.add(1, "0.05", "regression")
-    assert false_alarms.read(1).count(false_alarms.SAME, "inconclusive").sentence == false_alarms.read(1).sentence, (
-        "it could not alarm"
-    )
-    found = false_alarms.read(1)
+        false_alarms.count_gate(1, false_alarms.SAME, verdict)  # type: ignore[arg-type]
+    false_alarms.count_gate(1, "0.05", "regression")
+    assert (
+        false_alarms.read_tally(1).count(false_alarms.SAME, "inconclusive").sentence
+        == false_alarms.read_tally(1).sentence
+    ), "it could not alarm"
+    found = false_alarms.read_tally(1)
     assert (found.caught(false_alarms.SAME), found.gates_at(false_alarms.SAME), found.caught("0.05")) == (1, 3, 1)
     assert "1 of 3, 95 % upper bound" in found.sentence
-    assert false_alarms.read(2) == false_alarms.Tally(), "another number of threads is another environment"
+    assert false_alarms.read_tally(2) == false_alarms.Tally(), "another number of threads is another environment"
 
 
 def test_a_tally_that_cannot_be_read_is_told_and_not_written_over(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    false_alarms.add(1, false_alarms.SAME, "pass")
+    false_alarms.count_gate(1, false_alarms.SAME, "pass")
     (path,) = (false_alarms.calibration.home().parent / "tallies").glob("*.json")
     path.write_text("{")
-    assert f"not known: {path}: not readable" in false_alarms.read(1).sentence
+    assert f"not known: {path}: not readable" in false_alarms.read_tally(1).sentence
     with pytest.raises(RunError, match="nothing was counted"):
-        false_alarms.add(1, false_alarms.SAME, "pass")
+        false_alarms.count_gate(1, false_alarms.SAME, "pass")
     assert path.read_text() == "{"
 
 
@@ -106,6 +107,6 @@ def test_the_operating_curve_is_sound_unless_its_lower_bound_says_otherwise() ->
     counted = false_alarms.Tally({"0": {"pass": 18, "regression": 2}, "0.05": {"regression": 20}})
     points = _points(counted, {"0": [60.0] * 20, "0.05": [90.0] * 20})
     assert [point.share for point in points] == [0.1, 1.0]
-    assert not sound(points, Rule()), "2 of 20 false alarms are no 1 %"
-    assert sound(_points(false_alarms.Tally({"0": {"pass": 19, "regression": 1}}), {"0": [60.0]}), Rule())
+    assert not keeps_its_promise(points, Rule()), "2 of 20 false alarms are no 1 %"
+    assert keeps_its_promise(_points(false_alarms.Tally({"0": {"pass": 19, "regression": 1}}), {"0": [60.0]}), Rule())
     assert [_key(asked) for asked in ("again", "1", "10")] == ["0", "0.01", "0.1"]

@@ -17,7 +17,7 @@ from conftest import ROOT, call
 from bench.axes.accelerators.base import CUDA, accelerator
 from bench.errors import RunError, SpecError, Unsupported
 from bench.machine import calibrate, calibration, environment
-from bench.machine.calibrate import Cannot, Job, Kernel, measure
+from bench.machine.calibrate import Cannot, CeilingSearch, Kernel, measure
 from bench.machine.calibration import Calibration, Ceiling, fingerprint
 from bench.report import calibration as calibration_report
 
@@ -46,7 +46,7 @@ class Machine:
         return Kernel(run, work)
 
     def measure(self, seconds: float = 1000.0, share: float = 1.0, **options: Any) -> Ceiling:
-        job = Job("matmul_float32", "FLOP/s", tuple(self.rates), self.prepare, **options)
+        job = CeilingSearch("matmul_float32", "FLOP/s", tuple(self.rates), self.prepare, **options)
         return measure(job, seconds, self.clock, lambda: share * self.now)
 
 
@@ -117,7 +117,7 @@ def test_what_the_machine_cannot_do_has_a_reason_and_no_figure(error: Exception,
     def prepare(size: int) -> Kernel:
         raise error
 
-    found = measure(Job("matmul_float16", "FLOP/s", (64, 128), prepare), 1.0)
+    found = measure(CeilingSearch("matmul_float16", "FLOP/s", (64, 128), prepare), 1.0)
     assert (found.value, found.low, found.settled, found.reason) == (None, None, False, reason)
 
 
@@ -129,7 +129,7 @@ def test_a_size_that_does_not_fit_ends_the_growth() -> None:
             raise RuntimeError("CUDA out of memory")
         return machine.prepare(size)
 
-    found = measure(Job("matmul_float16", "FLOP/s", (64, 128, 256), prepare), 100.0, machine.clock)
+    found = measure(CeilingSearch("matmul_float16", "FLOP/s", (64, 128, 256), prepare), 100.0, machine.clock)
     assert found.value == pytest.approx(4e8)
     assert not found.settled
     assert "size 256 could not be done" in found.reason
@@ -137,7 +137,7 @@ def test_a_size_that_does_not_fit_ends_the_growth() -> None:
 
 
 def test_no_size_at_all_is_said() -> None:
-    assert "not enough free memory" in measure(Job("copy", "bytes/s", (), Machine({}).prepare), 1.0).reason
+    assert "not enough free memory" in measure(CeilingSearch("copy", "bytes/s", (), Machine({}).prepare), 1.0).reason
 
 
 def test_kernels_do_the_work_they_say_in_the_dtype_they_say() -> None:
@@ -188,40 +188,40 @@ def made(threads: int = 1, **changed: Any) -> Calibration:
 
 def test_a_calibration_that_was_kept_is_found_again(home: Path) -> None:
     wanted = fingerprint("cpu", "", 1)
-    assert calibration.find(wanted) == (
+    assert calibration.find_calibration(wanted) == (
         None,
         "no calibration of this environment; `bench env --calibrate --threads 1` makes one",
     )
-    path = calibration.save(made())
+    path = calibration.save_calibration(made())
     assert path.parent == home
-    assert calibration.find(wanted) == (made(), "")
+    assert calibration.find_calibration(wanted) == (made(), "")
     newer = replace(made(), seconds=30.0)
-    calibration.save(newer)
-    assert calibration.find(wanted) == (newer, "")
+    calibration.save_calibration(newer)
+    assert calibration.find_calibration(wanted) == (newer, "")
     assert list(home.iterdir()) == [path]
 
 
 def test_that_of_another_environment_is_not_used_and_one_says_why(home: Path) -> None:
-    calibration.save(made(threads=2))
-    calibration.save(made(threads=4, torch="2.0.0"))
-    found, why = calibration.find(fingerprint("cpu", "", 1))
+    calibration.save_calibration(made(threads=2))
+    calibration.save_calibration(made(threads=4, torch="2.0.0"))
+    found, why = calibration.find_calibration(fingerprint("cpu", "", 1))
     assert found is None
     assert "--threads 1` makes one" in why
     assert "is not used: the calibration is of another environment (threads: 2 there, 1 here)" in why  # the nearest
 
 
 def test_a_calibration_moved_to_another_environments_name_is_refused(home: Path) -> None:
-    path = calibration.save(made())
+    path = calibration.save_calibration(made())
     path.write_text(path.read_text().replace(environment.cpu(), "Another processor"))
-    found, why = calibration.find(fingerprint("cpu", "", 1))
+    found, why = calibration.find_calibration(fingerprint("cpu", "", 1))
     assert found is None
     assert "device: 'Another processor' there" in why
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"schema": 99}', '{"schema": 1, "ceilings": [{}], "cores": []}', "[1"])
 def test_a_file_that_is_no_calibration_is_a_reason_and_not_a_crash(home: Path, text: str) -> None:
-    calibration.save(made()).write_text(text)
-    found, why = calibration.find(fingerprint("cpu", "", 1))
+    calibration.save_calibration(made()).write_text(text)
+    found, why = calibration.find_calibration(fingerprint("cpu", "", 1))
     assert found is None
     assert "not readable as a calibration" in why
 
@@ -234,14 +234,14 @@ def test_threads_matter_on_the_cpu_only() -> None:
 
 def test_a_relative_cache_folder_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
-    assert calibration.home() == Path.home() / ".cache" / "loopmark" / "calibrations"
+    assert calibration.calibrations_folder() == Path.home() / ".cache" / "loopmark" / "calibrations"
 
 
 def test_a_home_that_cannot_be_written_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loopmark").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(RunError, match="cannot be written"):
-        calibration.save(made())
+        calibration.save_calibration(made())
 
 
 def test_more_threads_than_cores_are_refused() -> None:
@@ -265,7 +265,7 @@ def test_the_command_measures_prints_and_keeps(home: Path) -> None:
     assert all(ceiling["value"] > 0 for ceiling in shown["ceilings"] if ceiling["name"] == "matmul_float32")
     if hasattr(os, "sched_getaffinity"):
         assert len(shown["cores"]) == 1
-    kept, why = calibration.find(fingerprint("cpu", "", 1))
+    kept, why = calibration.find_calibration(fingerprint("cpu", "", 1))
     assert kept is not None, why
     assert [ceiling.value for ceiling in kept.ceilings] == [ceiling["value"] for ceiling in shown["ceilings"]]
     text = calibration_report.table(kept)

@@ -14,7 +14,7 @@ import torch
 from watching import Attention, Batch, fit, hand_written, loader
 
 from bench.callbacks import DeviceStats
-from bench.callbacks.nvml import Device, NVMLError
+from bench.callbacks.nvml import NVMLDevice, NVMLError
 from bench.errors import SpecError
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]  # Trainer advises a lot
@@ -123,7 +123,7 @@ def test_an_older_driver_has_the_reasons_by_their_former_name(library: Callable[
 
 
 def test_a_part_of_a_device_is_found_by_its_own_uuid(library: Callable[..., str]) -> None:
-    device = Device(UUID, library(uuid=f"MIG-{UUID}"))
+    device = NVMLDevice(UUID, library(uuid=f"MIG-{UUID}"))
     assert device.power() == pytest.approx(250.5)
     device.close()
 
@@ -153,7 +153,7 @@ def test_a_function_that_a_library_lacks_is_named(tmp_path: Path) -> None:
     if libm is None:
         pytest.skip("no libm to take for a libnvidia-ml")
     with pytest.raises(NVMLError, match="nvmlInit_v2: this driver's library has no such function"):
-        Device(UUID, libm)
+        NVMLDevice(UUID, libm)
 
 
 def test_after_an_exception_the_library_is_given_back_and_there_is_no_energy(library: Callable[..., str]) -> None:

@@ -208,7 +208,7 @@ def test_without_a_calibration_there_is_no_share_and_one_says_why() -> None:
 
 
 def test_the_share_is_that_of_the_ceiling_that_was_kept(cache: Path) -> None:
-    calibration.save(calibrated({"float32": 4e12}))
+    calibration.save_calibration(calibrated({"float32": 4e12}))
     flops = FLOPs()
     fit(Stack(), rows(6 * ROWS), flops)
     assert flops.metrics["ceiling_share"] == pytest.approx(flops.metrics["flop_rate"] / 4e12)
@@ -235,7 +235,7 @@ def test_a_step_of_two_arithmetics_is_measured_by_both_ceilings() -> None:
 @pytest.mark.parametrize("changed", [{"threads": 64}, {"torch": "2.0.0"}, {"device": "Another processor"}])
 def test_a_calibration_of_another_environment_is_refused(changed: dict[str, Any]) -> None:
     given = FLOPs(calibration=calibrated({"float32": 4e12}, **changed))
-    calibration.save(calibrated({"float32": 4e12}, **changed))
+    calibration.save_calibration(calibrated({"float32": 4e12}, **changed))
     found = FLOPs()
     for flops in (given, found):
         fit(Stack(), rows(6 * ROWS), flops)

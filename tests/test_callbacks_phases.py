@@ -272,7 +272,7 @@ def test_phases_longer_than_their_step_are_an_error() -> None:
             pass
 
     with pytest.raises(RuntimeError, match="the phases of a step take"):
-        phases_module.measured([("data", Fixed(0.0)), ("forward", Fixed(2.0))], Fixed(1.0))
+        phases_module.times_between([("data", Fixed(0.0)), ("forward", Fixed(2.0))], Fixed(1.0))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -19,7 +19,7 @@ from bench.commands.compare import CAUTION, compare
 from bench.errors import RunError
 from bench.report import comparison
 from bench.results import baselines, store
-from bench.results.record import Record, to_json
+from bench.results.record import Record, encode_record
 from bench.results.store import Run
 from bench.stats.intervals import welch
 
@@ -49,7 +49,7 @@ def written(run: Run, out: Path, name: str) -> Path:
     folder = out / name
     folder.mkdir(parents=True)
     (folder / store.RUN).write_text(json.dumps({**run.info, "run": name, "schema": 2}))
-    (folder / store.RECORDS).write_text("".join(json.dumps(to_json(record)) + "\n" for record in run.records))
+    (folder / store.RECORDS).write_text("".join(json.dumps(encode_record(record)) + "\n" for record in run.records))
     return folder
 
 
@@ -183,31 +183,31 @@ def test_a_baseline_outlives_its_run(tmp_path: Path) -> None:
 
 
 def test_a_baseline_is_no_run_of_its_own(tmp_path: Path) -> None:
-    baselines.save("main", store.read(written(made(0), tmp_path, "first")), tmp_path)
-    assert store.find(None, tmp_path).name == "first"
+    baselines.save_baseline("main", store.read_run(written(made(0), tmp_path, "first")), tmp_path)
+    assert store.find_folder(None, tmp_path).name == "first"
 
 
 @pytest.mark.parametrize("file", baselines.COPIED)
 def test_a_baseline_that_was_changed_is_refused(tmp_path: Path, file: str) -> None:
-    baselines.save("main", store.read(written(made(0), tmp_path, "first")), tmp_path)
+    baselines.save_baseline("main", store.read_run(written(made(0), tmp_path, "first")), tmp_path)
     path = tmp_path / baselines.FOLDER / "main" / file
     path.write_text(path.read_text().replace("0", "1", 1))
     with pytest.raises(RunError, match="not as it was when baseline 'main' was saved"):
-        baselines.resolve("main", tmp_path)
+        baselines.find_run("main", tmp_path)
 
 
 def test_what_cannot_be_a_baseline(tmp_path: Path) -> None:
-    run = store.read(written(made(0), tmp_path, "first"))
+    run = store.read_run(written(made(0), tmp_path, "first"))
     for name in ("../main", "", ".hidden", "a b"):
         with pytest.raises(RunError, match="is not of the form"):
-            baselines.save(name, run, tmp_path)
+            baselines.save_baseline(name, run, tmp_path)
     with pytest.raises(RunError, match="not finished"):
-        baselines.save("main", replace(run, info={**run.info, "finished": None}), tmp_path)
+        baselines.save_baseline("main", replace(run, info={**run.info, "finished": None}), tmp_path)
     with pytest.raises(RunError, match="nothing was measured"):
-        baselines.save("main", replace(run, records=()), tmp_path)
-    baselines.save("main", run, tmp_path)
+        baselines.save_baseline("main", replace(run, records=()), tmp_path)
+    baselines.save_baseline("main", run, tmp_path)
     with pytest.raises(RunError, match="is there already"):
-        baselines.save("main", run, tmp_path)
+        baselines.save_baseline("main", run, tmp_path)
     with pytest.raises(RunError, match="unknown baseline 'other'; allowed: main"):
         baselines.delete("other", tmp_path)
 

@@ -59,7 +59,7 @@ def test_trap_14_the_first_launch_compiles_cold_and_the_next_one_warm(bench: Ben
     eager = [record for record in records if record.point["compile"] == "off"]
     assert {tuple(record.extra) for record in eager} == {("time_to_first_step",)}
     assert {record.effective["compile"] for record in eager} == {"off"}
-    summary = stats.summarize(store.read(bench.folder))
+    summary = stats.summarize(store.read_run(bench.folder))
     assert {answer.kind for answer in summary.answers} == {"break-even-cold", "break-even-warm"}
     assert not [warning for warning in summary.warnings if "differ between launches" in warning]
 
@@ -108,7 +108,7 @@ def test_trap_14_a_recompile_on_the_short_last_batch_is_counted_and_warned_of(be
     by_fault = {str(record.point["fault"]): record for record in records}
     assert by_fault["none"].effective["recompiles"] == 0
     assert by_fault["short-batch"].effective["recompiles"] >= 1
-    summary = stats.summarize(store.read(bench.folder))
+    summary = stats.summarize(store.read_run(bench.folder))
     warned = [warning for warning in summary.warnings if "compiled again" in warning]
     assert len(warned) == 1
     assert "short-batch" in warned[0]

@@ -200,7 +200,7 @@ def test_a_folder_that_is_named_twice_counts_once() -> None:
 
 
 def test_a_hanging_suite_file_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "PATIENCE", 0.3)
+    monkeypatch.setattr(guard, "IMPORT_PATIENCE", 0.3)
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\nsuite = 1")
     assert cli.exit_code(["list", "--suites", str(tmp_path)]) == REFUSED
 

@@ -22,6 +22,7 @@ from bench.errors import RunError
 from bench.plan import discovery, plan
 from bench.plan.cell import Cell, Group, Plan
 from bench.report import gate as gate_report
+from bench.report.text_layout import terminal_width
 from bench.report.units import ratio
 from bench.results import store
 from bench.results.record import Record
@@ -46,13 +47,13 @@ class Warm(gate.Setup):
 
 def gated(
     fleet: Fleet, folder: Path, suite: str, *settings: str, options: Options = OPTIONS, rule: Rule = SHORT
-) -> gate.Outcome:
+) -> gate.Gate:
     found = discovery.all_suites([SUITES])
     suites = {name: made for name, (made, _) in found.items()}
     made = plan.make_plan(suites, [suite], settings=settings)
     folder.mkdir()
     files = {name: file for name, (_, file) in found.items()}
-    return gate.run(Warm(made, files, warm=fleet), rule, options, folder, Silent())
+    return gate.run_gate(Warm(made, files, warm=fleet), rule, options, folder, Silent())
 
 
 # Real arms.
@@ -66,15 +67,15 @@ def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, t
     assert (head.stage, head.n, head.p) == ("confirm", 5, 2**-5)
     assert outcome.launches == {"screen": 5, "confirm": 5}
     # Both stages are runs like any other, and the verdict follows from them again.
-    stages = {name: store.read(tmp_path / "gate" / name) for name in ("screen", "confirm")}
+    stages = {name: store.read_run(tmp_path / "gate" / name) for name in ("screen", "confirm")}
     seeds = {name: run.info["options"]["seed"] for name, run in stages.items()}
     assert seeds["screen"] != seeds["confirm"], "the second stage is to be fresh in everything"
     found = discovery.all_suites()
     made = plan.make_plan({"power": found["power"][0]}, ["power"], settings=["slowdown=100", "batch_size=16"])
-    again = gate.outcome(made, stages, SHORT, outcome.gate)
+    again = gate.gate_of(made, stages, SHORT, outcome.gate)
     assert (again.verdict, again.decisions, again.exact) == (outcome.verdict, outcome.decisions, outcome.exact)
     kept = json.loads((tmp_path / "gate" / store.GATE).read_text())
-    assert (kept["schema"], kept["verdict"], kept["exit_code"]) == (gate.SCHEMA, "regression", 1)
+    assert (kept["schema"], kept["verdict"], kept["exit_code"]) == (gate.GATE_SCHEMA, "regression", 1)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_the_code_here_against_a_commit_of_it(tmp_path: Path) -> None:
     done = call(*command, "--summary", str(summary), "--junit", str(junit), "--format", "json", cwd=code, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr
     said = json.loads(done.stdout)
-    assert (said["verdict"], said["schema"]) == ("regression", gate.SCHEMA)
+    assert (said["verdict"], said["schema"]) == ("regression", gate.GATE_SCHEMA)
     assert {decision["cell"] for decision in said["decisions"]} == {
         "sided[environment=git:HEAD~1]#twin",
         "sided[environment=.]",
@@ -206,9 +207,9 @@ def known(
     return planned(stages["screen"]), stages
 
 
-def judged(slowdown: float, **more: Any) -> gate.Outcome:
+def judged(slowdown: float, **more: Any) -> gate.Gate:
     made, stages = known(slowdown, **more)
-    return gate.outcome(made, stages, Rule(), "gate")
+    return gate.gate_of(made, stages, Rule(), "gate")
 
 
 def fabric(record: Record) -> bool:
@@ -273,9 +274,9 @@ def test_void_launches_tell_nothing_unless_they_ended_the_stage(stop: str, verdi
     groups = {record.group for record in screen.records}
     info = {**screen.info, "stops": {group: {"reason": stop, "launches": 7} for group in groups}}
     again = {**stages, "screen": replace(screen, records=(*screen.records, *disturbed), info=info)}
-    outcome = gate.outcome(made, again, Rule(), "gate")
+    outcome = gate.gate_of(made, again, Rule(), "gate")
     assert outcome.verdict == verdict
-    assert outcome.launches == gate.outcome(made, stages, Rule(), "gate").launches
+    assert outcome.launches == gate.gate_of(made, stages, Rule(), "gate").launches
     assert words in "".join(outcome.reasons)
 
 
@@ -336,7 +337,7 @@ def test_what_differs_between_the_sides_is_told_before_any_ratio() -> None:
 # Outputs.
 
 
-def awkward() -> gate.Outcome:
+def awkward() -> gate.Gate:
     """An invalid gate whose reason has all that breaks tables and XML."""
     return judged(0.1, failures={("fabric", 32, 3): ("crashed", "a | b <tag> & \x1b[31mred\nsecond line")})
 
@@ -352,7 +353,7 @@ def test_every_gate_says_on_what_it_rests() -> None:
         gate_report.junit(outcome, TALLY),
     ):
         assert f"{head.n}" in text
-        assert gate_report.percent(head.sd) in text
+        assert gate_report.percent_or_dash(head.sd) in text
         assert "+5 %" in text
         assert TALLY in " ".join(text.split())
 
@@ -366,7 +367,7 @@ def test_every_gate_says_on_what_it_rests() -> None:
     ],
     ids=["pass", "regression", "invalid"],
 )
-def test_junit_is_xml_that_counts_right(outcome: gate.Outcome, counts: dict[str, str]) -> None:
+def test_junit_is_xml_that_counts_right(outcome: gate.Gate, counts: dict[str, str]) -> None:
     root = ElementTree.fromstring(gate_report.junit(outcome, TALLY).encode())
     assert root.tag == "testsuite"
     assert {name: root.get(name) for name in counts} == counts
@@ -376,7 +377,7 @@ def test_junit_is_xml_that_counts_right(outcome: gate.Outcome, counts: dict[str,
 
 def test_junit_of_a_gate_that_measured_nothing_is_no_pass() -> None:
     made, _ = known(0.0)
-    nothing = gate.outcome(replace(made, groups=()), {}, Rule(), "gate")
+    nothing = gate.gate_of(replace(made, groups=()), {}, Rule(), "gate")
     root = ElementTree.fromstring(gate_report.junit(nothing, TALLY))
     assert (nothing.verdict, root.get("errors"), root.get("tests")) == ("invalid", "1", "1")
 
@@ -384,15 +385,15 @@ def test_junit_of_a_gate_that_measured_nothing_is_no_pass() -> None:
 def test_markdown_keeps_its_table_whatever_the_reason_says() -> None:
     rows = [line for line in gate_report.markdown(awkward(), TALLY).splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 2
-    assert {row.replace("\\|", "").count("|") for row in rows} == {len(gate_report.COLUMNS) + 1}
+    assert {row.replace("\\|", "").count("|") for row in rows} == {len(gate_report.GATE_COLUMNS) + 1}
 
 
 def test_the_console_fits_a_terminal() -> None:
     for outcome in (judged(0.1), awkward()):
-        assert max(map(len, gate_report.console(outcome, TALLY).splitlines())) <= gate_report.WIDTH
+        assert max(map(len, gate_report.console(outcome, TALLY).splitlines())) <= terminal_width()
 
 
 def test_a_stage_is_no_run_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "20250101-000000-abcd").mkdir()
     with pytest.raises(RunError, match="not a run"):
-        store.find("20250101-000000-abcd", tmp_path)
+        store.find_folder("20250101-000000-abcd", tmp_path)

@@ -13,7 +13,7 @@ from noise import MODELS, races
 from scipy import stats
 
 from bench.errors import SpecError
-from bench.stats.gate_rule import Judgement, Rule, Series, Verdict, judge, overall, smallest_detectable
+from bench.stats.gate_rule import Judgement, LaunchSeries, Rule, Verdict, judge_launches, overall, smallest_detectable
 from bench.stats.intervals import interval_of_differences
 from bench.stats.signed_rank import bound_index, holm, signed_rank_p, upper_bound
 
@@ -27,12 +27,12 @@ def at_most(rate: float, runs: int = GATES) -> float:
     return rate + 3 * math.sqrt(rate * (1 - rate) / runs)
 
 
-def series(name: str, values: list[float], *, twin: bool = False, group: str = "g") -> Series:
-    return Series(name, group, twin, tuple(values[: RULE.screen]), tuple(values[RULE.screen :]))
+def series(name: str, values: list[float], *, twin: bool = False, group: str = "g") -> LaunchSeries:
+    return LaunchSeries(name, group, twin, tuple(values[: RULE.screen]), tuple(values[RULE.screen :]))
 
 
 def verdict(values: list[float]) -> Verdict:
-    return judge([series("head", values)], RULE).decisions[0].verdict
+    return judge_launches([series("head", values)], RULE).decisions[0].verdict
 
 
 # Known answers.
@@ -131,40 +131,40 @@ def test_a_ratio_that_is_no_number_is_refused(value: float) -> None:
 
 
 def test_the_screen_never_fails_anything() -> None:
-    judged = judge([series("head", [0.5] * 6)], RULE)
+    judged = judge_launches([series("head", [0.5] * 6)], RULE)
     assert judged.decisions[0].verdict == "inconclusive"
     assert judged.decisions[0].detectable is None, "no look was reached that could have seen anything"
     assert (judged.stage, judged.launches, judged.wanted) == ("confirm", 10, ("head",))
 
 
 def test_the_screen_asks_for_all_its_launches() -> None:
-    judged = judge([series("head", [0.0] * 5)], RULE)
+    judged = judge_launches([series("head", [0.0] * 5)], RULE)
     assert (judged.stage, judged.launches, judged.wanted) == ("screen", 6, ("head",))
     assert judged.decisions[0].verdict == "inconclusive"
 
 
 @pytest.mark.parametrize(("largest", "stage"), [(0.03, "screen"), (0.04, "confirm")])
 def test_the_screen_flags_well_below_the_target(largest: float, stage: str) -> None:
-    judged = judge([series("head", [0.0] * 5 + [largest])], RULE)
+    judged = judge_launches([series("head", [0.0] * 5 + [largest])], RULE)
     assert (judged.wanted == ()) == (stage == "screen")
 
 
 def test_only_fresh_launches_judge() -> None:
     slow_then_quiet = [0.2] * 6 + [0.001 * (-1) ** number for number in range(10)]
-    decision = judge([series("head", slow_then_quiet)], RULE).decisions[0]
+    decision = judge_launches([series("head", slow_then_quiet)], RULE).decisions[0]
     assert (decision.verdict, decision.stage, decision.n) == ("pass", "confirm", 10)
 
 
 def test_a_slowdown_is_a_regression_and_its_mirror_an_improvement() -> None:
     values = [0.1 + 0.001 * number for number in range(16)]
-    decision = judge([series("head", values)], RULE).decisions[0]
+    decision = judge_launches([series("head", values)], RULE).decisions[0]
     assert (decision.verdict, decision.n, decision.p) == ("regression", 10, 2**-10)
     assert verdict([-value for value in values]) == "improvement"
 
 
 def test_noise_without_end_is_inconclusive() -> None:
     values = [0.3 * (-1) ** number + 0.001 * number for number in range(LAUNCHES)]
-    judged = judge([series("head", values)], RULE)
+    judged = judge_launches([series("head", values)], RULE)
     assert judged.decisions[0].verdict == "inconclusive"
     assert judged.wanted == ()
 
@@ -173,7 +173,7 @@ def test_a_twin_that_is_slower_or_faster_makes_the_gate_invalid() -> None:
     head = series("head", [0.1 + 0.001 * number for number in range(16)])
     for sign in (1, -1):
         twin = series("twin", [sign * (0.05 + 0.001 * number) for number in range(16)], twin=True)
-        judged = judge([twin, head], RULE)
+        judged = judge_launches([twin, head], RULE)
         assert [decision.verdict for decision in judged.decisions] == ["invalid", "invalid"]
         assert judged.alarms
         assert judged.wanted == ()
@@ -181,17 +181,20 @@ def test_a_twin_that_is_slower_or_faster_makes_the_gate_invalid() -> None:
 
 def test_a_loud_twin_is_confirmed_even_where_all_cells_pass() -> None:
     twin = series("twin", [0.08] * 6, twin=True)
-    judged = judge([twin, series("head", [0.0] * 6)], RULE)
+    judged = judge_launches([twin, series("head", [0.0] * 6)], RULE)
     assert judged.wanted == ("twin",)
     quiet = series("twin", [0.08] * 6 + [0.001 * number for number in range(10)], twin=True)
-    assert [one.verdict for one in judge([quiet, series("head", [0.0] * 6)], RULE).decisions] == ["pass", "pass"]
+    assert [one.verdict for one in judge_launches([quiet, series("head", [0.0] * 6)], RULE).decisions] == [
+        "pass",
+        "pass",
+    ]
 
 
 def test_flagged_cells_share_the_alpha() -> None:
     # At ten launches the least p is 2**-10, which is below .003 but not below .003 / 4.
     slow = [0.1 + 0.001 * number for number in range(16)]
     four = [series(f"cell{number}", slow) for number in range(4)]
-    judged = judge(four, RULE)
+    judged = judge_launches(four, RULE)
     assert {decision.verdict for decision in judged.decisions} == {"inconclusive"}
     assert judged.launches == 16
 
@@ -202,7 +205,7 @@ def test_flagged_cells_share_the_alpha() -> None:
 def judged_races(model: str, slowdown: float, seed: int = 2) -> list[Judgement]:
     made = races(model, GATES, LAUNCHES, seed, slowdown)
     return [
-        judge([series("twin", twin.tolist(), twin=True), series("head", head.tolist())], RULE)
+        judge_launches([series("twin", twin.tolist(), twin=True), series("head", head.tolist())], RULE)
         for twin, head in zip(made.twin, made.head, strict=True)
     ]
 
@@ -230,8 +233,8 @@ def test_with_several_cells_the_rate_is_that_of_the_family() -> None:
     made = [races("gaussian", 500, RULE.looks[-1], seed, RULE.margin).head for seed in range(8)]
     alarms = 0
     for gate in range(500):
-        cells = [Series(f"c{n}", "g", False, (1.0,) * 6, tuple(values[gate])) for n, values in enumerate(made)]
-        alarms += any(decision.verdict == "regression" for decision in judge(cells, RULE).decisions)
+        cells = [LaunchSeries(f"c{n}", "g", False, (1.0,) * 6, tuple(values[gate])) for n, values in enumerate(made)]
+        alarms += any(decision.verdict == "regression" for decision in judge_launches(cells, RULE).decisions)
     assert alarms / 500 <= at_most(RULE.alpha, 500)
 
 
@@ -297,7 +300,7 @@ def test_the_printed_slowdown_is_seen_on_every_machine(model: str) -> None:
 # Invariances.
 
 
-def random_series(seed: int, cells: int = 4) -> list[Series]:
+def random_series(seed: int, cells: int = 4) -> list[LaunchSeries]:
     generator = random.Random(seed)
     made = [series("twin", [generator.gauss(0, 0.01) for _ in range(LAUNCHES)], twin=True)]
     for number in range(cells):
@@ -310,8 +313,8 @@ def random_series(seed: int, cells: int = 4) -> list[Series]:
 def test_the_order_of_cells_does_not_matter(seed: int) -> None:
     made = random_series(seed)
     shuffled = random.Random(seed).sample(made, len(made))
-    first = {decision.cell: decision for decision in judge(made, RULE).decisions}
-    assert {decision.cell: decision for decision in judge(shuffled, RULE).decisions} == first
+    first = {decision.cell: decision for decision in judge_launches(made, RULE).decisions}
+    assert {decision.cell: decision for decision in judge_launches(shuffled, RULE).decisions} == first
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -321,7 +324,7 @@ def test_swapping_the_arms_turns_regressions_into_improvements(seed: int, shift:
     generator = random.Random(seed)
     made = series("head", [generator.gauss(shift, 0.02) for _ in range(LAUNCHES)])
     swapped = replace(made, screen=tuple(-v for v in made.screen), confirm=tuple(-v for v in made.confirm))
-    ours, theirs = (judge([one], RULE).decisions[0] for one in (made, swapped))
+    ours, theirs = (judge_launches([one], RULE).decisions[0] for one in (made, swapped))
     assert (ours.verdict, theirs.verdict) == (
         ("improvement", "regression") if shift < 0 else ("regression", "improvement")
     )
@@ -334,7 +337,7 @@ def test_asked_stage_by_stage_it_says_what_it_says_at_once(seed: int) -> None:
     have = {one.cell: 0 for one in made}
     seen = [replace(one, screen=(), confirm=()) for one in made]
     for _ in range(6):
-        judged = judge(seen, RULE)
+        judged = judge_launches(seen, RULE)
         if not judged.wanted:
             break
         if judged.stage == "screen":
@@ -345,4 +348,4 @@ def test_asked_stage_by_stage_it_says_what_it_says_at_once(seed: int) -> None:
                 have[one.cell] = judged.launches
         seen = [replace(one, confirm=full.confirm[: have[one.cell]]) for one, full in zip(seen, made, strict=True)]
     assert judged.wanted == ()
-    assert [one.verdict for one in judged.decisions] == [one.verdict for one in judge(made, RULE).decisions]
+    assert [one.verdict for one in judged.decisions] == [one.verdict for one in judge_launches(made, RULE).decisions]

@@ -111,9 +111,9 @@ def test_a_stored_plan_is_read_in_one_pass() -> None:
         values = list(range(1, cells // 4 + 1))
         axes = {"loop": ["plain", "fabric", "trainer"], "size": values}
         suite = Suite("wide", "w", axes, "loop", "plain", build)
-        data = plan.to_json(plan.make_plan({"wide": suite}, ["wide"]))
-        assert plan.from_json(data, {"wide": suite}).cells == plan.make_plan({"wide": suite}, ["wide"]).cells
-        return calls(lambda: plan.from_json(data, {"wide": suite}))
+        data = plan.plan_document(plan.make_plan({"wide": suite}, ["wide"]))
+        assert plan.plan_of_document(data, {"wide": suite}).cells == plan.make_plan({"wide": suite}, ["wide"]).cells
+        return calls(lambda: plan.plan_of_document(data, {"wide": suite}))
 
     assert read(MANY) / read(FEW) < MOST
 
@@ -131,11 +131,11 @@ def test_every_frame_is_made_once() -> None:
 def test_of_many_groups_only_some_are_drawn_and_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "DRAWN", 2)
     run, small = wide(12), wide(8)
-    drawings = figures.draw(run, summarize(run))
+    drawings = figures.draw_run(run, summarize(run))
     assert drawings
     for drawing in drawings:
         assert "Only the first 2 of 3 groups are drawn; the tables have all." in drawing.caption
-    assert not any("are drawn" in drawing.caption for drawing in figures.draw(small, summarize(small)))
+    assert not any("are drawn" in drawing.caption for drawing in figures.draw_run(small, summarize(small)))
 
 
 def test_the_made_up_run_of_the_selftest_is_one() -> None:

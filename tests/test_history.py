@@ -23,8 +23,8 @@ from bench import cli
 from bench.analysis import confirmation as confirming
 from bench.analysis import history
 from bench.analysis.confirmation import Confirmation, Suspicion
-from bench.analysis.history import COLUMNS, History
-from bench.cli.exporting import parse
+from bench.analysis.history import HISTORY_COLUMNS, History
+from bench.cli.exporting import parse_cell_id
 from bench.errors import RunError
 from bench.machine import environment
 from bench.machine import git as commits
@@ -60,10 +60,10 @@ def table(values: Sequence[float] | change_points.Array, **columns: Sequence[Any
             "workload": "w",
         }
         rows.append({**row, **{name: column[number] for name, column in columns.items()}})
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
 
 
-def only(found: History) -> history.Series:
+def only(found: History) -> history.MetricSeries:
     (series,) = found.series
     return series
 
@@ -131,8 +131,10 @@ def test_git_says_which_commit_is_older(tmp_path: Path) -> None:
     assert commits.ancestry(reversed(hashes), tmp_path) == {hash_: place for place, hash_ in enumerate(hashes)}
     assert commits.ancestry([hashes[0], "ab" * 20], tmp_path) is None
     assert commits.ancestry(hashes, tmp_path / "nowhere") is None
-    assert commits.resolve("HEAD~1", tmp_path).hash == hashes[2]
-    assert commits.resolve(hashes[0][:8], tmp_path).date == int(git(tmp_path, "show", "-s", "--format=%at", hashes[0]))
+    assert commits.resolve_commit("HEAD~1", tmp_path).hash == hashes[2]
+    assert commits.resolve_commit(hashes[0][:8], tmp_path).date == int(
+        git(tmp_path, "show", "-s", "--format=%at", hashes[0])
+    )
 
 
 # From runs
@@ -194,7 +196,7 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
     suspicions = [Suspicion(series.cell, series.machine, change.relative) for series, change in members]
     asked: list[tuple[str, str, list[str]]] = []
 
-    def race(ratio: Interval) -> confirming.Race:
+    def race(ratio: Interval) -> confirming.CommitRace:
         def run(before: str, after: str, cells: Sequence[str]) -> Mapping[str, Interval]:
             asked.append((before, after, list(cells)))
             return dict.fromkeys(cells, ratio)
@@ -209,14 +211,14 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
     }.items():
         (done,) = confirming.confirm(*pair, suspicions, race(ratio), "2026-01-01T00:00:00+00:00")
         states[name] = done.state
-        store.append_confirmations(tmp_path, [confirming.to_json(done)])
+        store.append_confirmations(tmp_path, [confirming.encode_confirmation(done)])
     assert states == {
         "slower": "confirmed",
         "same": "not confirmed",
         "faster": "not confirmed",
     }
     assert asked[0] == (*pair, ["s[c]"])
-    told = [confirming.from_line(line, where) for where, line in store.read_confirmations(tmp_path)]
+    told = [confirming.decode_confirmation(line, where) for where, line in store.read_confirmations(tmp_path)]
     assert [confirmation.state for confirmation in told] == list(states.values())
     (change,) = only(history.analyse(table(STEP), confirmations=told[:1])).changes
     assert change.state == "confirmed"
@@ -239,15 +241,20 @@ def test_a_race_that_did_not_measure_is_no_answer() -> None:
 
 @pytest.mark.parametrize("change", [{"schema": 2}, {"state": "real"}, {"more": 1}, {"ratio": {"estimate": 1.0}}])
 def test_a_tampered_confirmation_is_refused(change: Mapping[str, Any]) -> None:
-    data = confirming.to_json(Confirmation(A, B, "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now"))
-    assert confirming.from_line(json.dumps(data).encode(), "file:1").state == "confirmed"
+    data = confirming.encode_confirmation(
+        Confirmation(A, B, "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now")
+    )
+    assert confirming.decode_confirmation(json.dumps(data).encode(), "file:1").state == "confirmed"
     with pytest.raises(RunError, match=r"^file:1: "):
-        confirming.from_line(json.dumps({**data, **change}).encode(), "file:1")
+        confirming.decode_confirmation(json.dumps({**data, **change}).encode(), "file:1")
 
 
 def test_ids_are_read_back() -> None:
-    assert parse("overhead[loop=trainer,batch_size=64]") == ("overhead", {"loop": "trainer", "batch_size": "64"})
-    assert parse("sided") == ("sided", {})
+    assert parse_cell_id("overhead[loop=trainer,batch_size=64]") == (
+        "overhead",
+        {"loop": "trainer", "batch_size": "64"},
+    )
+    assert parse_cell_id("sided") == ("sided", {})
 
 
 # The command
@@ -389,7 +396,7 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
             )
         info = {
             "run": f"20260101-0000{number:02}-0000",
-            "plan": plan.to_json(made),
+            "plan": plan.plan_document(made),
             "finished": "2026-11-23T12:00:00+00:00",
             "argv": [],
             "started": f"2026-01-01T00:00:{number:02}+00:00",

@@ -32,7 +32,7 @@ def ran(fleet: Any, tmp_path_factory: pytest.TempPathFactory) -> store.Run:
     """One launch of every loop with two loaders."""
     bench = Bench(fleet, tmp_path_factory.mktemp("loader") / "results")
     bench.run("loader", *SMALL, f"loop={ALL}", f"loader={','.join(SETTINGS)}", options=QUICK)
-    return store.read(bench.folder)
+    return store.read_run(bench.folder)
 
 
 def test_every_loop_runs_with_and_without_a_worker_and_does_the_same_work(ran: store.Run) -> None:
@@ -115,7 +115,7 @@ def test_loaders_of_unknown_or_other_length_are_outcomes_with_a_reason(bench: Be
     assert found["none"].reason == "turns are whole epochs, and its loader has no length"
     assert (found["shorter"].outcome, found["shorter"].turns) == ("unequal-work", None)
     assert found["shorter"].reason == "turns are whole epochs; its loader has 2 batches, the baseline's 3"
-    summary = stats.summarize(store.read(bench.folder))
+    summary = stats.summarize(store.read_run(bench.folder))
     assert {cell.id for cell in summary.cells if cell.versus is not None} == {
         cell.id for cell in summary.cells if cell.twin
     }

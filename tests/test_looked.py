@@ -19,6 +19,7 @@ from bench.arm.instrument import GAP
 from bench.errors import RunError
 from bench.report import console, html, markdown, tables
 from bench.report import csv as csv_report
+from bench.report.text_layout import terminal_width
 from bench.report.units import quantity
 from bench.report.verify import verify
 from bench.results.store import Run
@@ -149,7 +150,7 @@ def test_markdown_csv_and_console_show_them() -> None:
     assert rows[cell_id(PLAIN, 256, twin=True)]["half_one_estimate"] == ""
     assert rows[cell_id(PLAIN, 256)]["grip_launches"] == "3"
     lines = console.render(summary).splitlines()
-    assert max(map(len, lines)) <= console.WIDTH
+    assert max(map(len, lines)) <= terminal_width()
     start = next(number for number, line in enumerate(lines) if "never compared" in line)
     assert lines[start + 1].split() == ["half", "one", "half", "two", "whole", "step"]
     assert lines[start + 2] == group_id(32)
@@ -166,7 +167,7 @@ def test_markdown_csv_and_console_show_them() -> None:
     ],
 )
 def test_names_are_shortened_by_what_they_share(names: list[str], words: list[str]) -> None:
-    assert tables.short(names) == words
+    assert tables.short_names(names) == words
 
 
 def test_plain_numbers_have_no_unit() -> None:

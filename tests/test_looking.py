@@ -13,8 +13,8 @@ from lightning.pytorch import Callback
 
 from bench.analysis import frames
 from bench.analysis.summary import summarize
-from bench.arm.instrument import STEP, Look
-from bench.arm.stream import BatchStream, Grant, Taken
+from bench.arm.instrument import STEP_METRIC, Look
+from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.loops.job import Job
 from bench.callbacks import registry as looked_module
@@ -36,7 +36,7 @@ PHASES = ("data", "transfer", "forward", "backward", "optimizer", "rest")
 
 def test_every_loop_is_looked_at_and_its_phases_are_its_step(bench: Bench) -> None:
     bench.run("overhead", *SMALL, options=QUICK)
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     assert [record.point["loop"] for record in run.looks] == list(loops.registry())
     for record in run.looks:
         assert (record.outcome, record.looking, record.turns, record.twin) == ("ok", True, None, False), record.reason
@@ -72,7 +72,7 @@ def test_timed_launches_carry_no_callback(bench: Bench) -> None:
 
 def test_what_failed_is_not_tried_again_with_callbacks(bench: Bench) -> None:
     bench.run("faults", "fault=none,raise,unsupported", options=QUICK)
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     assert [record.point["fault"] for record in run.looks] == ["none"]
     summary = summarize(run)
     looked = {cell.point["fault"]: cell.looked for cell in summary.cells if not cell.twin}
@@ -84,7 +84,7 @@ def test_what_failed_is_not_tried_again_with_callbacks(bench: Bench) -> None:
 
 def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> None:
     bench.run("overhead", *SMALL, "loop=plain,fabric", options=QUICK)
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     run = replace(run, info={**run.info, "finished": "now"})
     rows = frames.launches(run)
     looks = rows[rows["looking"]]
@@ -105,7 +105,7 @@ def test_mixed_precision_is_looked_at(bench: Bench, loop: str) -> None:
     value = "16-mixed" if loop == "plain" else "bf16-mixed"
     settings = (f"precision=32-true,{value}", f"loop={loop}", "batch_size=64", "width=32")
     bench.run("precision", *settings, options=QUICK)
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     assert len(run.looks) == 2
     for record in run.looks:
         assert record.outcome == "ok", record.reason
@@ -116,7 +116,7 @@ def test_mixed_precision_is_looked_at(bench: Bench, loop: str) -> None:
 def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
     # Some epochs of 4 batches: each has an order of its own, and the same in all loops.
     bench.run("overhead", *SMALL, "samples=512", "devices=2", options=replace(QUICK, timeout=60.0))
-    run = store.read(bench.folder)
+    run = store.read_run(bench.folder)
     assert [record.point["loop"] for record in run.looks] == list(loops.registry())
     for record in run.looks:
         assert record.outcome == "ok", record.reason
@@ -130,7 +130,7 @@ def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
 def looked_at(bench: Bench, callback: str, *, looks: int = 1) -> store.Run:
     select = "callback=" + ("Counting" if callback == "Counting" else f"Counting,{callback}")
     bench.run("outsiders", select, options=replace(QUICK, looks=looks))
-    return store.read(bench.folder)
+    return store.read_run(bench.folder)
 
 
 def of(run: store.Run, callback: str) -> Record:
@@ -176,7 +176,7 @@ def test_a_bad_callback_is_an_outcome_and_spoils_nothing(bench: Bench, callback:
 def test_a_resumed_run_looks_as_often_as_is_left(bench: Bench) -> None:
     options = replace(QUICK, budget=60, launch=0.1, target=0.9, looks=1)
     bench.run("faults", "fault=none", options=options)
-    first = store.read(bench.folder)
+    first = store.read_run(bench.folder)
     assert [record.launch for record in first.looks] == [0]
     found = discovery.all_suites([SUITES])
     made = plan.make_plan({name: suite for name, (suite, _) in found.items()}, ["faults"], settings=["fault=none"])
@@ -185,7 +185,7 @@ def test_a_resumed_run_looks_as_often_as_is_left(bench: Bench) -> None:
     done = (*first.records, *first.looks)
     Conductor(made, files, opened, replace(options, looks=2), Silent(), done).run(bench.fleet)
     opened.close()
-    second = store.read(bench.folder)
+    second = store.read_run(bench.folder)
     assert [record.launch for record in second.looks] == [0, 1]
     assert len(second.records) == len(first.records)  # the target was met already
 
@@ -249,7 +249,7 @@ class Gate:
         if grant.look and self.look is not None:
             self.look.start()
 
-    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+    def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
         if grant.look and self.look is not None:
             self.look.stop(taken.seconds)
 
@@ -263,7 +263,7 @@ def test_the_hooks_are_the_same_in_every_loop(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recorder = Recorder()
-    monkeypatch.setattr(looked_module, "LOOKED", (lambda: recorder,))
+    monkeypatch.setattr(looked_module, "INSTRUMENTS", (lambda: recorder,))
     before = {owner: dict(vars(owner)) for owner in (Job, torch.optim.Optimizer, torch.autograd, torch.amp.GradScaler)}
     point = {"batch_size": 64, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
     workload = discovery.named("overhead").build(point)
@@ -286,7 +286,7 @@ def test_the_hooks_are_the_same_in_every_loop(
     step = ["batch_start", "zero_grad", "backward", "after_backward", "step", "batch_end"]
     assert recorder.heard == ["fit_start", "train_start", *step * 5, "epoch_end", "train_end"]
     assert len(set(recorder.batches)) == 5
-    assert look.result().metrics.keys() == {STEP.name}
+    assert look.result().metrics.keys() == {STEP_METRIC.name}
     for owner, names in before.items():  # everything that was listened at is as it was
         assert {key: value for key, value in vars(owner).items() if not key.startswith("__")} == {
             key: value for key, value in names.items() if not key.startswith("__")

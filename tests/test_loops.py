@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import Bench
 
-from bench.arm.stream import BatchStream, Grant, Taken
+from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.loops.job import Job
 from bench.engine.options import Options
@@ -32,7 +32,7 @@ class Watch:
     def __init__(self) -> None:
         self.grants = [Grant(steps, audit=True) for steps in STEPS]
         self.handed: list[torch.Tensor] = []
-        self.taken: list[Taken] = []
+        self.taken: list[TurnTimes] = []
 
     def wait(self) -> Grant | None:
         return self.grants.pop(0) if self.grants else None
@@ -40,7 +40,7 @@ class Watch:
     def before(self, grant: Grant) -> None:
         pass
 
-    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+    def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
         self.handed += [batch[0].clone() for batch in batches]
         self.taken.append(taken)
 

@@ -169,7 +169,7 @@ def test_the_runner_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[
 
 def test_the_step_is_the_plain_loops_step(one_thread: None) -> None:
     """As many steps of it, over more than an epoch, end at the same weights as the loop that `bench` runs."""
-    from bench.arm.stream import BatchStream, Grant, Taken
+    from bench.arm.stream import BatchStream, Grant, TurnTimes
     from bench.axes import loops
     from bench.axes.loops.job import Job
     from peers import step
@@ -186,7 +186,7 @@ def test_the_step_is_the_plain_loops_step(one_thread: None) -> None:
         def before(self, grant: Grant) -> None:
             pass
 
-        def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
             pass
 
     theirs = step.make_workload(7)
@@ -211,9 +211,9 @@ def test_the_adapter_of_bench_reads_what_a_run_prints(tmp_path: Path) -> None:
     out = tmp_path / "results"
     done = call("run", "overhead", "-k", with_bench.CELLS, "--no-look", "--out", str(out), "--budget", "6s")
     assert done.returncode == 0, done.stderr
-    folder = store.find(None, out)
+    folder = store.find_folder(None, out)
     found = with_bench.read(folder, 6.0)
-    launches = {record.launch for record in store.read(folder).records}
+    launches = {record.launch for record in store.read_run(folder).records}
     assert len(found.details["launches"]) == len(launches)
     shown = json.loads(call("show", str(folder), "--format", "json").stdout)
     assert math.exp(found.log_ratio) == pytest.approx(shown["twin"]["ratio"]["estimate"])

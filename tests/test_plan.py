@@ -154,4 +154,4 @@ def test_no_cell_left_says_which_there_are() -> None:
 
 def test_a_plan_survives_its_journey_through_json() -> None:
     before = made()
-    assert plan.from_json(plan.to_json(before), {"toy": suite()}).groups == before.groups
+    assert plan.plan_of_document(plan.plan_document(before), {"toy": suite()}).groups == before.groups

@@ -9,14 +9,14 @@ import torch
 from conftest import Bench
 
 from bench.arm.audit import Audit
-from bench.arm.stream import BatchStream, Grant, Taken
+from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.loops.job import Job
-from bench.axes.precision import PRECISIONS, unsupported
+from bench.axes.precision import PRECISIONS, unsupported_precision
 from bench.engine.options import Options
 from bench.plan import discovery
 from bench.results.record import Record
-from bench.results.work_ledger import differences, own_faults
+from bench.results.work_ledger import own_faults, work_differences
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
@@ -82,7 +82,7 @@ def test_plain_mixed_is_the_recipe_of_the_documentation() -> None:
         def before(self, grant: Grant) -> None:
             pass
 
-        def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
             pass
 
     one = workload()
@@ -147,13 +147,15 @@ def test_skipped_updates_are_a_fault_unless_a_scaler_skips_them_and_then_if_many
 
 def test_across_precisions_the_loss_curve_decides() -> None:
     other = ledger(initial_weights="z", final_weights="w", losses=[1.0, 0.91], optimizer_updates=98)
-    assert differences(other, ledger(), bits=False, tolerance=0.03, same_precision=False) == []
-    far = differences({**other, "losses": [1.0, 1.0]}, ledger(), bits=False, tolerance=0.03, same_precision=False)
+    assert work_differences(other, ledger(), bits=False, tolerance=0.03, same_precision=False) == []
+    far = work_differences({**other, "losses": [1.0, 1.0]}, ledger(), bits=False, tolerance=0.03, same_precision=False)
     assert "loss of audited step 1" in far[0]
-    assert "initial_weights" in "; ".join(differences(other, ledger(), bits=False, tolerance=0.03))
+    assert "initial_weights" in "; ".join(work_differences(other, ledger(), bits=False, tolerance=0.03))
 
 
 def test_what_cannot_run_anywhere_is_known_before_it_is_tried() -> None:
-    assert unsupported("64-true", "mps") is not None
-    assert unsupported("16-mixed", "tpu") is not None
-    assert [name for name in PRECISIONS if unsupported(name, "cpu") or unsupported(name, "cuda")] == []
+    assert unsupported_precision("64-true", "mps") is not None
+    assert unsupported_precision("16-mixed", "tpu") is not None
+    assert [
+        name for name in PRECISIONS if unsupported_precision(name, "cpu") or unsupported_precision(name, "cuda")
+    ] == []

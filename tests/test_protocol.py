@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 
 from bench import protocol
-from bench.protocol import Fork, Garbled, Go, Ledger, Looked, Ready, Result, Taken
+from bench.protocol import Fork, Garbled, Go, Instrumented, Ledger, Ready, Result, TurnReport
 
 DECODERS = [
     protocol.ARRIVALS,
@@ -42,8 +42,8 @@ MESSAGES: list[protocol.Message] = [
     protocol.Unforked("a#1.0", "Resource temporarily unavailable"),
     protocol.Exited("a#1.0", -9),
     Ready(3, 0.2, 16),
-    Taken((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2),
-    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, Looked()),
+    TurnReport((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2),
+    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, Instrumented()),
     protocol.Failed("crashed", "ValueError: no"),
 ]
 
@@ -54,11 +54,11 @@ def test_a_message_arrives_as_it_was_where_it_may_be_said_and_nowhere_else(messa
     taken = 0
     for decoder in DECODERS:
         try:
-            assert protocol.decode(decoder, data) == message
+            assert protocol.decode_message(decoder, data) == message
             taken += 1
         except Garbled:
             continue
-    assert taken == {"Ready": 2, "Taken": 2, "Result": 2, "Failed": 4}.get(type(message).__name__, 1)
+    assert taken == {"Ready": 2, "TurnReport": 2, "Result": 2, "Failed": 4}.get(type(message).__name__, 1)
 
 
 @given(some.binary(max_size=200))
@@ -70,7 +70,7 @@ def test_a_message_arrives_as_it_was_where_it_may_be_said_and_nowhere_else(messa
 def test_bytes_that_are_no_message_are_garbled(data: bytes) -> None:
     for decoder in DECODERS:
         with pytest.raises(Garbled, match="bytes, "):
-            protocol.decode(decoder, data)
+            protocol.decode_message(decoder, data)
 
 
 JSON = some.recursive(
@@ -90,11 +90,11 @@ def test_a_message_with_a_field_of_another_kind_is_garbled_or_keeps_to_its_types
     raw = json.dumps(fields).encode()  # NaN and Infinity as Python writes them
     for decoder in DECODERS:
         try:
-            found = protocol.decode(decoder, raw)
+            found = protocol.decode_message(decoder, raw)
         except Garbled:
             continue
         # What is taken in is what it says to be, and has no number that is none.
-        assert protocol.decode(decoder, protocol.encode(found)) == found
+        assert protocol.decode_message(decoder, protocol.encode(found)) == found
         assert all(math.isfinite(number) for number in numbers(msgspec.to_builtins(found)))
 
 
@@ -121,14 +121,14 @@ def numbers(value: Any) -> list[float]:
     ],
 )
 def test_a_turn_is_of_times_that_can_be(field: str, value: Any) -> None:
-    fields = msgspec.to_builtins(Taken((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2))
+    fields = msgspec.to_builtins(TurnReport((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2))
     with pytest.raises(Garbled):
-        protocol.decode(protocol.TURN, json.dumps({**fields, field: value}).encode())
+        protocol.decode_message(protocol.TURN, json.dumps({**fields, field: value}).encode())
 
 
 def test_what_utf8_cannot_say_is_written_out_or_kept() -> None:
     failed = protocol.encode(protocol.Failed("crashed", "no file \udce9"))
-    assert protocol.decode(protocol.FIRST, failed) == protocol.Failed("crashed", "no file \\udce9")
+    assert protocol.decode_message(protocol.FIRST, failed) == protocol.Failed("crashed", "no file \\udce9")
     order = Fork("a#1.0", 0, "/logs/\udce9.log", "/s", "/t", {}, [0], {"file": "/suites/\udce9.py"})
     assert protocol.decode_order(protocol.encode_order(order)) == order  # a path must lead to the same file
     assert protocol.GRANTS.decode(protocol.encode(Go(5, look=True))) == Go(5, look=True)
@@ -139,7 +139,7 @@ def test_what_utf8_cannot_say_is_written_out_or_kept() -> None:
 @example("")
 @example("x" * 2**20)
 def test_a_reason_is_bounded_valid_text(text: str) -> None:
-    reason = protocol.shortened(text)
+    reason = protocol.short_reason(text)
     assert 0 < len(reason) < protocol.LONGEST_REASON + 50
     reason.encode()
     assert "\0" not in reason

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from bench.engine.equal_work import judge
+from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.launch import EDGE, Race
 from bench.engine.merge_ranks import Turn
@@ -124,8 +124,8 @@ def record(name: str, *, twin: bool = False, **ledger: Any) -> Record:
 
 def test_other_work_than_the_baseline_is_judged_and_the_baseline_is_not() -> None:
     records = [record("s[a]"), record("s[a]#twin", twin=True), record("s[b]", final_weights="z" * 12)]
-    assert [item.outcome for item in judge(records, "s[a]")] == ["ok", "ok", "unequal-work"]
+    assert [item.outcome for item in judge_work(records, "s[a]")] == ["ok", "ok", "unequal-work"]
     # A twin that failed in an earlier launch is not there any more; the others are judged all the same.
-    assert [item.outcome for item in judge([records[0], records[2]], "s[a]")] == ["ok", "unequal-work"]
+    assert [item.outcome for item in judge_work([records[0], records[2]], "s[a]")] == ["ok", "unequal-work"]
     # Without a baseline there is nothing to compare with, and no ratio either.
-    assert [item.outcome for item in judge(records[1:], "s[a]")] == ["ok", "ok"]
+    assert [item.outcome for item in judge_work(records[1:], "s[a]")] == ["ok", "ok"]

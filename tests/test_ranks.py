@@ -16,13 +16,13 @@ from bench.axes import loops
 from bench.axes import strategy as strategies
 from bench.axes.accelerators.base import accelerator
 from bench.engine.arm_request import downgrades
-from bench.engine.merge_ranks import Turn, answer, blame, turn
+from bench.engine.merge_ranks import Turn, arm_result, blame, turn
 from bench.engine.options import Options
 from bench.machine.cores import layout
 from bench.plan import discovery, plan
-from bench.protocol import Go, Ledger, Looked, Result, Taken
+from bench.protocol import Go, Instrumented, Ledger, Result, TurnReport
 from bench.results.record import Record
-from bench.results.work_ledger import differences
+from bench.results.work_ledger import work_differences
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
@@ -240,8 +240,8 @@ def test_what_no_strategy_can_do(strategy: str, devices: int, kind: str, loop: s
     assert words is None or words in str(reason)
 
 
-def taken(*seconds: float) -> Taken:
-    return Taken(seconds, (0.0,), cpu=1.0, involuntary=2, faults=3)
+def taken(*seconds: float) -> TurnReport:
+    return TurnReport(seconds, (0.0,), cpu=1.0, involuntary=2, faults=3)
 
 
 def test_a_turn_is_as_long_as_that_of_its_slowest_rank() -> None:
@@ -280,9 +280,9 @@ def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
             nonzero_gradients=1.0,
         )
         effective = {"threads": threads, "cores": [core], "loop": "plain"}
-        return Result(ledger, effective, {"peak_memory_host": core}, 4, Looked())
+        return Result(ledger, effective, {"peak_memory_host": core}, 4, Instrumented())
 
-    both = answer([result(1, 3), result(2, 5)])
+    both = arm_result([result(1, 3), result(2, 5)])
     assert both.effective == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}
     assert both.ledger["rank_differences"] == ["final_weights differ between ranks: 1, 2"]
     assert both.ledger["losses"][:2] == [1.0, 4.0]
@@ -310,6 +310,8 @@ def test_over_device_counts_global_samples_decide() -> None:
         "losses": [1.0],
     }
     two = {**one, "samples": 640, "samples_digest": "b", "final_weights": "y", "losses": [2.0]}
-    assert differences(two, one, bits=False, planned=(64, 32)) == []
-    assert "samples: 320 in steps of 64" in differences({**two, "samples": 320}, one, bits=False, planned=(64, 32))[0]
-    assert "initial_weights" in differences({**two, "initial_weights": "v"}, one, bits=False, planned=(64, 32))[0]
+    assert work_differences(two, one, bits=False, planned=(64, 32)) == []
+    assert (
+        "samples: 320 in steps of 64" in work_differences({**two, "samples": 320}, one, bits=False, planned=(64, 32))[0]
+    )
+    assert "initial_weights" in work_differences({**two, "initial_weights": "v"}, one, bits=False, planned=(64, 32))[0]

@@ -21,7 +21,7 @@ from bench.errors import RunError
 from bench.machine import calibration
 from bench.report import html, schemas, verify
 from bench.results import baselines, chain, decoding, run_info, store
-from bench.results.record import SCHEMA, from_line, to_json
+from bench.results.record import RECORD_SCHEMA, decode_line, encode_record
 from bench.stats.intervals import Interval
 
 WRONG: tuple[Any, ...] = (
@@ -87,24 +87,24 @@ def folder(tmp_path: Path) -> Path:
 
 def told(folder: Path) -> None:
     """Whatever may be told of a run is told, or one message says why not."""
-    run = store.read(folder)
+    run = store.read_run(folder)
     summary = summarize(run)
     verify.verify(run, html.render(run, summary, drawings=()), ())
 
 
 def test_a_record_with_one_wrong_value_is_one_message_or_means_something(tmp_path: Path) -> None:
-    timed = json.loads(json.dumps(to_json(RUN.records[1])))
-    looked = json.loads(json.dumps(to_json(RUN.looks[0])))
+    timed = json.loads(json.dumps(encode_record(RUN.records[1])))
+    looked = json.loads(json.dumps(encode_record(RUN.looks[0])))
     refused = 0
     for line in (timed, looked):
         for path, data in spoiled(line):
-            found = outcome(from_line, json.dumps(data).encode(), tmp_path / "records.jsonl:7")
+            found = outcome(decode_line, json.dumps(data).encode(), tmp_path / "records.jsonl:7")
             if isinstance(found, str):
                 assert found.startswith(f"{tmp_path}/records.jsonl:7: "), path
                 assert len(found) < 2000
                 refused += 1
             else:  # what was taken is what was written: no value is made into another
-                assert json.loads(json.dumps(to_json(found))) == {**data, "schema": SCHEMA}, path
+                assert json.loads(json.dumps(encode_record(found))) == {**data, "schema": RECORD_SCHEMA}, path
     assert refused > 1000
 
 
@@ -114,7 +114,7 @@ def test_a_run_json_with_one_wrong_value_is_one_message_or_is_told(folder: Path)
     refused = 0
     for number, (place, data) in enumerate(spoiled(info)):
         path.write_text(json.dumps(data))
-        found = outcome(store.read, folder)
+        found = outcome(store.read_run, folder)
         if isinstance(found, str):
             assert found.startswith(str(folder)), place
             refused += 1
@@ -149,7 +149,7 @@ def test_a_run_json_without_a_key_names_file_and_field(folder: Path, place: tupl
     path = folder / store.RUN
     path.write_text(json.dumps(without(json.loads(path.read_text()), place)))
     with pytest.raises(RunError, match=rf"run\.json: .*{place[-1]}"):
-        store.read(folder)
+        store.read_run(folder)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_plan_that_contradicts_itself_is_refused(
     change(info["plan"])
     path.write_text(json.dumps(info))
     with pytest.raises(RunError, match=words):
-        store.read(folder)
+        store.read_run(folder)
 
 
 @pytest.mark.parametrize("name", [store.RUN, store.RECORDS, store.ANCHOR])
@@ -195,7 +195,7 @@ def test_what_is_no_file_of_ours_is_one_message(
     (folder / name).unlink()
     spoil(folder / name)
     with pytest.raises(RunError, match=words) as caught:
-        store.read(folder)
+        store.read_run(folder)
     assert str(caught.value).startswith(str(folder / name))
 
 
@@ -220,13 +220,13 @@ def test_records_that_are_not_those_that_were_written_are_told_and_joined_to_not
 ) -> None:
     assert len(lines_of(folder)) == 7
     (folder / store.RECORDS).write_text("".join(line + "\n" for line in change(lines_of(folder))))
-    run = store.read(folder)
+    run = store.read_run(folder)
     assert [sentence for sentence in run.broken if words in sentence]
     with pytest.raises(RunError, match=words):
-        store.sound(run)
+        store.intact(run)
     assert [text for text in summarize(run).warnings if words in text]
     with pytest.raises(RunError, match=words):
-        baselines.save("main", run, folder.parent)
+        baselines.save_baseline("main", run, folder.parent)
 
 
 def re_chained(line: str) -> str:
@@ -240,14 +240,14 @@ def test_a_record_that_is_there_twice_is_refused(folder: Path) -> None:
     records = folder / store.RECORDS
     records.write_text(records.read_text() + lines_of(folder)[0] + "\n")
     with pytest.raises(RunError, match=r"records\.jsonl:8: launch 0 of .* is there already, in .*records\.jsonl:1"):
-        store.read(folder)
+        store.read_run(folder)
 
 
 def test_what_another_program_wrote_down_again_is_the_same_record(folder: Path) -> None:
     records = folder / store.RECORDS
-    before = store.read(folder)
+    before = store.read_run(folder)
     records.write_text("".join(json.dumps(json.loads(line)) + "\n" for line in lines_of(folder)) + "\n\n")
-    assert store.read(folder) == before
+    assert store.read_run(folder) == before
     assert before.covered
     assert before.broken == ()
 
@@ -256,7 +256,7 @@ def test_options_that_were_edited_are_told(folder: Path) -> None:
     path = folder / store.RUN
     info = json.loads(path.read_text())
     path.write_text(json.dumps({**info, "options": {**info["options"], "seed": 7}}))
-    assert [text for text in store.read(folder).broken if "the options are not those" in text]
+    assert [text for text in store.read_run(folder).broken if "the options are not those" in text]
 
 
 def old(folder: Path) -> None:
@@ -274,20 +274,20 @@ def old(folder: Path) -> None:
 
 
 def test_a_run_of_an_older_version_is_read_and_says_that_nothing_covers_it(folder: Path) -> None:
-    before = store.read(folder)
+    before = store.read_run(folder)
     old(folder)
-    run = store.read(folder)
+    run = store.read_run(folder)
     assert (run.records, run.looks) == (before.records, before.looks)
     assert not run.covered
-    assert store.sound(run) is run
+    assert store.intact(run) is run
     # Gone on with, its old lines are covered, too.
     opened = store.RunFolder(folder)
     opened.append([replace(RUN.records[0], launch=1)])
     opened.close()
-    assert store.read(folder).covered
+    assert store.read_run(folder).covered
     records = folder / store.RECORDS
     records.write_text(records.read_text().replace('"ready": 0.1', '"ready": 0.2', 1))
-    assert store.read(folder).broken
+    assert store.read_run(folder).broken
 
 
 def test_losses_that_are_not_finite_survive(folder: Path) -> None:
@@ -296,11 +296,11 @@ def test_losses_that_are_not_finite_survive(folder: Path) -> None:
     opened = store.RunFolder(folder)
     opened.append([lost])
     opened.close()
-    assert store.read(folder).records[-1].ledger["losses"] == [float("inf"), float("-inf"), 0.5]
+    assert store.read_run(folder).records[-1].ledger["losses"] == [float("inf"), float("-inf"), 0.5]
     # As an older version wrote them.
-    line = json.dumps({**to_json(record), "schema": 2, "ledger": {**record.ledger, "losses": [float("inf")]}})
+    line = json.dumps({**encode_record(record), "schema": 2, "ledger": {**record.ledger, "losses": [float("inf")]}})
     assert "Infinity" in line
-    assert from_line(line, "file:1").ledger["losses"] == [float("inf")]
+    assert decode_line(line, "file:1").ledger["losses"] == [float("inf")]
 
 
 def test_a_number_that_is_not_finite_is_written_nowhere(folder: Path) -> None:
@@ -316,30 +316,30 @@ def test_a_number_that_is_not_finite_is_written_nowhere(folder: Path) -> None:
 
 @pytest.mark.parametrize("file", [baselines.FILE, *baselines.COPIED])
 def test_a_baseline_with_one_wrong_value_is_one_message(tmp_path: Path, folder: Path, file: str) -> None:
-    baselines.save("main", store.read(folder), tmp_path)
+    baselines.save_baseline("main", store.read_run(folder), tmp_path)
     path = tmp_path / baselines.FOLDER / "main" / file
     whole = path.read_text()
     texts = [json.dumps(data) for _, data in spoiled(json.loads(whole))] if file == baselines.FILE else [whole + " "]
     for text in texts:
         path.write_text(text)
-        found = outcome(baselines.resolve, "main", tmp_path)
+        found = outcome(baselines.find_run, "main", tmp_path)
         if isinstance(found, str):
             assert found.startswith(str(path.parent))
         else:  # only what nothing rests on could be changed
             assert {**json.loads(text), "saved": ""} == {**json.loads(whole), "saved": ""}
     path.write_text(whole)
-    assert baselines.resolve(str(path.parent), tmp_path).id == RUN.id
+    assert baselines.find_run(str(path.parent), tmp_path).id == RUN.id
 
 
 def test_a_baseline_whose_checksums_lack_a_file_is_refused(tmp_path: Path, folder: Path) -> None:
-    baselines.save("main", store.read(folder), tmp_path)
+    baselines.save_baseline("main", store.read_run(folder), tmp_path)
     path = tmp_path / baselines.FOLDER / "main" / baselines.FILE
     data = json.loads(path.read_text())
     del data["sha256"][store.RECORDS]
     path.write_text(json.dumps(data))
     for text in ("main", str(path.parent)):
         with pytest.raises(RunError, match=r"checksums of run\.json; it must be those of run\.json, records\.jsonl"):
-            baselines.resolve(text, tmp_path)
+            baselines.find_run(text, tmp_path)
     assert baselines.listed(tmp_path)[0] == []
     assert len(baselines.listed(tmp_path)[1]) == 1
 
@@ -350,37 +350,39 @@ def test_caches_and_confirmations_with_one_wrong_value_are_a_reason(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     wanted = calibration.fingerprint("cpu", "", 1)
     ceiling = calibration.Ceiling("copy", "bytes/s", 1e9, 9e8, 3, 2**20, settled=True)
-    path = calibration.save(calibration.Calibration(wanted, (ceiling,), "now", 1.0, 0.5, (0,)))
+    path = calibration.save_calibration(calibration.Calibration(wanted, (ceiling,), "now", 1.0, 0.5, (0,)))
     whole = json.loads(path.read_text())
     for place, data in spoiled(whole):
         path.write_text(json.dumps(data))
-        found, why = calibration.find(wanted)
+        found, why = calibration.find_calibration(wanted)
         assert (
             str(path) in why
             if found is None
             else {**data, "schema": 1} == json.loads(json.dumps({"schema": 1, **asdict(found)}))
         ), place
-    false_alarms.add(1, false_alarms.SAME, "pass")
-    (path,) = (calibration.home().parent / "tallies").glob("*.json")
+    false_alarms.count_gate(1, false_alarms.SAME, "pass")
+    (path,) = (calibration.calibrations_folder().parent / "tallies").glob("*.json")
     for place, data in spoiled(json.loads(path.read_text())):
         path.write_text(json.dumps(data))
-        counted = false_alarms.read(1)
+        counted = false_alarms.read_tally(1)
         assert str(path) in counted.problem if counted.problem else counted.gates == data["gates"], place
-    line = confirmation.to_json(
+    line = confirmation.encode_confirmation(
         confirmation.Confirmation("a", "b", "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now")
     )
     for place, data in spoiled(line):
-        told_ = outcome(confirmation.from_line, json.dumps(data).encode(), "file:3")
-        assert told_.startswith("file:3: ") if isinstance(told_, str) else confirmation.to_json(told_) == data, place
+        told_ = outcome(confirmation.decode_confirmation, json.dumps(data).encode(), "file:3")
+        assert (
+            told_.startswith("file:3: ") if isinstance(told_, str) else confirmation.encode_confirmation(told_) == data
+        ), place
 
 
 def test_a_name_from_the_future_is_not_the_newest(tmp_path: Path) -> None:
     now = save(RUN, tmp_path)
     late = save(replace(RUN, info={**RUN.info, "run": "20990101-000000-ffff"}), tmp_path)
-    assert store.find(None, tmp_path) == now
+    assert store.find_folder(None, tmp_path) == now
     assert store.ahead(store.every(tmp_path)) == [late]
     (now / store.RUN).unlink()
-    assert store.find(None, tmp_path) == late, "there is no other"
+    assert store.find_folder(None, tmp_path) == late, "there is no other"
 
 
 def test_the_message_says_what_was_expected_and_what_is_there() -> None:
@@ -412,4 +414,4 @@ def test_run_info_is_checked_before_it_is_written(folder: Path) -> None:
         opened.write_info({**RUN.info, "plan": {**RUN.info["plan"], "suites": {}}})
     opened.close()
     assert (folder / store.RUN).read_bytes() == whole
-    assert run_info.checked(json.loads(whole), folder)["run"] == RUN.id
+    assert run_info.check_run_info(json.loads(whole), folder)["run"] == RUN.id

@@ -10,7 +10,7 @@ import pytest
 
 from bench.errors import RunError
 from bench.results import store
-from bench.results.record import SCHEMA, Metric, Record, Turns, from_json, to_json
+from bench.results.record import RECORD_SCHEMA, Metric, Record, Turns, decode_record, encode_record
 
 PLAN: dict[str, Any] = {
     "suites": {"toy": {"title": "toy", "compare": "loop", "baseline": "plain", "axes": {"loop": ["plain"]}}},
@@ -44,20 +44,20 @@ def record(**changes: Any) -> Record:
 
 
 def test_a_record_survives_its_journey_through_json() -> None:
-    assert from_json(json.loads(json.dumps(to_json(record())))) == record()
+    assert decode_record(json.loads(json.dumps(encode_record(record())))) == record()
     failed = record(outcome="oom", reason="no memory", turns=None)
-    assert from_json(json.loads(json.dumps(to_json(failed)))) == failed
+    assert decode_record(json.loads(json.dumps(encode_record(failed)))) == failed
 
 
 def test_a_record_of_schema_1_is_still_read() -> None:
-    old = {name: value for name, value in to_json(record()).items() if name not in ("looking", "declared")}
-    assert from_json(json.loads(json.dumps({**old, "schema": 1}))) == record()
+    old = {name: value for name, value in encode_record(record()).items() if name not in ("looking", "declared")}
+    assert decode_record(json.loads(json.dumps({**old, "schema": 1}))) == record()
 
 
 def test_what_a_looking_launch_saw_survives_with_its_declaration() -> None:
     stalls = Metric("stalls", "1", "lower", "how often it stood still", part_of="all", limit=0.5)
     looking = record(turns=None, looking=True, extra={"stalls": 2.0}, declared=(stalls,))
-    assert from_json(json.loads(json.dumps(to_json(looking)))) == looking
+    assert decode_record(json.loads(json.dumps(encode_record(looking)))) == looking
     with pytest.raises(RunError, match="a looking launch has no timed turns"):
         record(looking=True)
 
@@ -76,17 +76,17 @@ def test_every_outcome_but_ok_has_a_reason() -> None:
     [
         ([], "not a record"),
         ({"schema": 99}, "unknown schema version 99; allowed: 1"),
-        ({"schema": SCHEMA, "suite": "x"}, "missing"),
-        ({**to_json(record()), "colour": "red"}, "unknown field `colour`"),
-        ({**to_json(record()), "turns": {**to_json(record())["turns"], "position": []}}, "unequal length"),
-        ({**to_json(record()), "turns": {"steps": 1, "round": [1]}}, r"\$\.turns: object missing required field"),
-        ({**to_json(record()), "turns": {"step": 1}}, "not a record"),
-        ({**to_json(record()), "declared": [{"name": "stalls"}]}, "not a record"),
+        ({"schema": RECORD_SCHEMA, "suite": "x"}, "missing"),
+        ({**encode_record(record()), "colour": "red"}, "unknown field `colour`"),
+        ({**encode_record(record()), "turns": {**encode_record(record())["turns"], "position": []}}, "unequal length"),
+        ({**encode_record(record()), "turns": {"steps": 1, "round": [1]}}, r"\$\.turns: object missing required field"),
+        ({**encode_record(record()), "turns": {"step": 1}}, "not a record"),
+        ({**encode_record(record()), "declared": [{"name": "stalls"}]}, "not a record"),
     ],
 )
 def test_what_is_no_record_says_why(data: object, words: str) -> None:
     with pytest.raises(RunError, match=words):
-        from_json(data)
+        decode_record(data)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def folder(tmp_path: Path) -> store.RunFolder:
 def test_a_run_is_read_back(folder: store.RunFolder) -> None:
     folder.append([record(launch=1)])
     folder.close()
-    run = store.read(folder.folder)
+    run = store.read_run(folder.folder)
     assert [item.launch for item in run.records] == [0, 1]
     assert run.id == folder.folder.name
 
@@ -111,8 +111,8 @@ def test_a_run_of_schema_1_is_read_and_looking_records_stand_apart(folder: store
     for path in (folder.folder / store.RUN, folder.folder / store.RECORDS):
         assert '"schema"' in path.read_text()
     info = folder.folder / store.RUN
-    info.write_text(info.read_text().replace(f'"schema": {SCHEMA}', '"schema": 1'))
-    run = store.read(folder.folder)
+    info.write_text(info.read_text().replace(f'"schema": {RECORD_SCHEMA}', '"schema": 1'))
+    run = store.read_run(folder.folder)
     assert [(item.launch, item.looking) for item in run.records] == [(0, False), (1, False)]
     assert [(item.launch, item.looking) for item in run.looks] == [(0, True)]
 
@@ -136,11 +136,11 @@ def test_a_half_written_line_is_refused_and_repaired(folder: store.RunFolder) ->
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:100])
     with pytest.raises(RunError, match=r"truncated.*--resume"):
-        store.read(folder.folder)
+        store.read_run(folder.folder)
     assert folder.repair() == 100
     folder.close()
     assert path.read_bytes() == whole
-    assert len(store.read(folder.folder).records) == 1
+    assert len(store.read_run(folder.folder).records) == 1
 
 
 def test_a_line_that_is_no_record_is_named(folder: store.RunFolder) -> None:
@@ -148,27 +148,27 @@ def test_a_line_that_is_no_record_is_named(folder: store.RunFolder) -> None:
     path = folder.folder / store.RECORDS
     path.write_text(path.read_text() + '{"schema": 7}\n')
     with pytest.raises(RunError, match=r"records\.jsonl:2: unknown schema version 7"):
-        store.read(folder.folder)
+        store.read_run(folder.folder)
 
 
 def test_find_names_what_there_is(tmp_path: Path, folder: store.RunFolder) -> None:
     out = folder.folder.parent
     folder.close()
-    assert store.find(None, out) == folder.folder
-    assert store.find(folder.folder.name, out) == store.find(str(folder.folder), out) == folder.folder
+    assert store.find_folder(None, out) == folder.folder
+    assert store.find_folder(folder.folder.name, out) == store.find_folder(str(folder.folder), out) == folder.folder
     with pytest.raises(RunError, match=f"unknown run 'nope'; allowed: {folder.folder.name}"):
-        store.find("nope", out)
+        store.find_folder("nope", out)
     with pytest.raises(RunError, match="no runs under"):
-        store.find(None, tmp_path / "empty")
+        store.find_folder(None, tmp_path / "empty")
     with pytest.raises(RunError, match="not a run"):
-        store.find(str(tmp_path), out)
+        store.find_folder(str(tmp_path), out)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"run": "x"}', '{"run": "x", "plan": {}, "schema": 0}'])
 def test_a_folder_that_is_no_run(tmp_path: Path, text: str) -> None:
     (tmp_path / store.RUN).write_text(text)
     with pytest.raises(RunError, match=r"run\.json"):
-        store.read(tmp_path)
+        store.read_run(tmp_path)
 
 
 def test_results_that_cannot_be_written(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, cell_id, make
 
 from bench.analysis.costs import Cost
-from bench.analysis.estimates import Cell, Difference, Versus
+from bench.analysis.estimates import CellSummary, StepDifference, Versus
 from bench.analysis.summary import Summary, summarize
 from bench.report import console, html, markdown
 from bench.report import csv as csv_report
-from bench.report.figures import draw
+from bench.report.figures import draw_run
 from bench.report.sentences import headlines, label
+from bench.report.text_layout import terminal_width
 from bench.report.units import given, percent, quantity, ratio, span, unbroken
 from bench.results.store import Run
 from bench.stats.intervals import Interval
@@ -257,7 +258,7 @@ def test_a_run_with_little_or_nothing_in_it_has_a_page(run: Run) -> None:
     summary = summarize(run)
     text = read(html.render(run, summary)).text
     assert all(cell.id in text for cell in summary.cells)
-    assert len(draw(run, summary)) in (0, 1, 3)
+    assert len(draw_run(run, summary)) in (0, 1, 3)
     assert ("as requested" in text) == any(record.effective for record in run.records)
 
 
@@ -284,7 +285,7 @@ def test_the_command_names_no_folder(argv: list[str], text: str) -> None:
 def test_the_console_fits_and_says_everything() -> None:
     summary = summarize(FAILED)
     text = console.render(summary)
-    assert max(map(len, text.splitlines())) <= console.WIDTH
+    assert max(map(len, text.splitlines())) <= terminal_width()
     for cell in summary.cells:
         assert cell.group in text
         assert cell.outcome in text
@@ -325,12 +326,16 @@ def test_csv_has_plain_si_values() -> None:
     assert next(row for row in rows if row["outcome"] == "crashed")["reason"].endswith(NASTY)
 
 
-def choice_cell(value: str, low: float | None, high: float | None, *, outcome: str = "ok", twin: bool = False) -> Cell:
+def choice_cell(
+    value: str, low: float | None, high: float | None, *, outcome: str = "ok", twin: bool = False
+) -> CellSummary:
     estimate = 1.0 if low is None or high is None else (low + high) / 2
     interval = Interval(estimate, low, high, 6)
-    versus = None if value == "32-true" and not twin else Versus("base", interval, Difference("s", 0.0, 0.0, 0.0, 6))
+    versus = (
+        None if value == "32-true" and not twin else Versus("base", interval, StepDifference("s", 0.0, 0.0, 0.0, 6))
+    )
     point = {"precision": value, "loop": "plain"}
-    return Cell(value, "p", "g", twin, point, outcome, "x" * (outcome != "ok"), {}, {}, {}, versus)
+    return CellSummary(value, "p", "g", twin, point, outcome, "x" * (outcome != "ok"), {}, {}, {}, versus)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
 from bench.axes import loops
 from bench.engine.equal_settings import FOLLOWS, FOUND, may_differ
-from bench.engine.equal_work import judge
+from bench.engine.equal_work import judge_work
 from bench.engine.options import Options
 from bench.plan.suite import READ_BACK, Suite, asked
 from bench.results import store
-from bench.results.record import FAILED, Record
+from bench.results.record import FAILED_OUTCOMES, Record
 
 QUICK = Options(budget=1, launch=0.1, zygotes=1)
 SWITCHES = {
@@ -54,7 +54,7 @@ def record(cell: str, *, effective: Mapping[str, Any], asks: Mapping[str, Any] |
 
 
 def judged(mine: Record, baseline: Record) -> Record:
-    return judge([baseline, mine], baseline.cell)[1]
+    return judge_work([baseline, mine], baseline.cell)[1]
 
 
 def test_every_switch_that_an_arm_turns_is_seen_and_leaves_no_ratio(bench: Bench) -> None:
@@ -64,9 +64,9 @@ def test_every_switch_that_an_arm_turns_is_seen_and_leaves_no_ratio(bench: Bench
     for switch, words in SWITCHES.items():
         assert found[switch].outcome == "unequal-settings", (switch, found[switch].reason)
         assert words in found[switch].reason
-    summary = stats.summarize(store.read(bench.folder))
+    summary = stats.summarize(store.read_run(bench.folder))
     assert [cell.id for cell in summary.cells if cell.versus is not None] == [f"{found['none'].cell}#twin"]
-    assert "unequal-settings" in FAILED  # the run's exit code is 3
+    assert "unequal-settings" in FAILED_OUTCOMES  # the run's exit code is 3
     assert "unequal-settings" in frames.MEASURED  # its time is shown, with its reason
 
 
@@ -164,11 +164,11 @@ def test_what_follows_from_an_axis_may_differ_with_it_and_not_without_it(cause: 
 def test_trap_22_a_callback_or_profiler_in_a_timed_launch_is_seen_in_the_baseline_too() -> None:
     for name in ("callbacks", "profiler"):
         baseline, other = (record(cell, effective={name: "Spy"}) for cell in ("s[a]", "s[b]"))
-        found = judge([baseline, other], "s[a]")
+        found = judge_work([baseline, other], "s[a]")
         assert [item.outcome for item in found] == ["unequal-settings"] * 2
         assert found[0].reason == f"{name}: Spy in a timed launch, which has none"
         looking = [replace(item, looking=True) for item in (baseline, other)]
-        assert [item.outcome for item in judge(looking, "s[a]")] == ["ok", "ok"]
+        assert [item.outcome for item in judge_work(looking, "s[a]")] == ["ok", "ok"]
 
 
 def test_settings_are_told_before_the_work_that_follows_from_them() -> None:

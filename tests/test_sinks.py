@@ -35,6 +35,7 @@ from bench.report import asv, comparison, console, figures, html, markdown
 from bench.report import csv as csv_report
 from bench.report import gate as gate_report
 from bench.report import history as history_report
+from bench.report.text_layout import terminal_width
 from bench.results.record import Metric
 from bench.results.store import Run
 from bench.stats.gate_rule import Decision, Rule
@@ -85,7 +86,7 @@ def on_a_terminal(text: str) -> None:
     kinds = {unicodedata.category(letter) for letter in text if letter != "\n"}
     assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
     text.encode("utf-8")
-    assert max(map(len, text.splitlines())) <= console.WIDTH
+    assert max(map(len, text.splitlines())) <= terminal_width()
 
 
 def bars(row: str) -> int:
@@ -183,19 +184,19 @@ def harmless_drawn() -> str:
 def test_a_run_with_hostile_texts_is_drawn(text: str, harmless_drawn: str) -> None:
     run = infected(text)
     summary = summarize(run)
-    drawings = figures.draw(run, summary)
+    drawings = figures.draw_run(run, summary)
     assert len(drawings) == 4
     tags = {element.tag.rpartition("}")[2] for svg in svgs(drawings) for element in svg.iter()}
     assert not tags & {"script", "foreignObject", "image", "a", "iframe"}
     as_page(html.render(run, summary, drawings=drawings), harmless_drawn)
 
 
-def judged(text: str) -> gate.Outcome:
+def judged(text: str) -> gate.Gate:
     told = Interval(1.1, 1.05, 1.2, 10)
     one = Decision(
         f"cell{text}", f"group{text}", False, "regression", "confirm", 10, 0.01, told, None, None, None, 0.05, text
     )
-    return gate.Outcome(
+    return gate.Gate(
         "g",
         "regression",
         (text,),

@@ -135,7 +135,7 @@ def interrupted(tmp_path: Path) -> tuple[Path, Path]:
     opened.write_info(
         {
             "run": opened.folder.name,
-            "plan": plan.to_json(planned),
+            "plan": plan.plan_document(planned),
             "options": options,
             "files": {"mine": file},
             "environment": environment.environment(1),
@@ -170,7 +170,7 @@ def test_only_how_long_and_how_exactly_may_be_said_anew(tmp_path: Path, capsys: 
         said = capsys.readouterr().err
         assert "was asked for: that is another experiment; allowed to change: budget, target, timeout, looks" in said
     assert cli.exit_code([*asked, "--seed", "3", "--budget", "2s"]) == 0
-    run = store.read(folder)
+    run = store.read_run(folder)
     assert (run.info["options"]["budget"], run.info["options"]["seed"]) == (2.0, 3)
     assert run.broken == ()
 

@@ -11,8 +11,8 @@ import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, Truth, cell_id, group_id, make
 
 from bench.analysis import frames
-from bench.analysis.costs import Cost, line
-from bench.analysis.estimates import Cell
+from bench.analysis.costs import Cost, fitted_line
+from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary, summarize
 from bench.analysis.warnings import position_effects
 from bench.results.record import OUTCOMES, Turns
@@ -21,7 +21,7 @@ from bench.results.store import Run
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 4}
 
 
-def cell_of(summary: Summary, loop: str, batch: int, *, twin: bool = False) -> Cell:
+def cell_of(summary: Summary, loop: str, batch: int, *, twin: bool = False) -> CellSummary:
     return next(cell for cell in summary.cells if cell.id == cell_id(loop, batch, twin=twin))
 
 
@@ -370,9 +370,9 @@ def test_a_suite_without_a_length_axis_has_no_costs() -> None:
 
 
 def test_line_by_hand() -> None:
-    assert line([0, 1, 2], [1, 3, 5]) == pytest.approx((2, 1))
-    assert line([2, 2], [1, 3]) == pytest.approx((0, 2))
-    assert line([0, 1, 2], [0, 1, 0]) == pytest.approx((0, 1 / 3))
+    assert fitted_line([0, 1, 2], [1, 3, 5]) == pytest.approx((2, 1))
+    assert fitted_line([2, 2], [1, 3]) == pytest.approx((0, 2))
+    assert fitted_line([0, 1, 2], [0, 1, 0]) == pytest.approx((0, 1 / 3))
 
 
 def test_logs_are_natural() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from bench.arm.stream import ENDLESS, BatchStream, Grant, Taken
+from bench.arm.stream import ENDLESS, BatchStream, Grant, TurnTimes
 from bench.axes.loops.batches import batch_size
 from bench.engine.turn_order import block_length, rounds, williams_square
-from bench.results.work_ledger import differences, own_faults
+from bench.results.work_ledger import own_faults, work_differences
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Gate:
     """Grants from a list; remembers what happened, in order."""
 
     grants: list[Grant]
-    taken: list[Taken] = field(default_factory=list)
+    taken: list[TurnTimes] = field(default_factory=list)
     batches: list[list[Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
 
@@ -34,7 +34,7 @@ class Gate:
     def before(self, grant: Grant) -> None:
         self.events.append("before")
 
-    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+    def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
         self.events.append("after")
         self.taken.append(taken)
         self.batches.append(batches)
@@ -173,13 +173,13 @@ def test_training_that_does_not_train_is_seen(changes: dict[str, Any], words: st
 
 @pytest.mark.parametrize("name", ["steps", "samples", "samples_digest", "optimizer_updates", "initial_weights"])
 def test_other_work_is_seen(name: str) -> None:
-    assert differences(LEDGER, LEDGER, bits=True) == []
+    assert work_differences(LEDGER, LEDGER, bits=True) == []
     for bits in (True, False):
-        assert name in "; ".join(differences({**LEDGER, name: 3}, LEDGER, bits=bits))
+        assert name in "; ".join(work_differences({**LEDGER, name: 3}, LEDGER, bits=bits))
 
 
 def test_weights_are_compared_by_bits_only_where_they_can_be() -> None:
     other = {**LEDGER, "final_weights": "z", "losses": [1.0, 0.9 + 1e-6]}
-    assert "final_weights" in "; ".join(differences(other, LEDGER, bits=True))
-    assert differences(other, LEDGER, bits=False) == []
-    assert "loss of audited step 1" in "; ".join(differences({**LEDGER, "losses": [1.0, 0.8]}, LEDGER, bits=False))
+    assert "final_weights" in "; ".join(work_differences(other, LEDGER, bits=True))
+    assert work_differences(other, LEDGER, bits=False) == []
+    assert "loss of audited step 1" in "; ".join(work_differences({**LEDGER, "losses": [1.0, 0.8]}, LEDGER, bits=False))

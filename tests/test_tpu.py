@@ -16,7 +16,7 @@ from synthetic import make
 from bench.analysis.summary import summarize
 from bench.axes.accelerators import xla
 from bench.axes.accelerators.base import ACCELERATORS, TorchTPU, accelerator
-from bench.axes.precision import PRECISIONS, unsupported
+from bench.axes.precision import PRECISIONS, unsupported_precision
 from bench.plan import discovery
 from bench.plan.cell import Plan
 from bench.plan.plan import make_plan
@@ -118,10 +118,12 @@ def test_only_interpreters_of_xla_cells_import_torch_xla(monkeypatch: pytest.Mon
 
 def test_precisions_on_xla_are_those_of_the_loop() -> None:
     for name in ("tpu", "xla-cpu"):
-        lightning = {precision for precision in PRECISIONS if not unsupported(precision, name, lightning=True)}
+        lightning = {
+            precision for precision in PRECISIONS if not unsupported_precision(precision, name, lightning=True)
+        }
         assert lightning == {"32-true", "bf16-true", "16-true"}  # 16-true it takes, and XLA ignores: read back
-        assert unsupported("16-mixed", name, lightning=False) is not None
-        assert unsupported("bf16-mixed", name, lightning=False) is None
+        assert unsupported_precision("16-mixed", name, lightning=False) is not None
+        assert unsupported_precision("bf16-mixed", name, lightning=False) is None
 
 
 def test_a_lazy_device_has_no_ceilings() -> None:

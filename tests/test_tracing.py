@@ -16,7 +16,15 @@ from typing import Any
 import pytest
 from conftest import ROOT, SUITES, Silent, call
 
-from bench.analysis.trace_profile import Profile, TracedCell, differences, profile_of, read, self_times, uncovered
+from bench.analysis.trace_profile import (
+    Profile,
+    TracedCell,
+    operator_differences,
+    profile_of,
+    read_trace,
+    self_times,
+    uncovered,
+)
 from bench.borders import LONGEST_NAME, file_name
 from bench.commands.trace import Traces, trace
 from bench.engine.fleet import Fleet
@@ -80,7 +88,9 @@ def profile(traced: TracedCell) -> Profile:
 
 def more(baseline: TracedCell, other: TracedCell) -> dict[str, float]:
     """Calls a step that the other makes and the baseline does not, by name."""
-    return {item.name: item.count[1] - item.count[0] for item in differences(profile(baseline), profile(other))}
+    return {
+        item.name: item.count[1] - item.count[0] for item in operator_differences(profile(baseline), profile(other))
+    }
 
 
 @pytest.mark.parametrize("loop", ["plain", "fabric", "trainer-barebones", "trainer"])
@@ -147,7 +157,7 @@ def test_operators_of_a_small_step_are_those_counted_by_hand(extras: dict[str, T
 
 def test_an_item_that_one_loop_adds_is_found_and_nothing_else(extras: dict[str, TracedCell]) -> None:
     assert more(extras["none"], extras["item"]) == {"aten::item": 1, "aten::_local_scalar_dense": 1}
-    found = differences(profile(extras["none"]), profile(extras["item"]))
+    found = operator_differences(profile(extras["none"]), profile(extras["item"]))
     assert {item.kind for item in found} == {"wait"}
     assert all(item.seconds[0] == 0 and item.seconds[1] > 0 for item in found)
 
@@ -314,7 +324,7 @@ def test_a_broken_trace_is_a_message(tmp_path: Path, content: bytes, words: str)
     path = tmp_path / "broken.pt.trace.json.gz"
     path.write_bytes(content)
     with pytest.raises(BenchError, match=words) as raised:
-        read(path, 8)
+        read_trace(path, 8)
     assert str(path) in str(raised.value)
 
 

@@ -15,11 +15,11 @@ import torch
 from conftest import SUITES, Bench, call
 
 from bench.arm.audit import compiled_around_ddp
-from bench.arm.stream import BatchStream, Grant, Taken
+from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.accelerators import xla
 from bench.axes.loops.job import Job
-from bench.axes.loops.plain import wrapped
+from bench.axes.loops.plain import wrapped_model
 from bench.engine.options import Options
 from bench.engine.processes import free_port
 from bench.machine import environment
@@ -66,7 +66,7 @@ class Edges:
     def before(self, grant: Grant) -> None:
         pass
 
-    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+    def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
         self.steps += len(taken.seconds)
 
 
@@ -98,7 +98,7 @@ def test_trap_11_plain_compiles_around_ddp_and_that_is_read_back(monkeypatch: py
     job = Job(None, None, torch.device("cpu"), "cpu", "32-true", 1, torch.float32, lambda notes: None,
               strategy="ddp", compile="default")  # fmt: skip
     try:
-        model = wrapped(torch.nn.Linear(2, 2), job)  # nothing is compiled before the first call
+        model = wrapped_model(torch.nn.Linear(2, 2), job)  # nothing is compiled before the first call
         inside = model.get_submodule("_orig_mod")
         assert type(inside) is torch.nn.parallel.DistributedDataParallel
         assert type(inside.module) is torch.nn.Linear
@@ -137,7 +137,7 @@ def test_trap_24_cuts_and_compilations_are_told_by_torch_xlas_own_counters(monke
     told = [counters for turn in turns for counters in turn] + [turns[-1][1]]
     monkeypatch.setattr(xla, "counters", lambda: told.pop(0))
     monkeypatch.setitem(sys.modules, "torch_xla", SimpleNamespace(__version__="2.9.0"))
-    watch = xla.Watch()
+    watch = xla.XLAWatch()
     for audited, timed in ((True, False), (False, False), (False, True)):
         watch.before()
         watch.after(10, audited=audited, timed=timed)

@@ -15,7 +15,7 @@ from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
 from bench.report.replay import judged_again
-from bench.results.record import SCHEMA
+from bench.results.record import RECORD_SCHEMA
 from bench.results.store import Run
 
 RUN = make(launches=4)
@@ -135,13 +135,13 @@ def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 # A page with its drawings, and a run of the present schema, whose records are judged again.
 
-JUDGED = replace(RUN, info={**RUN.info, "schema": SCHEMA}, covered=True)
-DRAWINGS = figures_of.draw(JUDGED, summarize(JUDGED))
+JUDGED = replace(RUN, info={**RUN.info, "schema": RECORD_SCHEMA}, covered=True)
+DRAWINGS = figures_of.draw_run(JUDGED, summarize(JUDGED))
 WHOLE = html.render(JUDGED, summarize(JUDGED), DRAWINGS)
 
 
 def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
-    assert figures_of.draw(JUDGED, summarize(JUDGED)) == DRAWINGS, "drawn again, they are the same"
+    assert figures_of.draw_run(JUDGED, summarize(JUDGED)) == DRAWINGS, "drawn again, they are the same"
     found = module.examine(JUDGED, WHOLE, DRAWINGS)
     assert found.differences == []
     assert f"outcomes of {len(RUN.records)} records, judged again" in found.sentence

@@ -48,7 +48,7 @@ def test_what_names_a_side(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     folder, old = str(tmp_path / "main"), "lightning==2.5.*"
     texts = [old, "torch>=2.9 lightning==2.6.*", folder, "git:HEAD~1", old]
-    wishes = environments.parse(texts, ["rich"])
+    wishes = environments.parse_sides(texts, ["rich"])
     assert [wish.name for wish in wishes] == [*texts[:4], "lightning==2.5.* (2)"]
     assert wishes[0].requirements == ("lightning==2.5.*", "rich")
     assert wishes[1].requirements == ("torch>=2.9", "lightning==2.6.*", "rich")
@@ -71,7 +71,7 @@ def test_what_names_a_side(tmp_path: Path) -> None:
 )
 def test_what_names_none(texts: list[str], words: str) -> None:
     with pytest.raises(SpecError, match=r".*") as caught:
-        environments.parse(texts)
+        environments.parse_sides(texts)
     assert words in str(caught.value)
 
 
@@ -134,7 +134,7 @@ def test_a_commit_that_is_not_there(repository: Path, monkeypatch: pytest.Monkey
 
 def test_checkouts_are_removed_and_dirty_files_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
-    wishes = environments.parse(["git:HEAD~1", "."])
+    wishes = environments.parse_sides(["git:HEAD~1", "."])
     with environments.prepared(wishes, Silent()) as sides:
         old, new = sides.values()
         assert "range(1)" in (Path(old.paths[-1]) / "sidecode.py").read_text()
@@ -153,7 +153,7 @@ def test_a_side_brings_its_own_suite_file_where_it_has_one(repository: Path, mon
     own.write_text("x = 1\n")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message", "a suite")
-    with environments.prepared(environments.parse(["git:HEAD~1", "git:HEAD"]), Silent()) as sides:
+    with environments.prepared(environments.parse_sides(["git:HEAD~1", "git:HEAD"]), Silent()) as sides:
         old, new = sides.values()
         assert environments.side_file(str(own), old) == str(own)
         assert environments.side_file(str(own), new) == str(Path(new.paths[-1]) / "bench_suites" / "mine.py")
@@ -215,7 +215,7 @@ def test_two_commits_race_and_the_slower_one_is_told(repository: Path, monkeypat
         cwd=repository,
     )
     assert done.returncode == 0, done.stderr
-    run = store.read(store.find(None, repository / "results"))
+    run = store.read_run(store.find_folder(None, repository / "results"))
     assert {record.outcome for record in run.records} == {"ok"}, [record.reason for record in run.records]
     assert {record.point["environment"] for record in run.records} == {"git:HEAD~1", "git:HEAD"}
     assert run.info["sides"] == ["git:HEAD~1", "git:HEAD"]
@@ -244,10 +244,10 @@ def test_runs_of_several_environments_are_not_gone_on_with(repository: Path) -> 
         out,
         cwd=repository,
     )
-    run = store.find(None, Path(out))
+    run = store.find_folder(None, Path(out))
     # A budget that is too small for anything says so, and what was made is one launch.
-    assert [line for line in store.read(run).info["warnings"] if "less than the least there is to do" in line]
-    assert {record.launch for record in store.read(run).records} == {0}
+    assert [line for line in store.read_run(run).info["warnings"] if "less than the least there is to do" in line]
+    assert {record.launch for record in store.read_run(run).records} == {0}
     said = call("run", "--resume", str(run), "--suites", str(SUITES), cwd=repository)
     assert said.returncode == 2
     assert "a run of several environments cannot be gone on with" in said.stderr

@@ -61,7 +61,7 @@ def test_every_loop_trains_on_xla_as_on_the_cpu(bench: Bench, monkeypatch: pytes
         assert record.effective["lightning_imported"] is (record.point["loop"] != "plain")
     plain = [record for record in records if record.point["loop"] == "plain" and record not in on_xla(records)]
     assert {record.effective["torch_xla_imported"] for record in plain} == {False}
-    summary = summarize(store.read(bench.folder))
+    summary = summarize(store.read_run(bench.folder))
     assert [text for text in summary.warnings if "figures say nothing of a TPU" in text]
     # The interpreters had imported torch_xla and not started its client: one thread, the kernel's count.
     warm = [zygote for zygote in bench.fleet.zygotes.values() if "torch_xla" in zygote.id]
@@ -92,7 +92,7 @@ def test_trap_24_operators_on_the_cpu_and_late_compilations_are_told(bench: Benc
     assert found["none"].effective["compilations_timed"] == 0
     assert found["fallback"].effective["operators_on_cpu"] == ["aten::histc"]
     assert found["shapes"].effective["compilations_timed"] > 0
-    warnings = summarize(store.read(bench.folder)).warnings
+    warnings = summarize(store.read_run(bench.folder)).warnings
     assert [text for text in warnings if "within timed turns" in text and "trouble=shapes" in text]
     assert not [text for text in warnings if "within timed turns" in text and "trouble=fallback" in text]
 

@@ -20,10 +20,10 @@ from bench.stats.intervals import Interval
 # one-launch  it has no interval itself
 # too-wide    its interval reaches values that cannot be, such as a step of less than no time
 # nothing     there is no figure
-Word = Literal["told", "zero", "as-twin", "no-twin", "one-launch", "too-wide", "nothing"]
+ClaimWord = Literal["told", "zero", "as-twin", "no-twin", "one-launch", "too-wide", "nothing"]
 
 
-def claim(figure: Interval | None, twins: Sequence[Interval | None] = (), *, least: float = -math.inf) -> Word:
+def claim(figure: Interval | None, twins: Sequence[Interval | None] = (), *, least: float = -math.inf) -> ClaimWord:
     """What may be said of a difference that is 0 where there is none.
 
     Args:
@@ -53,7 +53,7 @@ def reach(twin: Interval | None) -> float | None:
     return max(abs(twin.low), abs(twin.high), abs(twin.estimate))
 
 
-def of_ratio(ratio: Interval | None, twins: Sequence[Interval | None] = ()) -> Word:
+def of_ratio(ratio: Interval | None, twins: Sequence[Interval | None] = ()) -> ClaimWord:
     """`claim` for ratios, which are 1 where there is no difference; judged on logs, so that 2 is as far off as 0.5."""
     return claim(None if ratio is None else _logs(ratio), [None if twin is None else _logs(twin) for twin in twins])
 

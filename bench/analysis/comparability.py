@@ -29,7 +29,7 @@ _DIRTY = "-dirty"
 
 
 @dataclass(frozen=True)
-class Workload:
+class WorkloadVersion:
     """What a cell measures, named so that it means the same in all runs.
 
     Attributes:
@@ -46,7 +46,7 @@ class Workload:
     version: str
 
 
-def workload(run: Run, cell: Mapping[str, Any]) -> Workload:
+def workload(run: Run, cell: Mapping[str, Any]) -> WorkloadVersion:
     """The workload of a planned cell, as it stands in run.json."""
     axes: Mapping[str, Any] = run.info["plan"]["suites"][cell["suite"]]["axes"]
     engine = {axis: values[0] for axis, values in engine_axes().items() if axis not in axes}
@@ -60,7 +60,7 @@ def workload(run: Run, cell: Mapping[str, Any]) -> Workload:
     inner = ",".join(f"{axis}={as_text(value)}" for axis, value in odd.items())
     name = f"{cell['suite']}[{inner}]" if inner else str(cell["suite"])
     definition = json.dumps([name, list(params), sorted(fixed.items())])
-    return Workload(name, params, fixed, hashlib.sha256(definition.encode()).hexdigest()[:16])
+    return WorkloadVersion(name, params, fixed, hashlib.sha256(definition.encode()).hexdigest()[:16])
 
 
 def commit(run: Run) -> str:

@@ -15,10 +15,10 @@ from bench.results import decoding
 from bench.results.decoding import Number
 from bench.stats.intervals import Interval
 
-SCHEMA = 1
+CONFIRMATION_SCHEMA = 1
 
 # Races the two commits in the cells, and gives for each the step time of the second commit over that of the first.
-Race = Callable[[str, str, Sequence[str]], Mapping[str, Interval]]
+CommitRace = Callable[[str, str, Sequence[str]], Mapping[str, Interval]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class Confirmation:
         return f"raced over {ratio.launches} launches: {ratio.estimate:.3f}{interval}"
 
 
-def confirm(before: str, after: str, suspicions: Sequence[Suspicion], race: Race, when: str) -> list[Confirmation]:
+def confirm(
+    before: str, after: str, suspicions: Sequence[Suspicion], race: CommitRace, when: str
+) -> list[Confirmation]:
     """Race two commits in the suspected cells, and judge each.
 
     Args:
@@ -104,18 +106,18 @@ def _state(relative: float, ratio: Interval) -> Literal["confirmed", "not confir
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line(Confirmation):
+class ConfirmationLine(Confirmation):
     """A confirmation as it stands in confirmations.jsonl."""
 
     schema: Literal[1]
 
 
-def to_json(confirmation: Confirmation) -> dict[str, Any]:
+def encode_confirmation(confirmation: Confirmation) -> dict[str, Any]:
     """As plain JSON data, with its schema version."""
-    return {"schema": SCHEMA, **asdict(confirmation)}
+    return {"schema": CONFIRMATION_SCHEMA, **asdict(confirmation)}
 
 
-def from_line(line: bytes, where: str | Path) -> Confirmation:
+def decode_confirmation(line: bytes, where: str | Path) -> Confirmation:
     """A confirmation from a line of confirmations.jsonl.
 
     Raises:
@@ -123,4 +125,4 @@ def from_line(line: bytes, where: str | Path) -> Confirmation:
     """
     if (name := decoding.twice(line)) is not None:
         raise RunError(f"{where}: the key {name!r} is there twice in one object")
-    return decoding.decode(Confirmation, line, where, form=Line, whole=True)
+    return decoding.decode(Confirmation, line, where, form=ConfirmationLine, whole=True)

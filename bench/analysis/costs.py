@@ -224,13 +224,13 @@ def _model(arm: Cost, rows: Mapping[str, Sequence[_Row]]) -> Model:
     if not whole:
         return Model(replace(arm, left_out=[*arm.left_out, *arm.groups], groups=[]))
     if arm.fitted:
-        lines = [line([1 / row[3] for row in sweep], [math.expm1(row[1]) for row in sweep]) for sweep in whole]
+        lines = [fitted_line([1 / row[3] for row in sweep], [math.expm1(row[1]) for row in sweep]) for sweep in whole]
     else:
         lines = [(statistics.fmean(row[2] for row in sweep), 0.0) for sweep in whole]
     return Model(arm, [slope for slope, _ in lines], [level for _, level in lines], steps, measured)
 
 
-def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+def fitted_line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     """Slope and intercept of the least-squares line; through the mean, level, where all x are the same."""
     mean_x, mean_y = math.fsum(x) / len(x), math.fsum(y) / len(y)
     spread = math.fsum((item - mean_x) ** 2 for item in x)

@@ -23,7 +23,7 @@ class MetricEstimate:
 
 
 @dataclass(frozen=True)
-class Difference:
+class StepDifference:
     """Seconds a step that a cell takes more than its baseline."""
 
     unit: str
@@ -39,11 +39,11 @@ class Versus:
 
     baseline: str
     ratio: Interval
-    difference: Difference
+    difference: StepDifference
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellSummary:
     """What is known of one planned cell.
 
     `versus` is None for the baseline and where no ratio may be taken. `looked` are the metrics of looking launches,

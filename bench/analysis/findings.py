@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from bench.analysis.estimates import Cell
+    from bench.analysis.estimates import CellSummary
 
-Kind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
+FindingKind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
 
 # A loop that waits for its batches during less than this share of an epoch is not starved by its loader.
 STARVED = 0.05
 
 
 @dataclass(frozen=True)
-class Answer:
+class Finding:
     """One figure that answers a suite's question for one cell.
 
     Attributes:
@@ -31,7 +31,7 @@ class Answer:
         why: of an efficiency below 1, the largest cause, or "" where nobody looked.
     """
 
-    kind: Kind
+    kind: FindingKind
     suite: str
     group: str
     cell: str
@@ -43,9 +43,9 @@ class Answer:
     why: str = ""
 
 
-def answers(cells: Sequence[Cell], compare: Mapping[str, str]) -> list[Answer]:
+def findings_of(cells: Sequence[CellSummary], compare: Mapping[str, str]) -> list[Finding]:
     """The answers of every suite whose compared axis has a question of its own, in the order of the cells."""
-    asked: Mapping[str, Callable[[Cell, Cell], list[Answer]]] = {
+    asked: Mapping[str, Callable[[CellSummary, CellSummary], list[Finding]]] = {
         "devices": _efficiency,
         "compile": _break_even,
         "loader": _waiting,
@@ -62,7 +62,7 @@ def answers(cells: Sequence[Cell], compare: Mapping[str, str]) -> list[Answer]:
     return found
 
 
-def _efficiency(cell: Cell, baseline: Cell) -> list[Answer]:
+def _efficiency(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
     """Throughput over that of as many single devices: (samples a step, over the baseline's) / (devices x ratio)."""
     if cell.versus is None or not cell.samples_per_step or not baseline.samples_per_step:
         return []
@@ -72,10 +72,10 @@ def _efficiency(cell: Cell, baseline: Cell) -> list[Answer]:
     low, high = (None if end is None else share / end for end in (ratio.high, ratio.low))
     estimate = share / ratio.estimate
     why = "" if estimate >= 1 else _cause(cell, baseline, share)
-    return [Answer("efficiency", cell.suite, cell.group, cell.id, "1", estimate, low, high, ratio.launches, why)]
+    return [Finding("efficiency", cell.suite, cell.group, cell.id, "1", estimate, low, high, ratio.launches, why)]
 
 
-def _cause(cell: Cell, baseline: Cell, share: float) -> str:
+def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
     """What takes most of the time that is lost, by phase: `share` of the baseline's phase would be none lost.
 
     Phases come from looking launches, so they are compared with the baseline's phases and with nothing that was timed.
@@ -106,7 +106,7 @@ def _cause(cell: Cell, baseline: Cell, share: float) -> str:
     return largest if causes[largest] > 0 else ""
 
 
-def _break_even(cell: Cell, baseline: Cell) -> list[Answer]:
+def _break_even(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
     """Steps until what compiling adds to the start is saved again; the start itself was seen a few times at most."""
     if cell.versus is None or "time_to_first_step" not in baseline.metrics:
         return []
@@ -128,7 +128,7 @@ def _break_even(cell: Cell, baseline: Cell) -> list[Answer]:
         known = saved.low is not None and saved.high is not None
         # None stands for never: that has no place in JSON as a number.
         found.append(
-            Answer(
+            Finding(
                 kind,
                 cell.suite,
                 cell.group,
@@ -152,9 +152,9 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _waiting(cell: Cell, baseline: Cell) -> list[Answer]:
+def _waiting(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
     if "data_time" not in cell.metrics or "step_time" not in cell.metrics:
         return []
     waited, step = cell.metrics["data_time"], cell.metrics["step_time"]
     share = min(1.0, waited.estimate / step.estimate)
-    return [Answer("waiting", cell.suite, cell.group, cell.id, "1", share, None, None, step.launches)]
+    return [Finding("waiting", cell.suite, cell.group, cell.id, "1", share, None, None, step.launches)]

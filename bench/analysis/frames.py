@@ -18,10 +18,7 @@ from bench.errors import RunError, one_of
 from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted
 from bench.results.store import Run
 from bench.stats.pause_factor import pause_factors
-
-# A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
-# their sd, that of the 2 or 3 pairs of a launch which was cut off would add more noise than the launch adds knowledge.
-LEAST_ROUNDS = 8
+from bench.stats.ratios import LEAST_ROUNDS
 
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
 MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
@@ -45,7 +42,7 @@ class Frames:
     declared: Mapping[str, Metric]
 
 
-def of(run: Run) -> Frames:
+def frames_of(run: Run) -> Frames:
     """Every frame of the run, from one pass over its records.
 
     Raises:

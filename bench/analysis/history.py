@@ -30,7 +30,7 @@ RATIO = "ratio"
 State = Literal["suspected", "confirmed", "not confirmed"]
 
 _FINGERPRINT = (*comparability.SOFTWARE, "workload")
-COLUMNS = (
+HISTORY_COLUMNS = (
     "suite",
     "group",
     "cell",
@@ -50,7 +50,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Point:
+class SeriesPoint:
     """One run in a series.
 
     Attributes:
@@ -109,7 +109,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Series:
+class MetricSeries:
     """One metric of one cell on one machine, in the order of commits.
 
     Attributes:
@@ -127,7 +127,7 @@ class Series:
     unit: str
     better: str
     machine: str
-    points: Sequence[Point]
+    points: Sequence[SeriesPoint]
     changes: Sequence[Change]
     boundaries: Sequence[Boundary]
     levels: Sequence[tuple[int, int, float]]
@@ -150,7 +150,7 @@ class History:
     metric: str
     ordered_by: str
     method: str
-    series: Sequence[Series]
+    series: Sequence[MetricSeries]
     left_out: Sequence[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def points(
         for row in rows
         if row["log_median"] is None
     ]
-    return pd.DataFrame(usable, columns=list(COLUMNS)).astype({"log_median": float, "se": float}), left_out
+    return pd.DataFrame(usable, columns=list(HISTORY_COLUMNS)).astype({"log_median": float, "se": float}), left_out
 
 
 def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -278,7 +278,7 @@ def analyse(
     return History(metric, "time" if order is None else "commit", change_points.method(), found, list(left_out))
 
 
-def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Series:
+def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> MetricSeries:
     first = rows.iloc[0]
     logs = rows["log_median"].tolist()
     boundaries = _boundaries(rows)
@@ -305,7 +305,7 @@ def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Series
     cuts = sorted({0, len(logs), *(change.index for change in found), *(boundary.index for boundary in boundaries)})
     levels = [(start, end, math.exp(float(np.median(logs[start:end])))) for start, end in itertools.pairwise(cuts)]
     names = ("suite", "group", "cell", "metric", "unit", "better", "machine")
-    return Series(
+    return MetricSeries(
         **{name: str(first[name]) for name in names},
         points=[_point(row) for row in rows.itertuples()],
         changes=found,
@@ -358,15 +358,15 @@ def _with_race(change: Change, cell: str, metric: str, machine: str, confirmatio
     return change
 
 
-def _point(row: Any) -> Point:
+def _point(row: Any) -> SeriesPoint:
     value, spread = float(row.log_median), float(row.se)
     low, high = (None, None) if math.isnan(spread) else (math.exp(value - spread), math.exp(value + spread))
-    return Point(row.run, row.commit, row.started, math.exp(value), low, high, int(row.launches))
+    return SeriesPoint(row.run, row.commit, row.started, math.exp(value), low, high, int(row.launches))
 
 
-def suspects(history: History) -> dict[tuple[str, str], list[tuple[Series, Change]]]:
+def suspects(history: History) -> dict[tuple[str, str], list[tuple[MetricSeries, Change]]]:
     """The changes by their neighbouring commits, one alarm for all cells that changed together, most cells first."""
-    found: dict[tuple[str, str], list[tuple[Series, Change]]] = {}
+    found: dict[tuple[str, str], list[tuple[MetricSeries, Change]]] = {}
     for own in history.series:
         for change in own.changes:
             found.setdefault((change.before, change.after), []).append((own, change))

@@ -13,15 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis import frames as frame
 from bench.analysis.costs import Cost, costs
-from bench.analysis.estimates import Cell, Difference, MetricEstimate, Twin, Versus
-from bench.analysis.findings import Answer, answers
-from bench.analysis.warnings import _seen_in_looks, _twin, _warnings
+from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
+from bench.analysis.findings import Finding, findings_of
+from bench.analysis.frames import Frames, frames_of
+from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.results.record import Metric, Record
 from bench.results.store import Run
 from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
+from bench.stats.ratios import LEAST_ROUNDS
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
 # a loop's cost to matter.
@@ -58,12 +59,12 @@ class Summary:
     run: str
     suite: str | list[str]
     compare: Mapping[str, str]
-    cells: Sequence[Cell]
+    cells: Sequence[CellSummary]
     twin: Twin | None
     twins: Mapping[str, Twin]
     reference_step: float
     costs: Sequence[Cost]
-    answers: Sequence[Answer] = ()
+    answers: Sequence[Finding] = ()
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     pause_factors: Mapping[str, float] = field(default_factory=dict)
@@ -84,7 +85,7 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
     """
-    frames = frame.of(run)
+    frames = frames_of(run)
     pairs, known = frames.pairs, frames.declared
     cells = _cells(run, frames)
     twin_pairs = pairs[pairs["twin"]]
@@ -96,15 +97,15 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
         suite=suites[0] if len(suites) == 1 else suites,
         compare=compare,
         cells=cells,
-        twin=_twin(twin_pairs),
-        twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := _twin(rows))},
+        twin=twin_of(twin_pairs),
+        twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := twin_of(rows))},
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
-        answers=answers(cells, compare),
+        answers=findings_of(cells, compare),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
-        warnings=[*run.broken, *_warnings(run, cells, frames), *_seen_in_looks(run, cells, known)],
+        warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in looked},
     )
 
@@ -117,7 +118,7 @@ def _pause_factors(run: Run) -> dict[str, float]:
     return {group: statistics.median(factors) for group, factors in by_group.items()}
 
 
-def _cells(run: Run, frames: frame.Frames) -> list[Cell]:
+def _cells(run: Run, frames: Frames) -> list[CellSummary]:
     points = {cell["id"]: cell["point"] for cell in run.info["plan"]["cells"]}
     last: dict[str, Record] = {record.cell: record for record in run.records}
     # A launch that failed before the settings were read back has none; the last one that has them tells.
@@ -132,7 +133,7 @@ def _cells(run: Run, frames: frame.Frames) -> list[Cell]:
             outcome, reason = _enough(row, metrics.get(row.cell), against)
         record = last.get(row.cell)
         found.append(
-            Cell(
+            CellSummary(
                 id=row.cell,
                 suite=row.suite,
                 group=row.group,
@@ -154,7 +155,7 @@ def _cells(run: Run, frames: frame.Frames) -> list[Cell]:
 def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Versus | None) -> tuple[str, str]:
     """`noisy` with its reason for a cell that ran well but tells too little, else `ok`."""
     if metrics is None:
-        return "noisy", f"none of {row.launches} launches has {frame.LEAST_ROUNDS} rounds or more"
+        return "noisy", f"none of {row.launches} launches has {LEAST_ROUNDS} rounds or more"
     # Whatever has no interval is known to nothing: a ratio, and the step time of a baseline, which has no ratio.
     if metrics["step_time"].low is None or (versus is not None and versus.ratio.low is None):
         return "noisy", "one launch gives no interval, so nothing is told from it"
@@ -216,6 +217,6 @@ def _versus(pairs: pd.DataFrame) -> dict[str, Versus]:
         found[cell] = Versus(
             baseline,
             interval_of_logs(logs[cell]),
-            Difference("s", difference.estimate, difference.low, difference.high, difference.launches),
+            StepDifference("s", difference.estimate, difference.low, difference.high, difference.launches),
         )
     return found

@@ -19,14 +19,14 @@ from bench.errors import BenchError
 from bench.plan.cell import Cell, Group
 from bench.results.record import Outcome
 
-Kind = Literal["wait", "copy", "operator", "backward", "runtime", "kernel"]
-KINDS: tuple[Kind, ...] = get_args(Kind)  # in the order in which differences are told
+OperatorKind = Literal["wait", "copy", "operator", "backward", "runtime", "kernel"]
+OPERATOR_KINDS: tuple[OperatorKind, ...] = get_args(OperatorKind)  # in the order in which differences are told
 
 # The first and the last recorded step are not counted: the first finds the profiler's buffers cold, and what the device
 # still does in the last is cut off by the profiler's end.
-EDGES = 2
+EDGE_STEPS = 2
 
-STEP = "ProfilerStep#"
+STEP_EVENT = "ProfilerStep#"
 HOST = ("cpu_op", "cuda_runtime", "cuda_driver")  # what the host does; the rest of a step is Python and waiting
 DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
 # The engine puts an event of this name around each backward node, whose own event follows inside it.
@@ -47,7 +47,7 @@ class Operator:
     """
 
     name: str
-    kind: Kind
+    kind: OperatorKind
     count: int
     seconds: float
 
@@ -74,17 +74,17 @@ class Profile:
         """Calls a step of these names together."""
         return sum(self.operators[name].count for name in names if name in self.operators) / self.steps
 
-    def total(self, *kinds: Kind) -> float:
+    def total(self, *kinds: OperatorKind) -> float:
         """Calls a step of these kinds together."""
         return sum(operator.count for operator in self.operators.values() if operator.kind in kinds) / self.steps
 
 
 @dataclass(frozen=True)
-class Difference:
+class OperatorDifference:
     """A name that two traces do not have equally often. Counts and self times are per step, baseline's first."""
 
     name: str
-    kind: Kind
+    kind: OperatorKind
     count: tuple[float, float]
     seconds: tuple[float, float]
 
@@ -107,7 +107,7 @@ class TracedCell:
     ranks: tuple[Profile, ...] = field(default=())
 
 
-def read(path: Path, steps: int) -> Profile:
+def read_trace(path: Path, steps: int) -> Profile:
     """Read a trace of `steps` counted steps.
 
     Raises:
@@ -134,14 +134,14 @@ def profile_of(events: Iterable[Mapping[str, Any]], steps: int, name: str) -> Pr
         category = event.get("cat")
         if event.get("ph") != "X":
             continue
-        if category == "user_annotation" and str(event["name"]).startswith(STEP):
+        if category == "user_annotation" and str(event["name"]).startswith(STEP_EVENT):
             spans.append((event["ts"], event["ts"] + event["dur"]))
         elif category in HOST:
             host.append(event)
         elif category in DEVICE:
             device.append(event)
-    if len(spans) != steps + EDGES:
-        raise BenchError(f"{name}: holds {len(spans)} steps; expected: {steps} and {EDGES} at the edges")
+    if len(spans) != steps + EDGE_STEPS:
+        raise BenchError(f"{name}: holds {len(spans)} steps; expected: {steps} and {EDGE_STEPS} at the edges")
     counted = sorted(spans)[1:-1]
     begins = [begin for begin, _ in counted]
 
@@ -149,7 +149,7 @@ def profile_of(events: Iterable[Mapping[str, Any]], steps: int, name: str) -> Pr
         index = bisect_right(begins, moment) - 1
         return index if index >= 0 and moment < counted[index][1] else None
 
-    found: dict[tuple[str, Kind], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, OperatorKind], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def take(event: Mapping[str, Any], step: int, seconds: float) -> None:
         called = str(event["name"]).partition(": ")[0] if str(event["name"]).startswith(ENGINE) else str(event["name"])
@@ -179,13 +179,13 @@ def profile_of(events: Iterable[Mapping[str, Any]], steps: int, name: str) -> Pr
     )
 
 
-def _operator(name: str, kind: Kind, calls: Mapping[int, Sequence[float]], steps: int) -> Operator:
+def _operator(name: str, kind: OperatorKind, calls: Mapping[int, Sequence[float]], steps: int) -> Operator:
     # A median, since a step that lost the processor to somebody else takes many times as long.
     usual = statistics.median(sum(seconds) for seconds in calls.values())
     return Operator(name, kind, sum(map(len, calls.values())), usual * len(calls) / steps)
 
 
-def kind_of(category: str, name: str) -> Kind:
+def kind_of(category: str, name: str) -> OperatorKind:
     """What sort of thing an event is; copies and waits are looked for by name."""
     if category in DEVICE:
         return "kernel" if category == "kernel" else "copy" if category == "gpu_memcpy" else "runtime"
@@ -230,7 +230,7 @@ def uncovered(span: tuple[float, float], intervals: Iterable[tuple[float, float]
     return left + max(0.0, span[1] - reached)
 
 
-def differences(baseline: Profile, other: Profile) -> list[Difference]:
+def operator_differences(baseline: Profile, other: Profile) -> list[OperatorDifference]:
     """All names that the two do not call equally often: waits first, then copies, then by how much they differ."""
     found = []
     for name in baseline.operators.keys() | other.operators.keys():
@@ -240,8 +240,10 @@ def differences(baseline: Profile, other: Profile) -> list[Difference]:
             seconds = (mine.seconds if mine else 0.0, theirs.seconds if theirs else 0.0)
             either = mine or theirs
             assert either is not None, "the name is from one of the two"
-            found.append(Difference(name, either.kind, counts, seconds))
-    return sorted(found, key=lambda item: (KINDS.index(item.kind), -abs(item.count[1] - item.count[0]), item.name))
+            found.append(OperatorDifference(name, either.kind, counts, seconds))
+    return sorted(
+        found, key=lambda item: (OPERATOR_KINDS.index(item.kind), -abs(item.count[1] - item.count[0]), item.name)
+    )
 
 
 def document(folder: Path, steps: int, groups: Sequence[tuple[Group, Sequence[TracedCell]]]) -> dict[str, Any]:
@@ -271,7 +273,7 @@ def _group_document(folder: Path, group: Group, cells: Sequence[TracedCell]) -> 
         "differences": {
             traced.cell.id: [
                 {"name": item.name, "kind": item.kind, "count": [*item.count], "self_seconds": [*item.seconds]}
-                for item in differences(baseline.profile, traced.profile)
+                for item in operator_differences(baseline.profile, traced.profile)
             ]
             for traced in cells
             if baseline is not None and baseline.profile is not None and traced.profile is not None

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis import frames as frame
-from bench.analysis.estimates import Cell, Twin
+from bench.analysis.estimates import CellSummary, Twin
+from bench.analysis.frames import Frames, short_launches
 from bench.results.record import Metric
 from bench.results.store import Run
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
+from bench.stats.ratios import LEAST_ROUNDS
 
 # What place in the round an arm has is balanced, so an effect of it cancels in the ratios. Up to 4 % was seen where the
 # arms do nothing while held: an arm that comes late in the round has waited longer, and its caches are colder.
@@ -24,7 +25,7 @@ POSITION_EFFECT = 0.06
 STOLEN_SHARE = 0.05
 
 
-def _twin(rows: pd.DataFrame) -> Twin | None:
+def twin_of(rows: pd.DataFrame) -> Twin | None:
     return Twin(interval_of_logs(rows["log_ratio"].tolist())) if len(rows) else None
 
 
@@ -47,16 +48,16 @@ def position_effects(turns: pd.DataFrame) -> dict[int, Interval]:
     }
 
 
-def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str]:
+def run_warnings(run: Run, cells: Sequence[CellSummary], frames: Frames) -> list[str]:
     warnings = [*run.info.get("warnings", ())]
     if not run.info.get("finished"):
         warnings.append("the run is not finished: it was cut off or still runs")
     fewest: dict[tuple[str, int], int] = {}
-    short = frame.short_launches(run)
+    short = short_launches(run)
     for group, launch, rounds in zip(*(short[name].tolist() for name in ("group", "launch", "rounds")), strict=True):
         fewest[group, launch] = min(rounds, fewest.get((group, launch), rounds))
     warnings += [
-        f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {frame.LEAST_ROUNDS}"
+        f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {LEAST_ROUNDS}"
         for (group, launch), rounds in fewest.items()
     ]
     by_id = {cell.id: cell for cell in cells}
@@ -77,7 +78,7 @@ def _warnings(run: Run, cells: Sequence[Cell], frames: frame.Frames) -> list[str
                 f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
                 "last batch: compile time is in its steps"
             )
-    twin = _twin(frames.pairs[frames.pairs["twin"]])
+    twin = twin_of(frames.pairs[frames.pairs["twin"]])
     if twin and not twin.ratio.contains(1.0):
         warnings.append(
             f"the twin, the same code as the baseline, reads {twin.ratio.estimate:.4f} "
@@ -121,7 +122,7 @@ def _xla_warnings(run: Run) -> list[str]:
     return found
 
 
-def _seen_in_looks(run: Run, cells: Sequence[Cell], known: Mapping[str, Metric]) -> list[str]:
+def instrumented_warnings(run: Run, cells: Sequence[CellSummary], known: Mapping[str, Metric]) -> list[str]:
     """What is wrong with looking launches; it spoils nothing that was timed."""
     warnings = [
         f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"

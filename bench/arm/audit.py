@@ -26,7 +26,7 @@ from bench.axes.accelerators import xla
 if TYPE_CHECKING:
     from bench.arm.compile_watch import CompileWatch
 
-MATMULS = (
+MATMUL_OPERATORS = (
     *("mm", "addmm", "bmm", "baddbmm", "convolution", "linear", "matmul", "_scaled_dot_product"),
     "convolution_overrideable",  # on XLA
 )
@@ -44,7 +44,11 @@ class _FirstMatmul(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.dtype is None and isinstance(result, torch.Tensor) and func._schema.name.split("::")[1] in MATMULS:
+        if (
+            self.dtype is None
+            and isinstance(result, torch.Tensor)
+            and func._schema.name.split("::")[1] in MATMUL_OPERATORS
+        ):
             self.dtype, self.device = xla.real_dtype(result), result.device
         return result
 

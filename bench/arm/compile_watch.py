@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-MATMULS = ("linear", "matmul", "addmm", "mm", "bmm", "baddbmm", "conv", "convolution", "scaled_dot_product")
+MATMUL_NAMES = ("linear", "matmul", "addmm", "mm", "bmm", "baddbmm", "conv", "convolution", "scaled_dot_product")
 
 
 class CompileWatch:
@@ -68,7 +68,7 @@ class CompileWatch:
             if not isinstance(value, torch.Tensor):
                 continue
             name = str(getattr(node.target, "__name__", node.target)).split(".")[0]
-            if self.dtype is None and node.op == "call_function" and name.startswith(MATMULS):
+            if self.dtype is None and node.op == "call_function" and name.startswith(MATMUL_NAMES):
                 self.dtype, self.device = value.dtype, value.device
                 if any(own.dtype != value.dtype for own in _floating_inputs(node)):
                     self.autocast = str(value.dtype).removeprefix("torch.")

@@ -154,7 +154,7 @@ def child(order: Fork, setup: Mapping[str, Any], zygote: int) -> None:
         before = set(sys.modules)
         connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
         connection.send_bytes(protocol.encode(ArmHello(order.arm, order.rank, os.getpid())))
-        arm.run({**order.request, "rank": order.rank, "cores": order.cores}, connection)
+        arm.run_arm({**order.request, "rank": order.rank, "cores": order.cores}, connection)
         if os.environ.get("BENCH_TRACE_IMPORTS"):
             print("imported after the fork:", *sorted(set(sys.modules) - before))
         status = 0

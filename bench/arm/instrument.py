@@ -22,7 +22,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from bench.errors import SpecError
-from bench.protocol import Looked
+from bench.protocol import Instrumented
 from bench.results.record import Metric
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bench.axes.loops.workload import Workload
 
-STEP = Metric("looked_step_time", "s", "lower", "a step with callbacks on, pull to pull by the stream's clock")
+STEP_METRIC = Metric("looked_step_time", "s", "lower", "a step with callbacks on, pull to pull by the stream's clock")
 # The phases are cut out of a step by marks of their own, in other places than the stream's: two clocks that must agree.
 GAP = Metric("phases_gap", "1", "lower", "share of looked_step_time by which the sum of phases misses it", limit=0.05)
 UNCOUNTED = 1  # looked-at steps at the beginning that no phase counts: a Trainer's first fetch has begun before them
@@ -50,10 +50,10 @@ class Look:
 
     def __init__(self, workload: Workload, device: torch.device, move: type) -> None:
         from bench.callbacks.callback_list import Drive
-        from bench.callbacks.registry import looked
+        from bench.callbacks.registry import instruments
         from bench.callbacks.trainer_bridge import Relay
 
-        self._callbacks = looked((STEP, GAP))
+        self._callbacks = instruments((STEP_METRIC, GAP))
         self._drive = Drive(self._callbacks, workload.model, [], device=device)
         self._relay = Relay(self._drive)
         self._move = move
@@ -103,18 +103,18 @@ class Look:
         """The loader, with its fetches heard."""
         return Watched(self, loader)
 
-    def result(self) -> Looked:
+    def result(self) -> Instrumented:
         """Metrics by name, and what they are.
 
         Raises:
             SpecError: a value is no finite number, or not declared.
         """
         from bench.callbacks.phases import WHOLE
-        from bench.callbacks.registry import values
+        from bench.callbacks.registry import callback_values
 
         found: dict[Metric, float] = {}
         for callback in reversed(self._callbacks):  # Phases first: reports show metrics in this order
-            for metric, value in values(callback).items():
+            for metric, value in callback_values(callback).items():
                 if not math.isfinite(value):
                     raise SpecError(f"{type(callback).__name__}: {metric.name} is {value}; allowed: a finite number")
                 found[metric] = value
@@ -122,8 +122,8 @@ class Look:
         if counted:
             step = statistics.fmean(counted)
             parts = [value for metric, value in found.items() if metric.part_of == WHOLE]
-            found = {STEP: step, **({GAP: abs(sum(parts) / step - 1)} if parts else {}), **found}
-        return Looked({metric.name: value for metric, value in found.items()}, tuple(found))
+            found = {STEP_METRIC: step, **({GAP: abs(sum(parts) / step - 1)} if parts else {}), **found}
+        return Instrumented({metric.name: value for metric, value in found.items()}, tuple(found))
 
     def fetches(self, loader: Iterable[Any]) -> Iterator[Any]:
         """One pass over the loader; the start of its iterator, and of its workers, is part of the first fetch."""

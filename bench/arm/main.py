@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     pass
 
 
-def run(request: Mapping[str, Any], connection: Connection) -> None:
+def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
     """Run one arm to its end and send its result, or why there is none; the traceback goes to the log.
 
     Args:
@@ -137,7 +137,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
             **device.peak_memory(),
         },
         samples_per_step=workload.samples,
-        looked=protocol.Looked() if look is None else look.result(),
+        looked=protocol.Instrumented() if look is None else look.result(),
     )
     if distributed():
         torch.distributed.destroy_process_group()
@@ -158,11 +158,11 @@ def batches_in(loader: Any) -> int:
 def _failure(error: BaseException) -> protocol.Failed:
     text = _text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
-        return protocol.Failed("unsupported", protocol.shortened(text))
+        return protocol.Failed("unsupported", protocol.short_reason(text))
     named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
-        return protocol.Failed("oom", protocol.shortened(named))
-    return protocol.Failed("crashed", protocol.shortened(named))
+        return protocol.Failed("oom", protocol.short_reason(named))
+    return protocol.Failed("crashed", protocol.short_reason(named))
 
 
 def _text(error: BaseException) -> str:

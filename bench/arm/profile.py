@@ -30,7 +30,7 @@ class Traced:
     def __init__(self, loader: Any, request: Mapping[str, Any], rank: int) -> None:
         self._loader = loader
         self._skip, self._warmup, self._steps = (int(request[key]) for key in ("skip", "warmup", "steps"))
-        self._path = Path(request["folder"]) / file_name(str(request["name"]), rank)
+        self._path = Path(request["folder"]) / trace_file(str(request["name"]), rank)
 
     def __iter__(self) -> Iterator[Any]:
         batches = forever(self._loader)
@@ -63,7 +63,7 @@ def activities() -> list[ProfilerActivity]:
     return [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
 
 
-def file_name(name: str, rank: int) -> str:
+def trace_file(name: str, rank: int) -> str:
     """The file of one rank. torch-tb-profiler 0.4.3 takes `.digits` before the ending for a time stamp, and `_digits`
     for the process of a node."""
     return f"{name}.rank_{rank}.pt.trace.json.gz"

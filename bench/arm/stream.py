@@ -34,7 +34,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Taken:
+class TurnTimes:
     """What a granted turn took.
 
     Attributes:
@@ -54,7 +54,7 @@ class Taken:
     samples: int
 
 
-class Gate(Protocol):
+class TurnGate(Protocol):
     """Who decides when the loop may go on."""
 
     def wait(self) -> Grant | None:
@@ -63,7 +63,7 @@ class Gate(Protocol):
     def before(self, grant: Grant) -> None:
         """Just before the first batch of a turn; not timed."""
 
-    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+    def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
         """Just after the last step of a turn; not timed. `batches`: all that were handed out if audited, else the last.
 
         Batches are not kept during a timed turn: memory that is not freed cannot be used again by the next fetch, and
@@ -79,7 +79,7 @@ class BatchStream:
         synchronize: waits for the device; called at the edges of a turn, never inside; None where nothing runs ahead.
     """
 
-    def __init__(self, gate: Gate, synchronize: Callable[[], None] | None = None) -> None:
+    def __init__(self, gate: TurnGate, synchronize: Callable[[], None] | None = None) -> None:
         self._gate = gate
         self._synchronize = synchronize
 
@@ -115,7 +115,7 @@ class BatchStream:
                 synchronize()
                 marks[-1] = perf_counter_ns()
             cpu_after, after = process_time_ns(), resource.getrusage(resource.RUSAGE_SELF)
-            taken = Taken(
+            taken = TurnTimes(
                 seconds=tuple((end - start) / 1e9 for start, end in pairwise(marks)),
                 fetching=tuple((end - start) / 1e9 for start, end in zip(marks, fetched, strict=False)),
                 cpu=(cpu_after - cpu) / 1e9,

@@ -13,7 +13,7 @@ def time_stream(repeats: int) -> None:
     """Print the stream's cost a step, in seconds, round by round. Runs in a process of its own."""
     import torch
 
-    from bench.arm.stream import BatchStream, Grant, Taken
+    from bench.arm.stream import BatchStream, Grant, TurnTimes
 
     steps = 50
     batches = [(torch.zeros(64, 784), torch.zeros(64)) for _ in range(steps)]
@@ -29,7 +29,7 @@ def time_stream(repeats: int) -> None:
         def before(self, grant: Grant) -> None:
             pass
 
-        def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+        def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
             self.seconds = sum(taken.seconds)
 
     def bare() -> float:

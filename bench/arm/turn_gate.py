@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import bench.protocol as protocol
 from bench.arm.audit import Audit, batch_digest, rounded
 from bench.arm.instrument import Look
-from bench.arm.stream import Grant, Taken
+from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Gatekeeper:
             self._device.reset_peak_memory()
             setup = perf_counter() - self.began
             self._connection.send_bytes(protocol.encode(protocol.Ready(helpers(), setup, self.epoch)))
-        message = protocol.decode(protocol.GRANTS, self._connection.recv_bytes())
+        message = protocol.decode_message(protocol.GRANTS, self._connection.recv_bytes())
         # Not at the start: arms are set up all at once, on all cores.
         pin(self._cores)
         self._cores = []
@@ -63,7 +63,7 @@ class Gatekeeper:
             self._look.start()
         self._watch.before()
 
-    def after(self, grant: Grant, taken: Taken, batches: list[Any]) -> None:
+    def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
         if grant.look and self._look is not None:
             self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
         self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
@@ -75,7 +75,7 @@ class Gatekeeper:
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
             self.rounded = self.rounded or rounded(batch)
-        message = protocol.Taken(
+        message = protocol.TurnReport(
             taken.seconds,
             taken.fetching,
             taken.cpu,

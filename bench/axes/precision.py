@@ -56,7 +56,7 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
-def unsupported(name: str, accelerator: str, *, lightning: bool = True) -> str | None:
+def unsupported_precision(name: str, accelerator: str, *, lightning: bool = True) -> str | None:
     """Why a precision cannot run on an accelerator, or None. Read in torch 2.13's and Lightning 2.6.6's sources.
 
     Args:

@@ -18,17 +18,17 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bench.axes.accelerators.base import Accelerator
 from bench.callbacks.callback_list import accelerator_of
-from bench.callbacks.nvml import LIBRARY, REASONS, THROTTLED, Device, NVMLError
+from bench.callbacks.nvml import LIBRARY, REASONS, THROTTLED, NVMLDevice, NVMLError
 from bench.errors import SpecError
 from bench.results.record import Metric
 
 SHORTEST = 0.5  # seconds between samples: polling at every 10 ms has been seen to slow training (docs/traps.md, 22)
 
-READERS: dict[str, Callable[[Device], float]] = {
-    "device_utilization": Device.utilization,
-    "device_clock": Device.clock,
-    "device_memory_clock": Device.memory_clock,
-    "device_power": Device.power,
+READERS: dict[str, Callable[[NVMLDevice], float]] = {
+    "device_utilization": NVMLDevice.utilization,
+    "device_clock": NVMLDevice.clock,
+    "device_memory_clock": NVMLDevice.memory_clock,
+    "device_power": NVMLDevice.power,
 }
 
 
@@ -71,7 +71,7 @@ class DeviceStats(Callback):
         self._uuid = uuid
         self._library = library
         self._clock = clock
-        self._nvml: Device | None = None
+        self._nvml: NVMLDevice | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -122,7 +122,7 @@ class DeviceStats(Callback):
             self._failed[""] = f"NVML knows NVIDIA's devices, and this module is on {pl_module.device}"
             return
         try:
-            self._nvml = Device(uuid, self._library)
+            self._nvml = NVMLDevice(uuid, self._library)
         except NVMLError as error:
             self._failed[""] = str(error)
             return
@@ -157,7 +157,7 @@ class DeviceStats(Callback):
             self._failed.setdefault("energy_per_step", "training ended with an exception")
         self._close()
 
-    def _sample(self, nvml: Device) -> None:
+    def _sample(self, nvml: NVMLDevice) -> None:
         for name, read in READERS.items():
             value = self._ask(name, partial(read, nvml))
             if value is not None:

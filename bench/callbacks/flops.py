@@ -17,7 +17,7 @@ from bench.axes.accelerators.base import Accelerator
 from bench.callbacks.callback_list import accelerator_of
 from bench.callbacks.flop_counter import Counting, Formula
 from bench.errors import SpecError
-from bench.machine.calibration import Calibration, find, fingerprint, refusal
+from bench.machine.calibration import Calibration, find_calibration, fingerprint, refusal
 from bench.results.record import Metric
 
 OTHER_SHAPES = 0.1  # share of steps with other shapes than the counted one, from which on there is no rate
@@ -146,7 +146,7 @@ class FLOPs(Callback):
         self._device = accelerator_of(pl_module)
         here = fingerprint(self._device.name, self._device.describe(), torch.get_num_threads())
         if self._given is None:
-            self._calibration, self._why = find(here)
+            self._calibration, self._why = find_calibration(here)
         else:
             self._why = refusal(self._given, here)
             self._calibration = None if self._why else self._given

@@ -44,7 +44,7 @@ class _Utilization(ctypes.Structure):
     _fields_ = (("gpu", ctypes.c_uint), ("memory", ctypes.c_uint))
 
 
-class Device:
+class NVMLDevice:
     """One device, by its UUID: its number in NVML is another than CUDA's where CUDA_VISIBLE_DEVICES is set.
 
     Args:

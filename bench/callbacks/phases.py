@@ -103,7 +103,7 @@ def _part(phase: Phase, description: str) -> Metric:
 
 
 @dataclass(frozen=True)
-class Step:
+class PhaseTimes:
     """Seconds of one step, from the pull of its batch to the pull of the next, or to validation or the epoch's end.
 
     Where the module pulls batches by itself (`training_step(self, dataloader_iter)`) from one `on_train_batch_start` to
@@ -178,7 +178,7 @@ class Phases(Callback):
         if mistakes:
             raise SpecError(mistakes)
         self.warmup = warmup
-        self._steps: deque[Step] = deque(maxlen=keep)
+        self._steps: deque[PhaseTimes] = deque(maxlen=keep)
         self._listener: Listener | None = None
         self._handles: list[RemovableHandle] = []
         self._mark: Callable[[], Mark] = HostMark
@@ -192,7 +192,7 @@ class Phases(Callback):
         self._sums = _Sums()
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[PhaseTimes, ...]:
         """The latest counted steps in order of time, as far as the device has finished them."""
         return tuple(self._steps)
 
@@ -312,7 +312,7 @@ class Phases(Callback):
             if self._skipped < self.warmup:
                 self._skipped += 1
                 continue
-            step = measured(opened.marks, end)
+            step = times_between(opened.marks, end)
             self._steps.append(step)
             self._sums.steps += 1
             self._sums.seconds += step.seconds
@@ -329,7 +329,7 @@ class Phases(Callback):
         self._listener = None
 
 
-def measured(marks: list[tuple[Phase, Mark]], end: Mark) -> Step:
+def times_between(marks: list[tuple[Phase, Mark]], end: Mark) -> PhaseTimes:
     """The step that begins at the first mark and ends at `end`.
 
     Raises:
@@ -343,7 +343,7 @@ def measured(marks: list[tuple[Phase, Mark]], end: Mark) -> Step:
     rest = seconds - named
     if rest < -(1e-5 + 0.01 * seconds):
         raise RuntimeError(f"the phases of a step take {named:.6f} s and the step {seconds:.6f} s: {spent}")
-    return Step(
+    return PhaseTimes(
         seconds=seconds,
         data=spent["data"],
         transfer=spent["transfer"],

@@ -20,7 +20,7 @@ from bench.results.record import METRICS, Metric
 # A callback's place decides whose cost it sees: Phases comes last, so that what the others do at the beginning of a
 # hook is in the phase before. Windows of 10 fit twice into the least number of steps that are looked at.
 # FLOPs counts the first of these steps, which is slow by that, and which neither Phases nor Throughput's rate has.
-LOOKED: tuple[Callable[[], Callback], ...] = (
+INSTRUMENTS: tuple[Callable[[], Callback], ...] = (
     lambda: FLOPs(warmup=0),
     lambda: DeviceStats(),
     lambda: Throughput(window=10),
@@ -29,7 +29,7 @@ LOOKED: tuple[Callable[[], Callback], ...] = (
 )
 
 
-def looked(engine: Sequence[Metric] = ()) -> list[Callback]:
+def instruments(engine: Sequence[Metric] = ()) -> list[Callback]:
     """New callbacks for one looking launch, those of `LOOKED` last.
 
     Args:
@@ -49,10 +49,10 @@ def looked(engine: Sequence[Metric] = ()) -> list[Callback]:
                 f"entry point bench.callbacks:{entry.name}: {type(callback).__name__} is no callback that measures; "
                 "allowed: a lightning.pytorch.Callback with METRICS and metrics"
             )
-    made += [make() for make in LOOKED]
+    made += [make() for make in INSTRUMENTS]
     owners = dict.fromkeys([*METRICS, *(metric.name for metric in engine)], "the engine")
     for callback in made:
-        for metric in measuring(callback).METRICS:
+        for metric in as_measuring(callback).METRICS:
             if metric.name in owners:
                 mistakes.append(
                     f"metric {metric.name!r} of {type(callback).__name__} is one of {owners[metric.name]} already"
@@ -63,19 +63,19 @@ def looked(engine: Sequence[Metric] = ()) -> list[Callback]:
     return made
 
 
-def measuring(callback: Callback) -> Measuring:
+def as_measuring(callback: Callback) -> Measuring:
     """The same callback by what it measures."""
     return cast(Measuring, callback)
 
 
-def values(callback: Callback) -> dict[Metric, float]:
+def callback_values(callback: Callback) -> dict[Metric, float]:
     """What a callback has measured, by what it declares.
 
     Raises:
         SpecError: it has a metric that it does not declare; says which it does.
     """
-    declared = {metric.name: metric for metric in measuring(callback).METRICS}
-    found = measuring(callback).metrics
+    declared = {metric.name: metric for metric in as_measuring(callback).METRICS}
+    found = as_measuring(callback).metrics
     unknown = [one_of(f"metric of {type(callback).__name__}", name, declared) for name in found if name not in declared]
     if unknown:
         raise SpecError(unknown)

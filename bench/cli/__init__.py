@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.borders import line, plain
+from bench.borders import encodable, one_line
 from bench.cli import exporting, reading, running, verdicts, versions
 from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare, say
@@ -89,12 +89,12 @@ def _unforeseen(error: BaseException) -> str:
     for folder in (home / "loopmark", Path(tempfile.gettempdir()) if _has_temporary_folder() else Path("/tmp")):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(plain(head + text), encoding="utf-8")
+            (folder / name).write_text(encodable(head + text), encoding="utf-8")
         except OSError as failed:
             reason = failed
             continue
-        return f"unforeseen: {line(guard.told(error))}; its log: {folder / name}"
-    return f"unforeseen: {line(guard.told(error))}; its log could not be written: {reason}"
+        return f"unforeseen: {one_line(guard.told(error))}; its log: {folder / name}"
+    return f"unforeseen: {one_line(guard.told(error))}; its log could not be written: {reason}"
 
 
 def _has_temporary_folder() -> bool:

@@ -67,7 +67,7 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{brief(text)} is not a whole number; allowed: e.g. 0 or 42") from None
 
 
-def measuring(
+def measuring_options(
     added: argparse.ArgumentParser, told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET"
 ) -> None:
     """How long, how exactly and on what a run measures.
@@ -133,8 +133,8 @@ def which(added: argparse.ArgumentParser) -> None:
 
 
 # What the kernel's waits and limits take is far above; what is larger is a slip, and its arithmetic would overflow.
-LONGEST = 30 * 86400.0  # seconds
-LARGEST = 2**63 - 1  # bytes
+LONGEST_DURATION = 30 * 86400.0  # seconds
+LARGEST_SIZE = 2**63 - 1  # bytes
 
 
 def brief(text: str) -> str:
@@ -146,7 +146,7 @@ def duration(text: str) -> float:
     """Seconds from `90`, `90s`, `12ms`, `3m`, `1h`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|)", text)
     seconds = float(match[1]) * {"ms": 1e-3, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}[match[2]] if match else 0.0
-    if not 0 < seconds <= LONGEST:
+    if not 0 < seconds <= LONGEST_DURATION:
         raise argparse.ArgumentTypeError(
             f"{brief(text)} is not a time; allowed: a number above 0 with ms, s, m or h, 30 days at most, e.g. 90s"
         )
@@ -180,7 +180,7 @@ def size(text: str) -> int:
     """Bytes from `4GiB`, `512MiB` or a number."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(KiB|MiB|GiB|)", text)
     bytes_ = float(match[1]) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[match[2]] if match else math.inf
-    if bytes_ > LARGEST:
+    if bytes_ > LARGEST_SIZE:
         raise argparse.ArgumentTypeError(
             f"{brief(text)} is not a size; allowed: a number with KiB, MiB or GiB, 8 EiB at most, e.g. 4GiB"
         )
@@ -196,7 +196,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def count(text: str) -> int:
+def count_from_zero(text: str) -> int:
     """A whole number from 0 on."""
     if not text.isdigit():
         allowed = "allowed: e.g. 0 or 3; name suites before --look"

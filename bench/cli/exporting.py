@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis import comparability, confirmation
 from bench.borders import json_text
-from bench.cli.arguments import Adder, measuring, now, planned
+from bench.cli.arguments import Adder, measuring_options, now, planned
 from bench.cli.output import complain, say
 from bench.cli.reading import chosen
 from bench.cli.running import start
@@ -51,7 +51,7 @@ def add(command: Adder) -> None:
     racing = command("confirm", confirm_change, "race the two commits of a suspected change on this machine, now")
     racing.add_argument("before", metavar="COMMIT_A", help="the commit before the change")
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
-    measuring(racing, "wall time of the race, once the commits are checked out; default: 3m")
+    measuring_options(racing, "wall time of the race, once the commits are checked out; default: 3m")
     racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="default: .")
     racing.add_argument(
         "--suites",
@@ -74,13 +74,13 @@ def export_runs(arguments: argparse.Namespace) -> Ended:
     """`bench export`"""
     from bench.report import asv
 
-    named = git.resolve(arguments.commit, arguments.repo) if arguments.commit is not None else None
+    named = git.resolve_commit(arguments.commit, arguments.repo) if arguments.commit is not None else None
     runs: list[tuple[store.Run, Commit]] = []
     unread: list[str] = []
     for which in arguments.which or [None]:
         try:
-            run = store.sound(chosen(which, arguments.out))
-            commit = named or git.resolve(comparability.commit(run), arguments.repo)
+            run = store.intact(chosen(which, arguments.out))
+            commit = named or git.resolve_commit(comparability.commit(run), arguments.repo)
             if not asv.benchmarks(run):
                 raise RunError(f"run {run.id}: nothing in it for asv: no cell has a time or a number of bytes")
             runs.append((run, commit))
@@ -122,7 +122,7 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     runs, unread = [], []
     for folder in store.every(out):
         try:
-            runs.append(store.sound(store.read(folder)))
+            runs.append(store.intact(store.read_run(folder)))
         except RunError as error:
             unread.append(str(error))
     table, left_out = history.points(runs, metric, suites)
@@ -132,7 +132,7 @@ def read_history(out: Path, repository: Path, metric: str, suites: Sequence[str]
     if table.empty:
         raise RunError("\n".join([f"no run under {out} is a point of a history:", *left_out]))
     order = git.ancestry(table["commit"], repository)
-    told = [confirmation.from_line(line, where) for where, line in store.read_confirmations(out)]
+    told = [confirmation.decode_confirmation(line, where) for where, line in store.read_confirmations(out)]
     return history.analyse(table, left_out, order, told)
 
 
@@ -140,7 +140,7 @@ def confirm_change(arguments: argparse.Namespace) -> Ended:
     """`bench confirm`"""
     from bench.analysis import history
 
-    before, after = (git.resolve(name, arguments.repo).hash for name in (arguments.before, arguments.after))
+    before, after = (git.resolve_commit(name, arguments.repo).hash for name in (arguments.before, arguments.after))
     found = history.suspects(read_history(arguments.out, arguments.repo, "step_time"))
     if (before, after) not in found:
         there = ", ".join(f"{one[:8]} {other[:8]}" for one, other in found) or "(none)"
@@ -153,7 +153,7 @@ def confirm_change(arguments: argparse.Namespace) -> Ended:
         return race_commits(arguments, one, other, cells)
 
     done = confirmation.confirm(before, after, suspicions, race, now())
-    path = store.append_confirmations(arguments.out, [confirmation.to_json(item) for item in done])
+    path = store.append_confirmations(arguments.out, [confirmation.encode_confirmation(item) for item in done])
     for item in done:
         say(f"{item.state}: {item.cell}: {item.sentence()}; the history said {1 + item.relative:.3f}")
     say(f"kept in {path}")
@@ -173,7 +173,7 @@ def race_commits(
     from bench.engine.progress import progress
 
     sides = [environments.COMMIT + commit for commit in (before, after)]
-    points = {cell: parse(cell) for cell in cells}
+    points = {cell: parse_cell_id(cell) for cell in cells}
     axes: dict[str, dict[str, None]] = {}
     for _, point in points.values():
         for axis, value in point.items():
@@ -185,7 +185,7 @@ def race_commits(
         for suite, point in points.values()
     )
     made, files = planned(arguments, lambda suite: environments.over_sides(suite, sides))
-    with progress(sys.stderr) as told, environments.prepared(environments.parse(sides), told) as ready:
+    with progress(sys.stderr) as told, environments.prepared(environments.parse_sides(sides), told) as ready:
         told.close()  # the run has a bar of its own
         files |= {
             f"{suite}@{name}": environments.side_file(file, side)
@@ -194,7 +194,7 @@ def race_commits(
         }
         folder = store.create(arguments.out)
         start(arguments, made, files, ready, folder)
-    run = store.read(folder.folder)
+    run = store.read_run(folder.folder)
     ratios = {}
     raced = summary.summarize(run).cells
     for cell, (suite, point) in points.items():
@@ -208,7 +208,7 @@ def race_commits(
     return ratios
 
 
-def parse(cell: str) -> tuple[str, dict[str, str]]:
+def parse_cell_id(cell: str) -> tuple[str, dict[str, str]]:
     """The suite and the axes that a cell's id names: `overhead[loop=plain,batch_size=64]`."""
     suite, _, inner = cell.removesuffix("]").partition("[")
     return suite, dict(part.split("=", 1) for part in inner.split(",") if part)

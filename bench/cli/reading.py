@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.axes.accelerators.base import ACCELERATORS
-from bench.borders import json_text, line
+from bench.borders import json_text, one_line
 from bench.cli.arguments import Adder, allowed_budget, duration, positive, which
 from bench.cli.output import complain, say
-from bench.commands.endings import DONE, FAILED, Ended
+from bench.commands.endings import CELLS_FAILED, DONE, Ended
 from bench.errors import RunError, SpecError, Unsupported
 from bench.machine import environment
 from bench.results import baselines, files, store
@@ -56,7 +56,7 @@ def chosen(which: str | None, out: Path) -> store.Run:
     if which is None:
         for late in store.ahead(store.every(out)):
             complain(f"{late}: named of a time to come, by a clock that was wrong; not taken for the newest")
-    return baselines.checked(store.find(which, out))
+    return baselines.as_saved(store.find_folder(which, out))
 
 
 def print_run(run: store.Run, arguments: argparse.Namespace) -> None:
@@ -100,20 +100,20 @@ def verify_run(arguments: argparse.Namespace) -> Ended:
     if not os.path.lexists(path):
         raise RunError(f"{path}: no report there; `bench report {run.folder}` writes it")
     try:
-        page = files.read(path).decode("utf-8")
+        page = files.read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise RunError(f"{path}: not readable: not UTF-8 at byte {error.start}") from None
     found = examine(run, page)
     for difference in found.differences:
-        say(line(difference))
+        say(one_line(difference))
     say(f"{path}: {found.sentence}")
-    return FAILED if found.differences else DONE
+    return CELLS_FAILED if found.differences else DONE
 
 
 def show_environment(arguments: argparse.Namespace) -> Ended:
     """`bench env`"""
     if arguments.calibrate:
-        return calibrate(arguments)
+        return run_calibrate(arguments)
     if arguments.budget is not None:
         raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
     values = environment.environment(arguments.threads)
@@ -125,7 +125,7 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
     return DONE
 
 
-def calibrate(arguments: argparse.Namespace) -> Ended:
+def run_calibrate(arguments: argparse.Namespace) -> Ended:
     """`bench env --calibrate`: every accelerator that is here."""
     from bench.engine.progress import progress
     from bench.machine import calibrate as calibrating
@@ -140,12 +140,12 @@ def calibrate(arguments: argparse.Namespace) -> Ended:
             told.phase(f"measuring the ceilings of {kind}")
             try:
                 found = calibrating.calibrate(
-                    kind, arguments.threads, allowed_budget(arguments.budget, calibrating.BUDGET)
+                    kind, arguments.threads, allowed_budget(arguments.budget, calibrating.CALIBRATION_BUDGET)
                 )
             except Unsupported as error:
                 lines.append(f"{kind}: not measured: {error}")
                 continue
-            path = calibration.save(found)
+            path = calibration.save_calibration(found)
             made.append({"file": str(path), **asdict(found)})
             lines += [table(found), f"  kept in {path}"]
     say(json_text({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))

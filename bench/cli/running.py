@@ -12,7 +12,17 @@ from typing import Any
 
 from bench.axes.accelerators.base import ACCELERATORS, accelerator
 from bench.borders import json_text
-from bench.cli.arguments import Adder, allowed_budget, count, duration, measuring, now, planned, positive, selection
+from bench.cli.arguments import (
+    Adder,
+    allowed_budget,
+    count_from_zero,
+    duration,
+    measuring_options,
+    now,
+    planned,
+    positive,
+    selection,
+)
 from bench.cli.output import complain, say
 from bench.cli.reading import print_run
 from bench.commands import endings
@@ -25,7 +35,7 @@ from bench.plan import discovery, plan
 from bench.plan.cell import Plan
 from bench.plan.side import Side
 from bench.results import baselines, decoding, identity, run_info, store
-from bench.results.record import FAILED, Record, counted
+from bench.results.record import FAILED_OUTCOMES, Record, counted
 from bench.results.version import __version__
 
 
@@ -35,11 +45,11 @@ def add(command: Adder) -> None:
     selection(listing)
     running = command("run", run_suites, "measure")
     selection(running)
-    measuring(running)
+    measuring_options(running)
     running.add_argument(
         "--look",
         dest="looks",
-        type=count,
+        type=count_from_zero,
         nargs="?",
         const=LOOKS,
         metavar="N",
@@ -106,7 +116,7 @@ def start(
         "loopmark": __version__,
         "argv": ["bench", *sys.argv[1:]],
         "options": vars(options),
-        "plan": plan.to_json(made),
+        "plan": plan.plan_document(made),
         "files": files,
         "environment": environment.environment(options.threads),
         "sides": list(sides or ()),
@@ -147,13 +157,13 @@ def conduct(
     warnings = list(dict.fromkeys(warnings))
     folder.write_info({**info, "finished": now(), "stops": stops, "timing": timing, "warnings": warnings})
     folder.close()
-    run = store.read(folder.folder)
+    run = store.read_run(folder.folder)
     print_run(run, arguments)
     say(f"\nrun {folder.folder}; its page: bench report {folder.folder}")
     if any(stop["reason"] == "interrupted" for stop in stops.values()):
         say("interrupted" + ("" if sides else f"; to go on: bench run --resume {folder.folder}"))
         return INTERRUPTED
-    return endings.FAILED if any(record.outcome in FAILED for record in counted(run.records)) else DONE
+    return endings.CELLS_FAILED if any(record.outcome in FAILED_OUTCOMES for record in counted(run.records)) else DONE
 
 
 def trace_suites(arguments: argparse.Namespace) -> Ended:
@@ -175,7 +185,7 @@ def trace_suites(arguments: argparse.Namespace) -> Ended:
         say(f"\n{folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: tensorboard --logdir {folder}")
     if done.interrupted:
         return INTERRUPTED
-    return endings.FAILED if any(traced.outcome in FAILED for traced in done.cells) else DONE
+    return endings.CELLS_FAILED if any(traced.outcome in FAILED_OUTCOMES for traced in done.cells) else DONE
 
 
 def chosen_options(arguments: argparse.Namespace, stored: Mapping[str, Any], where: Path | str = "options") -> Options:
@@ -205,7 +215,7 @@ def resumed(
     """
     if arguments.suites or arguments.settings or arguments.select:
         raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
-    path = store.find(arguments.resume, arguments.out)
+    path = store.find_folder(arguments.resume, arguments.out)
     if (path / baselines.FILE).exists():
         raise RunError(f"{path}: a baseline is not gone on with; resume the run that it was made from")
     folder = store.RunFolder(path)
@@ -222,7 +232,7 @@ def _joined(
 ) -> tuple[Plan, dict[str, str], dict[str, Any], tuple[Record, ...], Options]:
     path = folder.folder
     folder.repair()
-    run = store.sound(store.read(path))
+    run = store.intact(store.read_run(path))
     info = dict(run.info)
     info.pop("schema")
     if info["sides"]:
@@ -240,7 +250,7 @@ def _joined(
     found = discovery.all_suites(arguments.folders)
     files = {name: found[name][1] for name in info["plan"]["suites"] if name in found}
     _same_files(run, files)
-    made = plan.from_json(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
+    made = plan.plan_of_document(info["plan"], {name: suite for name, (suite, _) in found.items()}, options.threads)
     info["options"] = vars(options)
     made_from = (info["digests"] or {}).get("files") or identity.digests(files)
     info["digests"] = {"options": run_info.options_digest(info["options"]), "files": made_from}
@@ -283,12 +293,12 @@ def run_selftest(arguments: argparse.Namespace) -> Ended:
     if unknown:
         raise SpecError([one_of("check", name, selftest.CHECKS) for name in unknown])
     with progress(sys.stderr) as told:
-        checks = selftest.run(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
+        checks = selftest.run_checks(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
     if arguments.format == "json":
         say(json_text({"checks": checks}, indent=1))
     else:
-        say(selftest.table(checks))
-    return DONE if all(check["ok"] for check in checks) else endings.FAILED
+        say(selftest.checks_table(checks))
+    return DONE if all(check["ok"] for check in checks) else endings.CELLS_FAILED
 
 
 def run_power(arguments: argparse.Namespace) -> Ended:
@@ -300,13 +310,13 @@ def run_power(arguments: argparse.Namespace) -> Ended:
     if arguments.select:
         raise SpecError("--power measures one thing; leave out -k")
     rule = Rule()
-    options = Options(budget=allowed_budget(arguments.budget, gate_power.BUDGET))
-    repeats = arguments.repeats or (1 if arguments.quick else gate_power.REPEATS)
+    options = Options(budget=allowed_budget(arguments.budget, gate_power.POWER_BUDGET))
+    repeats = arguments.repeats or (1 if arguments.quick else gate_power.POWER_REPEATS)
     with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
-        points = gate_power.run(repeats, options, rule, Path(folder), told)
-    sentence = false_alarms.read(options.threads).sentence
+        points = gate_power.run_power(repeats, options, rule, Path(folder), told)
+    sentence = false_alarms.read_tally(options.threads).sentence
     if arguments.format == "json":
-        say(json_text(gate_power.to_json(points, sentence), indent=1))
+        say(json_text(gate_power.power_document(points, sentence), indent=1))
     else:
-        say(gate_power.table(points, sentence))
-    return DONE if gate_power.sound(points, rule) else endings.FAILED
+        say(gate_power.power_table(points, sentence))
+    return DONE if gate_power.keeps_its_promise(points, rule) else endings.CELLS_FAILED

@@ -25,7 +25,7 @@ from bench.cli.output import complain, say
 from bench.cli.reading import chosen
 from bench.commands import environments, false_alarms, gate
 from bench.commands.endings import DONE, INTERRUPTED, Ended
-from bench.commands.gate import Outcome, Setup
+from bench.commands.gate import Gate, Setup
 from bench.engine.options import Options, Progress
 from bench.errors import RunError
 from bench.results import baselines, files, store
@@ -43,7 +43,9 @@ def add(command: Adder) -> None:
     gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
-    told = f"wall time of all stages; what does not fit is inconclusive; default: {gate.BUDGET:.0f}s, or BENCH_BUDGET"
+    told = (
+        f"wall time of all stages; what does not fit is inconclusive; default: {gate.GATE_BUDGET:.0f}s, or BENCH_BUDGET"
+    )
     gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
@@ -76,7 +78,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
 
     rule = Rule(margin=arguments.margin, target=arguments.target)
     options = Options(
-        budget=allowed_budget(arguments.budget, gate.BUDGET),
+        budget=allowed_budget(arguments.budget, gate.GATE_BUDGET),
         launch=arguments.launch,
         timeout=arguments.timeout,
         seed=arguments.seed,
@@ -90,7 +92,7 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
     with progress(sys.stderr) as told, gated(arguments, told) as setup:
         folder = store.fresh_folder(arguments.out, "results")
         told.note(f"gate {folder}")
-        found = gate.run(setup, rule, options, folder, told)
+        found = gate.run_gate(setup, rule, options, folder, told)
     return print_gate(found, arguments, folder)
 
 
@@ -101,7 +103,7 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         made, files = planned(arguments)
         yield Setup(made, files)
         return
-    wishes = environments.parse([environments.COMMIT + arguments.against, "."])
+    wishes = environments.parse_sides([environments.COMMIT + arguments.against, "."])
     names = [wish.name for wish in wishes]
     made, files, length = planned_sides(arguments, names)
     if length:
@@ -119,11 +121,11 @@ def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
         yield Setup(made, {**files, **own}, sides, tuple(known))
 
 
-def print_gate(found: Outcome, arguments: argparse.Namespace, folder: Path) -> Ended:
+def print_gate(found: Gate, arguments: argparse.Namespace, folder: Path) -> Ended:
     """The verdict in the formats that were asked for; gives how it ended."""
     from bench.report import gate
 
-    sentence = false_alarms.read(arguments.threads).sentence
+    sentence = false_alarms.read_tally(arguments.threads).sentence
     if arguments.format == "json":
         say(json_text({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1))
     else:
@@ -141,7 +143,7 @@ def run_compare(arguments: argparse.Namespace) -> Ended:
     from bench.commands import compare
     from bench.report import comparison
 
-    a, b = (baselines.resolve(text, arguments.out) for text in (arguments.a, arguments.b))
+    a, b = (baselines.find_run(text, arguments.out) for text in (arguments.a, arguments.b))
     found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
     if arguments.format == "json":
         say(json_text(found.to_json(), indent=1))
@@ -175,6 +177,6 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
         say(f"baseline {arguments.name} is deleted")
         return DONE
     run = chosen(arguments.which, arguments.out)
-    one = baselines.save(arguments.name, run, arguments.out)
+    one = baselines.save_baseline(arguments.name, run, arguments.out)
     say(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
     return DONE

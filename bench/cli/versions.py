@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench.cli.arguments import Adder, measuring, planned_sides, selection
+from bench.cli.arguments import Adder, measuring_options, planned_sides, selection
 from bench.cli.running import start
 from bench.commands import environments
 from bench.commands.endings import Ended
@@ -19,7 +19,7 @@ def add(command: Adder) -> None:
         "--with", dest="more", action="append", default=[], metavar="REQ", help="requirements of all sides"
     )
     selection(racing, option=True, default="overhead at one step length")
-    measuring(racing, "wall time for all of it, once the environments are built; default: 3m")
+    measuring_options(racing, "wall time for all of it, once the environments are built; default: 3m")
     racing.set_defaults(looks=0)  # what differs is asked of the clock
 
 
@@ -27,7 +27,7 @@ def race_versions(arguments: argparse.Namespace) -> Ended:
     """`bench versions`"""
     from bench.engine.progress import progress
 
-    wishes = environments.parse(arguments.sides, arguments.more)
+    wishes = environments.parse_sides(arguments.sides, arguments.more)
     names = [wish.name for wish in wishes]
     made, files, length = planned_sides(arguments, names)
     with progress(sys.stderr) as told:

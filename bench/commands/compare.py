@@ -21,7 +21,7 @@ from bench.results.record import Record
 from bench.results.work_ledger import LOSS_TOLERANCE
 from bench.stats.intervals import Interval, welch
 
-SCHEMA = 1
+COMPARISON_SCHEMA = 1
 CAUTION = (
     "these runs were taken at different times: the machine drifts by 2 % to 29 % between them, so differences of a few "
     "percent say nothing, whatever the interval. `bench gate` and `bench versions` race both sides at once"
@@ -78,7 +78,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return {"schema": SCHEMA, "exit_code": self.exit_code, "caution": CAUTION, **asdict(self)}
+        return {"schema": COMPARISON_SCHEMA, "exit_code": self.exit_code, "caution": CAUTION, **asdict(self)}
 
 
 def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comparison:
@@ -130,7 +130,7 @@ def _other_files(a: store.Run, b: store.Run) -> list[str]:
         if suite not in b.info["plan"]["suites"]:
             continue
         known = [run.id for run in (a, b) if suite in ((run.info.get("digests") or {}).get("files") or {})]
-        if names := identity.differences(a.info.get("digests"), b.info.get("digests"), suite):
+        if names := identity.other_files(a.info.get("digests"), b.info.get("digests"), suite):
             found.append(f"files of suite {suite} are not the same: {', '.join(names)}")
         elif len(known) == 1:
             found.append(f"files of suite {suite}: only {known[0]} has digests, so they may be the same or not")

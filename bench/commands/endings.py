@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Word = Literal["done", "pass", "improvement", "regression", "failed", "invalid", "inconclusive", "interrupted"]
+EndingWord = Literal["done", "pass", "improvement", "regression", "failed", "invalid", "inconclusive", "interrupted"]
 
-CODES: Mapping[Word, int] = {
+CODES: Mapping[EndingWord, int] = {
     "done": 0,
     "pass": 0,
     "improvement": 0,
@@ -26,7 +26,7 @@ REFUSED = 2  # what was asked for cannot be done; argparse's code for a usage er
 UNFORESEEN = 70  # EX_SOFTWARE of sysexits.h
 
 # Words that judge somebody's code. They are believed only where the judgement is on the disk.
-JUDGEMENTS: frozenset[Word] = frozenset({"pass", "improvement", "regression", "inconclusive"})
+JUDGEMENTS: frozenset[EndingWord] = frozenset({"pass", "improvement", "regression", "inconclusive"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Ended:
         kept: the file that holds the judgement, for a word of JUDGEMENTS.
     """
 
-    word: Word
+    word: EndingWord
     kept: Path | None = None
 
     @property
@@ -56,5 +56,5 @@ class Ended:
 
 
 DONE = Ended("done")
-FAILED = Ended("failed")
+CELLS_FAILED = Ended("failed")
 INTERRUPTED = Ended("interrupted")

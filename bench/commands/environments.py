@@ -56,7 +56,7 @@ class Wish:
     copy: int = 0
 
 
-def parse(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
+def parse_sides(texts: Sequence[str], more: Sequence[str] = ()) -> list[Wish]:
     """The sides that these texts name, the baseline first.
 
     Args:
@@ -118,7 +118,7 @@ def prepared(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str
     Raises:
         BenchError: uv is missing, requirements do not resolve or build, a commit is not there; says which and why.
     """
-    with scratch.home("sides-") as home:
+    with scratch.scratch_folder("sides-") as home:
         made: dict[str, Side] = {}
         checkouts: list[Path] = []
         try:
@@ -205,7 +205,7 @@ class Environment:
 def _is_complete(home: Path, wanted: Sequence[str]) -> bool:
     """Whether the environment was built to its end for these requirements, and has the same packages still."""
     try:
-        found = decoding.decode(Environment, files.read(home / COMPLETE), home / COMPLETE)
+        found = decoding.decode(Environment, files.read_bytes(home / COMPLETE), home / COMPLETE)
     except RunError:
         return False
     return found == Environment(tuple(wanted), _installed(home))

@@ -16,13 +16,13 @@ from typing import Literal
 from bench.borders import json_text
 from bench.errors import RunError
 from bench.machine import calibration
-from bench.machine.environment import Value
+from bench.machine.environment import EnvironmentValue
 from bench.results import decoding, files
 from bench.results.decoding import Count, Scalar
 from bench.stats.binomial import upper
 from bench.stats.gate_rule import Verdict
 
-SCHEMA = 1
+TALLY_SCHEMA = 1
 SAME = "0"  # the key of gates between equal sides
 
 
@@ -68,7 +68,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class File:
+class TallyFile:
     """A tally as it stands in its file, with the environment that it was counted in."""
 
     schema: Literal[1]
@@ -76,17 +76,17 @@ class File:
     gates: Mapping[str, Mapping[Verdict, Count]]
 
 
-def read(threads: int) -> Tally:
+def read_tally(threads: int) -> Tally:
     """The tally of the CPU of this environment; empty where there is none, or none that can be read: it says why."""
     path, fingerprint = _where(threads)
     return _read(path, fingerprint)
 
 
-def _read(path: Path, fingerprint: Mapping[str, Value]) -> Tally:
+def _read(path: Path, fingerprint: Mapping[str, EnvironmentValue]) -> Tally:
     if not os.path.lexists(path):
         return Tally()
     try:
-        found = decoding.decode(File, files.read(path), path, whole=True)
+        found = decoding.decode(TallyFile, files.read_bytes(path), path, whole=True)
     except RunError as error:
         return Tally(problem=str(error))
     if found.environment != fingerprint:
@@ -94,7 +94,7 @@ def _read(path: Path, fingerprint: Mapping[str, Value]) -> Tally:
     return Tally({slowdown: {str(name): n for name, n in own.items()} for slowdown, own in found.gates.items()})
 
 
-def add(threads: int, slowdown: str, verdict: Verdict) -> Tally:
+def count_gate(threads: int, slowdown: str, verdict: Verdict) -> Tally:
     """Count one more gate, and keep it; others that count at the same time wait.
 
     Raises:
@@ -106,12 +106,12 @@ def add(threads: int, slowdown: str, verdict: Verdict) -> Tally:
         if before.problem:
             raise RunError(f"{before.problem}; nothing was counted: move it away to begin anew")
         tally = before.count(slowdown, verdict)
-        text = json_text({"schema": SCHEMA, "environment": fingerprint, "gates": tally.gates}, indent=1)
+        text = json_text({"schema": TALLY_SCHEMA, "environment": fingerprint, "gates": tally.gates}, indent=1)
         files.write_aside(path, text + "\n")
     return tally
 
 
-def _where(threads: int) -> tuple[Path, dict[str, Value]]:
+def _where(threads: int) -> tuple[Path, dict[str, EnvironmentValue]]:
     fingerprint = calibration.fingerprint("cpu", "", threads)
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:12]
-    return calibration.home().parent / "tallies" / f"cpu-{digest}.json", fingerprint
+    return calibration.calibrations_folder().parent / "tallies" / f"cpu-{digest}.json", fingerprint

@@ -30,14 +30,14 @@ from bench.results import identity, run_info, store
 from bench.results.record import Record, Turns
 from bench.results.version import __version__
 from bench.stats import gate_rule
-from bench.stats.gate_rule import Decision, Judgement, Rule, Series, Verdict
+from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
 from bench.stats.ratios import LEAST_ROUNDS, log_ratio
 
-SCHEMA = 1
+GATE_SCHEMA = 1
 
 # Seconds of turns in a launch. A gate's power comes from the number of launches, and start-up takes 1 to 2 s of each.
 LAUNCH = 1.5
-BUDGET = 300.0
+GATE_BUDGET = 300.0
 # The second stage draws other data, weights and orders than the screen: its launches are to be fresh in everything.
 FRESH = 1000
 
@@ -65,7 +65,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Gate:
     """A gate that has ended.
 
     Attributes:
@@ -100,10 +100,10 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return {"schema": SCHEMA, "loopmark": __version__, "exit_code": self.exit_code, **asdict(self)}
+        return {"schema": GATE_SCHEMA, "loopmark": __version__, "exit_code": self.exit_code, **asdict(self)}
 
 
-def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Progress) -> Outcome:
+def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Progress) -> Gate:
     """Measure and judge until every cell is decided or the budget is spent; a stage that does not fit is not begun.
 
     Args:
@@ -146,7 +146,7 @@ def run(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Prog
             interrupted = bool(fleet.interrupts)
             if interrupted or _launches(stages) == before:
                 break
-    found = outcome(setup.plan, stages, rule, folder.name)
+    found = gate_of(setup.plan, stages, rule, folder.name)
     found = replace(
         found,
         reasons=(*found.reasons, *(dict.fromkeys(spent) if found.verdict == "inconclusive" else ())),
@@ -248,7 +248,7 @@ def _measure(
         "loopmark": __version__,
         "argv": [],
         "options": vars(chosen),
-        "plan": plan.to_json(setup.plan) if earlier is None else earlier.info["plan"],
+        "plan": plan.plan_document(setup.plan) if earlier is None else earlier.info["plan"],
         "files": dict(setup.files),
         "environment": environment.environment(options.threads),
         "sides": list(setup.sides or ()),
@@ -264,7 +264,7 @@ def _measure(
     told = {"stops": stops, "timing": conductor.timing, "warnings": conductor.warnings}
     opened.write_info({**info, "finished": _now(), **told})
     opened.close()
-    return store.read(opened.folder)
+    return store.read_run(opened.folder)
 
 
 def standing(made: Plan, stages: Mapping[str, store.Run], rule: Rule) -> tuple[Judgement, dict[str, str]]:
@@ -294,8 +294,8 @@ def standing(made: Plan, stages: Mapping[str, store.Run], rule: Rule) -> tuple[J
                 broken[cell.id] = reason
             else:
                 found = values.get("screen", ()), values.get("confirm", ())
-                series.append(Series(cell.id, group.id, cell.twin, *found))
-    return gate_rule.judge(series, rule), broken
+                series.append(LaunchSeries(cell.id, group.id, cell.twin, *found))
+    return gate_rule.judge_launches(series, rule), broken
 
 
 def _log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[float]:
@@ -323,7 +323,7 @@ def check_times(record: Record) -> None:
             raise RunError(f"{record.cell}, launch {record.launch}, turn {number}: {seconds} seconds; must be above 0")
 
 
-def outcome(made: Plan, stages: Mapping[str, store.Run], rule: Rule, name: str) -> Outcome:
+def gate_of(made: Plan, stages: Mapping[str, store.Run], rule: Rule, name: str) -> Gate:
     """The verdict that follows from what was measured; the same whenever it is asked."""
     skipped = [(cell.id, cell.unsupported) for cell in made.cells if cell.unsupported and not cell.twin]
     runnable = [Group(group.id, group.suite, group.runnable) for group in made.groups]
@@ -357,7 +357,7 @@ def outcome(made: Plan, stages: Mapping[str, store.Run], rule: Rule, name: str) 
         if one.verdict not in ("pass", "improvement") and not (judgement.alarms and one.cell not in broken)
     ]
     verdicts = [one.verdict for one in decisions if not one.twin or one.verdict == "invalid"]
-    return Outcome(
+    return Gate(
         gate=name,
         verdict=gate_rule.overall(verdicts),
         reasons=tuple(reasons),

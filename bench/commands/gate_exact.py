@@ -11,7 +11,7 @@ from bench.results.record import Record
 
 # Read once, exact at one launch: counts that must not grow. FLOPs come from looking launches, where there are any.
 COUNTS: Mapping[str, str] = {"graphs": "1", "graph_breaks": "1", "recompiles": "1"}
-LOOKED: Mapping[str, str] = {"flops_per_step": "FLOP"}
+INSTRUMENTED_COUNTS: Mapping[str, str] = {"flops_per_step": "FLOP"}
 PEAK = "peak_memory"
 # A process's peak moves by the padding of its heap (up to 1 MiB, drawn for each launch) and by pages that the allocator
 # keeps; a device's by nothing. 0.5 % is what a change of code has to exceed in large arms.
@@ -57,7 +57,7 @@ def compared(group: Group, records: Sequence[Record], looks: Sequence[Record]) -
         shared = [launch for launch in own if launch in base]
         if cell in (baseline, twin) or not shared:
             continue
-        unit = "bytes" if metric.startswith(PEAK) else {**COUNTS, **LOOKED}[metric]
+        unit = "bytes" if metric.startswith(PEAK) else {**COUNTS, **INSTRUMENTED_COUNTS}[metric]
         tolerance = max(BYTES, SHARE * base[shared[0]]) if unit == "bytes" else 0.0
         apart = [own[launch] - base[launch] for launch in shared]
         control = values.get((twin, metric), {})
@@ -77,6 +77,6 @@ def compared(group: Group, records: Sequence[Record], looks: Sequence[Record]) -
 
 def _values(record: Record) -> dict[str, float]:
     if record.looking:
-        return {name: float(record.extra[name]) for name in LOOKED if name in record.extra}
+        return {name: float(record.extra[name]) for name in INSTRUMENTED_COUNTS if name in record.extra}
     counts = {name: float(record.effective[name]) for name in COUNTS if name in record.effective}
     return counts | {name: float(value) for name, value in record.memory.items() if name.startswith(PEAK)}

@@ -18,15 +18,15 @@ from bench.plan import discovery, plan
 from bench.stats import binomial
 from bench.stats.gate_rule import Rule
 
-SUITE = "power"
+POWER_SUITE = "power"
 AGAIN = "again"
 PERCENT = ("1", "2", "3", "5", "10")
-REPEATS = 10
-BUDGET = 120.0  # of one gate
+POWER_REPEATS = 10
+POWER_BUDGET = 120.0  # of one gate
 
 
 @dataclass(frozen=True)
-class Point:
+class PowerPoint:
     """Gates of one slowdown.
 
     Attributes:
@@ -46,7 +46,7 @@ class Point:
     seconds: float
 
 
-def run(repeats: int, options: Options, rule: Rule, folder: Path, progress: Progress) -> list[Point]:
+def run_power(repeats: int, options: Options, rule: Rule, folder: Path, progress: Progress) -> list[PowerPoint]:
     """Gates of each slowdown, in random order, every one counted in the tally of this machine.
 
     Args:
@@ -56,26 +56,28 @@ def run(repeats: int, options: Options, rule: Rule, folder: Path, progress: Prog
     Raises:
         RunError: it was interrupted before each slowdown had a gate.
     """
-    suite, file = discovery.all_suites()[SUITE]
+    suite, file = discovery.all_suites()[POWER_SUITE]
     wanted = (AGAIN, *PERCENT)
     generator = random.Random(options.seed)
     counted = false_alarms.Tally()
     seconds: dict[str, list[float]] = {}
     for repeat in range(repeats):
         for asked in generator.sample(wanted, len(wanted)):
-            made = plan.make_plan({SUITE: suite}, [SUITE], settings=[f"slowdown={asked}"], threads=options.threads)
+            made = plan.make_plan(
+                {POWER_SUITE: suite}, [POWER_SUITE], settings=[f"slowdown={asked}"], threads=options.threads
+            )
             own = folder / f"{repeat}-{asked}"
             own.mkdir()
             progress.phase(f"gate {repeat + 1} of {repeats} with a slowdown of {asked}")
             seeded = replace(options, seed=generator.randrange(2**30))
-            found = gate.run(gate.Setup(made, {SUITE: file}), rule, seeded, own, progress)
+            found = gate.run_gate(gate.Setup(made, {POWER_SUITE: file}), rule, seeded, own, progress)
             if found.interrupted:
                 if len(seconds) < len(wanted):
                     raise RunError("interrupted before each slowdown had a gate; what was measured is in the tally")
                 return _points(counted, seconds)
             key = _key(asked)
             counted = counted.count(key, found.verdict)
-            false_alarms.add(options.threads, key, found.verdict)
+            false_alarms.count_gate(options.threads, key, found.verdict)
             seconds.setdefault(key, []).append(found.seconds)
             progress.note(f"slowdown {asked}: {found.verdict} after {found.seconds:.0f} s")
     return _points(counted, seconds)
@@ -85,21 +87,23 @@ def _key(asked: str) -> str:
     return false_alarms.SAME if asked == AGAIN else f"{float(asked) / 100:g}"
 
 
-def _points(counted: false_alarms.Tally, seconds: Mapping[str, Sequence[float]]) -> list[Point]:
+def _points(counted: false_alarms.Tally, seconds: Mapping[str, Sequence[float]]) -> list[PowerPoint]:
     points = []
     for key in sorted(counted.gates, key=float):
         n, x = counted.gates_at(key), counted.caught(key)
         bounds = binomial.lower(x, n), binomial.upper(x, n)
-        points.append(Point(float(key), counted.gates[key], n, x / n, *bounds, sum(seconds[key]) / len(seconds[key])))
+        points.append(
+            PowerPoint(float(key), counted.gates[key], n, x / n, *bounds, sum(seconds[key]) / len(seconds[key]))
+        )
     return points
 
 
-def sound(points: Sequence[Point], rule: Rule) -> bool:
+def keeps_its_promise(points: Sequence[PowerPoint], rule: Rule) -> bool:
     """Whether the false alarms that were seen are what the rule promises: their lower bound is not above its alpha."""
     return all(point.low <= rule.alpha for point in points if point.slowdown == 0)
 
 
-def table(points: Sequence[Point], sentence: str) -> str:
+def power_table(points: Sequence[PowerPoint], sentence: str) -> str:
     """The operating curve as lines of text.
 
     Args:
@@ -114,6 +118,6 @@ def table(points: Sequence[Point], sentence: str) -> str:
     return "\n".join([*lines, "", sentence])
 
 
-def to_json(points: Sequence[Point], sentence: str) -> dict[str, Any]:
+def power_document(points: Sequence[PowerPoint], sentence: str) -> dict[str, Any]:
     """The same as plain JSON data."""
     return {"schema": 1, "points": [vars(point) for point in points], "tally": sentence}

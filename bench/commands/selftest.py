@@ -33,7 +33,7 @@ from bench.plan.cell import Cell
 from bench.results import store
 from bench.stats import intervals
 
-SUITE = "overhead"
+SELFTEST_SUITE = "overhead"
 BATCH = 64  # the shortest step of the suite: what the tool costs shows most
 ZYGOTES = 2  # sets of interpreters, as in a run
 
@@ -92,7 +92,7 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[str, Any]]:
+def run_checks(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[str, Any]]:
     """Measure these checks, in the order of CHECKS.
 
     Args:
@@ -109,7 +109,7 @@ def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[s
                 progress.phase("starting interpreters")
                 preloads = [("torch",)] + [("torch", "lightning")] * ("interleaving_bias" in wanted)
                 fleet.ensure_zygotes([(number, preload) for number in range(ZYGOTES) for preload in preloads], 0)
-                bench = Workbench(fleet, Path(folder), progress)
+                bench = CheckBench(fleet, Path(folder), progress)
                 if "arm_ready" in wanted:
                     progress.phase("arm_ready: forking arms, one by one")
                     results.append(bench.arm_ready(5 if quick else 25))
@@ -120,7 +120,7 @@ def run(names: Sequence[str], *, quick: bool, progress: Progress) -> list[dict[s
                     progress.phase("interleaving_bias: every loop, interleaved and uninterrupted")
                     results.append(bench.bias(3 if quick else 12, 2.5))
         if wanted & {"time_in_turns", "conductor_cpu"}:
-            progress.phase(f"time_in_turns, conductor_cpu: a run of {SUITE}")
+            progress.phase(f"time_in_turns, conductor_cpu: a run of {SELFTEST_SUITE}")
             results += whole_run(Path(folder), Options(budget=60.0) if quick else Options(), progress)
     if "summary_growth" in wanted:  # last, as it imports pandas
         progress.phase("summary_growth: summaries of 100 and 1,000 cells")
@@ -145,7 +145,7 @@ def stream_cost(repeats: int) -> dict[str, Any]:
     )
 
 
-class Workbench:
+class CheckBench:
     """Arms of the suite `overhead` for the checks that need live ones.
 
     Args:
@@ -162,8 +162,8 @@ class Workbench:
         self._started = 0
         self._launches = 0
         found = discovery.all_suites()
-        self._suite, self._file = found[SUITE]
-        made = plan.make_plan({SUITE: self._suite}, [SUITE], settings=[f"batch_size={BATCH}"])
+        self._suite, self._file = found[SELFTEST_SUITE]
+        made = plan.make_plan({SELFTEST_SUITE: self._suite}, [SELFTEST_SUITE], settings=[f"batch_size={BATCH}"])
         self._cells = made.groups[0].cells
 
     @contextmanager
@@ -301,10 +301,10 @@ class Workbench:
 def whole_run(folder: Path, options: Options, progress: Progress) -> list[dict[str, Any]]:
     """One run of the suite as `bench run` does it."""
     found = discovery.all_suites()
-    suite, file = found[SUITE]
-    made = plan.make_plan({SUITE: suite}, [SUITE])
+    suite, file = found[SELFTEST_SUITE]
+    made = plan.make_plan({SELFTEST_SUITE: suite}, [SELFTEST_SUITE])
     opened = store.create(folder)
-    conductor = Conductor(made, {SUITE: file}, opened, options, progress)
+    conductor = Conductor(made, {SELFTEST_SUITE: file}, opened, options, progress)
     stops = conductor.run()
     opened.close()
     timing = conductor.timing
@@ -335,7 +335,7 @@ def describe(interval: intervals.Interval) -> str:
     return f"{interval.estimate:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
 
 
-def table(checks: Sequence[Mapping[str, Any]]) -> str:
+def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
     """The checks as lines of text."""
     lines = []
     for check in checks:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.trace_profile import EDGES, TracedCell, document, read
+from bench.analysis.trace_profile import EDGE_STEPS, TracedCell, document, read_trace
 from bench.borders import file_name
 from bench.engine.arm_request import downgrades, request, requested
 from bench.engine.fleet import Fleet
-from bench.engine.merge_ranks import Answer
+from bench.engine.launch import AUDITED_STEPS
+from bench.engine.merge_ranks import ArmResult
 from bench.engine.options import Progress
 from bench.engine.processes import ArmLost, zygote_id
 from bench.errors import BenchError
@@ -25,8 +26,7 @@ from bench.machine.cores import layout
 from bench.plan.cell import Cell, Group, Plan
 from bench.protocol import Go
 
-AUDITED_STEPS = 4  # their settings are read back, as in a run
-WARMUP_STEPS = 16  # first steps allocate, and autotune where there is something to tune
+TRACE_WARMUP = 16  # first steps allocate, and autotune where there is something to tune
 PROFILER_WARMUP = 2  # steps in which the profiler starts up and records nothing
 SUMMARY, LOGS = "summary.json", "logs"
 
@@ -76,10 +76,10 @@ def trace(
     """
     (folder / LOGS).mkdir()
     if fleet is not None:
-        traces = _trace(plan, Workbench(fleet, files, folder, steps, timeout), folder, steps, progress)
+        traces = _trace(plan, TraceBench(fleet, files, folder, steps, timeout), folder, steps, progress)
     else:
         with Fleet(1, folder / LOGS) as own:
-            traces = _trace(plan, Workbench(own, files, folder, steps, timeout), folder, steps, progress)
+            traces = _trace(plan, TraceBench(own, files, folder, steps, timeout), folder, steps, progress)
     path = folder / SUMMARY
     try:
         path.write_text(json.dumps(traces.to_json(), indent=1) + "\n", encoding="utf-8")
@@ -88,7 +88,7 @@ def trace(
     return traces
 
 
-def _trace(plan: Plan, bench: Workbench, folder: Path, steps: int, progress: Progress) -> Traces:
+def _trace(plan: Plan, bench: TraceBench, folder: Path, steps: int, progress: Progress) -> Traces:
     done: list[tuple[Group, tuple[TracedCell, ...]]] = []
     interrupted = False
     for group in plan.groups:
@@ -106,7 +106,7 @@ def _trace(plan: Plan, bench: Workbench, folder: Path, steps: int, progress: Pro
     return Traces(folder, steps, tuple(done), interrupted)
 
 
-class Workbench:
+class TraceBench:
     """Traces cells on one fleet."""
 
     def __init__(self, fleet: Fleet, files: Mapping[str, str], folder: Path, steps: int, timeout: float) -> None:
@@ -142,7 +142,7 @@ class Workbench:
             return replace(traced, outcome="downgraded", reason=otherwise)
         return traced
 
-    def _run(self, cell: Cell, name: str, target: Path) -> Answer:
+    def _run(self, cell: Cell, name: str, target: Path) -> ArmResult:
         """The arm from its start to its result; by then the trace is written."""
         self._fleet.ensure_zygotes([(0, cell.preload)], 0)
         file, threads = self._files[cell.suite], self._fleet.threads
@@ -151,9 +151,9 @@ class Workbench:
             "trace": {
                 "folder": str(target.resolve()),  # arms work in a folder of their own
                 "name": name,
-                "skip": AUDITED_STEPS + WARMUP_STEPS,
+                "skip": AUDITED_STEPS + TRACE_WARMUP,
                 "warmup": PROFILER_WARMUP,
-                "steps": self._steps + EDGES,
+                "steps": self._steps + EDGE_STEPS,
             },
         }
         arm = self._fleet.start_arm(name, zygote_id(cell.preload, 0), asked, self._folder / LOGS / f"{name}.log")
@@ -162,8 +162,8 @@ class Workbench:
             if arm.lost is not None:
                 raise arm.lost
             # The pull after the last recorded step ends it and writes the trace.
-            traced = PROFILER_WARMUP + self._steps + EDGES + 1
-            for steps, audit in ((AUDITED_STEPS, True), (WARMUP_STEPS, False), (traced, False)):
+            traced = PROFILER_WARMUP + self._steps + EDGE_STEPS + 1
+            for steps, audit in ((AUDITED_STEPS, True), (TRACE_WARMUP, False), (traced, False)):
                 self._fleet.turn(arm, Go(steps, audit=audit), self._timeout)
             return self._fleet.result(arm, self._timeout)
         finally:
@@ -174,7 +174,7 @@ class Workbench:
         if not paths:
             return TracedCell(cell, "crashed", f"{target}: the arm wrote no trace")
         try:
-            first, *others = [read(path, self._steps) for path in paths]
+            first, *others = [read_trace(path, self._steps) for path in paths]
         except BenchError as error:
             return TracedCell(cell, "crashed", str(error), tuple(paths))
         return TracedCell(cell, "ok", "", tuple(paths), first, tuple(others))

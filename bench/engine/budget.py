@@ -68,7 +68,7 @@ def interpreters(preloads: Iterable[Sequence[str]], cores: int) -> float:
     return max(max(each, default=0.0), sum(each) / max(1, cores))
 
 
-def measured(preloads: Iterable[Sequence[str]], seen: Mapping[tuple[str, ...], float], cores: int) -> float:
+def seconds_of_imports(preloads: Iterable[Sequence[str]], seen: Mapping[tuple[str, ...], float], cores: int) -> float:
     """The same, in the measure of interpreters that are there.
 
     Args:
@@ -99,7 +99,7 @@ def sets(wanted: int, further: Sequence[float], left: float, launches: float) ->
     return used
 
 
-def turns(left: float, made: int, start_up: float) -> float:
+def seconds_of_turns(left: float, made: int, start_up: float) -> float:
     """Seconds of turns for the next launch of a group.
 
     Args:
@@ -115,7 +115,7 @@ def expected(left: float, start_up: float, least: int = 1) -> int:
     """Launches of one group that fit into its share of the budget, `least` at least."""
     made = 0
     while True:
-        cost = start_up + turns(left, made, start_up)
+        cost = start_up + seconds_of_turns(left, made, start_up)
         if cost > left:
             return max(made, least)
         left -= cost
@@ -161,15 +161,15 @@ class Forecast:
     def sentence(self) -> str:
         """What fits, or that the least does not."""
         groups = f"each of {self.groups} groups" if self.groups > 1 else "the group"
-        started = f"{count(self.interpreters, 'interpreter')} (about {self.starting:.0f} s)"
+        started = f"{in_words(self.interpreters, 'interpreter')} (about {self.starting:.0f} s)"
         if not self.fits:
             return (
                 f"a budget of {in_seconds(self.budget)} is less than the least there is to do, about "
-                f"{self.starting + self.launching:.0f} s: {started} and {count(self.least, 'launch')} of {groups} "
+                f"{self.starting + self.launching:.0f} s: {started} and {in_words(self.least, 'launch')} of {groups} "
                 f"(about {self.launching:.0f} s). That much is done whatever it takes"
             )
         none = "" if self.launches >= INTERVAL_LAUNCHES else ", which gives no interval"
-        launches = f"{'about ' if not none else ''}{count(self.launches, 'launch')} of {groups}{none}"
+        launches = f"{'about ' if not none else ''}{in_words(self.launches, 'launch')} of {groups}{none}"
         return f"budget {in_seconds(self.budget)}: {started}, then {launches}"
 
 
@@ -201,7 +201,7 @@ def late(elapsed: float, budget: float, least: float, launches: int) -> str:
     """
     return (
         f"when the interpreters were there, {in_seconds(max(0.0, budget - elapsed))} of the budget of "
-        f"{in_seconds(budget)} were left; {count(launches, 'launch')} of each group, about {in_seconds(least)}, "
+        f"{in_seconds(budget)} were left; {in_words(launches, 'launch')} of each group, about {in_seconds(least)}, "
         f"{'is' if launches == 1 else 'are'} made whatever it takes"
     )
 
@@ -219,6 +219,6 @@ def in_seconds(value: float) -> str:
     return f"{value:.0f} s" if value >= 10 else f"{value:.2g} s"
 
 
-def count(number: int, thing: str) -> str:
+def in_words(number: int, thing: str) -> str:
     """So many things, in words."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}{'es' if thing.endswith('ch') else 's'}"

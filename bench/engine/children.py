@@ -35,7 +35,7 @@ from bench.results import files
 
 ZYGOTE_PATIENCE = 300.0  # seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems
 REPORT = 5.0  # seconds for a zygote to tell how an arm ended, and for it to end itself; it takes milliseconds
-LEAVE = strays.PATIENCE + REPORT  # to end what its arms have left behind as well
+LEAVE = strays.STRAY_PATIENCE + REPORT  # to end what its arms have left behind as well
 
 
 class Children:
@@ -78,7 +78,7 @@ class Children:
 
     def _stranger(self, text: str) -> None:
         with suppress(RunError):
-            files.append(self.logs / "strangers.log", borders.line(text)[:500] + "\n")
+            files.append(self.logs / "strangers.log", borders.one_line(text)[:500] + "\n")
 
     @property
     def imports(self) -> dict[tuple[str, ...], float]:
@@ -138,7 +138,7 @@ class Children:
         environment, _ = arm_environment(self.threads, (seed + number) % 2**32)
         side = next((self._sides[part.removeprefix(SIDE)] for part in preload if part.startswith(SIDE)), None)
         home = self._home.path
-        started = interpreters.start(name, preload, side, environment, self.logs, self.door, home)
+        started = interpreters.start_zygote(name, preload, side, environment, self.logs, self.door, home)
         self.zygotes[name] = self._known[name] = started
 
     def start_arm(self, name: str, zygote: str, request: Mapping[str, Any], log: Path) -> Arm:
@@ -203,7 +203,7 @@ class Children:
         """Take in all that a zygote has to report."""
         try:
             while (data := channel.take()) is not None:
-                report = protocol.decode(protocol.REPORTS, data)
+                report = protocol.decode_message(protocol.REPORTS, data)
                 name, _, number = report.arm.rpartition(".")
                 arm = self.arms.get(name)
                 if isinstance(report, Exited):
@@ -227,7 +227,7 @@ class Children:
         """A zygote is of no use any more, and its arms with it; `ensure_zygotes` starts another when needed."""
         zygote.gone = zygote.gone or reason
         self.zygotes.pop(zygote.id, None)
-        interpreters.end(zygote)
+        interpreters.end_zygote(zygote)
         for arm in self.arms.values():
             if arm.zygote is zygote:
                 for rank in arm.ranks:
@@ -298,6 +298,6 @@ class Children:
                 else:
                     zygote.process.kill()
             for zygote in self.zygotes.values():
-                interpreters.end(zygote, LEAVE)
+                interpreters.end_zygote(zygote, LEAVE)
             self.door.close()
             self._home.close()

@@ -21,7 +21,7 @@ from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
 from bench.engine.arm_request import downgrades, request, requested
-from bench.engine.equal_work import judge
+from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
 from bench.engine.instrumented import Host, Looker, reserve
@@ -32,7 +32,7 @@ from bench.engine.stopping import Interrupted, heeded
 from bench.machine.cores import Layout, layout
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
-from bench.protocol import Looked
+from bench.protocol import Instrumented
 from bench.results.record import Outcome, Record
 from bench.results.store import RunFolder
 from bench.results.work_ledger import own_faults
@@ -150,7 +150,7 @@ class Conductor:
             elif options.launches is None:
                 self._progress.note(told.sentence())
         if len(there) < len(work.preloads):
-            self._progress.phase(f"starting {budget.count(len(work.preloads) - len(there), 'interpreter')}")
+            self._progress.phase(f"starting {budget.in_words(len(work.preloads) - len(there), 'interpreter')}")
         self._zygotes(fleet, work.preloads)
         self._timed_budget = options.budget - reserve(self._plan, options, fleet.imports)
         least = work.launches()
@@ -170,7 +170,7 @@ class Conductor:
     def _price(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]], number: int) -> float:
         """Seconds until the interpreters of that set are there, in the measure of those that are."""
         missing = [preload for preload in preloads if zygote_id(preload, number) not in fleet.zygotes]
-        return budget.measured(missing, fleet.imports, len(self._layout.usable) or 1)
+        return budget.seconds_of_imports(missing, fleet.imports, len(self._layout.usable) or 1)
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -219,7 +219,7 @@ class Conductor:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
         share = (self._timed_budget - self._elapsed()) / max(1, open_groups)
-        return budget.turns(share, state.measured, state.start_up)
+        return budget.seconds_of_turns(share, state.measured, state.start_up)
 
     def _launch(self, fleet: Fleet, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
@@ -259,7 +259,7 @@ class Conductor:
             self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
             for index, cell in enumerate(state.cells)
         ]
-        records = judge(records, state.group.cells[0].id)
+        records = judge_work(records, state.group.cells[0].id)
         self._append(records)
         self.timing["launches"] += seconds
         state.learn(records)
@@ -285,7 +285,7 @@ class Conductor:
         host = Host(
             request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
             record=self._record,
-            judge=judge,
+            judge=judge_work,
             folder=self._folder,
             elapsed=self._elapsed,
         )
@@ -327,7 +327,7 @@ class Conductor:
         result = race.results.get(cell.id)
         asked = requested(cell, self._layout, self._options.threads)
         effective = result.effective if result else {}
-        looked = result.looked if result else Looked()
+        looked = result.looked if result else Instrumented()
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:

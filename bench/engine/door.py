@@ -111,7 +111,7 @@ class Door:
         # They ask of a connection only what a channel has too.
         deliver_challenge(cast(Connection, channel), self.key)
         answer_challenge(cast(Connection, channel), self.key)
-        hello: ZygoteHello | ArmHello = protocol.decode(protocol.ARRIVALS, channel.recv_bytes())
+        hello: ZygoteHello | ArmHello = protocol.decode_message(protocol.ARRIVALS, channel.recv_bytes())
         if pid not in (None, 0, hello.pid):  # 0: of another namespace of processes
             raise PermissionError(f"process {pid} says that it is process {hello.pid}")
         return hello

@@ -85,7 +85,7 @@ def intruders(record: Record) -> list[str]:
     return [f"{name}: {value} in a timed launch, which has none" for name, value in seen.items() if value != "none"]
 
 
-def differences(record: Record, baseline: Record) -> list[str]:
+def setting_differences(record: Record, baseline: Record) -> list[str]:
     """How the settings of an arm differ from the baseline's where they must not, as sentences; empty where nowhere."""
     allowed = may_differ(record, baseline)
     mine, theirs = record.effective, baseline.effective

@@ -11,7 +11,7 @@ from bench.results import work_ledger
 from bench.results.record import Record
 
 
-def judge(records: Sequence[Record], baseline_cell: str) -> list[Record]:
+def judge_work(records: Sequence[Record], baseline_cell: str) -> list[Record]:
     """Records of one launch with `unequal-settings` or `unequal-work` where an arm ran otherwise than it may.
 
     The baseline itself can have been listened to in a timed launch; all else is told against it. Settings come first:
@@ -37,7 +37,7 @@ def _against(record: Record, baseline: Record) -> Record:
     """The record as it stands beside the baseline's."""
     if record.outcome != "ok":
         return record
-    if others := equal_settings.differences(record, baseline):
+    if others := equal_settings.setting_differences(record, baseline):
         return _other_settings(record, others)
     mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
     cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
@@ -47,7 +47,7 @@ def _against(record: Record, baseline: Record) -> Record:
     # Another torch, which `bench versions` may compare, has other kernels.
     alike = alike and record.effective.get("torch") == baseline.effective.get("torch")
     same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
-    found = work_ledger.differences(
+    found = work_ledger.work_differences(
         record.ledger,
         baseline.ledger,
         bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",

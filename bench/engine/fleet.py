@@ -25,9 +25,9 @@ from bench.engine.children import REPORT, Children
 from bench.engine.logs import waits_for_others
 from bench.engine.processes import Arm, ArmLost, Rank, oom_kills
 from bench.engine.stopping import Interrupted
-from bench.protocol import Failed, Garbled, Go, Ready, Result, Stop, Taken
+from bench.protocol import Failed, Garbled, Go, Ready, Result, Stop, TurnReport
 
-T = TypeVar("T", Ready, Taken, Result)
+_T = TypeVar("_T", Ready, TurnReport, Result)
 GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say what they died of
 
 
@@ -90,15 +90,17 @@ class Fleet(Children):
         self._hold(arm)
         return merge_ranks.turn(replies, uncounted=uncounted)
 
-    def result(self, arm: Arm, timeout: float) -> merge_ranks.Answer:
+    def result(self, arm: Arm, timeout: float) -> merge_ranks.ArmResult:
         """End the arm's stream, and have its result.
 
         Raises:
             ArmLost: as `turn`.
         """
-        return merge_ranks.answer(self._ask(arm, Stop(), protocol.LAST, timeout))
+        return merge_ranks.arm_result(self._ask(arm, Stop(), protocol.LAST, timeout))
 
-    def _ask(self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[T | Failed], timeout: float) -> list[T]:
+    def _ask(
+        self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[_T | Failed], timeout: float
+    ) -> list[_T]:
         """Send a message to all ranks of an arm; their answers, in the order of the ranks."""
         self._expect_silence(arm)
         if arm.lost is not None:
@@ -107,7 +109,7 @@ class Fleet(Children):
             self.signal(arm, signal.SIGCONT)
             arm.stopped = False
         data = protocol.encode(message)
-        replies: dict[int, T] = {}
+        replies: dict[int, _T] = {}
         cpu = time.process_time()
         for rank in arm.ranks:
             assert rank.channel is not None
@@ -158,7 +160,7 @@ class Fleet(Children):
             self.signal(arm, signal.SIGSTOP)
             arm.stopped = True
 
-    def _hear(self, arm: Arm, number: int, decoder: msgspec.json.Decoder[T | Failed]) -> T | None:
+    def _hear(self, arm: Arm, number: int, decoder: msgspec.json.Decoder[_T | Failed]) -> _T | None:
         """The message that has come from a rank; None where it is not whole yet, or is lost, and the arm with it."""
         heard = self._receive(arm, arm.ranks[number], decoder)
         if isinstance(heard, ArmLost):
@@ -166,17 +168,17 @@ class Fleet(Children):
             return None
         return heard
 
-    def _receive(self, arm: Arm, rank: Rank, decoder: msgspec.json.Decoder[T | Failed]) -> T | ArmLost | None:
+    def _receive(self, arm: Arm, rank: Rank, decoder: msgspec.json.Decoder[_T | Failed]) -> _T | ArmLost | None:
         assert rank.channel is not None
         try:
             data = rank.channel.take()
-            message = None if data is None else protocol.decode(decoder, data)
+            message = None if data is None else protocol.decode_message(decoder, data)
         except EOFError:
             return self._died(arm, rank)
         except Garbled as error:
             return losses.garbled(str(error))
         if isinstance(message, Failed):
-            return ArmLost(message.outcome, protocol.shortened(message.reason))
+            return ArmLost(message.outcome, protocol.short_reason(message.reason))
         return message
 
     def _lose(self, arm: Arm, found: dict[int, ArmLost]) -> None:

@@ -115,7 +115,7 @@ def preload(cell: Cell) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*cell.preload, "lightning")))
 
 
-def impossible() -> str | None:
+def why_not() -> str | None:
     """Why nothing can be looked at here, or None."""
     return None if importlib.util.find_spec("lightning") else "the package 'lightning' is not installed"
 
@@ -129,12 +129,12 @@ def reserve(plan: Plan, options: Options, imports: Mapping[tuple[str, ...], floa
     seen = imports or {}
     groups = [[cell for cell in group.runnable if not cell.twin] for group in plan.groups]
     cells = [cell for group in groups for cell in group]
-    if not options.looks or not cells or impossible():
+    if not options.looks or not cells or why_not():
         return 0.0
     each = [Seen().price(len(group)) for group in groups if group]
     own = preload(cells[0])
     there = own in seen or any(cell.preload == preload(cell) for cell in cells)
-    extra = 0.0 if there else budget.measured([own], seen, 1)
+    extra = 0.0 if there else budget.seconds_of_imports([own], seen, 1)
     kept = min(LARGEST_SHARE * options.budget, extra + sum(each))
     return kept if kept >= extra + min(each) else 0.0
 
@@ -202,7 +202,7 @@ class Looker:
         """Seconds that a looking launch of these cells will take, and the interpreters that are there for it alone."""
         wanted = dict.fromkeys(preload(cell) for cell in cells)
         missing = [own for own in wanted if zygote_id(own, 0) not in self._fleet.zygotes]
-        starting = budget.measured(missing, self._fleet.imports, len(self._place.usable) or 1)
+        starting = budget.seconds_of_imports(missing, self._fleet.imports, len(self._place.usable) or 1)
         return starting + seen.price(len(cells))
 
     def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
@@ -235,7 +235,7 @@ class Looker:
 
     def _interpreters(self, preloads: Sequence[tuple[str, ...]]) -> bool:
         """Whether they are there. They may be the first of the run to import lightning; what was timed stands."""
-        reason = impossible()
+        reason = why_not()
         try:
             if reason is None:
                 self._fleet.ensure_zygotes([(0, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)

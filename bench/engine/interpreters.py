@@ -24,7 +24,7 @@ from bench.machine.process_env import PACKAGE_PARENT
 from bench.plan.side import SIDE, Side
 
 
-def start(
+def start_zygote(
     name: str,
     preload: tuple[str, ...],
     side: Side | None,
@@ -103,7 +103,7 @@ def trouble(zygote: Zygote, oom_kills_before: int) -> str:
     return ""
 
 
-def end(zygote: Zygote, patience: float = 0.0) -> None:
+def end_zygote(zygote: Zygote, patience: float = 0.0) -> None:
     """End a zygote and all that it has started, whatever became of it since.
 
     Args:
@@ -117,4 +117,4 @@ def end(zygote: Zygote, patience: float = 0.0) -> None:
     except subprocess.TimeoutExpired:
         zygote.process.kill()
         zygote.process.wait()
-    strays.end(partial(strays.marked, zygote.mark))
+    strays.end_strays(partial(strays.marked, zygote.mark))

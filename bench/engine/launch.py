@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.engine import turn_order
 from bench.engine.fleet import Fleet
-from bench.engine.merge_ranks import Answer, Turn
+from bench.engine.merge_ranks import ArmResult, Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.machine.cores import stolen
 from bench.protocol import Go
@@ -69,7 +69,7 @@ class Race:
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self.warmups: dict[str, list[float]] = {}
-        self.results: dict[str, Answer] = {}
+        self.results: dict[str, ArmResult] = {}
         self.turn_seconds = 0.0
 
     @property

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from bench.borders import line, plain
+from bench.borders import encodable, one_line
 from bench.engine.logs import last_words
 from bench.engine.processes import ArmLost
 
@@ -23,7 +23,7 @@ def died(status: int, log: Path, *, out_of_memory: bool) -> ArmLost:
         out_of_memory: whether the kernel has killed processes for want of memory since the arm began.
     """
     if not log.exists():
-        return ArmLost("void", f"its log {line(log.name)} was removed while it ran")
+        return ArmLost("void", f"its log {one_line(log.name)} was removed while it ran")
     if -status == signal.SIGKILL and out_of_memory:
         return ArmLost("oom", "killed by SIGKILL while the kernel ran out of memory")
     how = f"killed by {signal_name(-status)}" if status < 0 else f"exited with status {status} in mid-run"
@@ -32,7 +32,7 @@ def died(status: int, log: Path, *, out_of_memory: bool) -> ArmLost:
 
 def said(log: Path) -> str:
     """The last words in a log, as a part of a sentence."""
-    return plain(last_words(log)) or "(none)"
+    return encodable(last_words(log)) or "(none)"
 
 
 def signal_name(number: int) -> str:

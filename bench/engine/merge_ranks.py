@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bench.protocol import Looked, Result, Taken
+from bench.protocol import Instrumented, Result, TurnReport
 
 # Failures that another rank's failure brings about: the peer's connection is gone.
 CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
@@ -22,7 +22,7 @@ OWN = ("cores", "rank")
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn of all ranks of an arm; see `bench.arm.stream.Taken`.
+    """A turn of all ranks of an arm; see `bench.arm.stream.TurnTimes`.
 
     A turn takes as long as its slowest rank's; `spread` is how much longer that is than the fastest's, in seconds, None
     of a single process. Processor time, switches and page faults are summed.
@@ -37,17 +37,17 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ArmResult:
     """What an arm, all its ranks together, said at its end; see `bench.results.record.Record`."""
 
     ledger: Mapping[str, Any]
     effective: Mapping[str, Any]
     memory: Mapping[str, int]
     samples_per_step: int
-    looked: Looked
+    looked: Instrumented
 
 
-def turn(replies: Sequence[Taken], *, uncounted: int = 1) -> Turn:
+def turn(replies: Sequence[TurnReport], *, uncounted: int = 1) -> Turn:
     """One turn from those of all ranks, of which the first `uncounted` steps are not counted.
 
     The slowest rank is the one whose counted steps took longest: another's may be the longest first step.
@@ -67,7 +67,7 @@ def turn(replies: Sequence[Taken], *, uncounted: int = 1) -> Turn:
     )
 
 
-def answer(replies: Sequence[Result]) -> Answer:
+def arm_result(replies: Sequence[Result]) -> ArmResult:
     """One answer from those of all ranks, rank 0's first. That of a single process is passed through."""
     first = replies[0]
     if len(replies) == 1:
@@ -77,7 +77,7 @@ def answer(replies: Sequence[Result]) -> Answer:
         effective = _effective([reply.effective for reply in replies])
         # The largest rank: what a machine must have for each.
         memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
-    return Answer(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.looked)
+    return ArmResult(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.looked)
 
 
 def _plain(reply: Result) -> dict[str, Any]:

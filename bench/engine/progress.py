@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from bench.borders import line, terminal
+from bench.borders import one_line, terminal
 from bench.results.files import discard
 
 BAR_SECONDS = 0.5  # between redraws; each takes the conductor's core, between turns
@@ -57,7 +57,7 @@ class Told:
                 total=round(budget), bar_format=form, unit=clock, file=self._stream, leave=False, dynamic_ncols=True
             )
         self._bar.n = min(round(spent), round(budget))
-        text = line(text)
+        text = one_line(text)
         self._bar.set_description_str(text if len(text) < 50 else "..." + text[-47:], refresh=False)
         self._bar.unit = clock
         self._bar.refresh()

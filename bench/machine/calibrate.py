@@ -28,17 +28,19 @@ from bench.machine.process_env import PACKAGE_PARENT, arm_environment
 if TYPE_CHECKING:
     import torch
 
-BUDGET = 24.0  # seconds of measuring for one accelerator; importing torch took 3 s more, and 25 s on slow disks
-PATIENCE = 300.0  # seconds beyond the budget before the process is given up: imports, as for zygotes
+CALIBRATION_BUDGET = (
+    24.0  # seconds of measuring for one accelerator; importing torch took 3 s more, and 25 s on slow disks
+)
+CALIBRATION_PATIENCE = 300.0  # seconds beyond the budget before the process is given up: imports, as for zygotes
 RISE = 0.03  # a rate that is not at least this much above the best so far has not risen
 GROWING = 0.6  # share of the time of one kind of work that finding the size may take
 GLIMPSE, SAMPLE = 0.02, 0.15  # seconds of one sample while the size grows, and of one repeat afterwards
 GLIMPSES = 3  # samples at each size, of which the best counts
-REPEATS = (3, 9)  # fewest and most repeats at the best size
+SWEEP_REPEATS = (3, 9)  # fewest and most repeats at the best size
 UNSHARED = 0.9  # share of its processors that the best repeat must have had: on a loaded core, half a ceiling was seen
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-EDGES = tuple(edge for power in range(7, 15) for edge in (2**power, 3 * 2 ** (power - 1)))  # 128, 192, ... 24576
+MATRIX_EDGES = tuple(edge for power in range(7, 15) for edge in (2**power, 3 * 2 ** (power - 1)))  # 128, 192, ... 24576
 FREE_SHARE = 8  # a buffer takes at most this part of the free memory: 1/8
 SMALLEST_COPY = 2**26  # bytes; larger where the last cache is
 
@@ -57,7 +59,7 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Job:
+class CeilingSearch:
     """One ceiling to be found.
 
     Attributes:
@@ -82,7 +84,7 @@ class Cannot(Exception):
     """This device cannot do this kind of work, and why."""
 
 
-def calibrate(kind: str, threads: int, budget: float = BUDGET) -> Calibration:
+def calibrate(kind: str, threads: int, budget: float = CALIBRATION_BUDGET) -> Calibration:
     """Measure the ceilings of one accelerator in a process of its own.
 
     Raises:
@@ -101,13 +103,13 @@ def calibrate(kind: str, threads: int, budget: float = BUDGET) -> Calibration:
             [sys.executable, "-c", "from bench.machine.calibrate import main; main()", json.dumps(request)],
             capture_output=True,
             text=True,
-            timeout=budget + PATIENCE,
+            timeout=budget + CALIBRATION_PATIENCE,
             cwd=PACKAGE_PARENT,
             env=arm_environment(threads, 0)[0],
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise RunError(f"calibration of {kind} gave no answer within {budget + PATIENCE:.0f} s") from None
+        raise RunError(f"calibration of {kind} gave no answer within {budget + CALIBRATION_PATIENCE:.0f} s") from None
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["it said nothing"]
         raise RunError(f"calibration of {kind} ended with {done.returncode}: {said[-1]}")
@@ -148,7 +150,7 @@ def main() -> None:
 
 
 def measure(
-    job: Job,
+    job: CeilingSearch,
     seconds: float,
     clock: Callable[[], float] = perf_counter,
     processor: Callable[[], float] = process_time,
@@ -190,7 +192,7 @@ def measure(
     if best is None:
         return Ceiling(job.name, job.unit, reason="there is not enough free memory for the smallest size")
     _, size, kernel = best
-    fewest, most = REPEATS
+    fewest, most = SWEEP_REPEATS
     rates: list[tuple[float, float]] = []  # and the share of the processors that it had
     until = clock() + (1 - GROWING) * seconds
     while len(rates) < fewest or (len(rates) < most and clock() < until):
@@ -215,7 +217,7 @@ def _rate(kernel: Kernel, seconds: float, clock: Callable[[], float]) -> float:
         times = max(times + 1, min(100 * times, int(1.2 * times * seconds / spent)))
 
 
-def jobs(here: Accelerator, device: torch.device) -> Iterator[Job]:
+def jobs(here: Accelerator, device: torch.device) -> Iterator[CeilingSearch]:
     """What is measured on that device."""
     import torch
 
@@ -223,13 +225,19 @@ def jobs(here: Accelerator, device: torch.device) -> Iterator[Job]:
     processors = torch.get_num_threads() if device.type == "cpu" else 0
     for arithmetic in [*DTYPES[:1], *(["tf32"] if device.type == "cuda" else []), *DTYPES[1:]]:
         width = 8 if arithmetic == "float64" else 4
-        edges = [edge for edge in EDGES if edge**2 * width <= free / FREE_SHARE]
-        yield Job(f"matmul_{arithmetic}", "FLOP/s", edges, _Matmul(here, device, arithmetic), processors=processors)
+        edges = [edge for edge in MATRIX_EDGES if edge**2 * width <= free / FREE_SHARE]
+        yield CeilingSearch(
+            f"matmul_{arithmetic}", "FLOP/s", edges, _Matmul(here, device, arithmetic), processors=processors
+        )
     smallest = max(SMALLEST_COPY, last_cache() if device.type == "cpu" else 0)
     sizes = [smallest * 2**power for power in range(8) if smallest * 2**power <= free / FREE_SHARE]
-    yield Job("copy", "bytes/s", sizes, _Copy(here, device, device), stale=1, processors=processors, weight=3.0)
+    yield CeilingSearch(
+        "copy", "bytes/s", sizes, _Copy(here, device, device), stale=1, processors=processors, weight=3.0
+    )
     if device.type not in ("cpu", "mps"):  # those share the host's memory
-        yield Job("host_to_device", "bytes/s", sizes, _Copy(here, torch.device("cpu"), device), stale=1, weight=3.0)
+        yield CeilingSearch(
+            "host_to_device", "bytes/s", sizes, _Copy(here, torch.device("cpu"), device), stale=1, weight=3.0
+        )
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from typing import Literal
 from bench.borders import json_text
 from bench.errors import RunError
 from bench.machine import environment
-from bench.machine.environment import Value
+from bench.machine.environment import EnvironmentValue
 from bench.results import decoding, files
 from bench.results.decoding import Count, Number, Scalar, Seconds
 
-SCHEMA = 1
+CALIBRATION_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Calibration:
         return Ceiling(name, "", reason="it was not measured")
 
 
-def fingerprint(accelerator: str, device: str, threads: int) -> dict[str, Value]:
+def fingerprint(accelerator: str, device: str, threads: int) -> dict[str, EnvironmentValue]:
     """What must be equal for a ceiling to hold: device and torch, and for the CPU also threads and processor time.
 
     Args:
@@ -88,7 +88,7 @@ def fingerprint(accelerator: str, device: str, threads: int) -> dict[str, Value]
         device: the device's own name; not looked at for the CPU.
         threads: intra-operator threads of torch.
     """
-    values: dict[str, Value] = {
+    values: dict[str, EnvironmentValue] = {
         "accelerator": accelerator,
         "device": environment.cpu() if accelerator == "cpu" else device,
         "machine": platform.machine(),
@@ -100,7 +100,7 @@ def fingerprint(accelerator: str, device: str, threads: int) -> dict[str, Value]
     return values
 
 
-def home() -> Path:
+def calibrations_folder() -> Path:
     """Where calibrations are kept: `loopmark/calibrations` in the user's cache folder, beside MNIST.
 
     A relative XDG_CACHE_HOME is ignored, as the XDG base directory specification wants it.
@@ -110,7 +110,7 @@ def home() -> Path:
     return cache / "loopmark" / "calibrations"
 
 
-def save(calibration: Calibration) -> Path:
+def save_calibration(calibration: Calibration) -> Path:
     """Keep it, in place of an earlier one of the same environment; a reader sees the old one or the new one.
 
     Raises:
@@ -118,18 +118,18 @@ def save(calibration: Calibration) -> Path:
     """
     path = _path(calibration.environment)
     try:
-        files.write_aside(path, json_text({"schema": SCHEMA, **asdict(calibration)}, indent=1) + "\n")
+        files.write_aside(path, json_text({"schema": CALIBRATION_SCHEMA, **asdict(calibration)}, indent=1) + "\n")
     except ValueError as error:
         raise RunError(f"{path}: the calibration cannot be written: {error}") from None
     return path
 
 
-def find(wanted: Mapping[str, Value]) -> tuple[Calibration | None, str]:
+def find_calibration(wanted: Mapping[str, EnvironmentValue]) -> tuple[Calibration | None, str]:
     """The calibration of the environment with that fingerprint, or None and why there is none."""
     path = _path(wanted)
     if os.path.lexists(path):
         try:
-            found = read(path)
+            found = read_calibration(path)
         except RunError as error:
             return None, str(error)
         differ = refusal(found, wanted)
@@ -139,7 +139,7 @@ def find(wanted: Mapping[str, Value]) -> tuple[Calibration | None, str]:
     return None, f"no calibration of this environment; `bench env --calibrate{threads}` makes one" + others
 
 
-def refusal(calibration: Calibration, wanted: Mapping[str, Value]) -> str:
+def refusal(calibration: Calibration, wanted: Mapping[str, EnvironmentValue]) -> str:
     """Why a calibration does not hold in the environment with that fingerprint; empty if it does."""
     theirs = calibration.environment
     keys = [key for key in {**wanted, **theirs} if wanted.get(key) != theirs.get(key)]
@@ -148,33 +148,33 @@ def refusal(calibration: Calibration, wanted: Mapping[str, Value]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class File(Calibration):
+class CalibrationFile(Calibration):
     """A calibration as it stands in its file."""
 
     schema: Literal[1]
 
 
-def read(path: Path) -> Calibration:
+def read_calibration(path: Path) -> Calibration:
     """The calibration in a file.
 
     Raises:
         RunError: it is none, or of another schema version; names the file and the field.
     """
     where = f"{path}: not readable as a calibration"
-    return decoding.decode(Calibration, files.read(path), where, form=File, whole=True)
+    return decoding.decode(Calibration, files.read_bytes(path), where, form=CalibrationFile, whole=True)
 
 
-def _path(values: Mapping[str, Value]) -> Path:
+def _path(values: Mapping[str, EnvironmentValue]) -> Path:
     digest = hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:12]
-    return home() / f"{values['accelerator']}-{digest}.json"
+    return calibrations_folder() / f"{values['accelerator']}-{digest}.json"
 
 
-def _of_other_environments(wanted: Mapping[str, Value], folder: Path) -> str:
+def _of_other_environments(wanted: Mapping[str, EnvironmentValue], folder: Path) -> str:
     """What keeps the nearest of the other calibrations of this accelerator from being used."""
     refusals: list[tuple[int, str]] = []
     for path in sorted(folder.glob(f"{wanted['accelerator']}-*.json")):
         try:
-            said = refusal(read(path), wanted)
+            said = refusal(read_calibration(path), wanted)
         except RunError:
             continue  # it is not ours to judge: it could not be used in any case
         refusals.append((said.count(" there, "), f"; {path.name} is not used: {said}"))

@@ -14,7 +14,7 @@ from bench.machine.cores import usable_cores
 from bench.machine.process_env import arm_environment
 from bench.results.version import __version__
 
-Value = str | int | float | bool
+EnvironmentValue = str | int | float | bool
 
 PACKAGES = (
     *("torch", "torchvision", "lightning", "numpy", "pandas", "scipy", "rich", "tqdm", "triton", "tensorboard"),
@@ -25,10 +25,10 @@ PACKAGES = (
 CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
 
 
-def environment(threads: int) -> dict[str, Value]:
+def environment(threads: int) -> dict[str, EnvironmentValue]:
     """What a reader needs to judge a figure or to repeat it. Versions come from metadata: nothing is imported."""
     arms, scrubbed = arm_environment(threads, 0)
-    values: dict[str, Value] = {
+    values: dict[str, EnvironmentValue] = {
         "loopmark": __version__,
         "python": platform.python_version(),
         "system": platform.system(),
@@ -58,7 +58,7 @@ def environment(threads: int) -> dict[str, Value]:
     return values
 
 
-def mismatches(one: Mapping[str, Value], other: Mapping[str, Value]) -> list[str]:
+def mismatches(one: Mapping[str, EnvironmentValue], other: Mapping[str, EnvironmentValue]) -> list[str]:
     """Sentences for the checked keys in which two environments differ."""
     return [f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED if one.get(key) != other.get(key)]
 

@@ -18,7 +18,7 @@ class Commit:
     date: int
 
 
-def resolve(name: str, repository: Path) -> Commit:
+def resolve_commit(name: str, repository: Path) -> Commit:
     """The commit of that name: a hash or the beginning of one, a branch, a tag.
 
     Raises:

@@ -101,7 +101,7 @@ def _forget_checkouts(folder: Path) -> None:
 
 
 @contextmanager
-def home(kind: str = "") -> Iterator[Path]:
+def scratch_folder(kind: str = "") -> Iterator[Path]:
     """A folder of our own for a while."""
     with Home(kind) as made:
         yield made.path

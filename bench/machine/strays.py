@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "LOOPMARK_RUN"  # the variable
-PATIENCE = 3.0  # seconds to end strays in: one that forks faster than it is ended wins, and is told of
+STRAY_PATIENCE = 3.0  # seconds to end strays in: one that forks faster than it is ended wins, and is told of
 _PROC = Path("/proc")
 
 
@@ -106,7 +106,7 @@ def marked(token: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def end(find: Callable[[], set[int]], patience: float = PATIENCE) -> set[int]:
+def end_strays(find: Callable[[], set[int]], patience: float = STRAY_PATIENCE) -> set[int]:
     """End what `find` finds until it finds nothing; gives what is left after `patience` seconds.
 
     All are stopped before any is killed: who is stopped cannot fork another one meanwhile.
@@ -124,7 +124,7 @@ def end(find: Callable[[], set[int]], patience: float = PATIENCE) -> set[int]:
     return found
 
 
-def end_orphans(keep: Callable[[], Iterable[int]], patience: float = PATIENCE) -> set[int]:
+def end_orphans(keep: Callable[[], Iterable[int]], patience: float = STRAY_PATIENCE) -> set[int]:
     """End all children of this process but those to keep, with all below them, and reap them; gives what is left."""
 
     def find() -> set[int]:
@@ -134,7 +134,7 @@ def end_orphans(keep: Callable[[], Iterable[int]], patience: float = PATIENCE) -
                 os.waitpid(pid, os.WNOHANG)
         return set(children()) - set(keep())
 
-    return end(find, patience)
+    return end_strays(find, patience)
 
 
 def _signal(pids: Iterable[int], number: int) -> None:

@@ -16,9 +16,9 @@ from types import FrameType
 
 from bench.errors import SpecError
 
-PATIENCE = 30.0  # seconds for the top level of a suite file, which imports nothing heavy
+IMPORT_PATIENCE = 30.0  # seconds for the top level of a suite file, which imports nothing heavy
 
-LONGEST = 300  # characters of an exception's text
+LONGEST_TEXT = 300  # characters of an exception's text
 
 _signals: list[int] = []  # SIGINT, SIGTERM and SIGHUP that have come
 
@@ -72,7 +72,7 @@ def told(error: BaseException) -> str:
     """An exception in one line, even where its own text cannot be made."""
     name = "sys.exit was called" if isinstance(error, SystemExit) else type(error).__name__
     try:
-        text = " ".join(str(error).split())[:LONGEST]
+        text = " ".join(str(error).split())[:LONGEST_TEXT]
     except BaseException as second:  # a __str__ of somebody else's may raise anything
         text = f"(its text cannot be made: {type(second).__name__})"
     return f"{name}: {text}" if text else name
@@ -103,7 +103,7 @@ def try_in_child(what: str, call: Callable[[], object]) -> None:
             os._exit(0)
     os.close(writer)
     try:
-        ready, _, _ = select.select([reader], [], [], PATIENCE)
+        ready, _, _ = select.select([reader], [], [], IMPORT_PATIENCE)
         came = bool(ready) and os.read(reader, 1) == b"x"
     finally:
         os.close(reader)
@@ -113,7 +113,7 @@ def try_in_child(what: str, call: Callable[[], object]) -> None:
             os.kill(child, signal.SIGKILL)  # before its setsid; a zombie until it is waited for
         _, status = os.waitpid(child, 0)
     if not ready:
-        raise SpecError(f"{what}: not done after {PATIENCE:g} s")
+        raise SpecError(f"{what}: not done after {IMPORT_PATIENCE:g} s")
     if not came:
         ending = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-ending).name}" if ending < 0 else f"left the program (status {ending})"

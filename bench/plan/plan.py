@@ -146,7 +146,7 @@ def unsupported(point: Point, threads: int = 1) -> str | None:
     driver = device(point)
     reasons = (
         driver.unavailable,
-        lambda: precision.unsupported(str(point["precision"]), kind, lightning=_lightning(point)),
+        lambda: precision.unsupported_precision(str(point["precision"]), kind, lightning=_lightning(point)),
         lambda: strategy.unsupported_strategy(str(point["strategy"]), devices, kind, loop),
         lambda: compile_mode.unsupported_compile(str(point["compile"]), kind),
         lambda: driver.too_many(devices, threads),
@@ -161,7 +161,7 @@ def unsupported(point: Point, threads: int = 1) -> str | None:
     return None
 
 
-def to_json(plan: Plan) -> dict[str, Any]:
+def plan_document(plan: Plan) -> dict[str, Any]:
     """The plan as it stands in run.json."""
     return {
         "suites": {
@@ -196,7 +196,7 @@ def _unnamed() -> dict[str, AxisValue]:
     return {axis: values[0] for axis, values in engine_axes().items()}
 
 
-def from_json(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
+def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
     """The plan of a run that is resumed.
 
     Raises:

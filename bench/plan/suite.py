@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     pass
 
 
-NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
+NAME_FORM = re.compile(r"^[a-z][a-z0-9_-]*$")
 
 
 # Settings that are read back in every arm, and that the engine does not set: a suite's build does.
@@ -78,13 +78,13 @@ class Suite:
 def suite_mistakes(suite: Suite) -> list[str]:
     """Everything that is wrong with a suite's declaration, as sentences; empty when it is sound."""
     mistakes: list[str] = []
-    if not NAME.fullmatch(suite.name):
-        mistakes.append(f"name {suite.name!r} is not of the form {NAME.pattern}")
+    if not NAME_FORM.fullmatch(suite.name):
+        mistakes.append(f"name {suite.name!r} is not of the form {NAME_FORM.pattern}")
     if not suite.axes:
         mistakes.append("has no axes; at least the compared one is needed")
     for axis, values in suite.axes.items():
-        if not NAME.fullmatch(axis):
-            mistakes.append(f"axis name {axis!r} is not of the form {NAME.pattern}")
+        if not NAME_FORM.fullmatch(axis):
+            mistakes.append(f"axis name {axis!r} is not of the form {NAME_FORM.pattern}")
         if isinstance(values, str) or not isinstance(values, Sequence):
             mistakes.append(f"axis {axis!r}: {values!r} is not a list of values")
             continue

@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis import comparability, frames
-from bench.analysis.comparability import Workload, minor
+from bench.analysis.comparability import WorkloadVersion, minor
 from bench.errors import RunError
 from bench.machine.git import Commit
 from bench.report import asv_files
 from bench.report.asv_files import STATS
-from bench.results.record import FAILED, Metric
+from bench.results.record import FAILED_OUTCOMES, Metric
 from bench.results.store import Run
 from bench.stats.intervals import ORDER_STATISTICS_FROM, interval_of_differences, interval_of_logs
 
 RESULT_VERSION, BENCHMARKS_VERSION, MACHINE_VERSION = 2, 2, 1
-COLUMNS = (
+ASV_COLUMNS = (
     "result",
     "params",
     "version",
@@ -43,7 +43,7 @@ COLUMNS = (
     "samples",
     "profile",
 )
-CONFIDENCE = 0.99  # asv's
+ASV_CONFIDENCE = 0.99  # asv's
 
 # asv tests samples by Mann-Whitney where 1/C(n + m, n) < 0.002, but its least p is twice that: with 6 on each side the
 # test is chosen and can never fire. Below 7 there are no samples, and asv goes by the intervals.
@@ -58,7 +58,7 @@ _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class Value:
+class AsvValue:
     """One entry of a result file: None failed, NaN was skipped; statistics only where there are several launches."""
 
     result: float | None
@@ -71,10 +71,10 @@ class Benchmark:
     """One series of asv's: a metric of a workload; `values` by the workload's params, as asv's strings."""
 
     name: str
-    workload: Workload
+    workload: WorkloadVersion
     unit: str
     title: str
-    values: Mapping[tuple[str, ...], Value]
+    values: Mapping[tuple[str, ...], AsvValue]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
     """
     if machine is not None and not _MACHINE.fullmatch(machine):
         raise RunError(f"--machine {machine!r} is no name for a folder; allowed: letters, digits, '.', '_' and '-'")
-    known = asv_files.read(folder / "benchmarks.json", BENCHMARKS_VERSION) or {"version": BENCHMARKS_VERSION}
+    known = asv_files.read_results(folder / "benchmarks.json", BENCHMARKS_VERSION) or {"version": BENCHMARKS_VERSION}
     asv_files.check_benchmarks(known, folder / "benchmarks.json")
     files: dict[Path, dict[str, Any]] = {}
     names: dict[str, None] = {}
@@ -115,7 +115,7 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
         params = parameters(run, name)
         path = folder / name / f"{commit.hash[:8]}-{environment_name(params)}.json"
         if path not in files:
-            files[path] = asv_files.read(path, RESULT_VERSION) or {}
+            files[path] = asv_files.read_results(path, RESULT_VERSION) or {}
             if files[path]:
                 asv_files.check_results(files[path], path)
         _put(files[path], run, commit, params, found)
@@ -144,7 +144,7 @@ def benchmarks(run: Run) -> list[Benchmark]:
     values: dict[str, dict[str, list[float]]] = {}
     for row in launches.itertuples():
         values.setdefault(str(row.cell), {}).setdefault(str(row.metric), []).append(float(row.value))
-    cells: dict[str, list[tuple[Workload, str]]] = {}
+    cells: dict[str, list[tuple[WorkloadVersion, str]]] = {}
     for cell, plan in planned.items():
         workload = comparability.workload(run, plan)
         cells.setdefault(workload.name, []).append((workload, cell))
@@ -171,26 +171,26 @@ def _spelled(metric: Metric) -> tuple[str, str, str] | None:
     return None
 
 
-def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) -> Value:
-    if outcome in FAILED:
-        return Value(None)
+def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) -> AsvValue:
+    if outcome in FAILED_OUTCOMES:
+        return AsvValue(None)
     # A downgraded cell ran with other settings than its params say: its time is no time of this series.
     if outcome in ("unsupported", "downgraded"):
-        return Value(math.nan)
+        return AsvValue(math.nan)
     if not values:
-        return Value(None)  # all its launches were too short to be used
+        return AsvValue(None)  # all its launches were too short to be used
     own = (
         [1 / value for value in values.get(metric.name, ())]
         if metric.better == "higher"
         else list(values.get(metric.name, ()))
     )
     if not own:
-        return Value(math.nan)  # the metric does not exist here, such as the spread over ranks of one process
+        return AsvValue(math.nan)  # the metric does not exist here, such as the spread over ranks of one process
     if not all(map(math.isfinite, own)):
         raise RunError(f"metric {metric.name!r}: {own} are not all numbers")
     logs = [math.log(value) for value in own] if min(own) > 0 else None
     estimate = (interval_of_logs(logs) if logs else interval_of_differences(own)).estimate
-    return Value(estimate, _stats(own, logs), own if len(own) >= SAMPLES_FROM else None)
+    return AsvValue(estimate, _stats(own, logs), own if len(own) >= SAMPLES_FROM else None)
 
 
 def _stats(values: Sequence[float], logs: Sequence[float] | None) -> Mapping[str, float] | None:
@@ -215,7 +215,7 @@ def _stats(values: Sequence[float], logs: Sequence[float] | None) -> Mapping[str
 def _t_quantile(degrees: int) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(degrees, 0.5 + CONFIDENCE / 2))
+    return float(stdtrit(degrees, 0.5 + ASV_CONFIDENCE / 2))
 
 
 @cache
@@ -224,7 +224,7 @@ def _order_index(n: int) -> int:
     k, tail = 0, 0
     while True:
         tail += math.comb(n, k)
-        if 2 * tail > (1 - CONFIDENCE) * 2**n:
+        if 2 * tail > (1 - ASV_CONFIDENCE) * 2**n:
             return k
         k += 1
 
@@ -262,7 +262,7 @@ def machine_file(params: Mapping[str, str]) -> dict[str, Any]:
     return {**{name: params[name] for name in names}, "version": MACHINE_VERSION}
 
 
-def _key(workload: Workload) -> tuple[str, ...]:
+def _key(workload: WorkloadVersion) -> tuple[str, ...]:
     return tuple(map(repr, workload.params.values()))
 
 
@@ -296,7 +296,7 @@ def _described(benchmark: Benchmark, before: Mapping[str, Any] | None) -> dict[s
 
 def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, str], found: Sequence[Benchmark]) -> None:
     """Put a run's figures into a result file's data."""
-    results = asv_files.rows(data)
+    results = asv_files.result_rows(data)
     for benchmark in found:
         old = results.get(benchmark.name, {})
         entries = _entries(old) if old.get("version") == benchmark.workload.version else {}
@@ -313,14 +313,14 @@ def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, st
             "python": minor(str(environment.get("python", "unknown"))),
             "requirements": {},
             "env_vars": {},
-            "result_columns": list(COLUMNS),
+            "result_columns": list(ASV_COLUMNS),
             "durations": {},
-            "results": {name: [row[column] for column in COLUMNS] for name, row in results.items()},
+            "results": {name: [row[column] for column in ASV_COLUMNS] for name, row in results.items()},
         }
     )
 
 
-def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], Value]:
+def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], AsvValue]:
     entries = {}
     keys = list(itertools.product(*row["params"]))
     columns = {name: row[f"stats_{name}"] or [None] * len(keys) for name in STATS}
@@ -328,15 +328,15 @@ def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], Value]:
     for place, key in enumerate(keys):
         stats = {name: column[place] for name, column in columns.items()}
         result = (row["result"] or [None] * len(keys))[place]
-        entries[key] = Value(result, None if None in stats.values() else stats, samples[place])
+        entries[key] = AsvValue(result, None if None in stats.values() else stats, samples[place])
     return entries
 
 
-def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], Value]) -> dict[str, Any]:
+def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], AsvValue]) -> dict[str, Any]:
     params = _domain(entries)
     # A point that nobody planned is skipped, not failed.
-    values = [entries.get(key, Value(math.nan)) for key in itertools.product(*params)]
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    values = [entries.get(key, AsvValue(math.nan)) for key in itertools.product(*params)]
+    row: dict[str, Any] = dict.fromkeys(ASV_COLUMNS)
     row.update(
         result=[value.result for value in values],
         params=params,

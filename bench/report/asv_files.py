@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.borders import plain
+from bench.borders import encodable
 from bench.errors import RunError
 from bench.results import decoding, files
 
 STATS = ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 
 
-def rows(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def result_rows(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The results that are in a file, by name and column; asv drops what is null at the end of a row."""
     return {
         name: dict(itertools.zip_longest(data["result_columns"], row)) for name, row in data.get("results", {}).items()
@@ -66,7 +66,7 @@ def check_results(data: Mapping[str, Any], path: Path) -> None:
         where = f"{path}: results: {name}"
         if len(values) > len(found.result_columns):
             raise RunError(f"{where}: {len(values)} values in {len(found.result_columns)} columns")
-        row = decoding.convert(_Row, rows({**data, "results": {name: values}})[name], where, more=True)
+        row = decoding.convert(_Row, result_rows({**data, "results": {name: values}})[name], where, more=True)
         count = math.prod(map(len, row.params))
         columns = [row.result, row.samples, *(getattr(row, f"stats_{one}") for one in STATS)]
         if any(column and len(column) != count for column in columns):
@@ -82,11 +82,11 @@ def check_benchmarks(data: Mapping[str, Any], path: Path) -> None:
             decoding.convert(_Known, entry, f"{path}: {name}", more=True)
 
 
-def read(path: Path, version: int) -> dict[str, Any] | None:
+def read_results(path: Path, version: int) -> dict[str, Any] | None:
     if not os.path.lexists(path):
         return None
     try:
-        data = json.loads(files.read(path))  # asv's files may hold NaN, which is a skipped benchmark
+        data = json.loads(files.read_bytes(path))  # asv's files may hold NaN, which is a skipped benchmark
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not readable as asv's: {error}") from None
     if not isinstance(data, dict) or isinstance(data.get("version"), bool) or data.get("version") != version:
@@ -96,4 +96,4 @@ def read(path: Path, version: int) -> dict[str, Any] | None:
 
 def write(path: Path, data: Mapping[str, Any]) -> None:
     """Replace the file as a whole. NaN is written as Python's json does, and as asv reads it."""
-    files.write_aside(path, plain(json.dumps(data, indent=1)) + "\n")
+    files.write_aside(path, encodable(json.dumps(data, indent=1)) + "\n")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import bench.borders as borders
 from bench.analysis import claims
-from bench.borders import markdown as safe
+from bench.borders import markdown_text as safe
 from bench.commands.compare import CAUTION, CellRatio, Comparison
+from bench.report.text_layout import titled, wrapped
 from bench.report.units import quantity, ratio
 
-WIDTH = 120
-COLUMNS = ("cell", "A", "B", "B / A", "launches")
+COMPARISON_COLUMNS = ("cell", "A", "B", "B / A", "launches")
 
 
 def _row(cell: CellRatio) -> list[str]:
@@ -27,7 +26,7 @@ def _row(cell: CellRatio) -> list[str]:
     return [cell.cell, *times, text, f"{cell.a}, {cell.b}"]
 
 
-def sentences(found: Comparison) -> list[tuple[str, Sequence[str]]]:
+def difference_lists(found: Comparison) -> list[tuple[str, Sequence[str]]]:
     """Titled lists: what differs, what only one of them has."""
     allowed = "" if found.invalid else " They differ, and it was asked for ratios all the same."
     return [
@@ -39,34 +38,27 @@ def sentences(found: Comparison) -> list[tuple[str, Sequence[str]]]:
 
 
 def console(found: Comparison) -> str:
-    """For a terminal of 120 columns."""
-    lines = [*_wrapped(f"A: {found.a}", ""), *_wrapped(f"B: {found.b}", ""), ""]
-    for title, texts in sentences(found):
-        if texts:
-            lines += [*_wrapped(title, ""), *(line for text in texts for line in _wrapped(text, "  - ")), ""]
+    """For a terminal."""
+    lines = [*wrapped(f"A: {found.a}"), *wrapped(f"B: {found.b}"), ""]
+    for title, texts in difference_lists(found):
+        lines += titled(title, texts)
     if found.invalid:
-        return "\n".join([*lines, *_wrapped(f"invalid: {found.invalid}", "")]) + "\n"
+        return "\n".join([*lines, *wrapped(f"invalid: {found.invalid}")]) + "\n"
     for cell in found.cells:
         name, a, b, told, launches = _row(cell)
-        lines += _wrapped(name, "") + _wrapped(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
-    return "\n".join([*lines, "", *_wrapped(CAUTION, "")]) + "\n"
-
-
-def _wrapped(text: str, start: str) -> list[str]:
-    return textwrap.wrap(
-        borders.line(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
-    )
+        lines += wrapped(name) + wrapped(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
+    return "\n".join([*lines, "", *wrapped(CAUTION)]) + "\n"
 
 
 def markdown(found: Comparison) -> str:
     """A section that can be pasted into an issue or a pull request."""
     lines = [f"## {safe(found.b)} against {safe(found.a)}", ""]
-    for title, texts in sentences(found):
+    for title, texts in difference_lists(found):
         if texts:
             lines += [safe(title), "", *(f"- {safe(text)}" for text in texts), ""]
     if found.invalid:
         return "\n".join([*lines, f"**invalid**: {safe(found.invalid)}"]) + "\n"
-    lines += ["| " + " | ".join(COLUMNS) + " |", "| --- |" + " ---: |" * 4]
+    lines += ["| " + " | ".join(COMPARISON_COLUMNS) + " |", "| --- |" + " ---: |" * 4]
     for cell in found.cells:
         name, *rest = _row(cell)
         lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 import bench.borders as borders
 from bench.analysis import costs
-from bench.analysis import frames as frame
+from bench.analysis.frames import MEASURED, frames_of
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.sentences import label, places
@@ -55,7 +55,7 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "axes.linewidth": 0.6,
 }
-WIDTH = 10.5
+FIGURE_WIDTH = 10.5
 # Groups, and lines of cost, that are drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
 DRAWN = 12
 # Letters of a name in a figure; a longer one would leave no place for what is drawn.
@@ -74,11 +74,11 @@ class Drawing:
     svg: str
 
 
-def draw(run: Run, summary: Summary) -> list[Drawing]:
+def draw_run(run: Run, summary: Summary) -> list[Drawing]:
     """The figures of a run, those left out for which there is no data; of the first DRAWN groups."""
-    frames = frame.of(run)
+    frames = frames_of(run)
     groups = list(tables.by_group_of_cells(summary))[:DRAWN]
-    turns = frames.turns[frames.turns["outcome"].isin(list(frame.MEASURED)) & frames.turns["group"].isin(groups)]
+    turns = frames.turns[frames.turns["outcome"].isin(list(MEASURED)) & frames.turns["group"].isin(groups)]
     pairs = frames.pairs[frames.pairs["group"].isin(groups)]
     look = _Look.of(summary)
     drawings = []
@@ -101,9 +101,9 @@ def _left_out(summary: Summary) -> str:
     return f" Only the first {DRAWN} of {groups} groups are drawn; the tables have all." if groups > DRAWN else ""
 
 
-def shown(text: str, letters: int = _LETTERS) -> str:
+def figure_text(text: str, letters: int = _LETTERS) -> str:
     """A text of foreign origin as figures show it: no formula, on one line, not longer than there is place for."""
-    text = borders.line(text)
+    text = borders.one_line(text)
     return borders.plot(text if len(text) <= letters else text[: letters - 1] + "…")
 
 
@@ -130,7 +130,7 @@ class _Look:
         for cell in summary.cells:
             raw = f"{cell.point[summary.compare[cell.suite]]}{' (twin)' if cell.twin else ''}"
             if raw not in taken:
-                name = shown(raw)
+                name = figure_text(raw)
                 taken[raw] = name if name not in used else f"{name} ({len(used) + 1})"
                 used.add(taken[raw])
             names[cell.id] = taken[raw]
@@ -145,13 +145,13 @@ def _panels(arms: Mapping[str, Sequence[str]], look: _Look) -> tuple[Figure, dic
     """One panel per group, as high as its arms need."""
     groups = list(arms)
     heights = [len(arms[group]) + 1.2 for group in groups]
-    figure = Figure(figsize=(WIDTH, 0.34 * sum(heights) + 0.45 * len(groups) + 0.2), layout="constrained")
+    figure = Figure(figsize=(FIGURE_WIDTH, 0.34 * sum(heights) + 0.45 * len(groups) + 0.2), layout="constrained")
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.set(h_pad=0.1)  # type: ignore[call-arg]
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for group, panel in zip(groups, axes, strict=True):
-        panel.set_title(shown(look.titles[group], TITLE_LETTERS))
+        panel.set_title(figure_text(look.titles[group], TITLE_LETTERS))
     return figure, dict(zip(groups, axes, strict=True))
 
 
@@ -289,7 +289,7 @@ def _cost(
     wheres = places(summary.costs)
     styles = dict(zip(dict.fromkeys(wheres[index] for index in known), itertools.cycle(("-", "-.", ":")), strict=False))
     groups = tables.by_group_of_cells(summary)
-    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(FIGURE_WIDTH, 4.2), layout="constrained")
     panel = figure.subplots()
     reference = summary.reference_step
     there = set(own["group"])
@@ -319,7 +319,7 @@ def _cost(
             [at.estimate * 1e6 for _, at in told],
             color=palette[arm],
             linewidth=1.6,
-            label=shown(name),
+            label=figure_text(name),
             linestyle="--" if cost.twin else styles[wheres[index]],
         )
         panel.fill_between(
@@ -384,7 +384,7 @@ def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> D
     for group, panel in panels.items():
         cells = groups[group]
         ends = [0.0] * len(cells)
-        for name, words, colour in zip(names, tables.short(names), colours, strict=True):
+        for name, words, colour in zip(names, tables.short_names(names), colours, strict=True):
             sizes = [cell.looked[name].estimate / factor if name in cell.looked else 0.0 for cell in cells]
             panel.barh(
                 range(len(cells)),
@@ -393,13 +393,13 @@ def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> D
                 height=0.62,
                 color=colour,
                 linewidth=0,
-                label=shown(words) if group == next(iter(panels)) else None,
+                label=figure_text(words) if group == next(iter(panels)) else None,
             )
             ends = [end + size for end, size in zip(ends, sizes, strict=True)]
         panel.set(xlabel="", ylabel="", ylim=(len(cells) - 0.4, -0.6), xlim=(0, None))
         panel.set_yticks(range(len(cells)), arms[group])
     words = whole.replace("_", " ")
-    list(panels.values())[-1].set_xlabel(shown(f"{words}, {prefixed}"))
+    list(panels.values())[-1].set_xlabel(figure_text(f"{words}, {prefixed}"))
     figure.legend(loc="outside upper left", ncols=len(names), handlelength=1.2)
     return Drawing(
         "Where a step's time goes" if unit == "s" else f"What {words} is made of",

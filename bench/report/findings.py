@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis import claims
-from bench.analysis.estimates import Cell
-from bench.analysis.findings import STARVED, Answer
+from bench.analysis.estimates import CellSummary
+from bench.analysis.findings import STARVED, Finding
 from bench.report.units import percent, quantity, ratio
 from bench.stats.intervals import Interval
 
 
-def twins(cells: Iterable[Cell]) -> list[Interval | None]:
+def twins(cells: Iterable[CellSummary]) -> list[Interval | None]:
     """What the twins among the cells of a group read, as ratios; None for one that has no ratio."""
     return [None if cell.versus is None else cell.versus.ratio for cell in cells if cell.twin]
 
 
-def beside(cells: Iterable[Cell]) -> str:
+def beside(cells: Iterable[CellSummary]) -> str:
     """What a reader must know of the twins where a difference is not told because of them."""
     read = [
         f"{ratio(twin.estimate, twin.low, twin.high)}"
@@ -26,7 +26,7 @@ def beside(cells: Iterable[Cell]) -> str:
     return f"the twin, the same code, {' and '.join(read)}" if read else "the twin, the same code, has no interval"
 
 
-def scaling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]:
+def scaling(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
     """How much of so many devices' work is done, and what the rest is lost to."""
     sentences = []
     for answer in answers:
@@ -53,16 +53,16 @@ def scaling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]:
     return sentences
 
 
-def _scaled(answer: Answer, more: float) -> tuple[float | None, float | None]:
+def _scaled(answer: Finding, more: float) -> tuple[float | None, float | None]:
     return (
         None if answer.low is None else answer.low * more,
         None if answer.high is None else answer.high * more,
     )
 
 
-def compiling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]:
+def compiling(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
     """After how many steps a compile mode has paid for itself, from a cold and from a warm cache."""
-    by_cell: dict[str, dict[str, Answer]] = {}
+    by_cell: dict[str, dict[str, Finding]] = {}
     for answer in answers:
         if answer.kind.startswith("break-even"):
             by_cell.setdefault(answer.cell, {})[answer.kind.removeprefix("break-even-")] = answer
@@ -85,7 +85,7 @@ def compiling(answers: Sequence[Answer], cells: Mapping[str, Cell]) -> list[str]
     return sentences
 
 
-def _unknown(cell: Cell, cells: Mapping[str, Cell]) -> str:
+def _unknown(cell: CellSummary, cells: Mapping[str, CellSummary]) -> str:
     """Why nothing may be said of what a cell saves; "" where something may."""
     if cell.versus is None:
         return ""
@@ -97,7 +97,7 @@ def _unknown(cell: Cell, cells: Mapping[str, Cell]) -> str:
     return own if word in ("as-twin", "no-twin") else ""
 
 
-def _when(answer: Answer) -> str:
+def _when(answer: Finding) -> str:
     assert answer.estimate is not None
     after = f"after {_count(answer.estimate)} steps"
     if answer.low is None:
@@ -111,7 +111,7 @@ def _count(steps: float) -> str:
     return f"{float(f'{steps:.2g}'):,.0f}"
 
 
-def sides(cells: Sequence[Cell], axis: str) -> list[str]:
+def sides(cells: Sequence[CellSummary], axis: str) -> list[str]:
     """Whether each environment is slower or faster than the first."""
     base = next((cell.point[axis] for cell in cells if cell.twin), "the baseline")
     sentences = []
@@ -136,7 +136,7 @@ def sides(cells: Sequence[Cell], axis: str) -> list[str]:
     return sentences
 
 
-def loading(answers: Sequence[Answer], cells: Mapping[str, Cell], axis: str) -> list[str]:
+def loading(answers: Sequence[Finding], cells: Mapping[str, CellSummary], axis: str) -> list[str]:
     """How long the baseline waits for its batches, and the first setting that stops it."""
     found = [answer for answer in answers if answer.kind == "waiting" and answer.estimate is not None]
     if not found:

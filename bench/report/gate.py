@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import bench.borders as borders
-from bench.borders import markdown as safe
+from bench.borders import markdown_text as safe
 from bench.borders import terminal
-from bench.commands.gate import Outcome
+from bench.commands.gate import Gate
 from bench.commands.gate_exact import Exact
+from bench.report.text_layout import aligned, titled, wrapped
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
 
-WIDTH = 120
 # The element that a verdict becomes in JUnit XML, and the counter that counts it.
-KINDS = {"regression": ("failure", "failures"), "invalid": ("error", "errors"), "inconclusive": ("skipped", "skipped")}
+JUNIT_KINDS = {
+    "regression": ("failure", "failures"),
+    "invalid": ("error", "errors"),
+    "inconclusive": ("skipped", "skipped"),
+}
 MARKS = {"pass": "✅", "improvement": "✅", "regression": "❌", "invalid": "⚠️", "inconclusive": "❔"}
-COLUMNS = ("cell", "verdict", "ratio [95 %]", "n", "sd", "could see", "why")
+GATE_COLUMNS = ("cell", "verdict", "ratio [95 %]", "n", "sd", "could see", "why")
 
 
-def percent(value: float | None, *, signed: bool = False) -> str:
+def percent_or_dash(value: float | None, *, signed: bool = False) -> str:
     """A fraction as percent with two digits, or a dash."""
     if value is None:
         return "–"
@@ -30,10 +33,18 @@ def percent(value: float | None, *, signed: bool = False) -> str:
 
 def _row(one: Decision) -> list[str]:
     told = "–" if one.ratio is None else ratio(one.ratio.estimate, one.ratio.low, one.ratio.high)
-    return [one.cell, one.verdict, told, str(one.n), percent(one.sd), percent(one.detectable, signed=True), one.reason]
+    return [
+        one.cell,
+        one.verdict,
+        told,
+        str(one.n),
+        percent_or_dash(one.sd),
+        percent_or_dash(one.detectable, signed=True),
+        one.reason,
+    ]
 
 
-def headline(gate: Outcome) -> str:
+def headline(gate: Gate) -> str:
     """The verdict in one line."""
     cells = [one for one in gate.decisions if not one.twin]
     counts: dict[str, int] = {}
@@ -43,14 +54,14 @@ def headline(gate: Outcome) -> str:
     return f"gate: {gate.verdict} ({told})"
 
 
-def notes(gate: Outcome, tally: str) -> list[str]:
+def notes(gate: Gate, tally: str) -> list[str]:
     """What a reader needs to judge the verdict."""
     rule = gate.rule
     launches = ", ".join(f"{name} {n}" for name, n in gate.launches.items()) or "none"
     return [
-        f"margin {percent(rule.margin)} (harmless), target {percent(rule.target)} (promised to be caught); false "
-        f"alarms in at most {percent(rule.alpha)} of gates; launches: {launches}; {gate.seconds:.0f} s of at most "
-        f"{gate.budget:.0f} s",
+        f"margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} (promised to be "
+        f"caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; launches: {launches}; "
+        f"{gate.seconds:.0f} s of at most {gate.budget:.0f} s",
         '"could see" is the smallest slowdown that this gate would have called a regression with 90 %: the larger of '
         f"the target and, by the noncentral t distribution, what {rule.looks[-1]} launches of that sd tell from the "
         'margin; "–" where no launch was judged',
@@ -58,7 +69,7 @@ def notes(gate: Outcome, tally: str) -> list[str]:
     ]
 
 
-def exact_lines(gate: Outcome) -> list[str]:
+def exact_lines(gate: Gate) -> list[str]:
     """Metrics without statistics that differ, or say nothing."""
     return [f"{one.cell}: {_exact(one)}" for one in gate.exact if one.verdict != "pass"]
 
@@ -70,44 +81,31 @@ def _exact(one: Exact) -> str:
     return f"{values}: {one.verdict}"
 
 
-def console(gate: Outcome, tally: str) -> str:
-    """For a terminal of 120 columns: what differs first, then the cells, then on what it rests."""
-    lines = _section("What differs between the sides besides the compared axis:", gate.differences)
+def console(gate: Gate, tally: str) -> str:
+    """For a terminal: what differs first, then the cells, then on what it rests."""
+    lines = titled("What differs between the sides besides the compared axis:", gate.differences)
     names = {one.cell: f"({number})" for number, one in enumerate(gate.decisions, start=1)}
     if gate.decisions:
-        table = [["", *COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
-        widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
-        for row, one in zip(table, [None, *gate.decisions], strict=True):
+        table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
+        for row, one in zip(aligned(table, left=()), [None, *gate.decisions], strict=True):
             if one is not None:
-                lines += _wrapped(f"{names[one.cell]} {one.cell}{' (the control)' if one.twin else ''}: {one.reason}")
-            lines.append("  " + "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+                lines += wrapped(f"{names[one.cell]} {one.cell}{' (the control)' if one.twin else ''}: {one.reason}")
+            lines.append(row)
         lines.append("")
-    lines += _section("Without statistics:", exact_lines(gate))
-    lines += _section("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
-    lines += _section("Why:", gate.reasons)
+    lines += titled("Without statistics:", exact_lines(gate))
+    lines += titled("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
+    lines += titled("Why:", gate.reasons)
     for note in notes(gate, tally):
-        lines += _wrapped(note)
+        lines += wrapped(note)
     return "\n".join([*lines, "", headline(gate)]) + "\n"
 
 
-def _section(title: str, sentences: Sequence[str]) -> list[str]:
-    if not sentences:
-        return []
-    return [title, *(line for text in sentences for line in _wrapped(text, "  - ")), ""]
-
-
-def _wrapped(text: str, start: str = "") -> list[str]:
-    return textwrap.wrap(
-        borders.line(text), WIDTH, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False
-    )
-
-
-def markdown(gate: Outcome, tally: str) -> str:
+def markdown(gate: Gate, tally: str) -> str:
     """For a job summary or a comment."""
     lines = [f"## {MARKS[gate.verdict]} {headline(gate)}", ""]
     lines += _listed("What differs between the sides besides the compared axis:", gate.differences)
     if gate.decisions:
-        lines += ["| " + " | ".join(COLUMNS) + " |", "| --- | --- |" + " ---: |" * 4 + " --- |"]
+        lines += ["| " + " | ".join(GATE_COLUMNS) + " |", "| --- | --- |" + " ---: |" * 4 + " --- |"]
         for one in gate.decisions:
             name, *rest = _row(one)
             lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
@@ -122,19 +120,19 @@ def _listed(title: str, sentences: Sequence[str]) -> list[str]:
     return [title, "", *(f"- {safe(text)}" for text in sentences), ""] if sentences else []
 
 
-def junit(gate: Outcome, tally: str) -> str:
+def junit(gate: Gate, tally: str) -> str:
     """JUnit XML: a regression is a failure, an invalid cell an error, an inconclusive one is skipped."""
     cells = [one for one in gate.decisions if not one.twin or one.verdict == "invalid"]
     suite = ElementTree.Element("testsuite", name="bench gate", time=f"{gate.seconds:.3f}")
     counts = {"failures": 0, "errors": 0, "skipped": 0}
     for one in cells:
         case = ElementTree.SubElement(suite, "testcase", classname=terminal(one.group), name=terminal(one.cell))
-        if one.verdict in KINDS:
-            tag, counter = KINDS[one.verdict]
+        if one.verdict in JUNIT_KINDS:
+            tag, counter = JUNIT_KINDS[one.verdict]
             counts[counter] += 1
             ElementTree.SubElement(case, tag, message=terminal(f"{one.verdict}: {one.reason}"))
         seen = ElementTree.SubElement(case, "system-out")
-        seen.text = terminal("; ".join(f"{name}: {text}" for name, text in zip(COLUMNS, _row(one), strict=True)))
+        seen.text = terminal("; ".join(f"{name}: {text}" for name, text in zip(GATE_COLUMNS, _row(one), strict=True)))
     for cell, reason in gate.skipped:
         case = ElementTree.SubElement(suite, "testcase", classname="not gated", name=terminal(cell))
         counts["skipped"] += 1

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import bench.borders as borders
-from bench.analysis.history import RATIO, Change, History, Series, suspects
-from bench.borders import line
-from bench.report.console import wrapped
-from bench.report.figures import INK, STYLE, TITLE_LETTERS, WIDTH, Drawing, shown, svg
+from bench.analysis.history import RATIO, Change, History, MetricSeries, suspects
+from bench.borders import one_line
+from bench.report.figures import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.html import template_environment
+from bench.report.text_layout import aligned, wrapped
 from bench.report.units import percent, quantity, ratio, scale
 from bench.stats import change_points
 
@@ -25,15 +25,15 @@ _LINES = {"suspected": "--", "confirmed": "-", "not confirmed": ":"}
 _TICKS = 12
 
 
-def short(commit: str) -> str:
+def short_commit(commit: str) -> str:
     return commit[:8]
 
 
-def value(series: Series, number: float) -> str:
+def value(series: MetricSeries, number: float) -> str:
     return ratio(number) if series.metric == RATIO else quantity(number, series.unit)
 
 
-def sentences(history: History) -> list[str]:
+def change_sentences(history: History) -> list[str]:
     """What changed, one sentence for each pair of commits; then alarms of newest points."""
     found = [between(before, after, members) for (before, after), members in suspects(history).items()]
     return found + alarms(history)
@@ -49,12 +49,12 @@ def alarms(history: History) -> list[str]:
             found.append(
                 f"newest point of {own.cell}: {percent(math.expm1(newest.difference))} from the one before, ordinary "
                 f"is up to {percent(math.expm1(newest.limit), signed=False)}. An alarm and no finding: "
-                f"bench versions git:{short(before)} git:{short(after)}."
+                f"bench versions git:{short_commit(before)} git:{short_commit(after)}."
             )
     return found
 
 
-def between(before: str, after: str, members: Sequence[tuple[Series, Change]]) -> str:
+def between(before: str, after: str, members: Sequence[tuple[MetricSeries, Change]]) -> str:
     """One sentence on what changed between two commits, in however many cells."""
     by_state: dict[str, list[Change]] = {}
     for _, change in members:
@@ -64,8 +64,12 @@ def between(before: str, after: str, members: Sequence[tuple[Series, Change]]) -
         low, high = (percent(edge(change.relative for change in own)) for edge in (min, max))
         cells = f"{len(own)} cells" if len(own) > 1 else "1 cell"
         parts.append(f"{state} in {cells}: {low if low == high else f'{low} to {high}'}")
-    race = f". Not raced yet: bench confirm {short(before)} {short(after)}" if "suspected" in by_state else ""
-    return f"between {short(before)} and {short(after)}, {'; '.join(parts)}{race}."
+    race = (
+        f". Not raced yet: bench confirm {short_commit(before)} {short_commit(after)}"
+        if "suspected" in by_state
+        else ""
+    )
+    return f"between {short_commit(before)} and {short_commit(after)}, {'; '.join(parts)}{race}."
 
 
 def boundaries(history: History) -> list[tuple[str, str, int]]:
@@ -95,7 +99,7 @@ def remarks(history: History) -> list[str]:
             key = (own.suite, own.points[index].commit)
             edits[key] = edits.get(key, 0) + 1
     found += [
-        f"From {short(commit)} on, the files of suite {suite} are others than before, in {count} series: "
+        f"From {short_commit(commit)} on, the files of suite {suite} are others than before, in {count} series: "
         "a change there may be the workload's."
         for (suite, commit), count in edits.items()
     ]
@@ -104,44 +108,36 @@ def remarks(history: History) -> list[str]:
 
 def console(history: History) -> str:
     """All series as a table, and what changed in them."""
-    lines = [line(f"history of {history.metric.replace('_', ' ')}")]
+    lines = [one_line(f"history of {history.metric.replace('_', ' ')}")]
     for machine, members in _by_machine(history).items():
-        lines += ["", line(machine), *_aligned([_row(own) for own in members])]
+        lines += ["", one_line(machine), *aligned([_row(own) for own in members], left=range(9))]
     lines += [""]
     for commit, what, count in boundaries(history):
         lines += wrapped(
-            f"from {short(commit)} on, {what}: a boundary in {count} series, compared across by nothing", "| "
+            f"from {short_commit(commit)} on, {what}: a boundary in {count} series, compared across by nothing", "| "
         )
     for (before, after), changed in suspects(history).items():
         lines += wrapped(between(before, after, changed), "* ")
-        lines += _aligned([_change(own, change) for own, change in changed])
+        lines += aligned([_change(own, change) for own, change in changed], left=range(9))
     lines += [part for text in alarms(history) for part in wrapped(text, "! ")]
     if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))
     return "\n".join([*lines, "", *(part for text in remarks(history) for part in wrapped(text, ""))]) + "\n"
 
 
-def _row(own: Series) -> list[str]:
+def _row(own: MetricSeries) -> list[str]:
     first, last = value(own, own.points[0].value), value(own, own.points[-1].value)
     return [own.cell, f"{len(own.points)} points", f"first {first}", f"last {last}", f"{len(own.changes)} changes"]
 
 
-def _change(own: Series, change: Change) -> list[str]:
+def _change(own: MetricSeries, change: Change) -> list[str]:
     direction = "worse" if change.worse else "better"
     points = f"{change.left} and {change.right} points"
     return [own.cell, percent(change.relative), direction, change.state, f"p {change.p:.2g}", points, change.race]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    rows = [[line(text) for text in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
-def _by_machine(history: History) -> dict[str, list[Series]]:
-    found: dict[str, list[Series]] = {}
+def _by_machine(history: History) -> dict[str, list[MetricSeries]]:
+    found: dict[str, list[MetricSeries]] = {}
     for own in history.series:
         found.setdefault(own.machine, []).append(own)
     return found
@@ -155,22 +151,22 @@ def page(history: History) -> str:
         .get_template("history.html.jinja")
         .render(
             history=history,
-            sentences=sentences(history),
+            sentences=change_sentences(history),
             remarks=remarks(history),
             rows=rows,
             percent=percent,
-            short=short,
+            short=short_commit,
             boundaries=boundaries(history),
-            drawings=draw(history),
+            drawings=draw_history(history),
             harmless=percent(change_points.HARMLESS, signed=False),
             data=borders.json_text(history.to_json(), indent=1).replace("<", "\\u003c"),
         )
     )
 
 
-def draw(history: History) -> list[Drawing]:
+def draw_history(history: History) -> list[Drawing]:
     """A figure for each group and machine, a panel for each cell."""
-    groups: dict[tuple[str, str], list[Series]] = {}
+    groups: dict[tuple[str, str], list[MetricSeries]] = {}
     for own in history.series:
         groups.setdefault((own.group, own.machine), []).append(own)
     with matplotlib.rc_context({**STYLE, "axes.grid.axis": "y"}):
@@ -180,8 +176,8 @@ def draw(history: History) -> list[Drawing]:
         ]
 
 
-def _drawing(number: int, group: str, machine: str, members: Sequence[Series]) -> Drawing:
-    figure = Figure(figsize=(WIDTH, 1.9 * len(members) + 0.4), layout="constrained")
+def _drawing(number: int, group: str, machine: str, members: Sequence[MetricSeries]) -> Drawing:
+    figure = Figure(figsize=(FIGURE_WIDTH, 1.9 * len(members) + 0.4), layout="constrained")
     panels: list[Axes] = list(figure.subplots(len(members), 1, squeeze=False)[:, 0])
     colour = sns.color_palette("colorblind").as_hex()[0]
     for panel, own in zip(panels, members, strict=True):
@@ -195,7 +191,7 @@ def _drawing(number: int, group: str, machine: str, members: Sequence[Series]) -
     )
 
 
-def _panel(panel: Axes, own: Series, colour: str) -> None:
+def _panel(panel: Axes, own: MetricSeries, colour: str) -> None:
     highest = max(point.high or point.value for point in own.points)
     factor, prefixed = (1.0, "") if own.metric == RATIO else scale(highest, own.unit)
     places = range(len(own.points))
@@ -223,6 +219,6 @@ def _panel(panel: Axes, own: Series, colour: str) -> None:
         )
     step = max(1, math.ceil(len(own.points) / _TICKS))
     ticks = list(itertools.islice(places, 0, None, step))
-    panel.set_xticks(ticks, [shown(short(own.points[tick].commit)) for tick in ticks], fontsize=8)
+    panel.set_xticks(ticks, [figure_text(short_commit(own.points[tick].commit)) for tick in ticks], fontsize=8)
     words = f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}"
-    panel.set(title=shown(own.cell, TITLE_LETTERS), xlabel="", ylabel=shown(words))
+    panel.set(title=figure_text(own.cell, TITLE_LETTERS), xlabel="", ylabel=figure_text(words))

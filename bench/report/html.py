@@ -16,7 +16,7 @@ import markupsafe
 import bench.borders as borders
 from bench.analysis import claims
 from bench.analysis.costs import Cost, impossible
-from bench.analysis.estimates import Cell
+from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
@@ -36,7 +36,7 @@ LEDGER = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_we
 class LedgerRow:
     """The work of one cell: values of its last launch, and in how many launches it did what its baseline did."""
 
-    cell: Cell
+    cell: CellSummary
     values: Sequence[str]
     equal: Sequence[bool]
     verdict: str
@@ -49,9 +49,9 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         drawings: the figures; drawn here if None, which imports seaborn (5 s on two slow cores).
     """
     if drawings is None:
-        from bench.report.figures import draw
+        from bench.report.figures import draw_run
 
-        drawings = draw(run, summary)
+        drawings = draw_run(run, summary)
     environment = template_environment()
     plan = run.info["plan"]
     shared, differing = _settings(summary)
@@ -62,8 +62,8 @@ def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None
         suites=plan["suites"],
         headlines=headlines(summary),
         tables=tables.by_suite(summary),
-        looked=tables.looked(summary),
-        looked_title=tables.LOOKED,
+        looked=tables.instrumented_tables(summary),
+        looked_title=tables.INSTRUMENTED_TITLE,
         drawings=drawings,
         common=tables.shared(summary),
         titles=tables.titles(summary),
@@ -118,7 +118,7 @@ def _tally(run: Run) -> str:
     here = calibration.fingerprint("cpu", "", threads)
     if there.get("cpu") != here["device"] or there.get("torch") != here["torch"]:
         return ""
-    return false_alarms.read(threads).sentence
+    return false_alarms.read_tally(threads).sentence
 
 
 def _pauses(summary: Summary) -> str:
@@ -160,7 +160,7 @@ def _cost_names(costs: Sequence[Cost]) -> list[str]:
 
 
 # What the table of costs says of each cost; the sentences above it give the reasons.
-_SAID: Mapping[claims.Word, str] = {
+_SAID: Mapping[claims.ClaimWord, str] = {
     "told": "yes",
     "zero": "not told from zero",
     "as-twin": "no: the twin reads as much",
@@ -171,7 +171,7 @@ _SAID: Mapping[claims.Word, str] = {
 }
 
 
-def _cost_entries(index: int, cost: Cost, word: claims.Word) -> list[tables.Entry]:
+def _cost_entries(index: int, cost: Cost, word: claims.ClaimWord) -> list[tables.Entry]:
     """Fixed, share, cost, relative, sweeps, as measured, whether it is told; empty where it may not be stated."""
     path = f"costs/{index}"
     entries = []

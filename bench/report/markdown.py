@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.analysis.summary import Summary
-from bench.borders import markdown as safe
 from bench.borders import markdown_code
+from bench.borders import markdown_text as safe
 from bench.report import tables
 from bench.report.sentences import headlines
 
@@ -20,16 +20,16 @@ def render(summary: Summary) -> str:
         "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",
         "|" + " --- |" * 2 + " ---: |" * len(columns) + " --- |",
     ]
-    for row in tables.rows(summary):
+    for row in tables.cell_rows(summary):
         entries = [safe(row.entries[column].text) for column in columns]
         name, outcome, reason = markdown_code(row.cell.id), safe(row.cell.outcome), safe(row.cell.reason)
         lines.append("| " + " | ".join([name, outcome, *entries, reason]) + " |")
     titles = tables.titles(summary)
-    for table in tables.looked(summary):
+    for table in tables.instrumented_tables(summary):
         header = ["metric", *map(safe, table.arms)]
         lines += [
             "",
-            f"{tables.LOOKED}: {safe(titles[table.group])}",
+            f"{tables.INSTRUMENTED_TITLE}: {safe(titles[table.group])}",
             "",
             "| " + " | ".join(header) + " |",
             "| --- |" + " ---: |" * len(table.arms),

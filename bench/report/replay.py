@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from bench.axes.precision import PRECISIONS
 from bench.engine.arm_request import downgrades
-from bench.engine.equal_work import judge
-from bench.results.record import SCHEMA, Record
+from bench.engine.equal_work import judge_work
+from bench.results.record import RECORD_SCHEMA, Record
 from bench.results.store import Run
 from bench.results.work_ledger import own_faults
 
@@ -21,7 +21,7 @@ JUDGED = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
 
 def can_be_judged(run: Run) -> bool:
     """Whether the rules by which its records were judged are the present ones: they came with the schema."""
-    return bool(run.info["schema"] == SCHEMA)
+    return bool(run.info["schema"] == RECORD_SCHEMA)
 
 
 def judged_again(run: Run) -> list[str]:
@@ -45,7 +45,7 @@ def _launch(records: Sequence[Record], baseline: str) -> Iterator[str]:
             yield f"{_name(record)}: cannot be judged again: {type(error).__name__}: {error}"
             return
     try:
-        fresh = judge(fresh, baseline)
+        fresh = judge_work(fresh, baseline)
     except (KeyError, TypeError, ValueError) as error:
         yield f"{_name(records[0])}: cannot be judged against its baseline: {type(error).__name__}: {error}"
         return

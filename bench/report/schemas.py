@@ -20,12 +20,12 @@ FOLDER = PACKAGE_PARENT / "docs" / "schemas"
 # By the name of the schema: the type, and what the file is.
 TYPES: Mapping[str, tuple[type, str]] = {
     "run": (run_info.RunInfo, "run.json of a run"),
-    "record": (record.Line, "one line of a run's records.jsonl"),
+    "record": (record.RecordLine, "one line of a run's records.jsonl"),
     "anchor": (chain.Anchor, "records.anchor of a run: where the chain of its records stands"),
-    "baseline": (baselines.File, "baseline.json of a named run"),
-    "confirmation": (confirmation.Line, "one line of confirmations.jsonl, beside the runs"),
-    "calibration": (calibration.File, "a calibration in the user's cache folder"),
-    "tally": (false_alarms.File, "a tally of gates in the user's cache folder"),
+    "baseline": (baselines.BaselineFile, "baseline.json of a named run"),
+    "confirmation": (confirmation.ConfirmationLine, "one line of confirmations.jsonl, beside the runs"),
+    "calibration": (calibration.CalibrationFile, "a calibration in the user's cache folder"),
+    "tally": (false_alarms.TallyFile, "a tally of gates in the user's cache folder"),
 }
 CHAIN = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "digest over the chain before and this line"}
 

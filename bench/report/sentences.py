@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.analysis import claims
 from bench.analysis.costs import REACH, Cost, impossible
-from bench.analysis.estimates import Cell
-from bench.analysis.findings import Answer
+from bench.analysis.estimates import CellSummary
+from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
 from bench.plan.cell import SIDES
 from bench.report import findings
@@ -50,10 +50,10 @@ def headlines(summary: Summary) -> list[str]:
         why = _why_none(cost, groups) if cost.figure is None else _why_not(word, cost, twins.get(_place(cost), ()))
         sentences.append(prefix + _sentence(cost, word, why))
     told_of = {cost.suite for cost in summary.costs}
-    of_suites: dict[str, list[Sequence[Cell]]] = {}
+    of_suites: dict[str, list[Sequence[CellSummary]]] = {}
     for cells in groups.values():
         of_suites.setdefault(cells[0].suite, []).append(cells)
-    answers: dict[str, list[Answer]] = {}
+    answers: dict[str, list[Finding]] = {}
     for answer in summary.answers:
         answers.setdefault(answer.group, []).append(answer)
     for suite, own in of_suites.items():
@@ -86,7 +86,7 @@ def _twins_of(costs: Sequence[Cost]) -> _Twins:
     return found
 
 
-def words(costs: Sequence[Cost]) -> list[claims.Word]:
+def words(costs: Sequence[Cost]) -> list[claims.ClaimWord]:
     """What may be claimed of each cost, with the twin of its own place as control; of a twin, against nothing."""
     twins = _twins_of(costs)
     found = []
@@ -97,7 +97,7 @@ def words(costs: Sequence[Cost]) -> list[claims.Word]:
     return found
 
 
-def _sentence(cost: Cost, word: claims.Word, why: str) -> str:
+def _sentence(cost: Cost, word: claims.ClaimWord, why: str) -> str:
     base = label(cost.axis, cost.baseline)
     name = f"The twin of {base}, the same code," if cost.twin else label(cost.axis, cost.value)
     figure = cost.figure
@@ -144,7 +144,7 @@ def _measured_steps(cost: Cost) -> str:
     return quantity(shortest, "s") if len(cost.groups) == 1 else span(shortest, longest, "s")
 
 
-def _why_not(word: claims.Word, cost: Cost, twins: Sequence[Cost]) -> str:
+def _why_not(word: claims.ClaimWord, cost: Cost, twins: Sequence[Cost]) -> str:
     """Why no cost may be claimed, "" where one may."""
     if word == "one-launch":
         return "one launch gives no interval"
@@ -176,7 +176,7 @@ def _notes(cost: Cost) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _why_none(cost: Cost, groups: Mapping[str, Sequence[Cell]]) -> str:
+def _why_none(cost: Cost, groups: Mapping[str, Sequence[CellSummary]]) -> str:
     for group in cost.left_out:
         for cell in groups.get(group, ()):
             arm = cell.twin if cost.twin else not cell.twin and cell.point.get(cost.axis) in (cost.value, cost.baseline)
@@ -185,7 +185,7 @@ def _why_none(cost: Cost, groups: Mapping[str, Sequence[Cell]]) -> str:
     return "no launch has enough rounds of both it and the baseline"
 
 
-def _choices(axis: str, groups: Sequence[Sequence[Cell]], answers: Mapping[str, Sequence[Answer]]) -> list[str]:
+def _choices(axis: str, groups: Sequence[Sequence[CellSummary]], answers: Mapping[str, Sequence[Finding]]) -> list[str]:
     """For a suite without step lengths: the fastest value of the compared axis, group by group."""
     axes = [name for name in varying(cells[0].point for cells in groups) if name != axis]
     sentences = []
@@ -196,7 +196,7 @@ def _choices(axis: str, groups: Sequence[Sequence[Cell]], answers: Mapping[str, 
     return sentences
 
 
-def _answers(axis: str, cells: Sequence[Cell], own: Sequence[Answer]) -> list[str]:
+def _answers(axis: str, cells: Sequence[CellSummary], own: Sequence[Finding]) -> list[str]:
     by_id = {cell.id: cell for cell in cells}
     if axis == SIDES:
         return findings.sides(cells, axis)
@@ -208,7 +208,7 @@ def _answers(axis: str, cells: Sequence[Cell], own: Sequence[Answer]) -> list[st
     return [_choice(axis, cells), *more]
 
 
-def _choice(axis: str, cells: Sequence[Cell]) -> str:
+def _choice(axis: str, cells: Sequence[CellSummary]) -> str:
     base = next((cell.point[axis] for cell in cells if cell.twin), "the baseline")
     raced = sorted(
         (cell.versus.ratio.estimate, index, cell.versus.ratio)

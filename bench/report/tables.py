@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.estimates import Cell
+from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary
 from bench.report.units import quantity, ratio
 from bench.results.record import METRICS, Metric
 
-LOOKED = "Where a step's time and memory go; from launches of their own, never compared"
+INSTRUMENTED_TITLE = "Where a step's time and memory go; from launches of their own, never compared"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Entry:
 class Row:
     """A cell and its entries by column."""
 
-    cell: Cell
+    cell: CellSummary
     entries: dict[str, Entry]
 
 
@@ -48,7 +48,7 @@ def columns(summary: Summary) -> list[str]:
     return ["step time", "ratio", "difference", *(name for name in names if name != "step time"), "launches", "samples"]
 
 
-def rows(summary: Summary) -> list[Row]:
+def cell_rows(summary: Summary) -> list[Row]:
     """Every cell, in the plan's order."""
     found = []
     names = columns(summary)
@@ -76,7 +76,7 @@ def rows(summary: Summary) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Looked:
+class InstrumentedTable:
     """What the looking launches of one group saw: a row for each metric, an entry for each arm."""
 
     group: str
@@ -84,7 +84,7 @@ class Looked:
     rows: Sequence[tuple[Metric, Sequence[Entry]]]
 
 
-def looked(summary: Summary) -> list[Looked]:
+def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
     """One table a group, of the cells that were looked at; metrics are rows, since there are more of them than arms."""
     found = []
     for group, cells in by_group_of_cells(summary).items():
@@ -100,7 +100,9 @@ def looked(summary: Summary) -> list[Looked]:
             if any(entry.text for entry in entries):
                 rows.append((metric, entries))
         if rows:
-            found.append(Looked(group, [str(cell.point[summary.compare[cell.suite]]) for cell in seen], rows))
+            found.append(
+                InstrumentedTable(group, [str(cell.point[summary.compare[cell.suite]]) for cell in seen], rows)
+            )
     return found
 
 
@@ -113,7 +115,7 @@ def parts(summary: Summary) -> dict[str, list[str]]:
     return found
 
 
-def short(names: Sequence[str]) -> list[str]:
+def short_names(names: Sequence[str]) -> list[str]:
     """Names as words, without what they all begin with: `data` and `forward` of `phase_data` and `phase_forward`."""
     split = [name.split("_") for name in names]
     same = 0
@@ -122,9 +124,9 @@ def short(names: Sequence[str]) -> list[str]:
     return [" ".join(words[same:]) for words in split]
 
 
-def by_group_of_cells(summary: Summary) -> dict[str, list[Cell]]:
+def by_group_of_cells(summary: Summary) -> dict[str, list[CellSummary]]:
     """The cells of each group, in the plan's order."""
-    groups: dict[str, list[Cell]] = {}
+    groups: dict[str, list[CellSummary]] = {}
     for cell in summary.cells:
         groups.setdefault(cell.group, []).append(cell)
     return groups
@@ -142,7 +144,7 @@ class OfSuite:
 
 def by_suite(summary: Summary) -> list[OfSuite]:
     """A table a suite: one for all would have the axes and metrics of each, mostly empty."""
-    everything, names = rows(summary), columns(summary)
+    everything, names = cell_rows(summary), columns(summary)
     of_suites: dict[str, list[Row]] = {suite: [] for suite in summary.compare}
     for row in everything:
         of_suites[row.cell.suite].append(row)

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from bench.analysis.trace_profile import NOTE, Difference, Profile, TracedCell, baseline_of, differences
-from bench.borders import line
+from bench.analysis.trace_profile import (
+    NOTE,
+    OperatorDifference,
+    Profile,
+    TracedCell,
+    baseline_of,
+    operator_differences,
+)
+from bench.borders import one_line
 from bench.plan.cell import Group, as_text
 from bench.plan.suite import Suite
+from bench.report.text_layout import aligned, wrapped
 from bench.report.units import quantity
 
-WIDTH = 120
-LONGEST = 60  # of an operator's name; names of kernels go on and on
+LONGEST_OPERATOR = 60  # of an operator's name; names of kernels go on and on
 ROWS = 40  # of differences in one table; all of them are in summary.json
 
 
 def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) -> str:
     """One group: its totals, the cells without a trace and why, then each cell against the baseline."""
-    label = {traced.cell.id: line(as_text(traced.cell.point[suite.compare])) for traced in cells}
+    label = {traced.cell.id: one_line(as_text(traced.cell.point[suite.compare])) for traced in cells}
     seen = [(label[traced.cell.id], traced.profile) for traced in cells if traced.profile is not None]
-    lines = [line(f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}")]
+    lines = [one_line(f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}")]
     if seen:
-        lines += _aligned(_totals(seen))
-    lines += [f"  {line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
+        lines += aligned(_totals(seen))
+    lines += [f"  {one_line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
     lines += [part for traced in cells for part in _ranks(traced)]
     baseline = baseline_of(group, cells)
     if baseline is None or baseline.profile is None:
@@ -32,12 +38,12 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
         if traced is baseline or traced.profile is None:
             continue
         name, mine = label[traced.cell.id], label[baseline.cell.id]
-        found = differences(baseline.profile, traced.profile)
+        found = operator_differences(baseline.profile, traced.profile)
         told = "calls, and self time *" if found else "nowhere"
         lines += ["", f"{name} per step, where its calls are not those of {mine}: {told}"]
         if found:
             header = ["", "kind", mine, name, "difference", f"{mine} *", f"{name} *"]
-            lines += _aligned([header, *map(_row, found[:ROWS])])
+            lines += aligned([header, *map(_row, found[:ROWS])], left=(0, 1))
         if len(found) > ROWS:
             lines.append(f"  and {len(found) - ROWS} names more, in summary.json")
     return "\n".join(lines)
@@ -45,7 +51,7 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
 
 def footnote() -> str:
     """What must be said below any of these tables."""
-    return textwrap.fill(f"* {NOTE}", WIDTH, subsequent_indent="  ")
+    return "\n".join(wrapped(NOTE, "* "))
 
 
 def _totals(seen: Sequence[tuple[str, Profile]]) -> list[list[str]]:
@@ -62,7 +68,7 @@ def _totals(seen: Sequence[tuple[str, Profile]]) -> list[list[str]]:
             *on_device,
         ]
         times = [profile.step_seconds - profile.outside_seconds, profile.outside_seconds, profile.step_seconds]
-        table.append([name, *map(count, counts), *(quantity(seconds, "s") for seconds in times)])
+        table.append([name, *map(per_step, counts), *(quantity(seconds, "s") for seconds in times)])
     return table
 
 
@@ -70,10 +76,10 @@ def _ranks(traced: TracedCell) -> list[str]:
     """A line for each rank that does not call what rank 0 calls; the tables are rank 0's."""
     lines = []
     for number, rank in enumerate(traced.ranks, start=1):
-        names = [item.name for item in differences(traced.profile, rank)] if traced.profile is not None else []
+        names = [item.name for item in operator_differences(traced.profile, rank)] if traced.profile is not None else []
         if names:
             told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            lines.append(f"  {line(f'{traced.cell.id}: rank {number} differs from rank 0 in {told}')}")
+            lines.append(f"  {one_line(f'{traced.cell.id}: rank {number} differs from rank 0 in {told}')}")
     return lines
 
 
@@ -86,27 +92,15 @@ def _waits(profile: Profile) -> float:
     return sum(item.count for item in kinds) / profile.steps
 
 
-def _row(item: Difference) -> list[str]:
-    name = line(item.name)
-    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."
+def _row(item: OperatorDifference) -> list[str]:
+    name = one_line(item.name)
+    name = name if len(name) <= LONGEST_OPERATOR else f"{name[: LONGEST_OPERATOR - 3]}..."
     more = item.count[1] - item.count[0]
     times = [quantity(seconds, "s") if calls else "" for seconds, calls in zip(item.seconds, item.count, strict=True)]
-    return [name, item.kind, *map(count, item.count), count(more, signed=True), *times]
+    return [name, item.kind, *map(per_step, item.count), per_step(more, signed=True), *times]
 
 
-def count(value: float, *, signed: bool = False) -> str:
+def per_step(value: float, *, signed: bool = False) -> str:
     """A count per step, as a fraction where it happens in some steps only: `0.05`."""
     text = f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}".rstrip("0").rstrip(".")
     return f"+{text}" if signed and value > 0 else text
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    return [
-        "  "
-        + "  ".join(
-            text.ljust(width) if index == 0 or table[0][index] == "kind" else text.rjust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]

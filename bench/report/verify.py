@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.estimates import Cell
-from bench.analysis.frames import LEAST_ROUNDS, MEASURED
+from bench.analysis.estimates import CellSummary
+from bench.analysis.frames import MEASURED
 from bench.analysis.summary import Summary, summarize
 from bench.errors import RunError
 from bench.report import html
@@ -21,6 +21,7 @@ from bench.results.record import Record, Turns
 from bench.results.store import Run
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
+from bench.stats.ratios import LEAST_ROUNDS
 
 if TYPE_CHECKING:
     from bench.report.figures import Drawing
@@ -100,7 +101,7 @@ def verify(run: Run, report_html: str | None, drawings: Sequence[Drawing] | None
     except RunError as error:
         return [str(error)]
     reference = printed.get("reference_step")
-    if not isinstance(reference, (int, float)) or not 0 < reference < decoding.LARGEST:
+    if not isinstance(reference, (int, float)) or not 0 < reference < decoding.LARGEST_NUMBER:
         return [_difference("reference_step", reference, "a time above 0")]
     # What is broken is told by itself; on the page it stands only if it was so when the page was written.
     known = printed.get("warnings")
@@ -221,7 +222,7 @@ def _own_differences(run: Run, summary: Summary) -> list[str]:
     return found
 
 
-def _looked_differences(seen: Sequence[Mapping[str, float]], cell: Cell) -> list[str]:
+def _looked_differences(seen: Sequence[Mapping[str, float]], cell: CellSummary) -> list[str]:
     """The metrics of a cell's looking launches against the same."""
     found: list[str] = []
     for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.looked]):

@@ -18,12 +18,12 @@ from typing import Literal
 from bench.borders import LONGEST_NAME, json_text
 from bench.errors import RunError, one_of
 from bench.results import decoding, files, store
-from bench.results.record import Name
+from bench.results.record import NonEmpty
 from bench.results.run_info import Digest
 
-SCHEMA: Literal[1] = 1
+BASELINE_SCHEMA: Literal[1] = 1
 FOLDER, FILE = "baselines", "baseline.json"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+BASELINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 COPIED = (store.RUN, store.RECORDS)
 
 
@@ -39,43 +39,43 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class File:
+class BaselineFile:
     """baseline.json."""
 
     schema: Literal[1]
-    name: Name
-    run: Name
+    name: NonEmpty
+    run: NonEmpty
     saved: str
     sha256: Mapping[str, Digest]
 
 
-def save(name: str, run: store.Run, out: Path) -> Baseline:
+def save_baseline(name: str, run: store.Run, out: Path) -> Baseline:
     """Name a run; what is compared later is the copy.
 
     Raises:
         RunError: the name is taken or none, the run is not finished or has no records, or nothing can be written.
     """
-    if not NAME.fullmatch(name):
-        raise RunError(f"baseline {name!r} is not of the form {NAME.pattern}")
+    if not BASELINE_NAME.fullmatch(name):
+        raise RunError(f"baseline {name!r} is not of the form {BASELINE_NAME.pattern}")
     if len(name) > LONGEST_NAME:
         raise RunError(f"baseline {name[:20]}…: a name of {len(name)} characters; allowed: up to {LONGEST_NAME}")
     folder = out / FOLDER / name
     if folder.exists():
         raise RunError(f"baseline {name!r} is there already; `bench baseline delete {name}` makes room")
-    store.sound(run)
+    store.intact(run)
     if not run.info.get("finished"):
         raise RunError(f"{run.folder}: not finished; a baseline is a whole run")
     if not run.records:
         raise RunError(f"{run.folder}: nothing was measured in it")
     saved = datetime.now(UTC).isoformat(timespec="seconds")
-    contents = {file: files.read(run.folder / file) for file in COPIED}
+    contents = {file: files.read_bytes(run.folder / file) for file in COPIED}
     checksums = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
     with files.new_folder(folder) as aside:
         for file, content in contents.items():
             files.write_aside(aside / file, content)
-        about = File(schema=SCHEMA, name=name, run=run.id, saved=saved, sha256=checksums)
+        about = BaselineFile(schema=BASELINE_SCHEMA, name=name, run=run.id, saved=saved, sha256=checksums)
         files.write_aside(aside / FILE, json_text(asdict(about), indent=1) + "\n")
-        store.sound(store.read(aside))
+        store.intact(store.read_run(aside))
     return Baseline(name, run.id, saved, folder, checksums)
 
 
@@ -101,7 +101,7 @@ def delete(name: str, out: Path) -> None:
         raise RunError(f"{folder}: cannot be deleted: {error.strerror}") from None
 
 
-def resolve(text: str, out: Path) -> store.Run:
+def find_run(text: str, out: Path) -> store.Run:
     """The baseline of that name, else the run of that id or folder.
 
     Raises:
@@ -109,23 +109,23 @@ def resolve(text: str, out: Path) -> store.Run:
     """
     folder = out / FOLDER / text
     named = _is_name(text) and folder.is_dir()
-    return checked(folder if named else store.find(text, out))
+    return as_saved(folder if named else store.find_folder(text, out))
 
 
-def checked(folder: Path) -> store.Run:
+def as_saved(folder: Path) -> store.Run:
     """The run in a folder; where it is that of a baseline, by name or by path, it is as it was saved.
 
     Raises:
         RunError: it is not readable, or not as it was saved.
     """
     if not os.path.lexists(folder / FILE):
-        return store.read(folder)
+        return store.read_run(folder)
     baseline = _read(folder)
     for file, checksum in baseline.checksums.items():
         path = folder / file
-        if hashlib.sha256(files.read(path)).hexdigest() != checksum:
+        if hashlib.sha256(files.read_bytes(path)).hexdigest() != checksum:
             raise RunError(f"{path}: not as it was when baseline {baseline.name!r} was saved; it is not used")
-    run = store.read(folder)
+    run = store.read_run(folder)
     if run.id != baseline.run:
         raise RunError(f"{folder / FILE}: $.run: {baseline.run!r}, but the run beside it is {run.id!r}")
     return run
@@ -139,12 +139,12 @@ def _folder(name: str, out: Path) -> Path:
 
 
 def _is_name(text: str) -> bool:
-    return NAME.fullmatch(text) is not None and len(text) <= LONGEST_NAME
+    return BASELINE_NAME.fullmatch(text) is not None and len(text) <= LONGEST_NAME
 
 
 def _read(folder: Path) -> Baseline:
     path = folder / FILE
-    found = decoding.decode(File, files.read(path), f"{path}: not readable as a baseline", whole=True)
+    found = decoding.decode(BaselineFile, files.read_bytes(path), f"{path}: not readable as a baseline", whole=True)
     if sorted(found.sha256) != sorted(COPIED):
         there = ", ".join(sorted(found.sha256)) or "none"
         raise RunError(f"{path}: checksums of {there}; it must be those of {', '.join(COPIED)}")

@@ -105,7 +105,7 @@ def anchor(found: Sequence[Link]) -> Anchor:
     return Anchor(len(found), last.written if _CHAIN.fullmatch(last.written) else last.due)
 
 
-def breaks(found: Sequence[Link], anchors: Sequence[Anchor]) -> list[str]:
+def broken_links(found: Sequence[Link], anchors: Sequence[Anchor]) -> list[str]:
     """What is not as it was written, as sentences; empty where everything is."""
     told = []
     chained = False

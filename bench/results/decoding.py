@@ -20,13 +20,13 @@ from msgspec import Meta
 
 from bench.errors import RunError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # Bounds within which all arithmetic of the program stays finite: squares of values, ratios of times, sums of many.
-LARGEST = 1e100
+LARGEST_NUMBER = 1e100
 # A count: whole numbers that a float, numpy's int64 and JSON's readers hold exactly.
 COUNT = 2**53
-Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Number = Annotated[float, Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 # Seconds: from a picosecond, far below a clock's tick, to thirty years.
 Took = Annotated[float, Meta(ge=1e-12, le=1e9)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
@@ -41,7 +41,9 @@ _UNKNOWN = object()
 _SHOWN = 60  # characters of a value that is not what was expected
 
 
-def decode(kind: type[T], data: bytes | str, where: str | Path, *, form: type | None = None, whole: bool = False) -> T:
+def decode(
+    kind: type[_T], data: bytes | str, where: str | Path, *, form: type | None = None, whole: bool = False
+) -> _T:
     """A value of that type from JSON.
 
     Args:
@@ -69,14 +71,14 @@ def decode(kind: type[T], data: bytes | str, where: str | Path, *, form: type | 
 
 
 def convert(
-    kind: type[T],
+    kind: type[_T],
     data: object,
     where: str | Path,
     *,
     form: type | None = None,
     whole: bool = False,
     more: bool = False,
-) -> T:
+) -> _T:
     """A value of that type from plain data, as a JSON reader gives it.
 
     Args:

@@ -27,7 +27,7 @@ def unwritable(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written: {error.strerror or error}")
 
 
-def read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The content of a regular file; nothing else is waited for.
 
     Raises:

@@ -37,7 +37,7 @@ def _digests(file: Path) -> dict[str, str]:
         path = waiting.pop()
         name = path.relative_to(folder).as_posix()
         if name not in found:
-            content = files.read(path)
+            content = files.read_bytes(path)
             found[name] = hashlib.sha256(content).hexdigest()
             waiting += _imported(content, path, folder)
     return found
@@ -77,10 +77,10 @@ def edited(before: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, str]
         before: `digests` of run.json.
         now: as `digests` gives it.
     """
-    return [f"{name} of suite {suite}" for suite in now for name in differences(before, {"files": now}, suite)]
+    return [f"{name} of suite {suite}" for suite in now for name in other_files(before, {"files": now}, suite)]
 
 
-def differences(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None, suite: str) -> list[str]:
+def other_files(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None, suite: str) -> list[str]:
     """The files of a suite that two runs do not share, by name; empty where one has no digests to tell.
 
     Args:

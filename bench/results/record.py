@@ -27,17 +27,19 @@ from bench.errors import RunError, one_of
 from bench.results import decoding
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 
-SCHEMA = 3
-SCHEMAS = range(1, SCHEMA + 1)  # those that are read
+RECORD_SCHEMA = 3
+SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 
 Outcome = Literal[
     "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 # An outcome that makes a run exit with 3; the others are honest answers about the machine.
-FAILED: frozenset[Outcome] = frozenset({"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "void"})
+FAILED_OUTCOMES: frozenset[Outcome] = frozenset(
+    {"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "void"}
+)
 
-Name = Annotated[str, Meta(min_length=1)]
+NonEmpty = Annotated[str, Meta(min_length=1)]
 
 Better = Literal["lower", "higher"]
 
@@ -52,7 +54,7 @@ class Metric:
         limit: the summary warns where the estimate is worse than this; None: nowhere.
     """
 
-    name: Name
+    name: NonEmpty
     unit: str
     better: Better
     description: str
@@ -163,9 +165,9 @@ class Record:
         log: the arm's log file, relative to the run's folder, or "".
     """
 
-    suite: Name
-    cell: Name
-    group: Name
+    suite: NonEmpty
+    cell: NonEmpty
+    group: NonEmpty
     point: Mapping[str, Scalar]
     twin: bool
     launch: Annotated[int, Meta(ge=-1, le=COUNT)]
@@ -199,10 +201,10 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line(Record):
+class RecordLine(Record):
     """A record as it stands in records.jsonl, without its `chain`."""
 
-    schema: Annotated[int, Meta(ge=1, le=SCHEMA)]
+    schema: Annotated[int, Meta(ge=1, le=RECORD_SCHEMA)]
 
 
 class _Ledger(TypedDict, total=False):
@@ -242,13 +244,13 @@ def counted(records: Iterable[Record]) -> list[Record]:
     return [record for record in kept if record.outcome != "void" or record.cell not in others]
 
 
-def to_json(record: Record) -> dict[str, Any]:
+def encode_record(record: Record) -> dict[str, Any]:
     """The record as plain JSON data, with its schema version.
 
     Raises:
         RunError: a number in it is not finite, and is none of a loss; names the cell and the number's place.
     """
-    values = {"schema": SCHEMA, **asdict(record)}
+    values = {"schema": RECORD_SCHEMA, **asdict(record)}
     ledger = values["ledger"]
     for name in ("losses", "rank_losses"):
         if name in ledger:
@@ -285,7 +287,7 @@ class _Head(msgspec.Struct):
     schema: int
 
 
-def from_json(data: object, where: str | Path = "not a record") -> Record:
+def decode_record(data: object, where: str | Path = "not a record") -> Record:
     """A record from JSON data.
 
     Args:
@@ -295,10 +297,10 @@ def from_json(data: object, where: str | Path = "not a record") -> Record:
         RunError: it is not a record, or of a schema version that this program does not know; says which it knows.
     """
     schema = _known(decoding.convert(_Head, data, where).schema, where)
-    return _checked(decoding.convert(Record, data, where, form=Line, whole=schema == SCHEMA), where)
+    return _checked(decoding.convert(Record, data, where, form=RecordLine, whole=schema == RECORD_SCHEMA), where)
 
 
-def from_line(line: bytes | str, where: str | Path) -> Record:
+def decode_line(line: bytes | str, where: str | Path) -> Record:
     """A record from a line of records.jsonl, without its `chain`.
 
     Raises:
@@ -310,8 +312,10 @@ def from_line(line: bytes | str, where: str | Path) -> Record:
     except RunError:
         if (old := _with_losses(text)) is None:
             raise
-        return from_json(old, where)
-    return _checked(decoding.decode(Record, text, where, form=Line, whole=_known(schema, where) == SCHEMA), where)
+        return decode_record(old, where)
+    return _checked(
+        decoding.decode(Record, text, where, form=RecordLine, whole=_known(schema, where) == RECORD_SCHEMA), where
+    )
 
 
 def _known(schema: int, where: str | Path) -> int:
@@ -326,7 +330,7 @@ def _with_losses(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         data = json.loads(line)
-        if data["schema"] < SCHEMA:
+        if data["schema"] < RECORD_SCHEMA:
             data["ledger"]["losses"] = _spelled(data["ledger"]["losses"])
             data["ledger"]["rank_losses"] = _spelled(data["ledger"].get("rank_losses", []))
             return dict(data)

@@ -19,7 +19,7 @@ from bench.errors import RunError, one_of
 from bench.results import decoding
 from bench.results.chain import Anchor
 from bench.results.decoding import COUNT, Count, Number, Scalar, Whole
-from bench.results.record import METRICS, SCHEMA, SCHEMAS, Name, Outcome, Record
+from bench.results.record import METRICS, RECORD_SCHEMA, SCHEMAS, NonEmpty, Outcome, Record
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -29,7 +29,7 @@ class SuiteInfo:
     """A suite of the plan: see `bench.plan.suite.Suite`."""
 
     title: str
-    compare: Name
+    compare: NonEmpty
     baseline: Scalar
     axes: Mapping[str, Annotated[tuple[Scalar, ...], Meta(min_length=1)]]
     length_axis: str | None = None
@@ -39,12 +39,12 @@ class SuiteInfo:
 class CellInfo:
     """A cell of the plan: see `bench.plan.cell.Cell`; `outcome` is `ok` unless it cannot run here."""
 
-    id: Name
-    suite: Name
-    group: Name
+    id: NonEmpty
+    suite: NonEmpty
+    group: NonEmpty
     point: Mapping[str, Scalar]
     twin: bool
-    baseline: Name | None
+    baseline: NonEmpty | None
     outcome: Outcome = "ok"
     reason: str = ""
 
@@ -55,11 +55,11 @@ class PlanInfo:
 
     suites: Mapping[str, SuiteInfo]
     cells: tuple[CellInfo, ...]
-    groups: tuple[Name, ...] = ()
+    groups: tuple[NonEmpty, ...] = ()
 
 
 @dataclass(frozen=True)
-class Stop:
+class GroupStop:
     """Why a group had no more launches, and how many it had."""
 
     reason: str
@@ -99,8 +99,8 @@ class RunInfo:
         records: where the chain of records.jsonl stood when the run ended, or None.
     """
 
-    schema: Annotated[int, Meta(ge=1, le=SCHEMA)]
-    run: Name
+    schema: Annotated[int, Meta(ge=1, le=RECORD_SCHEMA)]
+    run: NonEmpty
     plan: PlanInfo
     loopmark: str = ""
     argv: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class RunInfo:
     sides: tuple[str, ...] = ()
     started: str | None = None
     finished: str | None = None
-    stops: Mapping[str, Stop] = field(default_factory=dict)
+    stops: Mapping[str, GroupStop] = field(default_factory=dict)
     timing: Mapping[str, Number] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     digests: Digests | None = None
@@ -133,7 +133,7 @@ class _Options(TypedDict, total=False):
     memory_limit: Count | None
 
 
-def decode(data: bytes, where: Path) -> dict[str, Any]:
+def decode_run_info(data: bytes, where: Path) -> dict[str, Any]:
     """run.json as a plain mapping in which every key of `RunInfo` is, checked as a whole.
 
     Raises:
@@ -142,10 +142,10 @@ def decode(data: bytes, where: Path) -> dict[str, Any]:
     found = decoding.decode(dict[str, Any], data, f"{where}: not readable as a run")
     if (name := decoding.twice(data)) is not None:
         raise RunError(f"{where}: the key {name!r} is there twice in one object")
-    return checked(found, where)
+    return check_run_info(found, where)
 
 
-def checked(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
+def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     """The same of a mapping.
 
     Raises:
@@ -156,9 +156,9 @@ def checked(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     schema = data.get("schema")
     if isinstance(schema, bool) or schema not in SCHEMAS:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
-    info = decoding.convert(RunInfo, data, where, whole=schema == SCHEMA, more=True)
+    info = decoding.convert(RunInfo, data, where, whole=schema == RECORD_SCHEMA, more=True)
     for name in ("digests", "records"):
-        if schema == SCHEMA and getattr(info, name) is None:
+        if schema == RECORD_SCHEMA and getattr(info, name) is None:
             raise RunError(f"{where}: $.{name}: expected `object`; there is None")
     decoding.convert(_Options, dict(info.options), f"{where}: $.options")
     _check_plan(info.plan, where)

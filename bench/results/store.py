@@ -15,7 +15,7 @@ from bench.borders import json_text
 from bench.errors import RunError, one_of
 from bench.results import chain, decoding, files, run_info
 from bench.results.chain import Anchor
-from bench.results.record import SCHEMA, Record, from_line, to_json
+from bench.results.record import RECORD_SCHEMA, Record, decode_line, encode_record
 
 RUN, RECORDS, LOGS, LOCK, REPORT = "run.json", "records.jsonl", "logs", "lock", "report.html"
 ANCHOR = "records.anchor"  # where the chain of the records stands, after every append
@@ -83,10 +83,10 @@ class RunFolder:
             RunError: it is none, or cannot be written.
         """
         path = self.folder / RUN
-        whole = run_info.completed({**info, "schema": SCHEMA, "records": asdict(self._standing())})
+        whole = run_info.completed({**info, "schema": RECORD_SCHEMA, "records": asdict(self._standing())})
         if whole["digests"] is None:
             whole["digests"] = {"options": run_info.options_digest(whole["options"]), "files": {}}
-        run_info.checked(whole, path)
+        run_info.check_run_info(whole, path)
         files.write_aside(path, _text(path, whole, indent=1) + "\n")
 
     def append(self, records: Sequence[Record]) -> None:
@@ -98,7 +98,7 @@ class RunFolder:
         if not records:
             return
         path = self.folder / RECORDS
-        bodies = [_text(path, to_json(record)) for record in records]
+        bodies = [_text(path, encode_record(record)) for record in records]
         text, anchor = chain.sealed(bodies, self._standing())
         files.append(path, text)
         self._anchor = anchor
@@ -107,7 +107,7 @@ class RunFolder:
     def _standing(self) -> Anchor:
         path = self.folder / RECORDS
         if self._anchor is None:
-            self._anchor = chain.anchor(chain.links(files.read(path) if path.exists() else b"", path))
+            self._anchor = chain.anchor(chain.links(files.read_bytes(path) if path.exists() else b"", path))
         return self._anchor
 
     def repair(self) -> int:
@@ -115,7 +115,7 @@ class RunFolder:
         path = self.folder / RECORDS
         if not path.exists():
             return 0
-        data = files.read(path)
+        data = files.read_bytes(path)
         keep = data.rfind(b"\n") + 1
         if keep < len(data):
             try:
@@ -196,7 +196,7 @@ def write_gate(folder: Path, data: Mapping[str, Any]) -> None:
     files.write_aside(folder / GATE, _text(folder / GATE, data, indent=1) + "\n")
 
 
-def find(run: str | None, out: Path) -> Path:
+def find_folder(run: str | None, out: Path) -> Path:
     """The folder of a run: a path, an id under `out`, or, for None, the newest under `out`.
 
     The newest is the one with the latest name; names that lie more than a day ahead of the clock are left out
@@ -286,25 +286,29 @@ def read_confirmations(out: Path) -> list[tuple[str, bytes]]:
     path = out / CONFIRMATIONS
     if not path.exists():
         return []
-    return [(f"{path}:{number}", line) for number, line in enumerate(files.read(path).rstrip().split(b"\n"), 1) if line]
+    return [
+        (f"{path}:{number}", line)
+        for number, line in enumerate(files.read_bytes(path).rstrip().split(b"\n"), 1)
+        if line
+    ]
 
 
-def read(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
     """Read a run.
 
     Raises:
         RunError: it is not a run, truncated, or of another schema version; says where and what can be done.
     """
-    info = run_info.decode(files.read(folder / RUN), folder / RUN)
+    info = run_info.decode_run_info(files.read_bytes(folder / RUN), folder / RUN)
     path = folder / RECORDS
-    data = files.read(path) if _there(path) else b""
+    data = files.read_bytes(path) if _there(path) else b""
     if data and not data.endswith(b"\n"):
         raise RunError(f"{path}: truncated: its last line is half written; `bench run --resume` cuts it and goes on")
     found = chain.links(data, path)
     records = [(f"{path}:{link.number}", _record(link, f"{path}:{link.number}")) for link in found]
     run_info.check_records(info, records)
     anchors = _anchors(folder, info)
-    faults = [f"{RECORDS}: {sentence}" for sentence in chain.breaks(found, anchors)]
+    faults = [f"{RECORDS}: {sentence}" for sentence in chain.broken_links(found, anchors)]
     digests = info["digests"]
     if digests is not None and digests["options"] != run_info.options_digest(info["options"]):
         faults.append(f"{RUN}: the options are not those that the run was made with")
@@ -318,7 +322,7 @@ def read(folder: Path) -> Run:
     )
 
 
-def sound(run: Run) -> Run:
+def intact(run: Run) -> Run:
     """The run, if it is as it was written.
 
     Raises:
@@ -338,11 +342,11 @@ def broken(run: Run) -> str:
 def _record(link: chain.Link, where: str) -> Record:
     if not link.written and (name := decoding.twice(link.body)) is not None:
         raise RunError(f"{where}: the key {name!r} is there twice in one object")
-    return from_line(link.body, where)
+    return decode_line(link.body, where)
 
 
 def _anchors(folder: Path, info: Mapping[str, Any]) -> list[Anchor]:
     """Where the chain stood, as run.json and the file beside it have it."""
     found = [Anchor(**info["records"])] if info["records"] is not None else []
     path = folder / ANCHOR
-    return [*found, decoding.decode(Anchor, files.read(path), path)] if _there(path) else found
+    return [*found, decoding.decode(Anchor, files.read_bytes(path), path)] if _there(path) else found

@@ -55,7 +55,7 @@ def own_faults(ledger: Mapping[str, Any], *, scaled: bool = False) -> list[str]:
     return faults
 
 
-def differences(
+def work_differences(
     ledger: Mapping[str, Any],
     baseline: Mapping[str, Any],
     *,

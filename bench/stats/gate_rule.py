@@ -94,7 +94,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Series:
+class LaunchSeries:
     """The log ratios of a cell to its baseline, one a launch, in the order of the launches.
 
     Attributes:
@@ -191,7 +191,7 @@ def smallest_detectable(sd: float, n: int, alpha: float, rule: Rule) -> float:
     return max(rule.target, math.expm1(rule.harmless + above))
 
 
-def judge(series: Sequence[Series], rule: Rule) -> Judgement:
+def judge_launches(series: Sequence[LaunchSeries], rule: Rule) -> Judgement:
     """Where the gate stands with these launches. Asked again with more of them, it goes on as if asked at once.
 
     Raises:
@@ -221,7 +221,7 @@ def judge(series: Sequence[Series], rule: Rule) -> Judgement:
     return Judgement(decisions, wanted, "confirm", nearest)
 
 
-def _flagged(one: Series, rule: Rule) -> bool:
+def _flagged(one: LaunchSeries, rule: Rule) -> bool:
     """Whether the screen lets a cell go on: it may be slower by too much, or is faster by more than the margin."""
     values = one.screen[: rule.screen]
     above, below = upper_bound(values), upper_bound([-value for value in values])
@@ -233,7 +233,7 @@ def _flagged(one: Series, rule: Rule) -> bool:
 
 
 def _confirm(
-    cells: Mapping[str, Series], controls: Mapping[str, Series], flagged: set[str], rule: Rule
+    cells: Mapping[str, LaunchSeries], controls: Mapping[str, LaunchSeries], flagged: set[str], rule: Rule
 ) -> tuple[dict[str, Decision], list[str]]:
     """What the looks of the second stage decide, and which controls alarm."""
     decided: dict[str, Decision] = {}
@@ -290,7 +290,7 @@ def _confirm(
     return decided, alarms
 
 
-def _undecided(one: Series, rule: Rule, family: int, *, screened: bool) -> Decision:
+def _undecided(one: LaunchSeries, rule: Rule, family: int, *, screened: bool) -> Decision:
     """A cell that the screen passed, or that no look has decided."""
     if screened:
         bound = upper_bound(one.screen[: rule.screen])
@@ -308,7 +308,7 @@ def _undecided(one: Series, rule: Rule, family: int, *, screened: bool) -> Decis
 
 
 def _decision(
-    one: Series,
+    one: LaunchSeries,
     verdict: Verdict,
     stage: Stage,
     values: Sequence[float],

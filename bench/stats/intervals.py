@@ -31,7 +31,7 @@ PLATEAU_FROM = ORDER_STATISTICS_FROM
 PLATEAU_LAUNCHES = 4
 PLATEAU_GAIN = 0.05
 
-Stop = Literal["target", "plateau"]
+StopReason = Literal["target", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def half_width(interval: Interval) -> float | None:
     return (interval.high - interval.low) / 2 / abs(interval.estimate)
 
 
-def stop_reason(history_of_half_widths: Sequence[float | None], target: float) -> Stop | None:
+def stop_reason(history_of_half_widths: Sequence[float | None], target: float) -> StopReason | None:
     """Why a group needs no further launch, or None if it does.
 
     Args:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Watch(Protocol):
+class DeviceWatch(Protocol):
     """What a device does besides the arithmetic, read at the edges of turns."""
 
     def before(self) -> None:
@@ -64,7 +64,7 @@ class Accelerator:
     def prepare(self) -> None:
         """What an arm does before it builds anything."""
 
-    def watch(self) -> Watch:
+    def watch(self) -> DeviceWatch:
         return NoWatch()
 
     def unavailable(self) -> str | None:
@@ -220,8 +220,8 @@ class XLA(Device):
     def peak_memory(self) -> Mapping[str, int]:
         return xla.peak_memory()
 
-    def watch(self) -> Watch:
-        return xla.Watch()
+    def watch(self) -> DeviceWatch:
+        return xla.XLAWatch()
 
 
 class XLAOnCPU(XLA):

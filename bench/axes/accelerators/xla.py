@@ -176,7 +176,7 @@ def counters() -> dict[str, int]:
     return {str(name): int(metrics.counter_value(name) or 0) for name in metrics.counter_names()}
 
 
-class Watch:
+class XLAWatch:
     """Reads torch_xla's counters at the edges of turns, outside of all timing.
 
     Watched turns are left out where they would tell of the watching: the audit reads losses, which cuts the graph and

@@ -23,7 +23,7 @@ def plain(job: Job) -> None:
     if PRECISIONS[job.precision].autocast:
         return mixed(job)
     workload = job.workload
-    model = wrapped(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
+    model = wrapped_model(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
     optimizer = workload.optimizer(model.parameters())
     model.train()
     for batch in job.stream(workload.batches):
@@ -41,7 +41,7 @@ def mixed(job: Job) -> None:
     import torch
 
     workload, precision, kind = job.workload, PRECISIONS[job.precision], job.device.type
-    model = wrapped(workload.model.to(job.device), job)
+    model = wrapped_model(workload.model.to(job.device), job)
     optimizer = workload.optimizer(model.parameters())
     scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
     model.train()
@@ -54,7 +54,7 @@ def mixed(job: Job) -> None:
         scaler.update()
 
 
-def wrapped(model: torch.nn.Module, job: Job) -> torch.nn.Module:
+def wrapped_model(model: torch.nn.Module, job: Job) -> torch.nn.Module:
     """The model for all ranks, then compiled: torch's tutorials compile outside of DistributedDataParallel, so that
     gradients of one part of the graph are exchanged while those of the next are computed."""
     from torch import distributed
