@@ -20,11 +20,11 @@ nox.options.sessions = ["bench"]
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 # What trains on XLA, and the loops on the CPU with the oldest torch that is supported.
 XLA_TESTS = [
-    "tests/test_xla.py",
-    "tests/test_tpu.py",
-    "tests/test_loops.py",
-    "tests/test_precision.py",
-    "tests/test_stream.py",
+    "tests/axes/test_xla.py",
+    "tests/axes/test_tpu.py",
+    "tests/axes/test_loops.py",
+    "tests/axes/test_precision.py",
+    "tests/arm/test_stream.py",
 ]
 CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
 
@@ -110,7 +110,7 @@ def xla(session: nox.Session) -> None:
 def tensorboard(session: nox.Session) -> None:
     """Let TensorBoard's profiler plugin read real traces. Apart from `tests`: it changes Trainer's default logger."""
     _install(session, "--editable", ".[trace]", *GROUPS["tests"])
-    session.run("pytest", "tests/test_tracing.py", "-k", "tensorboard", *session.posargs)
+    session.run("pytest", "tests/commands/test_trace.py", "-k", "tensorboard", *session.posargs)
 
 
 @nox.session

@@ -3,4 +3,4 @@
 The batch stream is the clock, the pause button and the ledger: whatever pulls batches can be measured.
 """
 
-from bench.results.version import __version__
+from bench.results.version import __version__ as __version__

@@ -47,7 +47,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def test_every_test_that_the_traps_name_exists() -> None:
     named = set(re.findall(r"`(test_\w+)", (ROOT / "docs" / "traps.md").read_text(encoding="utf-8")))
-    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(named) > 10
     assert [name for name in named if f"def {name}(" not in tests] == []
 

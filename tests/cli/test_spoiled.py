@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import synthetic
 from conftest import SUITES
-from histories import run_of, save
-from test_asv import repository
-from test_compare import made
+from histories import repository, run_of, save
 
 from bench import cli
 from bench.engine.options import Options
@@ -33,6 +32,10 @@ READERS = {
     "resume": ["run", "--resume", "RUN"],
     "export": ["export", "asv", "RUN", "--results-dir", "ASV"],
 }
+
+
+def made() -> store.Run:
+    return synthetic.make(costs={"plain": 0.0, "fabric": 60e-6}, lengths={32: 0.01})
 
 
 def edited(name: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
@@ -66,7 +69,7 @@ SPOILED = {
 def out(tmp_path: Path) -> Path:
     """Two runs: GOOD, and RUN, to be spoiled."""
     for name in ("GOOD", "RUN"):
-        save(replace(made(0), info={**made(0).info, "run": name}), tmp_path)
+        save(replace(made(), info={**made().info, "run": name}), tmp_path)
     return tmp_path
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import ROOT
 
 from bench.errors import BenchError
 from suites import autoencoder, digits
@@ -149,9 +150,8 @@ def test_neither_lightning_nor_torchvision_is_imported_for_a_plain_arm() -> None
         "heavy = {'lightning', 'pytorch_lightning', 'torchvision', 'pandas'} & set(sys.modules);"
         "assert not heavy, heavy"
     )
-    root = Path(__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -129,7 +129,7 @@ def test_throughput_logs_at_the_end_of_each_window(tmp_path: Path) -> None:
 RANKS = """
 import os, sys
 import torch.distributed
-sys.path[:0] = [{root!r}, {tests!r}]
+sys.path[:0] = [{root!r}, {tests!r}, {tests!r} + "/callbacks"]
 from test_callbacks import Attention, fit, loader
 from bench.callbacks import Throughput
 throughput = Throughput(window=4)
