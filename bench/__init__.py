@@ -1,6 +1,399 @@
 """loopmark: honest benchmarks of PyTorch training loops.
 
 The batch stream is the clock, the pause button and the ledger: whatever pulls batches can be measured.
+
+What the command line does, from Python:
+
+    >>> import bench
+    >>> run = bench.run("overhead", set={"batch_size": [64]}, budget="30s")
+    >>> run.cells[["loop", "ratio", "ratio_low", "ratio_high", "outcome"]]
+
+Functions take the options of the commands by their names, and give values: a `Run`, a `Gate`, a `Comparison`, a
+`History`. Names that are not there are answered as on the command line, with all that are allowed. docs/api.md has
+every column of every table.
+
+Errors are exceptions of one tree, and a message names the thing, its value and what is allowed:
+
+    BenchError             something that was asked for cannot be done
+    +-- SpecError          a suite, an axis, a value or an argument is wrong; `mistakes` has all of them
+    +-- RunError           a run cannot be read, written, resumed or compared
+    +-- Unsupported        a cell cannot run here
+
+Whoever writes a suite, a loop, a metric or an accelerator takes `Suite`, `Workload`, `Point`, `register`, `Job`,
+`Metric` and `Accelerator` from here; callbacks are in `bench.callbacks`. Nothing here imports torch, lightning or
+pandas before it is needed.
 """
 
-from bench.results.version import __version__ as __version__
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.axes.accelerators.base import Accelerator
+from bench.axes.engine_axes import AxisValue, Point
+from bench.axes.loops import register
+from bench.axes.loops.job import Job
+from bench.axes.loops.workload import Workload
+from bench.errors import BenchError, RunError, SpecError, Unsupported
+from bench.plan.suite import Suite
+from bench.results.record import Metric
+from bench.results.version import __version__
+
+if TYPE_CHECKING:
+    from bench.analysis.history import History
+    from bench.analysis.run import Run
+    from bench.commands.compare import Comparison
+    from bench.commands.confirm import Confirmed
+    from bench.commands.gate_judgement import Gate
+    from bench.commands.trace import Traces
+    from bench.engine.options import Progress
+    from bench.report.verify import Verified
+
+__all__ = [
+    "Accelerator",
+    "AxisValue",
+    "BenchError",
+    "Job",
+    "Metric",
+    "Point",
+    "RunError",
+    "SpecError",
+    "Suite",
+    "Unsupported",
+    "Workload",
+    "__version__",
+    "compare",
+    "confirm",
+    "environment",
+    "gate",
+    "history",
+    "load",
+    "register",
+    "report",
+    "resume",
+    "run",
+    "suites",
+    "trace",
+    "verify",
+    "versions",
+]
+
+Folder = str | Path
+Values = Mapping[str, AxisValue | Sequence[AxisValue]]
+
+
+def run(
+    *suites: str,
+    set: Values | None = None,
+    select: str | None = None,
+    budget: float | str | None = None,
+    precision_goal: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    instrument: int | None = None,
+    folders: Sequence[Folder] = (),
+    out: Folder = "results",
+    progress: bool | Progress = False,
+) -> Run:
+    """Measure suites: `bench run`.
+
+    Args:
+        suites: names; none: `overhead`.
+        set: values by axis, one or several, instead of the suite's own: `{"batch_size": [64, 256]}`.
+        select: cells whose id matches: words, `and`, `or`, `not`, parentheses.
+        budget: wall time of everything, in seconds or as `"3m"`; 3 minutes where nothing is said, and BENCH_BUDGET at
+            most.
+        precision_goal: stop at ratios that are known to plus or minus this: 0.01 or `"1%"`.
+        timeout: seconds for one answer of an arm.
+        seed: of orders, data and weights.
+        threads: of every arm.
+        memory_limit: bytes that an arm may allocate, or `"4GiB"`.
+        instrument: instrumented launches of each group, which carry callbacks; 0: time only.
+        folders: folders with more suite files.
+        out: the folder that gets the run's folder.
+        progress: True: on standard error, as the command does it.
+
+    Raises:
+        SpecError: all that is wrong with names, values and arguments.
+        BenchError: interpreters do not start, or the folder cannot be written.
+    """
+    from bench.analysis.run import Run
+    from bench.commands import run as commands
+    from bench.commands.python_arguments import listener, options_of, selection_of
+
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument)
+    selection = selection_of(suites, set, select, folders, threads)
+    with listener(progress) as told:
+        return Run(commands.run(selection, given, Path(out), told, command=["bench.run"]))
+
+
+def resume(
+    run: Folder,
+    *,
+    budget: float | str | None = None,
+    timeout: float | str | None = None,
+    folders: Sequence[Folder] = (),
+    out: Folder = "results",
+    progress: bool | Progress = False,
+) -> Run:
+    """Go on with a run that was stopped: `bench run --resume`.
+
+    Args:
+        run: its id or folder.
+
+    Raises:
+        RunError: it cannot go on: the machine is another, the suites' files or the records are not those of the run.
+    """
+    from bench.analysis.run import Run
+    from bench.commands import run as commands
+    from bench.commands.python_arguments import listener, options_of
+
+    given = options_of(budget, None, timeout, None, None, None, None)
+    with listener(progress) as told:
+        return Run(commands.resume(str(run), given, [Path(folder) for folder in folders], Path(out), told))
+
+
+def load(run: Folder | None = None, *, out: Folder = "results", step: float | str = "12ms") -> Run:
+    """A run that was made before: `bench show`.
+
+    Args:
+        run: its id, its folder, or a baseline's name or folder; None: the newest under `out`.
+        step: your step, in seconds or as `"12ms"`; costs are stated for it.
+
+    Raises:
+        RunError: there is none, or it cannot be read, or is a baseline that was changed.
+    """
+    from bench.analysis.run import Run
+    from bench.plan.quantities import seconds
+    from bench.results import baselines
+
+    stored = baselines.find_run(None if run is None else str(run), Path(out))
+    return Run(stored, reference_step=seconds("step", step) or 0.012)
+
+
+def gate(
+    *suites: str,
+    set: Values | None = None,
+    select: str | None = None,
+    against: str | None = None,
+    allow_dirty: bool = False,
+    margin: float | str | None = None,
+    target: float | str | None = None,
+    budget: float | str | None = None,
+    launch: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    instrument: int | None = None,
+    folders: Sequence[Folder] = (),
+    out: Folder = "results",
+    progress: bool | Progress = False,
+) -> Gate:
+    """Is it slower? `bench gate`: a verdict, which is then in gate.json of a new folder under `out`.
+
+    Args:
+        against: a commit that the code in the working folder is raced with; None: the suite's own compared axis.
+        allow_dirty: whether files may then differ from the commit.
+        margin: the equivalence margin, a slowdown that is harmless: 0.01 or `"1%"`.
+        target: a slowdown that is promised to be caught.
+        launch: seconds of turns in one launch.
+
+    The other arguments are those of `run`.
+
+    Raises:
+        SpecError: all that is wrong with names, values and arguments.
+        BenchError: a side cannot be built, interpreters do not start, or the folder cannot be written.
+    """
+    from bench.commands import gate as commands
+    from bench.commands.python_arguments import gate_options, listener, options_of, rule_of, selection_of
+
+    rule = rule_of(margin, target)
+    options = gate_options(options_of(budget, None, timeout, seed, threads, memory_limit, instrument or 0), launch)
+    selection = selection_of(suites, set, select, folders, threads)
+    with listener(progress) as told:
+        return commands.gate(selection, rule, options, Path(out), told, against=against, dirty=allow_dirty)
+
+
+def versions(
+    *sides: str,
+    requirements: Sequence[str] = (),
+    suites: Sequence[str] = (),
+    set: Values | None = None,
+    select: str | None = None,
+    budget: float | str | None = None,
+    precision_goal: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    folders: Sequence[Folder] = (),
+    out: Folder = "results",
+    progress: bool | Progress = False,
+) -> Run:
+    """Race environments on this machine, now: `bench versions`.
+
+    Args:
+        sides: requirements (`"lightning==2.5.*"`), folders, `git:COMMIT`; the first one is the baseline.
+        requirements: of all sides.
+
+    The other arguments are those of `run`.
+
+    Raises:
+        SpecError: as `run`; fewer than two sides, or texts that name none.
+        BenchError: an environment cannot be built, or as `run`.
+    """
+    from bench.analysis.run import Run
+    from bench.commands.python_arguments import listener, options_of, selection_of
+    from bench.commands.race_environments import race_environments
+
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, 0)
+    selection = selection_of(suites, set, select, folders, threads)
+    with listener(progress) as told:
+        return Run(
+            race_environments(sides, requirements, selection, given, Path(out), told, command=["bench.versions"])
+        )
+
+
+def compare(a: Folder, b: Folder, *, allow_environment_mismatch: bool = False, out: Folder = "results") -> Comparison:
+    """Two runs or baselines, cell by cell: `bench compare`.
+
+    Args:
+        a, b: a baseline's name, a run's id or folder; ratios are b over a.
+        allow_environment_mismatch: whether ratios are given although the machines or versions differ.
+
+    Raises:
+        RunError: one of them is not there, or cannot be read.
+    """
+    from bench.commands import compare as commands
+    from bench.results import baselines
+
+    first, second = (baselines.find_run(str(one), Path(out)) for one in (a, b))
+    return commands.compare(first, second, allow_mismatch=allow_environment_mismatch)
+
+
+def history(
+    *, metric: str = "step_time", suites: Sequence[str] = (), out: Folder = "results", repository: Folder = "."
+) -> History:
+    """Series over commits: change points, boundaries, alarms: `bench history`. What cannot be read is warned of.
+
+    Raises:
+        RunError: no run under `out` belongs to a commit.
+    """
+    import warnings
+
+    from bench.commands.read_history import read_history
+
+    return read_history(
+        Path(out), Path(repository), metric, suites, tell=lambda text: warnings.warn(text, stacklevel=3)
+    )
+
+
+def confirm(
+    before: str,
+    after: str,
+    *,
+    budget: float | str | None = None,
+    precision_goal: float | str | None = None,
+    folders: Sequence[Folder] = (),
+    out: Folder = "results",
+    repository: Folder = ".",
+    progress: bool | Progress = False,
+) -> Confirmed:
+    """Race the two commits of a suspected change on this machine, now: `bench confirm`.
+
+    Raises:
+        RunError: nothing is suspected between the two, or the race did not measure a suspected cell.
+    """
+    from bench.commands.confirm import confirm_change
+    from bench.commands.python_arguments import listener, options_of, warn
+
+    given, more = options_of(budget, precision_goal, None, None, None, None, 0), [Path(folder) for folder in folders]
+    with listener(progress) as told:
+        where = Path(repository), given, more, Path(out)
+        return confirm_change(before, after, *where, told, command=["bench.confirm"], tell=warn)
+
+
+def trace(
+    *suites: str,
+    set: Values | None = None,
+    select: str | None = None,
+    steps: int = 20,
+    timeout: float | str | None = None,
+    folders: Sequence[Folder] = (),
+    out: Folder = "traces",
+    progress: bool | Progress = False,
+) -> Traces:
+    """Profiler traces, and what one loop does that another does not: `bench trace`.
+
+    Args:
+        steps: counted steps of each cell.
+
+    Raises:
+        BenchError: as `run`.
+    """
+    from bench.commands.python_arguments import listener, selection_of
+    from bench.commands.trace import trace_selection
+    from bench.plan.quantities import seconds
+
+    selection = selection_of(suites, set, select, folders, None)
+    with listener(progress) as told:
+        return trace_selection(selection, steps, seconds("timeout", timeout) or 60.0, Path(out), told)
+
+
+def report(run: Run, path: Folder | None = None) -> Path:
+    """Write a run's page, one self-contained HTML file: `bench report`.
+
+    Args:
+        path: where to; None: report.html in the run's folder.
+
+    Returns:
+        Where it is.
+    """
+    from bench.report import html
+    from bench.results import files, store
+
+    where = run.folder / store.REPORT if path is None else Path(path)
+    files.write_aside(where, html.render(run.stored, run.summary))
+    return where
+
+
+def verify(run: Run, path: Folder | None = None) -> Verified:
+    """Recompute every figure of a run's page from its raw records: `bench verify`. Its `differences` say what is wrong.
+
+    Args:
+        path: the page; None: report.html in the run's folder.
+
+    Raises:
+        RunError: there is no page, or it cannot be read.
+    """
+    from bench.report.pages import page_text
+    from bench.report.verify import examine
+    from bench.results import store
+
+    where = run.folder / store.REPORT if path is None else Path(path)
+    return examine(run.stored, page_text(run.stored, where))
+
+
+def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
+    """Every suite that there is, by name: `bench list`.
+
+    Args:
+        folders: folders with more suite files.
+
+    Raises:
+        SpecError: all that is wrong with any of them.
+    """
+    from bench.plan import discovery
+
+    return {name: suite for name, (suite, _) in discovery.all_suites([Path(folder) for folder in folders]).items()}
+
+
+def environment(threads: int = 1) -> Mapping[str, str | int | float | bool]:
+    """The machine and the software, as runs record them: `bench env`."""
+    from bench.machine import environment as machine
+
+    return machine.environment(threads)

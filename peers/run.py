@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.cli.arguments import duration, positive
+from bench.cli.arguments import as_duration, positive
 from bench.errors import one_of
 from bench.machine import environment
 from bench.machine.cores import layout
@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="TOOL=N",
         help="of this tool N only, spread over all rounds; for a slow one",
     )
-    parser.add_argument("--budget", type=duration, metavar="TIME", help="start nothing that would end after this")
+    parser.add_argument("--budget", type=as_duration, metavar="TIME", help="start nothing that would end after this")
     parser.add_argument("--tools", default=",".join(TOOLS), metavar="T1,T2", help=f"default: {','.join(TOOLS)}")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the order; default: 0")
     parser.add_argument("--quick", action="store_true", help="each tool once, as short as it can: does it all work?")

@@ -11,7 +11,7 @@ from typing import Any
 from synthetic import make
 
 from bench.results import store
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 ENVIRONMENT: dict[str, Any] = {
     "cpu": "Example(R) CPU @ 2.00GHz",
@@ -45,7 +45,7 @@ def repository(folder: Path, commits: int) -> list[str]:
 
 def run_of(
     number: int, commit: str, factor: float = 1.0, environment: Mapping[str, Any] | None = None, **truth: Any
-) -> Run:
+) -> StoredRun:
     """One run of two groups at a commit, with all steps times the factor; runs are an hour apart.
 
     Args:
@@ -65,7 +65,7 @@ def run_of(
     return replace(made, info=info)
 
 
-def save(run: Run, out: Path) -> Path:
+def save(run: StoredRun, out: Path) -> Path:
     """The run as a folder, as `bench run` writes it."""
     folder = out / run.id
     folder.mkdir(parents=True)

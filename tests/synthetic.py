@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.results.record import Metric, Outcome, Record, Turns
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 SUITE = "overhead"
 PLAIN, FABRIC, TRAINER = "plain", "fabric", "trainer"
@@ -188,7 +188,7 @@ def looks(truth: Truth, batch: int, launch: int) -> list[Record]:
     return found
 
 
-def make(truth: Truth | None = None, **changes: Any) -> Run:
+def make(truth: Truth | None = None, **changes: Any) -> StoredRun:
     """A run as `store.read` would give it; `changes` are fields of Truth."""
     truth = replace(truth or Truth(), **changes)
     random_ = random.Random(truth.seed)
@@ -249,10 +249,10 @@ def make(truth: Truth | None = None, **changes: Any) -> Run:
     seen = [
         record for launch in range(truth.looks) for batch in truth.lengths for record in looks(truth, batch, launch)
     ]
-    return Run(Path("results") / "20250101-000000-abcd", info, tuple(records), tuple(seen))
+    return StoredRun(Path("results") / "20250101-000000-abcd", info, tuple(records), tuple(seen))
 
 
-def wide(cells: int, **changes: Any) -> Run:
+def wide(cells: int, **changes: Any) -> StoredRun:
     """A run of so many cells, a multiple of 4, in groups of 4: three loops and the twin at as many lengths of step."""
     lengths = {32 + number: 1e-3 * (1 + 9 * number * 4 / cells) for number in range(cells // 4)}
     return make(Truth(lengths=lengths, launches=2, rounds=8, **changes))

@@ -18,7 +18,7 @@ from conftest import ROOT
 from documented import BUDGET, Command, commands, commands_of, repository, shell
 
 from bench.cli import parser
-from bench.cli.arguments import allowed_budget
+from bench.commands.selection import allowed_budget
 
 EVERYTHING = os.environ.get("BENCH_DOCUMENTED") == "all"  # `nox -s documented`: those that take minutes, too
 

@@ -28,16 +28,17 @@ from test_borders import PIECES, hostile
 from bench.analysis import history as histories
 from bench.analysis.summary import summarize
 from bench.borders import json_text
-from bench.commands import gate
+from bench.commands import gate, gate_judgement
 from bench.commands.compare import CellRatio, Comparison
 from bench.machine.git import Commit
 from bench.report import asv, comparison, console, figures, html, markdown
 from bench.report import csv as csv_report
 from bench.report import gate as gate_report
 from bench.report import history as history_report
+from bench.report.drawing import Drawing
 from bench.report.text_layout import terminal_width
 from bench.results.record import Metric
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.gate_rule import Decision, Rule
 from bench.stats.intervals import Interval
 
@@ -45,7 +46,7 @@ ALL = "".join(PIECES)
 SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "looks": 1}
 
 
-def infected(text: str) -> Run:
+def infected(text: str) -> StoredRun:
     """A run that has the text wherever text can come from outside: values, ids, reasons, metrics, titles, settings."""
     run = make(**SMALL, failures={(TRAINER, 64, 1): ("crashed", text or "x")})
     metric = Metric(f"m{text}", f"u{text}", "lower", f"d{text}", part_of=f"w{text}")
@@ -170,7 +171,7 @@ def test_a_run_comes_through_every_sink_whole(text: str) -> None:
     as_page(html.render(run, summary, drawings=()), HARMLESS_PAGE)
 
 
-def svgs(drawings: list[figures.Drawing]) -> Iterator[ElementTree.Element]:
+def svgs(drawings: list[Drawing]) -> Iterator[ElementTree.Element]:
     for drawing in drawings:
         yield ElementTree.fromstring(drawing.svg)
 
@@ -191,12 +192,12 @@ def test_a_run_with_hostile_texts_is_drawn(text: str, harmless_drawn: str) -> No
     as_page(html.render(run, summary, drawings=drawings), harmless_drawn)
 
 
-def judged(text: str) -> gate.Gate:
+def judged(text: str) -> gate_judgement.Gate:
     told = Interval(1.1, 1.05, 1.2, 10)
     one = Decision(
         f"cell{text}", f"group{text}", False, "regression", "confirm", 10, 0.01, told, None, None, None, 0.05, text
     )
-    return gate.Gate(
+    return gate_judgement.Gate(
         "g",
         "regression",
         (text,),

@@ -17,7 +17,7 @@ from bench.axes.engine_axes import engine_axes
 from bench.errors import RunError
 from bench.machine.environment import CHECKED
 from bench.plan.cell import SIDES, as_text
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 # Of what must match before runs are compared, the half that is the machine begins another series, and the half that is
 # software is a boundary within one.
@@ -46,7 +46,7 @@ class WorkloadVersion:
     version: str
 
 
-def workload(run: Run, cell: Mapping[str, Any]) -> WorkloadVersion:
+def workload(run: StoredRun, cell: Mapping[str, Any]) -> WorkloadVersion:
     """The workload of a planned cell, as it stands in run.json."""
     axes: Mapping[str, Any] = run.info["plan"]["suites"][cell["suite"]]["axes"]
     engine = {axis: values[0] for axis, values in engine_axes().items() if axis not in axes}
@@ -63,7 +63,7 @@ def workload(run: Run, cell: Mapping[str, Any]) -> WorkloadVersion:
     return WorkloadVersion(name, params, fixed, hashlib.sha256(definition.encode()).hexdigest()[:16])
 
 
-def commit(run: Run) -> str:
+def commit(run: StoredRun) -> str:
     """The commit that the run measured.
 
     Raises:
@@ -85,13 +85,13 @@ def commit(run: Run) -> str:
     return found
 
 
-def machine(run: Run) -> dict[str, Any]:
+def machine(run: StoredRun) -> dict[str, Any]:
     """The facts that stay the same for as long as it is the same machine, used in the same way."""
     environment = run.info.get("environment", {})
     return {key: environment.get(key, "unknown") for key in MACHINE}
 
 
-def machine_name(run: Run) -> str:
+def machine_name(run: StoredRun) -> str:
     """A name for machines of this kind, e.g. `intel-xeon-processor-2c`; no host's name, which a CI runner has once."""
     facts = machine(run)
     cpu = re.sub(r"\((r|tm)\)", "", str(facts["cpu"]).lower())
@@ -99,13 +99,13 @@ def machine_name(run: Run) -> str:
     return f"{slug[:64]}-{facts['cores']}c"
 
 
-def software(run: Run) -> dict[str, str]:
+def software(run: StoredRun) -> dict[str, str]:
     """The versions that the arithmetic and the loops come from."""
     environment = run.info.get("environment", {})
     return {key: str(environment.get(key, "unknown")) for key in SOFTWARE}
 
 
-def devices(run: Run) -> dict[str, str]:
+def devices(run: StoredRun) -> dict[str, str]:
     """The device of every measured cell that ran on none of the processor's cores, by cell."""
     return {
         record.cell: str(record.effective["device"])
@@ -114,7 +114,7 @@ def devices(run: Run) -> dict[str, str]:
     }
 
 
-def files(run: Run, suite: str) -> str:
+def files(run: StoredRun, suite: str) -> str:
     """One digest of all files of a suite, or "" where the run has none of them."""
     found = ((run.info.get("digests") or {}).get("files") or {}).get(suite)
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16] if found else ""

@@ -59,7 +59,7 @@ class Confirmation:
         return f"raced over {ratio.launches} launches: {ratio.estimate:.3f}{interval}"
 
 
-def confirm(
+def confirmations_of(
     before: str, after: str, suspicions: Sequence[Suspicion], race: CommitRace, when: str
 ) -> list[Confirmation]:
     """Race two commits in the suspected cells, and judge each.

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.errors import RunError, one_of
 from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
 
@@ -42,7 +42,7 @@ class Frames:
     declared: Mapping[str, Metric]
 
 
-def frames_of(run: Run) -> Frames:
+def frames_of(run: StoredRun) -> Frames:
     """Every frame of the run, from one pass over its records.
 
     Raises:
@@ -52,7 +52,7 @@ def frames_of(run: Run) -> Frames:
     return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known)
 
 
-def turns(run: Run) -> pd.DataFrame:
+def turns(run: StoredRun) -> pd.DataFrame:
     """One row per turn of every record that has turns, those of failed and of short launches included.
 
     Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
@@ -79,7 +79,7 @@ def turns(run: Run) -> pd.DataFrame:
     return _typed({**named, **axes}, (*_SECONDS, "page_faults", "stolen", *_SOME))
 
 
-def _with_turns(run: Run) -> list[Record]:
+def _with_turns(run: StoredRun) -> list[Record]:
     return [record for record in run.records if record.turns is not None]
 
 
@@ -117,15 +117,15 @@ def _columns_of(record: Record, factor: float) -> dict[str, Any]:
     }
 
 
-def _record_rows(run: Run, records: Sequence[Record], taken: tuple[str, ...]) -> pd.DataFrame:
+def _record_rows(run: StoredRun, records: Sequence[Record], taken: tuple[str, ...]) -> pd.DataFrame:
     """One row a record: its keys and its axes, as they stand in a frame with the columns `taken`."""
-    names = {axis: _column(axis, taken) for axis in axis_names(run)}
+    names = axis_columns(run, taken)
     keys = {name: [getattr(record, name) for record in records] for name in _KEYS}
     axes = {column: [record.point.get(axis) for record in records] for axis, column in names.items()}
     return pd.DataFrame({**keys, **axes})
 
 
-def launches(run: Run) -> pd.DataFrame:
+def launches(run: StoredRun) -> pd.DataFrame:
     """One row per cell, launch and metric: of launches that measured at least LEAST_ROUNDS rounds, and of looking ones.
 
     Columns: suite, group, cell, twin, launch, outcome (of the record), looking, metric, unit, better, value, samples
@@ -139,7 +139,7 @@ def launches(run: Run) -> pd.DataFrame:
     return _launches(run, turns(run), declared(run))
 
 
-def _launches(run: Run, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
+def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
     looked = (
         (record, {name: (float(value), 1) for name, value in record.extra.items()})
         for record in run.looks
@@ -172,7 +172,7 @@ def _typed(columns: Mapping[str, Any], floats: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
 
 
-def declared(run: Run) -> dict[str, Metric]:
+def declared(run: StoredRun) -> dict[str, Metric]:
     """Every metric of the run by name: those of `record.METRICS`, then those that records declare.
 
     Raises:
@@ -194,7 +194,7 @@ def declared(run: Run) -> dict[str, Metric]:
 
 
 def _launch_values(
-    run: Run, all_turns: pd.DataFrame, known: Mapping[str, Metric]
+    run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metric]
 ) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     of_turns = [name for name in METRICS if name in all_turns.columns]
     records = _with_turns(run)
@@ -216,7 +216,7 @@ def _launch_values(
         yield record, {name: values[name] for name in known if name in values}
 
 
-def short_launches(run: Run) -> pd.DataFrame:
+def short_launches(run: StoredRun) -> pd.DataFrame:
     """Launches that measured too few rounds to be used: suite, group, cell, launch, rounds."""
     rows = [
         (record.suite, record.group, record.cell, record.launch, len(record.turns.round))
@@ -226,7 +226,7 @@ def short_launches(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["suite", "group", "cell", "launch", "rounds"])
 
 
-def pairs(run: Run) -> pd.DataFrame:
+def pairs(run: StoredRun) -> pd.DataFrame:
     """One row per launch of every cell that may be compared: it and its baseline are `ok` in all of their launches.
 
     Turns of cell and baseline are paired by round, which takes out what the machine did to both; launches with fewer
@@ -272,7 +272,7 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
     return keys.assign(baseline=baselines, **{name: medians[name] for name in medians.columns[2:]})
 
 
-def cells(run: Run) -> pd.DataFrame:
+def cells(run: StoredRun) -> pd.DataFrame:
     """One row per planned cell, those that could not run or were not reached included, in the plan's order.
 
     Columns: suite, group, cell, twin, baseline (id, or None), outcome, reason, launches (records of launches that were
@@ -300,7 +300,8 @@ def cells(run: Run) -> pd.DataFrame:
         "reason": [reason for _, reason in fates],
         "launches": [sum(record.launch >= 0 for record in records[cell["id"]]) for cell in planned],
     }
-    columns |= {_column(axis, _CELL_COLUMNS): [cell["point"].get(axis) for cell in planned] for axis in axis_names(run)}
+    axes = axis_columns(run, _CELL_COLUMNS)
+    columns |= {column: [cell["point"].get(axis) for cell in planned] for axis, column in axes.items()}
     # Without this, pandas turns the None of a missing baseline into NaN, which is no reason and no JSON.
     return _typed(columns, ()).astype({"baseline": object})
 
@@ -326,7 +327,12 @@ def _column(axis: str, taken: Iterable[str]) -> str:
     return f"axis_{axis}" if axis in taken else axis
 
 
-def axis_names(run: Run) -> list[str]:
+def axis_columns(run: StoredRun, columns: Iterable[str]) -> dict[str, str]:
+    """By axis, the name of its column in a frame that has these columns already."""
+    return {axis: _column(axis, columns) for axis in axis_names(run)}
+
+
+def axis_names(run: StoredRun) -> list[str]:
     """Every axis of the run's suites, in the order in which their ids show them."""
     suites = run.info["plan"]["suites"].values()
     named = [axis for suite in suites for axis in suite["axes"]]

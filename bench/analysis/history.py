@@ -19,7 +19,7 @@ import pandas as pd
 from bench.analysis import comparability, frames
 from bench.analysis.confirmation import Confirmation
 from bench.errors import RunError, one_of
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats import change_points
 from bench.stats.change_points import LEAST_POINTS, Newest
 from bench.stats.intervals import interval_of_differences
@@ -159,7 +159,7 @@ class History:
 
 
 def points(
-    runs: Iterable[Run], metric: str = "step_time", suites: Sequence[str] = ()
+    runs: Iterable[StoredRun], metric: str = "step_time", suites: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, list[str]]:
     """One row per run and cell, twins left out; and sentences on what was left out.
 
@@ -201,7 +201,7 @@ def points(
     return pd.DataFrame(usable, columns=list(HISTORY_COLUMNS)).astype({"log_median": float, "se": float}), left_out
 
 
-def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def _points_of(run: StoredRun, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     commit = comparability.commit(run)
     launches = frames.launches(run)
     launches = launches[~launches["looking"] & ~launches["twin"]]
@@ -249,7 +249,7 @@ def _points_of(run: Run, metric: str, suites: Sequence[str]) -> tuple[list[dict[
     return rows, metrics
 
 
-def _machine(run: Run) -> str:
+def _machine(run: StoredRun) -> str:
     facts = comparability.machine(run)
     return f"{facts['cpu']}, {facts['cores']} cores, {facts['system']} {facts['machine']}, {facts['threads']} threads"
 

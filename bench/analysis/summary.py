@@ -19,7 +19,7 @@ from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.results.record import Metric, Record
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
@@ -76,7 +76,7 @@ class Summary:
         return asdict(self)
 
 
-def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
+def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary:
     """The summary of a run, finished or not.
 
     Args:
@@ -110,7 +110,7 @@ def summarize(run: Run, reference_step: float = REFERENCE_STEP) -> Summary:
     )
 
 
-def _pause_factors(run: Run) -> dict[str, float]:
+def _pause_factors(run: StoredRun) -> dict[str, float]:
     by_group: dict[str, list[float]] = {}
     for (group, launch), factor in pause_factors(run.records).items():
         if launch >= 0:
@@ -118,7 +118,7 @@ def _pause_factors(run: Run) -> dict[str, float]:
     return {group: statistics.median(factors) for group, factors in by_group.items()}
 
 
-def _cells(run: Run, frames: Frames) -> list[CellSummary]:
+def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
     points = {cell["id"]: cell["point"] for cell in run.info["plan"]["cells"]}
     last: dict[str, Record] = {record.cell: record for record in run.records}
     # A launch that failed before the settings were read back has none; the last one that has them tells.

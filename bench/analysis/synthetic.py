@@ -7,13 +7,13 @@ from pathlib import Path
 from time import process_time
 
 from bench.results.record import Record, Turns
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 LOOPS = ("plain", "fabric", "trainer")
 LAUNCHES, ROUNDS, STEPS = 3, 10, 2
 
 
-def made_up(cells: int) -> Run:
+def made_up(cells: int) -> StoredRun:
     """A run of so many cells, a multiple of 4, in groups of 4: three loops and the twin at as many step lengths."""
     generator = random.Random(0)
     arms = [(loop, False) for loop in LOOPS] + [("plain", True)]
@@ -67,10 +67,10 @@ def made_up(cells: int) -> Run:
         "axes": {"loop": list(LOOPS), "size": list(range(1, cells // 4 + 1))},
     }
     info = {"run": "made-up", "plan": {"suites": {"made-up": suite}, "cells": planned}, "finished": "now"}
-    return Run(Path(), info, tuple(records))
+    return StoredRun(Path(), info, tuple(records))
 
 
-def seconds(cells: int, repeats: int = 3) -> float:
+def seconds_to_summarize(cells: int, repeats: int = 3) -> float:
     """Processor seconds of the summary of a made-up run, the least of some repetitions."""
     from bench.analysis.summary import summarize
 

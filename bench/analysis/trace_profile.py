@@ -246,7 +246,7 @@ def operator_differences(baseline: Profile, other: Profile) -> list[OperatorDiff
     )
 
 
-def document(folder: Path, steps: int, groups: Sequence[tuple[Group, Sequence[TracedCell]]]) -> dict[str, Any]:
+def trace_document(folder: Path, steps: int, groups: Sequence[tuple[Group, Sequence[TracedCell]]]) -> dict[str, Any]:
     """All of it as JSON: counts and seconds are per step, paths are relative to the folder."""
     return {
         "folder": str(folder),

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
 from bench.results.record import Metric
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.ratios import LEAST_ROUNDS
 
@@ -48,7 +48,7 @@ def position_effects(turns: pd.DataFrame) -> dict[int, Interval]:
     }
 
 
-def run_warnings(run: Run, cells: Sequence[CellSummary], frames: Frames) -> list[str]:
+def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -> list[str]:
     warnings = [*run.info.get("warnings", ())]
     if not run.info.get("finished"):
         warnings.append("the run is not finished: it was cut off or still runs")
@@ -103,7 +103,7 @@ def run_warnings(run: Run, cells: Sequence[CellSummary], frames: Frames) -> list
     return warnings
 
 
-def _xla_warnings(run: Run) -> list[str]:
+def _xla_warnings(run: StoredRun) -> list[str]:
     found = []
     if any(record.effective.get("accelerator") == "xla-cpu" for record in run.records):
         found.append(
@@ -122,7 +122,7 @@ def _xla_warnings(run: Run) -> list[str]:
     return found
 
 
-def instrumented_warnings(run: Run, cells: Sequence[CellSummary], known: Mapping[str, Metric]) -> list[str]:
+def instrumented_warnings(run: StoredRun, cells: Sequence[CellSummary], known: Mapping[str, Metric]) -> list[str]:
     """What is wrong with looking launches; it spoils nothing that was timed."""
     warnings = [
         f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"
@@ -147,7 +147,7 @@ def instrumented_warnings(run: Run, cells: Sequence[CellSummary], known: Mapping
 _OF_CACHES = frozenset({"compile_cache", "cache_hits", "cache_misses"})
 
 
-def _changing(run: Run) -> dict[str, list[str]]:
+def _changing(run: StoredRun) -> dict[str, list[str]]:
     """The names of settings that differ between a cell's launches, by cell; only cells that have any."""
     first: dict[str, Mapping[str, Any]] = {}
     found: dict[str, set[str]] = {}
@@ -163,7 +163,7 @@ def _changing(run: Run) -> dict[str, list[str]]:
     return {cell: sorted(names) for cell, names in found.items()}
 
 
-def _stolen_share(run: Run) -> float:
+def _stolen_share(run: StoredRun) -> float:
     taken = [record.turns for record in run.records if record.turns is not None]
     total = math.fsum(seconds for item in taken for seconds in (*item.first, *item.counted))
     return math.fsum(seconds for item in taken for seconds in item.stolen) / total if total else 0.0

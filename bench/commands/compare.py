@@ -81,7 +81,7 @@ class Comparison:
         return {"schema": COMPARISON_SCHEMA, "exit_code": self.exit_code, "caution": CAUTION, **asdict(self)}
 
 
-def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comparison:
+def compare(a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = False) -> Comparison:
     """B over A, for every cell that both have.
 
     Args:
@@ -123,7 +123,7 @@ def compare(a: store.Run, b: store.Run, *, allow_mismatch: bool = False) -> Comp
     return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
 
 
-def _other_files(a: store.Run, b: store.Run) -> list[str]:
+def _other_files(a: store.StoredRun, b: store.StoredRun) -> list[str]:
     """Suites of both whose files are not the same in both, as sentences."""
     found = []
     for suite in a.info["plan"]["suites"]:
@@ -137,11 +137,11 @@ def _other_files(a: store.Run, b: store.Run) -> list[str]:
     return found
 
 
-def _names(run: store.Run) -> list[str]:
+def _names(run: store.StoredRun) -> list[str]:
     return [str(cell["id"]) for cell in run.info["plan"]["cells"] if not cell["twin"]]
 
 
-def _launch_logs(run: store.Run) -> dict[str, list[float]]:
+def _launch_logs(run: store.StoredRun) -> dict[str, list[float]]:
     """Logs of the step time of each launch, by cell.
 
     Raises:
@@ -171,7 +171,7 @@ class _Side:
     timed: Mapping[str, Mapping[int, Record]]
 
     @staticmethod
-    def of(run: store.Run) -> _Side:
+    def of(run: store.StoredRun) -> _Side:
         """Raises:
         RunError: as `frame.launches` and `frame.cells` do.
         """

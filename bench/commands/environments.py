@@ -160,6 +160,12 @@ def side_file(file: str, side: Side) -> str:
     return file
 
 
+def side_files(files: Mapping[str, str], sides: Mapping[str, Side]) -> dict[str, str]:
+    """The suite file of each suite, and of `SUITE@SIDE` that of a side."""
+    own = {f"{suite}@{name}": side_file(file, side) for suite, file in files.items() for name, side in sides.items()}
+    return {**files, **own}
+
+
 def dirty() -> list[str]:
     """Tracked files of the repository at hand that differ from its commit; empty outside of git."""
     said = _git("status", "--porcelain", "--untracked-files=no")

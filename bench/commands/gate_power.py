@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.commands import false_alarms, gate
+from bench.commands import false_alarms, gate, gate_setup
 from bench.engine.options import Options, Progress
 from bench.errors import RunError
 from bench.plan import discovery, plan
@@ -70,7 +70,7 @@ def run_power(repeats: int, options: Options, rule: Rule, folder: Path, progress
             own.mkdir()
             progress.phase(f"gate {repeat + 1} of {repeats} with a slowdown of {asked}")
             seeded = replace(options, seed=generator.randrange(2**30))
-            found = gate.run_gate(gate.Setup(made, {POWER_SUITE: file}), rule, seeded, own, progress)
+            found = gate.run_gate(gate_setup.Setup(made, {POWER_SUITE: file}), rule, seeded, own, progress)
             if found.interrupted:
                 if len(seconds) < len(wanted):
                     raise RunError("interrupted before each slowdown had a gate; what was measured is in the tally")
@@ -101,21 +101,6 @@ def _points(counted: false_alarms.Tally, seconds: Mapping[str, Sequence[float]])
 def keeps_its_promise(points: Sequence[PowerPoint], rule: Rule) -> bool:
     """Whether the false alarms that were seen are what the rule promises: their lower bound is not above its alpha."""
     return all(point.low <= rule.alpha for point in points if point.slowdown == 0)
-
-
-def power_table(points: Sequence[PowerPoint], sentence: str) -> str:
-    """The operating curve as lines of text.
-
-    Args:
-        sentence: the tally's.
-    """
-    lines = ["slowdown  gates  called a regression [95 % bounds]      wall time   verdicts"]
-    for point in points:
-        name = "none" if point.slowdown == 0 else f"{100 * point.slowdown:+g} %"
-        share = f"{100 * point.share:.0f} % [{100 * point.low:.0f}, {100 * point.high:.0f}]"
-        told = ", ".join(f"{n} {verdict}" for verdict, n in point.verdicts.items())
-        lines.append(f"{name:<8}  {point.gates:>5}  {share:<36}  {point.seconds:>6.0f} s   {told}")
-    return "\n".join([*lines, "", sentence])
 
 
 def power_document(points: Sequence[PowerPoint], sentence: str) -> dict[str, Any]:

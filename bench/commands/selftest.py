@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -324,8 +324,8 @@ def whole_run(folder: Path, options: Options, progress: Progress) -> list[dict[s
 
 def summary_growth() -> dict[str, Any]:
     """Summaries of made-up runs: linear is 10, and the square of that is 100."""
-    synthetic.seconds(4)  # imports
-    few, many = synthetic.seconds(100), synthetic.seconds(1000)
+    synthetic.seconds_to_summarize(4)  # imports
+    few, many = synthetic.seconds_to_summarize(100), synthetic.seconds_to_summarize(1000)
     return CHECKS["summary_growth"].result(many / few, f"{few:.3f} s for 100 cells, {many:.2f} s for 1,000")
 
 
@@ -333,18 +333,3 @@ def describe(interval: intervals.Interval) -> str:
     if interval.low is None or interval.high is None:
         return f"{interval.estimate:.4f}"
     return f"{interval.estimate:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
-
-
-def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
-    """The checks as lines of text."""
-    lines = []
-    for check in checks:
-        sign = "<=" if CHECKS[check["name"]].at_most else ">="
-        limit = "intervals overlap" if check["name"] == "interleaving_bias" else f"{sign} {check['limit']:g}"
-        unit = "" if check["unit"] == "1" else f" {check['unit']}"
-        lines.append(
-            f"{'ok    ' if check['ok'] else 'MISSED'} {check['name']:<18} {check['value']:.4g}{unit}  (must be {limit})"
-        )
-        lines.append(f"       {check['what']}")
-        lines += [f"       {part.strip()}" for part in check["detail"].split(";")]
-    return "\n".join(lines)

@@ -13,18 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.trace_profile import EDGE_STEPS, TracedCell, document, read_trace
+from bench.analysis.trace_profile import EDGE_STEPS, TracedCell, read_trace, trace_document
 from bench.borders import file_name
+from bench.commands.selection import Selection, planned
 from bench.engine.arm_request import downgrades, request, requested
 from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.merge_ranks import ArmResult
 from bench.engine.options import Progress
 from bench.engine.processes import ArmLost, zygote_id
-from bench.errors import BenchError
+from bench.errors import BenchError, SpecError
 from bench.machine.cores import layout
 from bench.plan.cell import Cell, Group, Plan
+from bench.plan.suite import Suite
 from bench.protocol import Go
+from bench.results import store
 
 TRACE_WARMUP = 16  # first steps allocate, and autotune where there is something to tune
 PROFILER_WARMUP = 2  # steps in which the profiler starts up and records nothing
@@ -36,12 +39,14 @@ class Traces:
     """What `bench trace` did.
 
     Attributes:
+        suites: the suites of the plan, by name.
         groups: every group with its cells, twins left out: the same code gives the same counts.
         interrupted: whether the user stopped it; cells that were not reached are missing.
     """
 
     folder: Path
     steps: int
+    suites: Mapping[str, Suite]
     groups: tuple[tuple[Group, tuple[TracedCell, ...]], ...]
     interrupted: bool
 
@@ -50,7 +55,20 @@ class Traces:
         return [cell for _, cells in self.groups for cell in cells]
 
     def to_json(self) -> dict[str, Any]:
-        return document(self.folder, self.steps, self.groups)
+        return trace_document(self.folder, self.steps, self.groups)
+
+
+def trace_selection(selection: Selection, steps: int, timeout: float, out: Path, progress: Progress) -> Traces:
+    """Trace the cells of a selection, into a new folder under `out`; see `trace`.
+
+    Raises:
+        SpecError: the selection is wrong, or there are no steps.
+        BenchError: the interpreters do not start.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise SpecError(f"steps: {steps!r} is not possible; allowed: a whole number above 0")
+    plan, files = planned(selection)
+    return trace(plan, files, store.fresh_folder(out, "traces"), steps, timeout, progress)
 
 
 def trace(
@@ -103,7 +121,7 @@ def _trace(plan: Plan, bench: TraceBench, folder: Path, steps: int, progress: Pr
         except KeyboardInterrupt:  # arms do not see Ctrl-C; what is traced already is kept
             interrupted = True
         done.append((group, tuple(cells)))
-    return Traces(folder, steps, tuple(done), interrupted)
+    return Traces(folder, steps, plan.suites, tuple(done), interrupted)
 
 
 class TraceBench:

@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
 from bench.protocol import Instrumented
 from bench.results.record import Outcome, Record
+from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 from bench.results.work_ledger import own_faults
 from bench.stats import intervals
@@ -223,7 +223,7 @@ class Conductor:
 
     def _launch(self, fleet: Fleet, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
-        began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+        began, started = time.monotonic(), timestamp()
         number, options = state.launches, self._options
         chosen = number % self._sets
         self._zygotes(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))

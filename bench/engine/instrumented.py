@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.borders import file_name
@@ -25,6 +24,7 @@ from bench.machine.cores import Layout
 from bench.plan.cell import Cell, Group, Plan
 from bench.protocol import Go
 from bench.results.record import Record
+from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class Looker:
 
     def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
         """One looking launch of these cells of a group: its records."""
-        began, started, number = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), seen.launches
+        began, started, number = time.monotonic(), timestamp(), seen.launches
         self._given_up = not self._interpreters([preload(cell) for cell in cells])
         if self._given_up:
             return []

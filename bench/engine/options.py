@@ -38,6 +38,19 @@ class Options:
     launches: int | None = None
 
 
+class Quiet:
+    """Progress that nobody sees."""
+
+    def phase(self, text: str) -> None:
+        pass
+
+    def update(self, spent: float, budget: float, text: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
 class Progress(Protocol):
     """What a run says while it goes on; the terminal is `cli`'s."""
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from bench.errors import RunError, SpecError, Unsupported
 from bench.machine.calibration import Calibration, Ceiling, fingerprint
 from bench.machine.cores import layout, usable_cores
 from bench.machine.process_env import PACKAGE_PARENT, arm_environment
+from bench.results.run_info import timestamp
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +119,7 @@ def calibrate(kind: str, threads: int, budget: float = CALIBRATION_BUDGET) -> Ca
     return Calibration(
         environment=fingerprint(kind, told["device"], threads),
         ceilings=tuple(Ceiling(**ceiling) for ceiling in told["ceilings"]),
-        measured=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured=timestamp(),
         seconds=round(time.monotonic() - began, 3),
         load_average=load,
         cores=cores,
@@ -143,13 +143,13 @@ def main() -> None:
             raise Unsupported("torch_xla is lazy, and the ceilings are those of calls that are done when they are made")
         wanted = list(jobs(here, device))
         share = request["budget"] / sum(job.weight for job in wanted)
-        found = [asdict(measure(job, share * job.weight)) for job in wanted]
+        found = [asdict(measure_ceiling(job, share * job.weight)) for job in wanted]
         print(json.dumps({"device": here.describe(), "ceilings": found}))
     except Unsupported as error:
         print(json.dumps({"unsupported": str(error)}))
 
 
-def measure(
+def measure_ceiling(
     job: CeilingSearch,
     seconds: float,
     clock: Callable[[], float] = perf_counter,

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -38,7 +39,13 @@ def signals() -> Iterator[None]:
 
 @contextmanager
 def answered(note: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals]) -> Iterator[None]:
-    """These signals call `note` meanwhile, but for those that are ignored, as nohup(1) leaves SIGHUP."""
+    """These signals call `note` meanwhile, but for those that are ignored, as nohup(1) leaves SIGHUP.
+
+    Only the main thread may say what signals do; in another nothing is changed, and they do what its program says.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:

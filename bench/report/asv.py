@@ -24,7 +24,7 @@ from bench.machine.git import Commit
 from bench.report import asv_files
 from bench.report.asv_files import STATS
 from bench.results.record import FAILED_OUTCOMES, Metric
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import ORDER_STATISTICS_FROM, interval_of_differences, interval_of_logs
 
 RESULT_VERSION, BENCHMARKS_VERSION, MACHINE_VERSION = 2, 2, 1
@@ -86,7 +86,7 @@ class Exported:
     notes: Sequence[str]
 
 
-def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None = None) -> Exported:
+def export(runs: Sequence[tuple[StoredRun, Commit]], folder: Path, machine: str | None = None) -> Exported:
     """Write the runs into asv's results folder, beside what is there.
 
     Files of asv's are named by commit and environment, so runs of one commit share one; where two have the same cell,
@@ -134,7 +134,7 @@ def export(runs: Sequence[tuple[Run, Commit]], folder: Path, machine: str | None
     return Exported(results, list(names), list(notes))
 
 
-def benchmarks(run: Run) -> list[Benchmark]:
+def benchmarks(run: StoredRun) -> list[Benchmark]:
     """What the run tells asv: one benchmark for each workload and metric."""
     planned = {cell["id"]: cell for cell in run.info["plan"]["cells"] if not cell["twin"]}
     outcomes = {row.cell: str(row.outcome) for row in frames.cells(run).itertuples()}
@@ -229,7 +229,7 @@ def _order_index(n: int) -> int:
         k += 1
 
 
-def parameters(run: Run, machine: str) -> dict[str, str]:
+def parameters(run: StoredRun, machine: str) -> dict[str, str]:
     """What asv draws apart: machine facts, and versions without their last digits, which change too often for that."""
     environment = run.info.get("environment", {})
     facts = comparability.machine(run)
@@ -294,7 +294,9 @@ def _described(benchmark: Benchmark, before: Mapping[str, Any] | None) -> dict[s
     }
 
 
-def _put(data: dict[str, Any], run: Run, commit: Commit, params: Mapping[str, str], found: Sequence[Benchmark]) -> None:
+def _put(
+    data: dict[str, Any], run: StoredRun, commit: Commit, params: Mapping[str, str], found: Sequence[Benchmark]
+) -> None:
     """Put a run's figures into a result file's data."""
     results = asv_files.result_rows(data)
     for benchmark in found:
@@ -332,7 +334,7 @@ def _entries(row: Mapping[str, Any]) -> dict[tuple[str, ...], AsvValue]:
     return entries
 
 
-def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], AsvValue]) -> dict[str, Any]:
+def _row(run: StoredRun, benchmark: Benchmark, entries: Mapping[tuple[str, ...], AsvValue]) -> dict[str, Any]:
     params = _domain(entries)
     # A point that nobody planned is skipped, not failed.
     values = [entries.get(key, AsvValue(math.nan)) for key in itertools.product(*params)]
@@ -352,6 +354,6 @@ def _row(run: Run, benchmark: Benchmark, entries: Mapping[tuple[str, ...], AsvVa
     return row
 
 
-def _milliseconds(run: Run) -> int | None:
+def _milliseconds(run: StoredRun) -> int | None:
     started = run.info.get("started")
     return int(datetime.fromisoformat(started).timestamp() * 1000) if started else None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,59 +19,19 @@ from bench.analysis import costs
 from bench.analysis.frames import MEASURED, frames_of
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.sentences import label, places
 from bench.report.units import given, scale
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
-# Text, axes and grid are drawn in a colour that no palette has, which then becomes the page's text colour, so that one
-# figure serves light and dark pages.
-INK = "#010203"
 _TWIN = "#8a8f98"
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "loopmark",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-    "legend.frameon": False,
-    "axes.grid": True,
-    "axes.grid.axis": "x",
-    "grid.color": INK,
-    "grid.alpha": 0.12,
-    "axes.axisbelow": True,
-    "axes.linewidth": 0.6,
-}
-FIGURE_WIDTH = 10.5
 # Groups, and lines of cost, that are drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
 DRAWN = 12
-# Letters of a name in a figure; a longer one would leave no place for what is drawn.
-_LETTERS = 48
-TITLE_LETTERS = 110
 # The slowest turns, stalls of tens of milliseconds, would squeeze all others into a line.
 _SHOWN = (0.005, 0.985)
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure: heading, what to see in it, and the SVG element."""
-
-    title: str
-    caption: str
-    svg: str
-
-
-def draw_run(run: Run, summary: Summary) -> list[Drawing]:
+def draw_run(run: StoredRun, summary: Summary) -> list[Drawing]:
     """The figures of a run, those left out for which there is no data; of the first DRAWN groups."""
     frames = frames_of(run)
     groups = list(tables.by_group_of_cells(summary))[:DRAWN]
@@ -99,12 +56,6 @@ def draw_run(run: Run, summary: Summary) -> list[Drawing]:
 def _left_out(summary: Summary) -> str:
     groups = len(tables.by_group_of_cells(summary))
     return f" Only the first {DRAWN} of {groups} groups are drawn; the tables have all." if groups > DRAWN else ""
-
-
-def figure_text(text: str, letters: int = _LETTERS) -> str:
-    """A text of foreign origin as figures show it: no formula, on one line, not longer than there is place for."""
-    text = borders.one_line(text)
-    return borders.plot(text if len(text) <= letters else text[: letters - 1] + "…")
 
 
 @dataclass(frozen=True)
@@ -407,19 +358,3 @@ def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> D
         f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
         svg(figure, f"parts-{borders.file_name(whole)}"),
     )
-
-
-def svg(figure: Figure, name: str) -> str:
-    """The figure as an SVG element without anything that changes from run to run or clashes with other figures."""
-    out = io.StringIO()
-    with warnings.catch_warnings():
-        # Texts stay texts in the SVG, so the reader's fonts draw them, and have letters that matplotlib's lacks.
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font", category=UserWarning)
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 role="img"', text, count=1)
-    return text.replace(INK, "currentColor").strip()

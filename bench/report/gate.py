@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import bench.borders as borders
 from bench.borders import markdown_text as safe
 from bench.borders import terminal
-from bench.commands.gate import Gate
 from bench.commands.gate_exact import Exact
+from bench.commands.gate_judgement import Gate
 from bench.report.text_layout import aligned, titled, wrapped
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision

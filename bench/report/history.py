@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import bench.borders as borders
 from bench.analysis.history import RATIO, Change, History, MetricSeries, suspects
 from bench.borders import one_line
-from bench.report.figures import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
+from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.html import template_environment
 from bench.report.text_layout import aligned, wrapped
 from bench.report.units import percent, quantity, ratio, scale

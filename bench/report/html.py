@@ -23,10 +23,10 @@ from bench.machine import calibration
 from bench.report import tables
 from bench.report.sentences import headlines, label, places, words
 from bench.report.units import given, percent, quantity, unbroken
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 if TYPE_CHECKING:
-    from bench.report.figures import Drawing
+    from bench.report.drawing import Drawing
 
 # What two arms that did equal work share, by the ledger's names.
 LEDGER = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights", "final_weights")
@@ -42,7 +42,7 @@ class LedgerRow:
     verdict: str
 
 
-def render(run: Run, summary: Summary, drawings: Sequence[Drawing] | None = None) -> str:
+def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None = None) -> str:
     """The report.
 
     Args:
@@ -111,7 +111,7 @@ def _finalized(value: object) -> object:
     return value if isinstance(value, markupsafe.Markup) or not isinstance(value, str) else borders.terminal(value)
 
 
-def _tally(run: Run) -> str:
+def _tally(run: StoredRun) -> str:
     """How often the gate was wrong where the run was measured; nothing where that is another machine or torch."""
     there = run.info.get("environment") or {}
     threads = (run.info.get("options") or {}).get("threads", 1)
@@ -131,7 +131,7 @@ def embed(summary: Summary) -> str:
     return borders.json_text(summary.to_json(), indent=1).replace("<", "\\u003c")
 
 
-def command(run: Run) -> str:
+def command(run: StoredRun) -> str:
     """The command line that made the run, without the folder that the program lies in."""
     program, *rest = run.info["argv"] or ["bench"]
     name = PurePath(program).name
@@ -139,7 +139,7 @@ def command(run: Run) -> str:
     return shlex.join([*start, *rest])
 
 
-def _started(run: Run) -> str:
+def _started(run: StoredRun) -> str:
     started = run.info.get("started")
     return f"{datetime.fromisoformat(started).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if started else "not started"
 
@@ -220,7 +220,7 @@ def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[st
     return shared, differing
 
 
-def _ledger(run: Run, summary: Summary) -> list[LedgerRow]:
+def _ledger(run: StoredRun, summary: Summary) -> list[LedgerRow]:
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
     ledgers: dict[str, dict[int, Mapping[str, Any]]] = {}
     for record in run.records:
@@ -262,7 +262,7 @@ def _short(value: Any) -> str:
     return text[:12] + "…" if len(text) > 16 else text
 
 
-def _timing(run: Run) -> list[tuple[str, str]]:
+def _timing(run: StoredRun) -> list[tuple[str, str]]:
     timing = run.info.get("timing") or {}
     rows = [(name.replace("_", " "), quantity(value, "s")) for name, value in timing.items()]
     if timing.get("wall") and "turns" in timing:

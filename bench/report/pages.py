@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
+
+from bench.errors import RunError
+from bench.results import files
+from bench.results.store import StoredRun
 
 _DRAWING = re.compile(r"<figure[^>]*>(.*?)</figure>", re.DOTALL)
 _SVG = re.compile(r"<svg.*</svg>", re.DOTALL)
@@ -151,3 +157,17 @@ def differing(mine: Mapping[str, list[str]], theirs: Mapping[str, list[str]]) ->
                     rest.append(text)
             said = " | ".join(own) or ("in another order" if not rest else "nothing")
             yield place, said, " | ".join(rest) or "nothing"
+
+
+def page_text(run: StoredRun, path: Path) -> str:
+    """A report as it lies on the disk.
+
+    Raises:
+        RunError: it is not there, or not readable.
+    """
+    if not os.path.lexists(path):
+        raise RunError(f"{path}: no report there; `bench report {run.folder}` writes it")
+    try:
+        return files.read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: not readable: not UTF-8 at byte {error.start}") from None

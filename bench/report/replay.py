@@ -12,19 +12,19 @@ from bench.axes.precision import PRECISIONS
 from bench.engine.arm_request import downgrades
 from bench.engine.equal_work import judge_work
 from bench.results.record import RECORD_SCHEMA, Record
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.results.work_ledger import own_faults
 
 # Outcomes that follow from settings and ledgers; the others are what happened.
 JUDGED = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
 
 
-def can_be_judged(run: Run) -> bool:
+def can_be_judged(run: StoredRun) -> bool:
     """Whether the rules by which its records were judged are the present ones: they came with the schema."""
     return bool(run.info["schema"] == RECORD_SCHEMA)
 
 
-def judged_again(run: Run) -> list[str]:
+def judged_again(run: StoredRun) -> list[str]:
     """How the outcomes that follow from the records differ from those that they have, as sentences."""
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
     launches: dict[tuple[str, int, bool], list[Record]] = {}
@@ -72,7 +72,7 @@ def _alone(record: Record) -> Record:
     return replace(record, outcome="ok", reason="")
 
 
-def _stops(run: Run) -> Iterator[str]:
+def _stops(run: StoredRun) -> Iterator[str]:
     """Groups whose launches are not as many as run.json has."""
     seen: dict[str, set[int]] = {}
     for record in run.records:

@@ -18,13 +18,13 @@ from bench.report.pages import Page, differing, taken_apart
 from bench.report.replay import can_be_judged, judged_again
 from bench.results import decoding
 from bench.results.record import Record, Turns
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
 
 if TYPE_CHECKING:
-    from bench.report.figures import Drawing
+    from bench.report.drawing import Drawing
 
 # Another version of numpy or another processor may add in another order; 1e-9 is far below what is printed and far
 # above that. Near zero the same sums leave errors of their own: a femtosecond is none of a step.
@@ -53,7 +53,7 @@ class Verified:
         return "; ".join([f"as the records give them: {', '.join(self.checked)}", *self.unchecked])
 
 
-def examine(run: Run, report_html: str, drawings: Sequence[Drawing] | None = None) -> Verified:
+def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None = None) -> Verified:
     """All that can be checked of a run and its page.
 
     Args:
@@ -70,7 +70,7 @@ def examine(run: Run, report_html: str, drawings: Sequence[Drawing] | None = Non
         )
     else:
         checked.append("its drawings")
-    differences += verify(run, report_html, drawings)
+    differences += recomputed(run, report_html, drawings)
     if can_be_judged(run):
         differences += judged_again(run)
         checked.append(f"outcomes of {len(run.records) + len(run.looks)} records, judged again")
@@ -83,7 +83,7 @@ def examine(run: Run, report_html: str, drawings: Sequence[Drawing] | None = Non
     return Verified(list(dict.fromkeys(differences)), checked, unchecked)
 
 
-def verify(run: Run, report_html: str | None, drawings: Sequence[Drawing] | None = None) -> list[str]:
+def recomputed(run: StoredRun, report_html: str | None, drawings: Sequence[Drawing] | None = None) -> list[str]:
     """How a report differs from what the run's records give, as sentences; empty if in nothing.
 
     Compared are the figures embedded in the page as JSON, every text and element of it, its drawings, and, with or
@@ -174,7 +174,7 @@ def _drawing_differences(page: Page, fresh: Page) -> Iterator[str]:
             yield f"drawing {title!r}: not the one that the records give"
 
 
-def _own_differences(run: Run, summary: Summary) -> list[str]:
+def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     """Step times and ratios of the summary against a second, plain way of computing them."""
     records = {
         (record.cell, record.launch): record

@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,7 @@ from bench.borders import LONGEST_NAME, json_text
 from bench.errors import RunError, one_of
 from bench.results import decoding, files, store
 from bench.results.record import NonEmpty
-from bench.results.run_info import Digest
+from bench.results.run_info import Digest, timestamp
 
 BASELINE_SCHEMA: Literal[1] = 1
 FOLDER, FILE = "baselines", "baseline.json"
@@ -49,7 +48,7 @@ class BaselineFile:
     sha256: Mapping[str, Digest]
 
 
-def save_baseline(name: str, run: store.Run, out: Path) -> Baseline:
+def save_baseline(name: str, run: store.StoredRun, out: Path) -> Baseline:
     """Name a run; what is compared later is the copy.
 
     Raises:
@@ -67,7 +66,7 @@ def save_baseline(name: str, run: store.Run, out: Path) -> Baseline:
         raise RunError(f"{run.folder}: not finished; a baseline is a whole run")
     if not run.records:
         raise RunError(f"{run.folder}: nothing was measured in it")
-    saved = datetime.now(UTC).isoformat(timespec="seconds")
+    saved = timestamp()
     contents = {file: files.read_bytes(run.folder / file) for file in COPIED}
     checksums = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
     with files.new_folder(folder) as aside:
@@ -101,18 +100,20 @@ def delete(name: str, out: Path) -> None:
         raise RunError(f"{folder}: cannot be deleted: {error.strerror}") from None
 
 
-def find_run(text: str, out: Path) -> store.Run:
-    """The baseline of that name, else the run of that id or folder.
+def find_run(text: str | None, out: Path) -> store.StoredRun:
+    """The baseline of that name, else the run of that id or folder; for None, the newest run.
 
     Raises:
         RunError: there is neither, or it is not readable, or not as it was saved.
     """
+    if text is None:
+        return as_saved(store.find_folder(None, out))
     folder = out / FOLDER / text
     named = _is_name(text) and folder.is_dir()
     return as_saved(folder if named else store.find_folder(text, out))
 
 
-def as_saved(folder: Path) -> store.Run:
+def as_saved(folder: Path) -> store.StoredRun:
     """The run in a folder; where it is that of a baseline, by name or by path, it is as it was saved.
 
     Raises:

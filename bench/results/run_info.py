@@ -24,6 +24,11 @@ from bench.results.record import METRICS, RECORD_SCHEMA, SCHEMAS, NonEmpty, Outc
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
+def timestamp() -> str:
+    """The time now as all files have it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 @dataclass(frozen=True)
 class SuiteInfo:
     """A suite of the plan: see `bench.plan.suite.Suite`."""

@@ -28,7 +28,7 @@ _STAMP = "%Y%m%d-%H%M%S"
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredRun:
     """A run read back: what was planned and seen, and every record.
 
     Attributes:
@@ -293,7 +293,7 @@ def read_confirmations(out: Path) -> list[tuple[str, bytes]]:
     ]
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> StoredRun:
     """Read a run.
 
     Raises:
@@ -312,7 +312,7 @@ def read_run(folder: Path) -> Run:
     digests = info["digests"]
     if digests is not None and digests["options"] != run_info.options_digest(info["options"]):
         faults.append(f"{RUN}: the options are not those that the run was made with")
-    return Run(
+    return StoredRun(
         folder,
         info,
         tuple(record for _, record in records if not record.looking),
@@ -322,7 +322,7 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def intact(run: Run) -> Run:
+def intact(run: StoredRun) -> StoredRun:
     """The run, if it is as it was written.
 
     Raises:
@@ -333,7 +333,7 @@ def intact(run: Run) -> Run:
     return run
 
 
-def broken(run: Run) -> str:
+def broken(run: StoredRun) -> str:
     """In one line, what of a run is not as it was written; "" where nothing."""
     first, *more = run.broken or ("",)
     return first and f"{run.folder}/{first}" + (f" (and {len(more)} more of this kind)" if more else "")

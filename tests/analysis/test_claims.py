@@ -18,11 +18,11 @@ from bench.analysis import claims
 from bench.analysis.costs import LEAST_SPAN, REACH, Cost, costs, models
 from bench.analysis.frames import pairs
 from bench.analysis.summary import Summary, summarize
-from bench.cli.arguments import duration, step
+from bench.cli.arguments import as_duration, as_step
 from bench.report import comparison, console, html, markdown
 from bench.report.sentences import headlines, places, words
 from bench.report.tables import shared, titles
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import Interval
 
 numbers = st.floats(-10, 10, allow_nan=False)
@@ -91,11 +91,11 @@ def test_every_word_by_hand() -> None:
 # --- one launch, and a twin that reads more
 
 
-def told(run: Run, reference: float = 0.012) -> list[str]:
+def told(run: StoredRun, reference: float = 0.012) -> list[str]:
     return headlines(summarize(run, reference))
 
 
-def everywhere(run: Run, reference: float = 0.012) -> str:
+def everywhere(run: StoredRun, reference: float = 0.012) -> str:
     summary = summarize(run, reference)
     page = html.render(run, summary, drawings=())
     return "\n".join([console.render(summary), markdown.render(summary), page])
@@ -120,7 +120,7 @@ def test_one_launch_of_a_group_among_many_is_noisy_there_only() -> None:
     assert outcomes == {32: "noisy", 256: "ok", 2048: "ok"}
 
 
-def slower_twin(run: Run, seconds: float) -> Run:
+def slower_twin(run: StoredRun, seconds: float) -> StoredRun:
     records = []
     for record in run.records:
         turns = record.turns
@@ -215,7 +215,7 @@ def test_lengths_that_hardly_differ_give_the_measured_difference() -> None:
         assert "no fit: measured at step lengths that hardly differ, 1." in headlines(summary)[0]
 
 
-def bent(run: Run, more: Mapping[int, float]) -> Run:
+def bent(run: StoredRun, more: Mapping[int, float]) -> StoredRun:
     """Trainer's steps by so many seconds longer, by batch size."""
     records = []
     for record in run.records:
@@ -277,19 +277,19 @@ def test_a_step_needs_a_unit(text: str) -> None:
     import argparse
 
     with pytest.raises(argparse.ArgumentTypeError, match=re.escape(f"{text!r} is not a time with a unit; allowed:")):
-        step(text)
+        as_step(text)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("12ms", 0.012), ("250us", 250e-6), ("1.5s", 1.5), ("2m", 120.0)])
 def test_a_step_with_its_unit(text: str, seconds: float) -> None:
-    assert step(text) == pytest.approx(seconds)
-    assert duration("90") == 90.0
+    assert as_step(text) == pytest.approx(seconds)
+    assert as_duration("90") == 90.0
 
 
 # --- sentences name what differs
 
 
-def two_axes(constant: Mapping[str, Any]) -> Run:
+def two_axes(constant: Mapping[str, Any]) -> StoredRun:
     """Two runs of the same cells on two kinds of data, with further settings that are the same everywhere."""
     one = make(launches=4)
     cells, records = [], []

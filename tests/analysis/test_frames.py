@@ -13,7 +13,7 @@ from synthetic import PLAIN, TRAINER, cell_id, group_id, make
 from bench.analysis import frames
 from bench.errors import RunError
 from bench.results.record import METRICS
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 
 # Metrics that turns of one process, of a part of an epoch, of no compiled launch do not have.
@@ -26,7 +26,7 @@ NOT_HERE = {name for name in METRICS if name.startswith("time_to_first_step")} |
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 3}
 
 
-def with_record(run: Run, index: int, **changes: Any) -> Run:
+def with_record(run: StoredRun, index: int, **changes: Any) -> StoredRun:
     records = list(run.records)
     records[index] = replace(records[index], **changes)
     return replace(run, records=tuple(records))

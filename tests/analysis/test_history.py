@@ -24,7 +24,7 @@ from bench.analysis import confirmation as confirming
 from bench.analysis import history
 from bench.analysis.confirmation import Confirmation, Suspicion
 from bench.analysis.history import HISTORY_COLUMNS, History
-from bench.cli.exporting import parse_cell_id
+from bench.commands.confirm import cell_id_parts
 from bench.errors import RunError
 from bench.machine import environment
 from bench.machine import git as commits
@@ -209,7 +209,7 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
         "same": Interval(1.01, 0.98, 1.04, 8),
         "faster": Interval(0.9, 0.88, 0.92, 8),
     }.items():
-        (done,) = confirming.confirm(*pair, suspicions, race(ratio), "2026-01-01T00:00:00+00:00")
+        (done,) = confirming.confirmations_of(*pair, suspicions, race(ratio), "2026-01-01T00:00:00+00:00")
         states[name] = done.state
         store.append_confirmations(tmp_path, [confirming.encode_confirmation(done)])
     assert states == {
@@ -231,12 +231,14 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
 
 def test_a_race_that_did_not_measure_is_no_answer() -> None:
     with pytest.raises(RunError, match=r"did not measure s\[c\]"):
-        confirming.confirm(A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {}, "now")
+        confirming.confirmations_of(A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {}, "now")
     once = Interval(1.1, None, None, 1)
     with pytest.raises(RunError, match=r"a single launch of s\[c\].*give it a larger --budget"):
-        confirming.confirm(A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {"s[c]": once}, "now")
+        confirming.confirmations_of(
+            A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {"s[c]": once}, "now"
+        )
     with pytest.raises(RunError, match="nothing is suspected"):
-        confirming.confirm(A, B, [], lambda before, after, cells: {}, "now")
+        confirming.confirmations_of(A, B, [], lambda before, after, cells: {}, "now")
 
 
 @pytest.mark.parametrize("change", [{"schema": 2}, {"state": "real"}, {"more": 1}, {"ratio": {"estimate": 1.0}}])
@@ -250,11 +252,11 @@ def test_a_tampered_confirmation_is_refused(change: Mapping[str, Any]) -> None:
 
 
 def test_ids_are_read_back() -> None:
-    assert parse_cell_id("overhead[loop=trainer,batch_size=64]") == (
+    assert cell_id_parts("overhead[loop=trainer,batch_size=64]") == (
         "overhead",
         {"loop": "trainer", "batch_size": "64"},
     )
-    assert parse_cell_id("sided") == ("sided", {})
+    assert cell_id_parts("sided") == ("sided", {})
 
 
 # The command
@@ -402,7 +404,7 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
             "started": f"2026-01-01T00:00:{number:02}+00:00",
             "environment": {**environment.environment(1), "commit": hashes[number >= 16]},
         }
-        save(store.Run(tmp_path, info, tuple(records)), git_folder / "results")
+        save(store.StoredRun(tmp_path, info, tuple(records)), git_folder / "results")
     done = call(
         "confirm", hashes[0][:10], "HEAD", "--suites", str(SUITES), "--budget", "45s", "--target", "50%", cwd=git_folder
     )

@@ -16,7 +16,7 @@ from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary, summarize
 from bench.analysis.warnings import position_effects
 from bench.results.record import OUTCOMES, Turns
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 4}
 
@@ -29,14 +29,14 @@ def cost_of(summary: Summary, loop: str, *, twin: bool = False) -> Cost:
     return next(cost for cost in summary.costs if cost.value == loop and cost.twin == twin)
 
 
-def scaled(run: Run, factor: float) -> Run:
+def scaled(run: StoredRun, factor: float) -> StoredRun:
     def turns(old: Turns | None) -> Turns | None:
         return old and replace(old, counted=tuple(seconds * factor for seconds in old.counted))
 
     return replace(run, records=tuple(replace(record, turns=turns(record.turns)) for record in run.records))
 
 
-def renamed(run: Run, one: str, other: str) -> Run:
+def renamed(run: StoredRun, one: str, other: str) -> StoredRun:
     """The run with two arms swapped: each has the turns of the other."""
     by_key = {(record.point["loop"], record.group, record.launch, record.twin): record.turns for record in run.records}
     swap = {one: other, other: one}

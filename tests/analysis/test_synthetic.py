@@ -24,7 +24,7 @@ from bench.plan import plan
 from bench.plan.suite import Suite
 from bench.report import console, csv, figures, html, markdown
 from bench.report.sentences import headlines
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 # Four times the cells may cost four times the calls and some more for the sorting, and nowhere near sixteen times.
 FEW, MANY, MOST = 24, 96, 5.0
@@ -37,13 +37,13 @@ def calls(work: Callable[[], object]) -> int:
     return int(pstats.Stats(profile).total_calls)
 
 
-def as_choices(run: Run) -> Run:
+def as_choices(run: StoredRun) -> StoredRun:
     """The same run of a suite without a length axis, which has a sentence for each group."""
     suite = {**run.info["plan"]["suites"]["overhead"], "length_axis": None}
     return replace(run, info={**run.info, "plan": {**run.info["plan"], "suites": {"overhead": suite}}})
 
 
-def apart(run: Run) -> Run:
+def apart(run: StoredRun) -> StoredRun:
     """The same run with an axis more, which is another in each group: as many costs as groups have arms."""
     cells = [
         {**cell, "point": {**cell["point"], "kind": f"k{cell['point']['batch_size']}"}}
@@ -52,7 +52,7 @@ def apart(run: Run) -> Run:
     return replace(run, info={**run.info, "plan": {**run.info["plan"], "cells": cells}})
 
 
-def failing(run: Run) -> Run:
+def failing(run: StoredRun) -> StoredRun:
     """The same run in which every trainer cell crashed."""
     return replace(
         run,
@@ -65,13 +65,13 @@ def failing(run: Run) -> Run:
     )
 
 
-KINDS: dict[str, Callable[[Run], Run]] = {
+KINDS: dict[str, Callable[[StoredRun], StoredRun]] = {
     "as it is": lambda run: run,
     "choices": as_choices,
     "apart": apart,
     "failing": failing,
 }
-SINKS: dict[str, Callable[[Run, Summary], object]] = {
+SINKS: dict[str, Callable[[StoredRun, Summary], object]] = {
     "headlines": lambda run, summary: headlines(summary),
     "console": lambda run, summary: console.render(summary),
     "markdown": lambda run, summary: markdown.render(summary),
@@ -142,4 +142,4 @@ def test_the_made_up_run_of_the_selftest_is_one() -> None:
     summary = summarize(synthetic.made_up(8))
     assert len(summary.cells) == 8
     assert {cell.outcome for cell in summary.cells} == {"ok"}
-    assert synthetic.seconds(4, repeats=1) > 0
+    assert synthetic.seconds_to_summarize(4, repeats=1) > 0

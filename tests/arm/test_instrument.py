@@ -25,7 +25,7 @@ from bench.engine.options import Options
 from bench.plan import discovery, plan
 from bench.plan.cell import Plan
 from bench.report import console, html
-from bench.report.verify import verify
+from bench.report.verify import recomputed
 from bench.results import store
 from bench.results.record import METRICS, Record
 
@@ -93,7 +93,7 @@ def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> No
     assert set(looks[looks["metric"] == "phase_forward"]["unit"]) == {"s"}
     summary = summarize(run)
     page = html.render(run, summary)
-    assert verify(run, page) == []
+    assert recomputed(run, page) == []
     for cell in (cell for cell in summary.cells if not cell.twin):
         assert f"cells/{cell.id}/looked/phase_forward" in page
         assert "step_time" not in cell.looked
@@ -127,13 +127,13 @@ def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
         assert record.extra["samples_per_second_global"] > record.extra["samples_per_second"]
 
 
-def looked_at(bench: Bench, callback: str, *, looks: int = 1) -> store.Run:
+def looked_at(bench: Bench, callback: str, *, looks: int = 1) -> store.StoredRun:
     select = "callback=" + ("Counting" if callback == "Counting" else f"Counting,{callback}")
     bench.run("outsiders", select, options=replace(QUICK, looks=looks))
     return store.read_run(bench.folder)
 
 
-def of(run: store.Run, callback: str) -> Record:
+def of(run: store.StoredRun, callback: str) -> Record:
     return next(record for record in run.looks if record.point["callback"] == callback)
 
 

@@ -34,7 +34,7 @@ READERS = {
 }
 
 
-def made() -> store.Run:
+def made() -> store.StoredRun:
     return synthetic.make(costs={"plain": 0.0, "fabric": 60e-6}, lengths={32: 0.01})
 
 

@@ -20,31 +20,31 @@ from bench.errors import RunError
 from bench.report import comparison
 from bench.results import baselines, store
 from bench.results.record import Record, encode_record
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import welch
 
 COSTS = {"plain": 0.0, "fabric": 60e-6}
 
 
-def made(seed: int = 0, **changes: Any) -> Run:
+def made(seed: int = 0, **changes: Any) -> StoredRun:
     truth = {"costs": COSTS, "lengths": {32: 0.01}, **changes}
     return synthetic.make(synthetic.Truth(seed=seed), **truth)
 
 
-def renamed(run: Run, name: str, **info: Any) -> Run:
+def renamed(run: StoredRun, name: str, **info: Any) -> StoredRun:
     return replace(run, info={**run.info, "run": name, "options": {"seed": 0}, **info})
 
 
-def every(run: Run, change: Callable[[Record], Record]) -> Run:
+def every(run: StoredRun, change: Callable[[Record], Record]) -> StoredRun:
     return replace(run, records=tuple(change(record) for record in run.records))
 
 
-def pair(**changes: Any) -> tuple[Run, Run]:
+def pair(**changes: Any) -> tuple[StoredRun, StoredRun]:
     """Two runs of the same machine, the second one's steps 10 % longer."""
     return renamed(made(0), "first"), renamed(made(1, lengths={32: 0.011}, **changes), "second")
 
 
-def written(run: Run, out: Path, name: str) -> Path:
+def written(run: StoredRun, out: Path, name: str) -> Path:
     """The run as it lies on a disk."""
     folder = out / name
     folder.mkdir(parents=True)

@@ -125,7 +125,7 @@ def test_no_exception_ends_a_command_with_a_verdict(
 def test_a_command_that_does_not_say_how_it_ended_has_not_ended_well(
     value: object, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.reading, "show", lambda arguments: value)
+    monkeypatch.setattr(cli.pages, "show", lambda arguments: value)
     assert cli.exit_code(["show"]) == UNFORESEEN
 
 
@@ -279,7 +279,7 @@ def test_a_log_that_cannot_be_written_is_said(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(cli.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
-    monkeypatch.setattr(cli.reading, "show", lambda arguments: builtins.int("x"))
+    monkeypatch.setattr(cli.pages, "show", lambda arguments: builtins.int("x"))
     assert cli.exit_code(["show"]) == UNFORESEEN
     (line,) = capsys.readouterr().err.splitlines()
     assert "its log could not be written" in line

@@ -12,9 +12,10 @@ from conftest import SUITES, Silent, call
 
 from bench.axes import loops
 from bench.cli import parser
-from bench.cli.arguments import planned_sides
+from bench.cli.arguments import selected
 from bench.commands import environments
 from bench.commands.environments import Wish
+from bench.commands.selection import planned_sides
 from bench.engine import budget, group_state
 from bench.engine.group_state import GroupState
 from bench.errors import BenchError, SpecError
@@ -186,14 +187,14 @@ def test_one_step_length_is_raced_unless_the_user_names_some(
 
 def test_three_minutes_hold_intervals_of_the_default_race() -> None:
     arguments = parser().parse_args(["versions", ".", "git:HEAD"])
-    made, _, told = planned_sides(arguments, [".", "git:HEAD"])
+    made, _, told = planned_sides(selected(arguments), [".", "git:HEAD"])
     assert "batch_size=64" in told
     assert [group.cells[0].point["loop"] for group in made.groups] == list(loops.registry())
     assert {cell.point["batch_size"] for cell in made.cells} == {64}
     race = group_state.work([GroupState(group, list(group.runnable)) for group in made.groups])
     assert budget.forecast(race, 180.0, 0.0, 2, 2).launches >= 4
     explicit = parser().parse_args(["versions", ".", "git:HEAD", "--suite", "overhead"])
-    everything, _, told = planned_sides(explicit, [".", "git:HEAD"])
+    everything, _, told = planned_sides(selected(explicit), [".", "git:HEAD"])
     assert (len(everything.groups), told) == (12, "")
 
 

@@ -15,7 +15,7 @@ import pytest
 import synthetic
 from conftest import SUITES, Silent, call
 
-from bench.commands import gate
+from bench.commands import gate, gate_judgement, gate_setup
 from bench.engine.fleet import Fleet
 from bench.engine.options import Options
 from bench.errors import RunError
@@ -26,7 +26,7 @@ from bench.report.text_layout import terminal_width
 from bench.report.units import ratio
 from bench.results import store
 from bench.results.record import Record
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.gate_rule import Rule
 
 # Few launches, so that gates through real arms take seconds: the least p of five is 2**-5.
@@ -36,7 +36,7 @@ TALLY = "observed A/A false alarms on this machine: 0 of 59, 95 % upper bound 5 
 
 
 @dataclass(frozen=True)
-class Warm(gate.Setup):
+class Warm(gate_setup.Setup):
     """A setup on the interpreters that all tests share."""
 
     warm: Fleet | None = None
@@ -47,7 +47,7 @@ class Warm(gate.Setup):
 
 def gated(
     fleet: Fleet, folder: Path, suite: str, *settings: str, options: Options = OPTIONS, rule: Rule = SHORT
-) -> gate.Gate:
+) -> gate_judgement.Gate:
     found = discovery.all_suites([SUITES])
     suites = {name: made for name, (made, _) in found.items()}
     made = plan.make_plan(suites, [suite], settings=settings)
@@ -72,10 +72,10 @@ def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, t
     assert seeds["screen"] != seeds["confirm"], "the second stage is to be fresh in everything"
     found = discovery.all_suites()
     made = plan.make_plan({"power": found["power"][0]}, ["power"], settings=["slowdown=100", "batch_size=16"])
-    again = gate.gate_of(made, stages, SHORT, outcome.gate)
+    again = gate_judgement.gate_of(made, stages, SHORT, outcome.gate)
     assert (again.verdict, again.decisions, again.exact) == (outcome.verdict, outcome.decisions, outcome.exact)
     kept = json.loads((tmp_path / "gate" / store.GATE).read_text())
-    assert (kept["schema"], kept["verdict"], kept["exit_code"]) == (gate.GATE_SCHEMA, "regression", 1)
+    assert (kept["schema"], kept["verdict"], kept["exit_code"]) == (gate_judgement.GATE_SCHEMA, "regression", 1)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_code_here_against_a_commit_of_it(tmp_path: Path) -> None:
     done = call(*command, "--summary", str(summary), "--junit", str(junit), "--format", "json", cwd=code, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr
     said = json.loads(done.stdout)
-    assert (said["verdict"], said["schema"]) == ("regression", gate.GATE_SCHEMA)
+    assert (said["verdict"], said["schema"]) == ("regression", gate_judgement.GATE_SCHEMA)
     assert {decision["cell"] for decision in said["decisions"]} == {
         "sided[environment=git:HEAD~1]#twin",
         "sided[environment=.]",
@@ -172,7 +172,7 @@ def test_the_code_here_against_a_commit_of_it(tmp_path: Path) -> None:
 # Records with a known truth.
 
 
-def planned(run: Run) -> Plan:
+def planned(run: StoredRun) -> Plan:
     """The plan of a synthetic run, whose suite has fewer axes than the one of that name."""
     suite = discovery.all_suites()["overhead"][0]
     cells = [
@@ -197,7 +197,7 @@ def planned(run: Run) -> Plan:
 
 def known(
     slowdown: float, *, change: Callable[[Record], Record] = lambda record: record, **more: Any
-) -> tuple[Plan, Mapping[str, Run]]:
+) -> tuple[Plan, Mapping[str, StoredRun]]:
     """A plan and both stages: one cell of 10 ms steps, `slowdown` slower than its baseline; `change` to each record."""
     truth = {"costs": {"plain": 0.0, "fabric": 0.01 * slowdown}, "lengths": {32: 0.01}, **more}
     stages = {}
@@ -207,9 +207,9 @@ def known(
     return planned(stages["screen"]), stages
 
 
-def judged(slowdown: float, **more: Any) -> gate.Gate:
+def judged(slowdown: float, **more: Any) -> gate_judgement.Gate:
     made, stages = known(slowdown, **more)
-    return gate.gate_of(made, stages, Rule(), "gate")
+    return gate_judgement.gate_of(made, stages, Rule(), "gate")
 
 
 def fabric(record: Record) -> bool:
@@ -274,9 +274,9 @@ def test_void_launches_tell_nothing_unless_they_ended_the_stage(stop: str, verdi
     groups = {record.group for record in screen.records}
     info = {**screen.info, "stops": {group: {"reason": stop, "launches": 7} for group in groups}}
     again = {**stages, "screen": replace(screen, records=(*screen.records, *disturbed), info=info)}
-    outcome = gate.gate_of(made, again, Rule(), "gate")
+    outcome = gate_judgement.gate_of(made, again, Rule(), "gate")
     assert outcome.verdict == verdict
-    assert outcome.launches == gate.gate_of(made, stages, Rule(), "gate").launches
+    assert outcome.launches == gate_judgement.gate_of(made, stages, Rule(), "gate").launches
     assert words in "".join(outcome.reasons)
 
 
@@ -337,7 +337,7 @@ def test_what_differs_between_the_sides_is_told_before_any_ratio() -> None:
 # Outputs.
 
 
-def awkward() -> gate.Gate:
+def awkward() -> gate_judgement.Gate:
     """An invalid gate whose reason has all that breaks tables and XML."""
     return judged(0.1, failures={("fabric", 32, 3): ("crashed", "a | b <tag> & \x1b[31mred\nsecond line")})
 
@@ -367,7 +367,7 @@ def test_every_gate_says_on_what_it_rests() -> None:
     ],
     ids=["pass", "regression", "invalid"],
 )
-def test_junit_is_xml_that_counts_right(outcome: gate.Gate, counts: dict[str, str]) -> None:
+def test_junit_is_xml_that_counts_right(outcome: gate_judgement.Gate, counts: dict[str, str]) -> None:
     root = ElementTree.fromstring(gate_report.junit(outcome, TALLY).encode())
     assert root.tag == "testsuite"
     assert {name: root.get(name) for name in counts} == counts
@@ -377,7 +377,7 @@ def test_junit_is_xml_that_counts_right(outcome: gate.Gate, counts: dict[str, st
 
 def test_junit_of_a_gate_that_measured_nothing_is_no_pass() -> None:
     made, _ = known(0.0)
-    nothing = gate.gate_of(replace(made, groups=()), {}, Rule(), "gate")
+    nothing = gate_judgement.gate_of(replace(made, groups=()), {}, Rule(), "gate")
     root = ElementTree.fromstring(gate_report.junit(nothing, TALLY))
     assert (nothing.verdict, root.get("errors"), root.get("tests")) == ("invalid", "1", "1")
 

@@ -17,7 +17,7 @@ from conftest import ROOT, call
 from bench.axes.accelerators.base import CUDA, accelerator
 from bench.errors import RunError, SpecError, Unsupported
 from bench.machine import calibrate, calibration, environment
-from bench.machine.calibrate import Cannot, CeilingSearch, Kernel, measure
+from bench.machine.calibrate import Cannot, CeilingSearch, Kernel, measure_ceiling
 from bench.machine.calibration import Calibration, Ceiling, fingerprint
 from bench.report import calibration as calibration_report
 
@@ -47,7 +47,7 @@ class Machine:
 
     def measure(self, seconds: float = 1000.0, share: float = 1.0, **options: Any) -> Ceiling:
         job = CeilingSearch("matmul_float32", "FLOP/s", tuple(self.rates), self.prepare, **options)
-        return measure(job, seconds, self.clock, lambda: share * self.now)
+        return measure_ceiling(job, seconds, self.clock, lambda: share * self.now)
 
 
 RISING = {64: 1e8, 128: 3e8, 256: 5e8, 512: 5.1e8, 1024: 5e8, 2048: 4.9e8}
@@ -117,7 +117,7 @@ def test_what_the_machine_cannot_do_has_a_reason_and_no_figure(error: Exception,
     def prepare(size: int) -> Kernel:
         raise error
 
-    found = measure(CeilingSearch("matmul_float16", "FLOP/s", (64, 128), prepare), 1.0)
+    found = measure_ceiling(CeilingSearch("matmul_float16", "FLOP/s", (64, 128), prepare), 1.0)
     assert (found.value, found.low, found.settled, found.reason) == (None, None, False, reason)
 
 
@@ -129,7 +129,7 @@ def test_a_size_that_does_not_fit_ends_the_growth() -> None:
             raise RuntimeError("CUDA out of memory")
         return machine.prepare(size)
 
-    found = measure(CeilingSearch("matmul_float16", "FLOP/s", (64, 128, 256), prepare), 100.0, machine.clock)
+    found = measure_ceiling(CeilingSearch("matmul_float16", "FLOP/s", (64, 128, 256), prepare), 100.0, machine.clock)
     assert found.value == pytest.approx(4e8)
     assert not found.settled
     assert "size 256 could not be done" in found.reason
@@ -137,7 +137,10 @@ def test_a_size_that_does_not_fit_ends_the_growth() -> None:
 
 
 def test_no_size_at_all_is_said() -> None:
-    assert "not enough free memory" in measure(CeilingSearch("copy", "bytes/s", (), Machine({}).prepare), 1.0).reason
+    assert (
+        "not enough free memory"
+        in measure_ceiling(CeilingSearch("copy", "bytes/s", (), Machine({}).prepare), 1.0).reason
+    )
 
 
 def test_kernels_do_the_work_they_say_in_the_dtype_they_say() -> None:

@@ -28,14 +28,14 @@ SETTINGS = ("in-process", "1-persistent-worker")
 
 
 @pytest.fixture(scope="module")
-def ran(fleet: Any, tmp_path_factory: pytest.TempPathFactory) -> store.Run:
+def ran(fleet: Any, tmp_path_factory: pytest.TempPathFactory) -> store.StoredRun:
     """One launch of every loop with two loaders."""
     bench = Bench(fleet, tmp_path_factory.mktemp("loader") / "results")
     bench.run("loader", *SMALL, f"loop={ALL}", f"loader={','.join(SETTINGS)}", options=QUICK)
     return store.read_run(bench.folder)
 
 
-def test_every_loop_runs_with_and_without_a_worker_and_does_the_same_work(ran: store.Run) -> None:
+def test_every_loop_runs_with_and_without_a_worker_and_does_the_same_work(ran: store.StoredRun) -> None:
     assert {record.outcome for record in ran.records} == {"ok"}, [record.reason for record in ran.records]
     found = {(record.point["loop"], record.point["loader"]) for record in ran.records}
     assert found == {(loop, loader) for loop in loops.registry() for loader in SETTINGS}
@@ -48,7 +48,7 @@ def test_every_loop_runs_with_and_without_a_worker_and_does_the_same_work(ran: s
     assert workers == {"in-process": 0, "1-persistent-worker": 1}
 
 
-def test_a_turn_is_one_epoch_from_its_first_batch(ran: store.Run) -> None:
+def test_a_turn_is_one_epoch_from_its_first_batch(ran: store.StoredRun) -> None:
     for record in ran.records:
         turns = record.turns
         assert turns is not None
@@ -60,7 +60,7 @@ def test_a_turn_is_one_epoch_from_its_first_batch(ran: store.Run) -> None:
         assert record.ledger["samples"] == record.ledger["steps"] * BATCH
 
 
-def test_gap_and_waiting_are_parts_of_the_epoch(ran: store.Run) -> None:
+def test_gap_and_waiting_are_parts_of_the_epoch(ran: store.StoredRun) -> None:
     for record in ran.records:
         turns = record.turns
         assert turns is not None
@@ -81,7 +81,7 @@ def test_gap_and_waiting_are_parts_of_the_epoch(ran: store.Run) -> None:
     assert own["data_time"].tolist() == pytest.approx([seconds / EPOCH for seconds in one.turns.fetching])
 
 
-def test_the_share_that_is_waited_is_answered_and_told(ran: store.Run) -> None:
+def test_the_share_that_is_waited_is_answered_and_told(ran: store.StoredRun) -> None:
     summary = stats.summarize(ran)
     answers = {answer.cell: answer for answer in summary.answers}
     assert {answer.kind for answer in answers.values()} == {"waiting"}

@@ -25,7 +25,7 @@ from bench.machine import git as commits
 from bench.machine.git import Commit
 from bench.report import asv
 from bench.results.record import RECORD_SCHEMA
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 needs_asv = pytest.mark.skipif(
     importlib.util.find_spec("asv") is None, reason="asv is not installed (the extra `history`)"
@@ -34,7 +34,7 @@ HASH = "ab" * 20
 SHORT = {"rounds": 8, "launches": 4}
 
 
-def exported(folder: Path, *runs: Run, date: int = 1_750_000_000) -> dict[str, Any]:
+def exported(folder: Path, *runs: StoredRun, date: int = 1_750_000_000) -> dict[str, Any]:
     """The one result file of these runs at one commit."""
     done = asv.export([(run, Commit(HASH, date)) for run in runs], folder)
     (path,) = done.files
@@ -273,7 +273,7 @@ def asv_says(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[Run]]:
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[StoredRun]]:
     """Six commits, a run of each, exported; the fourth made all steps 20 % slower. With a cell that always failed."""
     folder = tmp_path_factory.mktemp("asv") / "code"
     hashes = repository(folder, 6)
@@ -293,7 +293,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]
 
 
 @needs_asv
-def test_asv_loads_our_files(published: tuple[Path, list[str], list[Run]]) -> None:
+def test_asv_loads_our_files(published: tuple[Path, list[str], list[StoredRun]]) -> None:
     from asv.benchmarks import Benchmarks
     from asv.config import Config
     from asv.results import Results
@@ -323,7 +323,7 @@ def test_asv_loads_our_files(published: tuple[Path, list[str], list[Run]]) -> No
 
 
 @needs_asv
-def test_asv_publishes_our_numbers(published: tuple[Path, list[str], list[Run]]) -> None:
+def test_asv_publishes_our_numbers(published: tuple[Path, list[str], list[StoredRun]]) -> None:
     folder, _, runs = published
     asv_says(folder, "publish", "--no-pull")
     html = folder / ".asv" / "html"
@@ -346,7 +346,7 @@ def test_asv_publishes_our_numbers(published: tuple[Path, list[str], list[Run]])
 
 
 @needs_asv
-def test_asv_shows_and_compares(published: tuple[Path, list[str], list[Run]]) -> None:
+def test_asv_shows_and_compares(published: tuple[Path, list[str], list[StoredRun]]) -> None:
     folder, hashes, _ = published
     assert "overhead.step_time" in asv_says(folder, "show", hashes[0], "--details")
 

@@ -22,7 +22,7 @@ from bench.report.figures import draw_run
 from bench.report.sentences import headlines, label
 from bench.report.text_layout import terminal_width
 from bench.report.units import given, percent, quantity, ratio, span, unbroken
-from bench.results.store import Run
+from bench.results.store import StoredRun
 from bench.stats.intervals import Interval
 
 NASTY = 'ValueError: </script><b>bold</b> | NaN?\n"quoted" ünï'
@@ -254,7 +254,7 @@ def test_unequal_work_is_marked() -> None:
 @pytest.mark.parametrize(
     "run", [make(launches=0), make(launches=1), make(launches=2, rounds=3), replace(make(launches=1), records=())]
 )
-def test_a_run_with_little_or_nothing_in_it_has_a_page(run: Run) -> None:
+def test_a_run_with_little_or_nothing_in_it_has_a_page(run: StoredRun) -> None:
     summary = summarize(run)
     text = read(html.render(run, summary)).text
     assert all(cell.id in text for cell in summary.cells)

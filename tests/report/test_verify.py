@@ -16,15 +16,15 @@ from bench.report import html
 from bench.report import verify as module
 from bench.report.replay import judged_again
 from bench.results.record import RECORD_SCHEMA
-from bench.results.store import Run
+from bench.results.store import StoredRun
 
 RUN = make(launches=4)
 PAGE = html.render(RUN, summarize(RUN), drawings=())
 
 
-def verify(run: Run, page: str | None) -> list[str]:
+def verify(run: StoredRun, page: str | None) -> list[str]:
     """Of pages without drawings."""
-    return module.verify(run, page, ())
+    return module.recomputed(run, page, ())
 
 
 def figures(page: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_an_untouched_report_has_no_differences() -> None:
         make(launches=3, failures={(PLAIN, 32, 0): ("crashed", "</script>&<b>")}),
     ],
 )
-def test_so_has_one_of_a_run_that_went_wrong(run: Run) -> None:
+def test_so_has_one_of_a_run_that_went_wrong(run: StoredRun) -> None:
     assert verify(run, html.render(run, summarize(run), drawings=())) == []
     assert verify(run, None) == []
 
@@ -120,7 +120,7 @@ def test_a_page_without_readable_figures_is_a_difference(page: str) -> None:
 
 
 def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(run: Run, *arguments: Any) -> Any:
+    def wrong(run: StoredRun, *arguments: Any) -> Any:
         summary = summarize(run, *arguments)
         first = summary.cells[0]
         metric = replace(first.metrics["step_time"], estimate=1.0)

@@ -89,7 +89,7 @@ def told(folder: Path) -> None:
     """Whatever may be told of a run is told, or one message says why not."""
     run = store.read_run(folder)
     summary = summarize(run)
-    verify.verify(run, html.render(run, summary, drawings=()), ())
+    verify.recomputed(run, html.render(run, summary, drawings=()), ())
 
 
 def test_a_record_with_one_wrong_value_is_one_message_or_means_something(tmp_path: Path) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.axes.accelerators.base import ACCELERATORS
 from bench.borders import json_text, one_line
-from bench.cli.arguments import Adder, allowed_budget, duration, positive, which
+from bench.cli.arguments import Adder, as_duration, positive, which
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ended
-from bench.errors import RunError, SpecError, Unsupported
+from bench.errors import SpecError
 from bench.machine import environment
 from bench.results import baselines, files, store
 
@@ -37,17 +35,19 @@ def add(command: Adder) -> None:
     env.add_argument("--format", choices=("table", "json"), default="table")
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
     env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
-    env.add_argument("--budget", type=duration, metavar="TIME", help="of --calibrate, each accelerator; default: 24s")
+    env.add_argument(
+        "--budget", type=as_duration, metavar="TIME", help="of --calibrate, each accelerator; default: 24s"
+    )
 
 
-def summary_of(run: store.Run, arguments: argparse.Namespace) -> Summary:
+def summary_of(run: store.StoredRun, arguments: argparse.Namespace) -> Summary:
     """The run's figures, for the step that the user named."""
-    from bench.analysis import summary as stats
+    from bench.analysis.summary import summarize
 
-    return stats.summarize(run, reference_step=getattr(arguments, "step", 0.012))
+    return summarize(run, reference_step=arguments.step)
 
 
-def chosen(which: str | None, out: Path) -> store.Run:
+def chosen(which: str | None, out: Path) -> store.StoredRun:
     """The run of that id or folder, or the newest; a baseline's is as it was saved.
 
     Raises:
@@ -59,11 +59,12 @@ def chosen(which: str | None, out: Path) -> store.Run:
     return baselines.as_saved(store.find_folder(which, out))
 
 
-def print_run(run: store.Run, arguments: argparse.Namespace) -> None:
+def print_run(run: store.StoredRun) -> None:
     """The run as a table, with its headlines."""
+    from bench.analysis.summary import summarize
     from bench.report import console
 
-    say(console.render(summary_of(run, arguments)))
+    say(console.render(summarize(run)))
 
 
 def show(arguments: argparse.Namespace) -> Ended:
@@ -93,17 +94,12 @@ def write_report(arguments: argparse.Namespace) -> Ended:
 
 def verify_run(arguments: argparse.Namespace) -> Ended:
     """`bench verify`"""
+    from bench.report.pages import page_text
     from bench.report.verify import examine
 
     run = chosen(arguments.which, arguments.out)
     path: Path = arguments.report or run.folder / store.REPORT
-    if not os.path.lexists(path):
-        raise RunError(f"{path}: no report there; `bench report {run.folder}` writes it")
-    try:
-        page = files.read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RunError(f"{path}: not readable: not UTF-8 at byte {error.start}") from None
-    found = examine(run, page)
+    found = examine(run, page_text(run, path))
     for difference in found.differences:
         say(one_line(difference))
     say(f"{path}: {found.sentence}")
@@ -127,26 +123,21 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
 
 def run_calibrate(arguments: argparse.Namespace) -> Ended:
     """`bench env --calibrate`: every accelerator that is here."""
+    from bench.commands.ceilings import measure_ceilings
     from bench.engine.progress import progress
-    from bench.machine import calibrate as calibrating
-    from bench.machine import calibration
     from bench.report.calibration import table
 
-    made, lines = [], []
     with progress(sys.stderr) as told:
-        for kind, device in ACCELERATORS.items():
-            if device.unavailable():
-                continue
-            told.phase(f"measuring the ceilings of {kind}")
-            try:
-                found = calibrating.calibrate(
-                    kind, arguments.threads, allowed_budget(arguments.budget, calibrating.CALIBRATION_BUDGET)
-                )
-            except Unsupported as error:
-                lines.append(f"{kind}: not measured: {error}")
-                continue
-            path = calibration.save_calibration(found)
-            made.append({"file": str(path), **asdict(found)})
-            lines += [table(found), f"  kept in {path}"]
-    say(json_text({"calibrations": made}, indent=1) if arguments.format == "json" else "\n".join(lines))
+        done = measure_ceilings(arguments.threads, arguments.budget, told)
+    if arguments.format == "json":
+        say(
+            json_text(
+                {"calibrations": [{"file": str(path), **asdict(one)} for path, one in done.files.items()]}, indent=1
+            )
+        )
+        return DONE
+    lines = [f"{kind}: not measured: {reason}" for kind, reason in done.reasons.items()]
+    for path, one in done.files.items():
+        lines += [table(one), f"  kept in {path}"]
+    say("\n".join(lines))
     return DONE

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from bench.borders import json_text
-from bench.cli.arguments import (
-    Adder,
-    allowed_budget,
-    duration,
-    fraction,
-    planned,
-    planned_sides,
-    positive,
-    selection,
-    size,
-)
+from bench.cli.arguments import Adder, as_duration, as_fraction, as_size, positive, selected, selection
 from bench.cli.output import complain, say
-from bench.cli.reading import chosen
-from bench.commands import environments, false_alarms, gate
+from bench.cli.pages import chosen
+from bench.commands import false_alarms, gate
 from bench.commands.endings import DONE, INTERRUPTED, Ended
-from bench.commands.gate import Gate, Setup
-from bench.engine.options import Options, Progress
+from bench.commands.gate_judgement import Gate
+from bench.commands.selection import allowed_budget
+from bench.engine.options import Options
 from bench.errors import RunError
 from bench.results import baselines, files, store
 from bench.stats.gate_rule import Rule
@@ -34,25 +23,27 @@ from bench.stats.gate_rule import Rule
 
 def add(command: Adder) -> None:
     """The commands of this file."""
-    gating = command("gate", run_gate, "is it slower? pass 0, regression 1, invalid 3, inconclusive 4")
+    gating = command("gate", gate_suites, "is it slower? pass 0, regression 1, invalid 3, inconclusive 4")
     selection(gating)
     rule = Rule()
     told = f"a harmless slowdown; default: {rule.margin:.0%}".replace("%", "%%")
-    gating.add_argument("--margin", type=fraction, default=rule.margin, metavar="P", help=told)
+    gating.add_argument("--margin", type=as_fraction, default=rule.margin, metavar="P", help=told)
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
-    gating.add_argument("--target", type=fraction, default=rule.target, metavar="P", help=told)
+    gating.add_argument("--target", type=as_fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
     told = (
         f"wall time of all stages; what does not fit is inconclusive; default: {gate.GATE_BUDGET:.0f}s, or BENCH_BUDGET"
     )
-    gating.add_argument("--budget", type=duration, metavar="TIME", help=told)
+    gating.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
-    gating.add_argument("--launch", type=duration, default=gate.LAUNCH, metavar="TIME", help=told)
-    gating.add_argument("--timeout", type=duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    gating.add_argument("--launch", type=as_duration, default=gate.LAUNCH, metavar="TIME", help=told)
+    gating.add_argument(
+        "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer; default: 60s"
+    )
     gating.add_argument("--seed", type=int, default=0, metavar="N", help="of orders, data and weights; default: 0")
     gating.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
-    gating.add_argument("--memory-limit", type=size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
+    gating.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
     gating.add_argument("--look", action="store_true", help="one looking launch too, which counts operations")
     gating.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     gating.add_argument("--format", choices=("table", "json", "md", "junit"), default="table")
@@ -72,7 +63,7 @@ def add(command: Adder) -> None:
     naming.add_argument("--format", choices=("table", "json"), default="table")
 
 
-def run_gate(arguments: argparse.Namespace) -> Ended:
+def gate_suites(arguments: argparse.Namespace) -> Ended:
     """`bench gate`"""
     from bench.engine.progress import progress
 
@@ -89,36 +80,17 @@ def run_gate(arguments: argparse.Namespace) -> Ended:
     for path in (arguments.summary, arguments.junit):
         if path is not None and not path.resolve().parent.is_dir():
             raise RunError(f"{path}: cannot be written: its folder is not there")
-    with progress(sys.stderr) as told, gated(arguments, told) as setup:
-        folder = store.fresh_folder(arguments.out, "results")
-        told.note(f"gate {folder}")
-        found = gate.run_gate(setup, rule, options, folder, told)
-    return print_gate(found, arguments, folder)
-
-
-@contextmanager
-def gated(arguments: argparse.Namespace, told: Progress) -> Iterator[Setup]:
-    """What is gated: values of a suite's own axis, or, `--against` a commit, the code in this folder."""
-    if arguments.against is None:
-        made, files = planned(arguments)
-        yield Setup(made, files)
-        return
-    wishes = environments.parse_sides([environments.COMMIT + arguments.against, "."])
-    names = [wish.name for wish in wishes]
-    made, files, length = planned_sides(arguments, names)
-    if length:
-        told.note(length)
-    changed = environments.dirty()
-    known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
-    with environments.prepared(wishes, told) as sides:
-        if changed and not arguments.allow_dirty:
-            raise RunError(f"{known[0]}, so the verdict would be of no commit; commit it, or say --allow-dirty")
-        own = {
-            f"{suite}@{name}": environments.side_file(file, side)
-            for suite, file in files.items()
-            for name, side in sides.items()
-        }
-        yield Setup(made, {**files, **own}, sides, tuple(known))
+    with progress(sys.stderr) as told:
+        done = gate.gate(
+            selected(arguments),
+            rule,
+            options,
+            arguments.out,
+            told,
+            against=arguments.against,
+            dirty=arguments.allow_dirty,
+        )
+    return print_gate(done, arguments, arguments.out / done.gate)
 
 
 def print_gate(found: Gate, arguments: argparse.Namespace, folder: Path) -> Ended:

@@ -1,0 +1,201 @@
+"""`bench list`, `run`, `versions`, `trace`, `selftest`: what starts arms, or says which it would start."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.axes.accelerators.base import ACCELERATORS, accelerator
+from bench.borders import json_text
+from bench.cli.arguments import (
+    Adder,
+    as_duration,
+    command_line,
+    count_from_zero,
+    given_options,
+    measuring_options,
+    positive,
+    selected,
+    selection,
+)
+from bench.cli.output import say
+from bench.cli.pages import print_run
+from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ended
+from bench.commands.selection import allowed_budget, everything, planned
+from bench.engine.instrumented import LOOKS
+from bench.engine.options import Options
+from bench.errors import SpecError, one_of
+from bench.results import store
+from bench.results.record import FAILED_OUTCOMES
+
+
+def add(command: Adder) -> None:
+    """The commands of this file."""
+    listing = command("list", list_cells, "suites, their cells, and what cannot run here and why")
+    selection(listing)
+    running = command("run", run_suites, "measure")
+    selection(running)
+    measuring_options(running)
+    running.add_argument(
+        "--look",
+        dest="looks",
+        type=count_from_zero,
+        nargs="?",
+        const=LOOKS,
+        metavar="N",
+        help=f"looking launches of each group, which carry callbacks; default: {LOOKS}, as far as the budget goes",
+    )
+    running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
+    running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
+    racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
+    racing.add_argument(
+        "--with", dest="more", action="append", default=[], metavar="REQ", help="requirements of all sides"
+    )
+    selection(racing, option=True, default="overhead at one step length")
+    measuring_options(racing, "wall time for all of it, once the environments are built; default: 3m")
+    racing.set_defaults(looks=0)  # what differs is asked of the clock
+    trace = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
+    selection(trace)
+    trace.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
+    trace.add_argument("--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
+    trace.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
+    trace.add_argument("--format", choices=("table", "json"), default="table")
+    testing = command("selftest", run_selftest, "measure the tool itself on this machine")
+    testing.add_argument("--format", choices=("table", "json"), default="table")
+    testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
+    testing.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a measurement")
+    testing.add_argument("--power", action="store_true", help="gates with known slowdowns instead: what it sees here")
+    testing.add_argument("--repeats", type=positive, metavar="N", help="of --power, each slowdown; default: 10")
+    testing.add_argument("--budget", type=as_duration, metavar="TIME", help="of --power, each gate; default: 120s")
+
+
+def list_cells(arguments: argparse.Namespace) -> Ended:
+    """`bench list`"""
+    plan, _ = planned(everything(selected(arguments)))
+    for name in ACCELERATORS:
+        reason = accelerator(name).unavailable()
+        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
+    for name, suite in plan.suites.items():
+        say(f"{name}: {suite.title}")
+        say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        for cell in plan.cells:
+            if cell.suite == name and not cell.twin:
+                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
+    return DONE
+
+
+def run_suites(arguments: argparse.Namespace) -> Ended:
+    """`bench run`"""
+    from bench.commands import run
+    from bench.engine.progress import progress
+
+    given = given_options(arguments)
+    with progress(sys.stderr) as told:
+        if arguments.resume is None:
+            done = run.run(selected(arguments), given, arguments.out, told, command=command_line())
+        elif arguments.suites or arguments.settings or arguments.select:
+            raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
+        else:
+            done = run.resume(arguments.resume, given, arguments.folders, arguments.out, told)
+    return print_measured(done, resumable=True)
+
+
+def race_versions(arguments: argparse.Namespace) -> Ended:
+    """`bench versions`"""
+    from bench.commands.race_environments import race_environments
+    from bench.engine.progress import progress
+
+    with progress(sys.stderr) as told:
+        done = race_environments(
+            arguments.sides,
+            arguments.more,
+            selected(arguments),
+            given_options(arguments),
+            arguments.out,
+            told,
+            command=command_line(),
+        )
+    return print_measured(done, resumable=False)
+
+
+def print_measured(run: store.StoredRun, *, resumable: bool) -> Ended:
+    """What was measured; gives how it ended."""
+    from bench.commands.run import failed, interrupted
+
+    print_run(run)
+    say(f"\nrun {run.folder}; its page: bench report {run.folder}")
+    if interrupted(run):
+        say("interrupted" + (f"; to go on: bench run --resume {run.folder}" if resumable else ""))
+        return INTERRUPTED
+    return CELLS_FAILED if failed(run) else DONE
+
+
+def trace_suites(arguments: argparse.Namespace) -> Ended:
+    """`bench trace`"""
+    from bench.commands.trace import trace_selection
+    from bench.engine.progress import progress
+    from bench.report import trace as layout
+
+    with progress(sys.stderr) as told:
+        done = trace_selection(selected(arguments), arguments.steps, arguments.timeout, arguments.out, told)
+    if arguments.format == "json":
+        say(json_text(done.to_json(), indent=1))
+    else:
+        for group, cells in done.groups:
+            say(layout.render(done.suites[group.suite], group, cells, done.steps), end="\n\n")
+        say(layout.footnote())
+        say(
+            f"\n{done.folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: "
+            f"tensorboard --logdir {done.folder}"
+        )
+    if done.interrupted:
+        return INTERRUPTED
+    return CELLS_FAILED if any(traced.outcome in FAILED_OUTCOMES for traced in done.cells) else DONE
+
+
+def run_selftest(arguments: argparse.Namespace) -> Ended:
+    """`bench selftest`"""
+    from bench.commands import selftest
+    from bench.engine.progress import progress
+    from bench.report.selftest import checks_table
+
+    if arguments.power:
+        return measure_power(arguments)
+    if arguments.repeats is not None or arguments.budget is not None:
+        raise SpecError("--repeats and --budget are of --power; give --power too")
+
+    unknown = [name for name in arguments.select if name not in selftest.CHECKS]
+    if unknown:
+        raise SpecError([one_of("check", name, selftest.CHECKS) for name in unknown])
+    with progress(sys.stderr) as told:
+        checks = selftest.run_checks(arguments.select or list(selftest.CHECKS), quick=arguments.quick, progress=told)
+    if arguments.format == "json":
+        say(json_text({"checks": checks}, indent=1))
+    else:
+        say(checks_table(checks))
+    return DONE if all(check["ok"] for check in checks) else CELLS_FAILED
+
+
+def measure_power(arguments: argparse.Namespace) -> Ended:
+    """`bench selftest --power`"""
+    from bench.commands import false_alarms, gate_power
+    from bench.engine.progress import progress
+    from bench.report.gate_power import power_table
+    from bench.stats.gate_rule import Rule
+
+    if arguments.select:
+        raise SpecError("--power measures one thing; leave out -k")
+    rule = Rule()
+    options = Options(budget=allowed_budget(arguments.budget, gate_power.POWER_BUDGET))
+    repeats = arguments.repeats or (1 if arguments.quick else gate_power.POWER_REPEATS)
+    with tempfile.TemporaryDirectory(prefix="bench-power-") as folder, progress(sys.stderr) as told:
+        points = gate_power.run_power(repeats, options, rule, Path(folder), told)
+    sentence = false_alarms.read_tally(options.threads).sentence
+    if arguments.format == "json":
+        say(json_text(gate_power.power_document(points, sentence), indent=1))
+    else:
+        say(power_table(points, sentence))
+    return DONE if gate_power.keeps_its_promise(points, rule) else CELLS_FAILED

@@ -1,0 +1,228 @@
+"""What the launches of a gate say so far, and what it has come to at its end. Pure values; no pandas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from bench.commands.endings import CODES
+from bench.commands.gate_exact import COUNTS, Exact, compared
+from bench.errors import RunError
+from bench.plan.cell import Cell, Group, Plan
+from bench.results import store
+from bench.results.record import Record, Turns
+from bench.results.version import __version__
+from bench.stats import gate_rule
+from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
+from bench.stats.ratios import LEAST_ROUNDS, log_ratio
+
+GATE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate that has ended.
+
+    Attributes:
+        verdict: of all cells; see `bench.stats.gate_rule.PRECEDENCE`.
+        reasons: why it is not a pass.
+        decisions: one a gated cell and one a twin, in the plan's order.
+        exact: metrics that need no statistics.
+        skipped: cells that cannot run here, each with the reason.
+        differences: what else differs between a cell and its baseline, as sentences.
+        launches: of each stage, over all groups.
+        seconds, budget: wall time.
+        interrupted: whether the user ended it.
+    """
+
+    gate: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    rule: Rule
+    decisions: tuple[Decision, ...]
+    exact: tuple[Exact, ...]
+    skipped: tuple[tuple[str, str], ...]
+    differences: tuple[str, ...]
+    launches: Mapping[str, int]
+    seconds: float
+    budget: float
+    environment: Mapping[str, Any]
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        return 130 if self.interrupted else CODES[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"schema": GATE_SCHEMA, "loopmark": __version__, "exit_code": self.exit_code, **asdict(self)}
+
+
+def gated_cells(group: Group) -> list[Cell]:
+    """The cells of a group that have a baseline that can run to be compared with."""
+    by_id = {cell.id: cell for cell in group.runnable}
+    return [cell for cell in group.runnable if not cell.twin and cell.id != cell.baseline and cell.baseline in by_id]
+
+
+def launches_of_stages(stages: Mapping[str, store.StoredRun]) -> dict[str, int]:
+    return {
+        name: len({(record.group, record.launch) for record in run.records if is_counted(record)})
+        for name, run in stages.items()
+    }
+
+
+def is_counted(record: Record) -> bool:
+    """Whether it is of a launch that was made and that nothing from outside disturbed."""
+    return record.launch >= 0 and record.outcome != "void"
+
+
+def voided_groups(run: store.StoredRun) -> dict[str, str]:
+    """The groups of a stage that ended since launches were void one after the other, and why."""
+    stops = run.info.get("stops", {})
+    last = next((record.reason for record in reversed(run.records) if record.outcome == "void"), "")
+    return {group: f"void: {last}" for group, stop in stops.items() if stop["reason"] == "void"}
+
+
+def standing(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule) -> tuple[Judgement, dict[str, str]]:
+    """Where the gate stands with what was measured, and why cells are unusable, by id.
+
+    Args:
+        made: the plan, without cells that cannot run.
+    """
+    broken: dict[str, str] = {}
+    series = []
+    records = [record for run in stages.values() for record in run.records]
+    failed = [record for record in reversed(records) if record.outcome not in ("ok", "void")]
+    bad = {record.cell: f"{record.outcome}: {record.reason}" for record in failed}
+    void = {group: reason for run in stages.values() for group, reason in voided_groups(run).items()}
+    for group in made.groups:
+        baseline = group.cells[0].id
+        for cell in group.cells[1:]:
+            reason = bad.get(cell.id) or (f"its baseline is {bad[baseline]}" if baseline in bad else "")
+            reason = reason or void.get(group.id, "")
+            values: dict[str, tuple[float, ...]] = {}
+            for name, run in stages.items():
+                try:
+                    values[name] = tuple(launch_log_ratios(run.records, cell.id, baseline))
+                except RunError as error:
+                    reason = reason or str(error)
+            if reason:
+                broken[cell.id] = reason
+            else:
+                found = values.get("screen", ()), values.get("confirm", ())
+                series.append(LaunchSeries(cell.id, group.id, cell.twin, *found))
+    return gate_rule.judge_launches(series, rule), broken
+
+
+def launch_log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[float]:
+    """Of each launch that has enough rounds of both.
+
+    Raises:
+        RunError: a time that is not above 0, or no number.
+    """
+    turns: dict[int, dict[str, Turns]] = {}
+    for record in records:
+        if record.turns is not None and record.cell in (cell, baseline) and record.outcome != "void":
+            check_times(record)
+            turns.setdefault(record.launch, {})[record.cell] = record.turns
+    both = [own for _, own in sorted(turns.items()) if len(own) == 2]
+    enough = [own for own in both if len(set(own[cell].round) & set(own[baseline].round)) >= LEAST_ROUNDS]
+    return [log_ratio(own[cell], own[baseline]) for own in enough]
+
+
+def check_times(record: Record) -> None:
+    """Raises:
+    RunError: the record has a turn whose time is not above 0, or no number.
+    """
+    for number, seconds in enumerate(record.turns.counted if record.turns else ()):
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise RunError(f"{record.cell}, launch {record.launch}, turn {number}: {seconds} seconds; must be above 0")
+
+
+def gate_of(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name: str) -> Gate:
+    """The verdict that follows from what was measured; the same whenever it is asked."""
+    skipped = [(cell.id, cell.unsupported) for cell in made.cells if cell.unsupported and not cell.twin]
+    runnable = [Group(group.id, group.suite, group.runnable) for group in made.groups]
+    kept = replace(made, groups=tuple(group for group in runnable if gated_cells(group)))
+    skipped += [
+        (cell.id, f"its baseline cannot run: {group.cells[0].unsupported}")
+        for group in made.groups
+        if group.cells[0].unsupported
+        for cell in group.runnable
+        if not cell.twin
+    ]
+    judgement, broken = standing(kept, stages, rule)
+    by_cell = {decision.cell: decision for decision in judgement.decisions}
+    records = [record for run in stages.values() for record in run.records]
+    looks = [record for run in stages.values() for record in run.looks]
+    exact = [found for group in kept.groups for found in compared(group, records, looks)]
+    decisions = []
+    for group in kept.groups:
+        for cell in group.cells[1:]:
+            if cell.id in broken:
+                decisions.append(_unusable(cell, broken[cell.id]))
+                continue
+            own = [found for found in exact if found.cell == cell.id and found.verdict != "unsteady"]
+            decisions.append(_with_exact(by_cell[cell.id], own))
+    reasons = list(judgement.alarms)
+    if not decisions:
+        reasons.append("nothing was measured: no cell can be compared with a baseline here")
+    reasons += [
+        f"{one.cell}: {one.reason}"
+        for one in decisions
+        if one.verdict not in ("pass", "improvement") and not (judgement.alarms and one.cell not in broken)
+    ]
+    verdicts = [one.verdict for one in decisions if not one.twin or one.verdict == "invalid"]
+    return Gate(
+        gate=name,
+        verdict=gate_rule.overall(verdicts),
+        reasons=tuple(reasons),
+        rule=rule,
+        decisions=tuple(decisions),
+        exact=tuple(exact),
+        skipped=tuple(skipped),
+        differences=tuple(_differences(kept, records)),
+        launches=launches_of_stages(stages),
+        seconds=0.0,
+        budget=0.0,
+        environment={},
+    )
+
+
+def _unusable(cell: Cell, reason: str) -> Decision:
+    nothing: dict[str, Any] = dict.fromkeys(("sd", "ratio", "upper", "p", "alpha", "detectable"))
+    return Decision(cell.id, cell.group, cell.twin, "invalid", "screen", 0, reason=reason, **nothing)
+
+
+def _with_exact(decision: Decision, exact: Sequence[Exact]) -> Decision:
+    """The decision with the exact metrics' say; none of them makes an invalid one valid."""
+    worse = [f"{one.metric} {one.base:g} to {one.head:g}" for one in exact if one.verdict == "regression"]
+    better = [f"{one.metric} {one.base:g} to {one.head:g}" for one in exact if one.verdict == "improvement"]
+    if decision.twin or decision.verdict == "invalid":
+        return decision
+    if worse:
+        return replace(decision, verdict="regression", reason=f"{'; '.join(worse)}; step time: {decision.reason}")
+    if better and decision.verdict == "pass":
+        return replace(decision, verdict="improvement", reason=f"{'; '.join(better)}; step time: {decision.reason}")
+    return decision
+
+
+# Differ by what an arm is, or from launch to launch.
+_OWN = frozenset({"cores", "compile_cache", "cache_hits", "cache_misses", "lightning_imported", *COUNTS})
+
+
+def _differences(made: Plan, records: Sequence[Record]) -> list[str]:
+    """What differs in the settings and versions that were read back, besides the compared axis."""
+    seen = {record.cell: record.effective for record in records if record.effective}
+    found = []
+    for group in made.groups:
+        axis = made.suites[group.suite].compare
+        base = seen.get(group.cells[0].id, {})
+        for cell in group.cells[1:]:
+            own = seen.get(cell.id, {})
+            keys = [key for key in base if key in own and key not in _OWN and key != axis]
+            keys = [key for key in keys if own[key] != base[key]]
+            found += [f"{cell.id}: {key} {own[key]}, its baseline's {base[key]}" for key in keys]
+    return found

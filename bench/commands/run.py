@@ -1,0 +1,214 @@
+"""A run from a selection of cells to its records: begun, or gone on with. No torch, no pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.commands.selection import Selection, allowed_budget, planned
+from bench.engine.conductor import Conductor
+from bench.engine.instrumented import LOOKS
+from bench.engine.options import Options, Progress
+from bench.errors import RunError, SpecError
+from bench.machine import environment
+from bench.plan import discovery
+from bench.plan.cell import Plan
+from bench.plan.plan import plan_document, plan_of_document
+from bench.plan.side import Side
+from bench.results import baselines, decoding, identity, run_info, store
+from bench.results.record import FAILED_OUTCOMES, Record, counted
+from bench.results.run_info import timestamp
+from bench.results.store import StoredRun
+from bench.results.version import __version__
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is to be measured, or the rest of it.
+
+    Attributes:
+        plan: the cells.
+        files: the suite file of each suite, and of `SUITE@SIDE` where a side has its own.
+        options: how.
+        sides: the environments that are compared, if any are.
+        done: the records of an earlier part of the run.
+    """
+
+    plan: Plan
+    files: Mapping[str, str]
+    options: Options
+    sides: Mapping[str, Side] | None = None
+    done: tuple[Record, ...] = ()
+
+
+def chosen_options(
+    given: Mapping[str, Any], stored: Mapping[str, Any] | None = None, where: Path | str = "options"
+) -> Options:
+    """Options that were given over those of a stored run over the defaults; the budget at most BENCH_BUDGET.
+
+    Raises:
+        SpecError: one that was given is not what options are.
+        RunError: the stored ones are none.
+    """
+    named = {name: value for name, value in given.items() if value is not None}
+    try:
+        chosen = decoding.convert(Options, {"looks": LOOKS, **(stored or {}), **named}, where)
+    except RunError as error:
+        raise error if stored else SpecError(str(error)) from None
+    return replace(chosen, budget=allowed_budget(named.get("budget"), chosen.budget))
+
+
+def run(
+    selection: Selection, given: Mapping[str, Any], out: Path, progress: Progress, *, command: Sequence[str]
+) -> StoredRun:
+    """A new run of these cells, measured to its end.
+
+    Args:
+        given: options by the names of `Options`; those that are None or missing have their defaults.
+        out: the folder that gets the run's folder.
+        command: what the user wrote, for run.json.
+
+    Raises:
+        SpecError: all that is wrong with the selection or the options.
+        BenchError: interpreters do not start, or the folder cannot be written.
+    """
+    plan, files = planned(selection)
+    return measure_cells(Measurement(plan, files, chosen_options(given)), out, progress, command=command)
+
+
+def measure_cells(work: Measurement, out: Path, progress: Progress, *, command: Sequence[str]) -> StoredRun:
+    """A new run of this work; see `run`."""
+    folder = store.create(out)
+    try:
+        info = {**run_document(work, folder.folder.name), "argv": list(command)}
+        folder.write_info(info)
+        return _conducted(work, folder, info, progress)
+    finally:
+        folder.close()
+
+
+def run_document(work: Measurement, name: str) -> dict[str, Any]:
+    """run.json as it is when a run of this name begins: the one place where it is put together."""
+    options = vars(work.options)
+    return {
+        "run": name,
+        "loopmark": __version__,
+        "argv": [],
+        "options": options,
+        "plan": plan_document(work.plan),
+        "files": dict(work.files),
+        "environment": environment.environment(work.options.threads),
+        "sides": list(work.sides or ()),
+        "started": timestamp(),
+        "finished": None,
+        "stops": {},
+        "timing": {},
+        "warnings": [],
+        "digests": {"options": run_info.options_digest(options), "files": identity.digests(work.files)},
+    }
+
+
+def _conducted(work: Measurement, folder: store.RunFolder, info: Mapping[str, Any], progress: Progress) -> StoredRun:
+    """Measure it, or what is left of it, and read back what came of it."""
+    progress.note(f"run {folder.folder}")
+    conductor = Conductor(work.plan, work.files, folder, work.options, progress, work.done, work.sides)
+    stops = conductor.run()
+    earlier = info["timing"]
+    timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
+    warnings = [*info["warnings"], *conductor.warnings]
+    if edited := _edited(info["digests"], work.files):
+        warnings.append(f"edited while the run went on: {edited}; its launches are of different workloads")
+    warnings = list(dict.fromkeys(warnings))
+    folder.write_info({**info, "finished": timestamp(), "stops": stops, "timing": timing, "warnings": warnings})
+    folder.close()
+    return store.read_run(folder.folder)
+
+
+def interrupted(run: StoredRun) -> bool:
+    """Whether the user ended it."""
+    return any(stop["reason"] == "interrupted" for stop in run.info["stops"].values())
+
+
+def failed(run: StoredRun) -> bool:
+    """Whether there are cells of which a launch failed."""
+    return any(record.outcome in FAILED_OUTCOMES for record in counted(run.records))
+
+
+def resume(which: str, given: Mapping[str, Any], folders: Sequence[Path], out: Path, progress: Progress) -> StoredRun:
+    """Go on with a run that was stopped.
+
+    Args:
+        which: its id or folder.
+        given: options that are other than the run's own.
+        folders: folders with more suite files.
+
+    Raises:
+        RunError: it cannot go on: other settings were asked for, the machine is another, the suites' files or the
+            records are not those of the run.
+    """
+    path = store.find_folder(which, out)
+    if (path / baselines.FILE).exists():
+        raise RunError(f"{path}: a baseline is not gone on with; resume the run that it was made from")
+    folder = store.RunFolder(path)
+    try:
+        work, info = _rest(folder, given, folders, progress)
+        return _conducted(work, folder, info, progress)
+    finally:
+        folder.close()
+
+
+def _rest(
+    folder: store.RunFolder, given: Mapping[str, Any], folders: Sequence[Path], progress: Progress
+) -> tuple[Measurement, dict[str, Any]]:
+    path = folder.folder
+    folder.repair()
+    run = store.intact(store.read_run(path))
+    info = dict(run.info)
+    info.pop("schema")
+    if info["sides"]:
+        raise RunError(f"{path}: a run of several environments cannot be gone on with; start it again")
+    stored = info["options"]
+    asked = {name: value for name, value in given.items() if value is not None}
+    other = [name for name in asked if name not in identity.MAY_CHANGE and asked[name] != stored.get(name)]
+    if other:
+        words = "; ".join(f"{name} is {stored.get(name)} in the run, and {asked[name]} was asked for" for name in other)
+        allowed = ", ".join(identity.MAY_CHANGE)
+        raise RunError(f"{path}: {words}: that is another experiment; allowed to change: {allowed}")
+    options = chosen_options(asked, stored, f"{path / store.RUN}: $.options")
+    differ = environment.mismatches(info["environment"], environment.environment(options.threads))
+    if differ:
+        raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
+    every = discovery.all_suites(folders)
+    files = {name: every[name][1] for name in info["plan"]["suites"] if name in every}
+    _check_files(run, files, progress)
+    plan = plan_of_document(info["plan"], {name: suite for name, (suite, _) in every.items()}, options.threads)
+    info["options"] = vars(options)
+    made_from = (info["digests"] or {}).get("files") or identity.digests(files)
+    info["digests"] = {"options": run_info.options_digest(info["options"]), "files": made_from}
+    return Measurement(plan, files, options, done=(*run.records, *run.looks)), info
+
+
+def _edited(digests: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """The suites' files that are not as they were when the run began, as words; "" where all are."""
+    try:
+        return ", ".join(identity.edited(digests, identity.digests(files)))
+    except RunError as error:  # one is gone; what was measured stands
+        return str(error)
+
+
+def _check_files(run: StoredRun, files: Mapping[str, str], progress: Progress) -> None:
+    """Raises:
+    RunError: a suite's files are not those that the run was made from.
+    """
+    edited = identity.edited(run.info["digests"], identity.digests(files))
+    if edited:
+        raise RunError(
+            f"{run.folder}: not as when the run was made: {', '.join(edited)}; "
+            "two workloads in one interval say nothing: start a run of its own"
+        )
+    if not (run.info["digests"] or {}).get("files"):
+        progress.note(
+            f"{run.folder}: it has no digests of its suite files, so nobody knows whether they were edited since"
+        )

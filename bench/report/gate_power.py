@@ -1,0 +1,22 @@
+"""What `bench selftest --power` found, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.commands.gate_power import PowerPoint
+
+
+def power_table(points: Sequence[PowerPoint], sentence: str) -> str:
+    """The operating curve as lines of text.
+
+    Args:
+        sentence: the tally's.
+    """
+    lines = ["slowdown  gates  called a regression [95 % bounds]      wall time   verdicts"]
+    for point in points:
+        name = "none" if point.slowdown == 0 else f"{100 * point.slowdown:+g} %"
+        share = f"{100 * point.share:.0f} % [{100 * point.low:.0f}, {100 * point.high:.0f}]"
+        told = ", ".join(f"{n} {verdict}" for verdict, n in point.verdicts.items())
+        lines.append(f"{name:<8}  {point.gates:>5}  {share:<36}  {point.seconds:>6.0f} s   {told}")
+    return "\n".join([*lines, "", sentence])
