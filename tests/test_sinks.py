@@ -28,8 +28,9 @@ from test_borders import PIECES, hostile
 from bench.analysis import history as histories
 from bench.analysis.summary import summarize
 from bench.borders import json_text
-from bench.commands import gate, gate_judgement
+from bench.commands import gate_judgement
 from bench.commands.compare import CellRatio, Comparison
+from bench.commands.gate_exact import Exact
 from bench.machine.git import Commit
 from bench.report import asv, comparison, console, figures, html, markdown
 from bench.report import csv as csv_report
@@ -203,7 +204,7 @@ def judged(text: str) -> gate_judgement.Gate:
         (text,),
         Rule(),
         (one, replace(one, verdict="invalid", twin=True)),
-        (gate.Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),),
+        (Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),),
         ((f"skipped{text}", text),),
         (text,),
         {"screen": 6},

@@ -147,7 +147,7 @@ MUTANTS: tuple[Mutant, ...] = (
            '"system", "python", "torch", "lightning", "threads")', '"system", "python", "lightning", "threads")',
            ("tests/test_traps.py::test_trap_25_what_makes_an_experiment_another_is_checked",
             "tests/commands/test_compare.py::test_other_environments_are_refused_unless_that_is_allowed")),
-    Mutant(25, "a run is gone on with in any environment", "bench/cli/running.py",
+    Mutant(25, "a run is gone on with in any environment", "bench/commands/run.py",
            "    if differ:\n", "    if not differ:\n",
            ("tests/test_traps.py::test_trap_25_a_run_of_another_environment_is_not_gone_on_with",)),
     Mutant(26, "a gate that measured nothing passes", "bench/stats/gate_rule.py",
