@@ -48,9 +48,9 @@ WINGS: Mapping[str, Rule] = {
     "analysis": rule("errors borders axes results stats machine plan", top="numpy pandas", inside="scipy"),
     "commands": rule(_BELOW_COMMANDS, inside="pandas"),
     "report": rule(f"{_BELOW_COMMANDS} commands", top="numpy pandas matplotlib seaborn jinja2", inside="scipy"),
-    "cli": rule(f"{_BELOW_COMMANDS} commands report"),
+    "cli": rule(f"{_BELOW_COMMANDS} commands report arm"),
     "__main__": rule("cli"),
-    "__init__": rule("errors axes results plan commands analysis"),
+    "__init__": rule("errors axes results machine plan engine analysis commands report"),
     "spec": rule("axes plan"),
 }
 HEAVY = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -18,7 +18,7 @@ from bench.arm.audit import Audit, distributed, weights_digest
 from bench.arm.instrument import Look
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
-from bench.arm.turn_gate import Gatekeeper, pin
+from bench.arm.turn_gate import Gatekeeper, Wire, pin
 from bench.axes.accelerators.base import accelerator
 from bench.axes.loops import registry
 from bench.axes.loops.job import Job
@@ -26,9 +26,6 @@ from bench.axes.precision import PRECISIONS
 from bench.errors import BenchError
 from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
@@ -39,7 +36,7 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
         connection: to the conductor, authenticated.
     """
     try:
-        answer: protocol.Message = _train(request, connection)
+        answer: protocol.Message = train(request, connection)
     except EOFError:
         raise  # the conductor is gone; nobody to tell
     except BaseException as error:
@@ -49,7 +46,8 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
     connection.send_bytes(protocol.encode(answer))
 
 
-def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Result:
+def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
+    """Build the workload, run the loop over the stream until the other end stops it; what it was. Raises as they do."""
     settings = request["requested"]
     loop = registry()[settings["loop"]]
     device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import bench.protocol as protocol
 from bench.arm.audit import Audit, batch_digest, rounded
@@ -14,15 +13,20 @@ from bench.arm.instrument import Look
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
 
-if TYPE_CHECKING:
-    pass
+
+class Wire(Protocol):
+    """What an arm needs of its connection to the conductor."""
+
+    def send_bytes(self, data: bytes, /) -> None: ...
+
+    def recv_bytes(self) -> bytes: ...
 
 
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
     def __init__(
-        self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int], look: Look | None = None
+        self, connection: Wire, audit: Audit, device: Accelerator, cores: list[int], look: Look | None = None
     ) -> None:
         self._connection = connection
         self._cores = cores

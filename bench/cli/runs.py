@@ -20,6 +20,7 @@ from bench.cli.arguments import (
     selected,
     selection,
 )
+from bench.cli.debug import debug
 from bench.cli.output import say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ended
@@ -49,6 +50,9 @@ def add(command: Adder) -> None:
     )
     running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    running.add_argument(
+        "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
+    )
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(
@@ -92,6 +96,10 @@ def run_suites(arguments: argparse.Namespace) -> Ended:
     from bench.commands import run
     from bench.engine.progress import progress
 
+    if arguments.debug:
+        if arguments.resume is not None:
+            raise SpecError("--debug trains a cell from its beginning; leave out --resume")
+        return debug(arguments)
     given = given_options(arguments)
     with progress(sys.stderr) as told:
         if arguments.resume is None:
