@@ -1,4 +1,4 @@
-"""The JSON Schemas of the files that the program writes, published under docs/schemas: python -m bench.schemas.
+"""The JSON Schemas of the files that the program writes, published under docs/schemas: python -m bench.report.schemas.
 
 msgspec makes them from the types that the files are read into, so they say what is checked at reading. Beyond them,
 what a file says must not contradict itself or the files beside it; `bench.runfile` has these rules.
