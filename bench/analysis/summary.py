@@ -23,6 +23,7 @@ from bench.results.store import StoredRun
 from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.rounding import percent_of
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
 # a loop's cost to matter.
@@ -162,8 +163,8 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
     width = half_width(versus.ratio) if versus else None
     if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
         return "noisy", (
-            f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
-            f"{versus.ratio.launches} launches; a cell is noisy above ±{100 * NOISY_HALF_WIDTH:.0f} %"
+            f"the ratio {versus.ratio.estimate:.3f} is known to ±{percent_of(width, 1)} after "
+            f"{versus.ratio.launches} launches; a cell is noisy above ±{percent_of(NOISY_HALF_WIDTH, 0)}"
         )
     return "ok", ""
 

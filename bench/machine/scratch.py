@@ -8,13 +8,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.machine.git import git
 from bench.results.files import try_lock
 
 PREFIX = "bench-"
@@ -91,13 +91,7 @@ def _forget_checkouts(folder: Path) -> None:
         return
     repository = (folder / CHECKOUTS).read_text(encoding="utf-8", errors="surrogateescape").strip()
     for checkout in (path for path in folder.iterdir() if (path / ".git").exists() and not path.is_symlink()):
-        with suppress(subprocess.SubprocessError):
-            subprocess.run(
-                ["git", "-C", repository, "worktree", "remove", "--force", str(checkout)],
-                capture_output=True,
-                check=False,
-                timeout=60,
-            )
+        git("worktree", "remove", "--force", str(checkout), repository=Path(repository), timeout=60)
 
 
 @contextmanager

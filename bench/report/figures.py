@@ -23,6 +23,7 @@ from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawin
 from bench.report.sentences import label, places
 from bench.report.units import given, scale
 from bench.results.store import StoredRun
+from bench.stats.rounding import percent_of
 
 _TWIN = "#8a8f98"
 # Groups, and lines of cost, that are drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
@@ -171,7 +172,7 @@ def _distribution(summary: Summary, look: _Look, turns: pd.DataFrame) -> Drawing
     return Drawing(
         "Step time",
         "Shape: the turns of all launches. Dots: the median of each launch, from which the "
-        f"intervals come. Each group has its own scale. {100 * share:.1f} % of the turns lie outside of "
+        f"intervals come. Each group has its own scale. {percent_of(share, 1)} of the turns lie outside of "
         "what is shown; all figures use them.",
         svg(figure, "distribution"),
     )

@@ -13,6 +13,7 @@ from bench.commands.gate_judgement import Gate
 from bench.report.text_layout import aligned, titled, wrapped
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
+from bench.stats.rounding import percent_of
 
 # The element that a verdict becomes in JUnit XML, and the counter that counts it.
 JUNIT_KINDS = {
@@ -26,9 +27,7 @@ GATE_COLUMNS = ("cell", "verdict", "ratio [95 %]", "n", "sd", "could see", "why"
 
 def percent_or_dash(value: float | None, *, signed: bool = False) -> str:
     """A fraction as percent with two digits, or a dash."""
-    if value is None:
-        return "–"
-    return f"{100 * value:{'+' if signed else ''}.2g} %"
+    return "–" if value is None else percent_of(value, signed=signed)
 
 
 def _row(one: Decision) -> list[str]:

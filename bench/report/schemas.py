@@ -36,7 +36,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     for name, (kind, what) in TYPES.items():
         made = decoding.schema(kind, more=name == "run")
         if name == "record":  # the chain is no part of the record, but of its line
-            line = made["$defs"]["Line"]
+            line = made["$defs"]["RecordLine"]
             line["properties"]["chain"] = CHAIN
             line["required"] = [*line["required"], "chain"]
         found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": what, **made}

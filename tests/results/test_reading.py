@@ -402,7 +402,7 @@ def test_the_schemas_take_what_is_written(folder: Path) -> None:
     made = schemas.schemas()
     run, line = json.loads((folder / store.RUN).read_text()), json.loads(lines_of(folder)[0])
     anchor = json.loads((folder / store.ANCHOR).read_text())
-    for name, kind, data in (("run", "RunInfo", run), ("record", "Line", line), ("anchor", "Anchor", anchor)):
+    for name, kind, data in (("run", "RunInfo", run), ("record", "RecordLine", line), ("anchor", "Anchor", anchor)):
         form = made[name]["$defs"][kind]
         assert set(form["required"]) <= set(data) == set(form["properties"])
 
