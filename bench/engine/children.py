@@ -188,7 +188,9 @@ class Children:
         """Wait for messages of these channels, taking in arrivals and exits meanwhile, for SLICE seconds at most."""
         keepers = {zygote.channel: zygote for zygote in self.zygotes.values() if zygote.channel is not None}
         objects: list[Any] = [*channels, *keepers, self.door.bell]
-        ready = wait(objects, patience.ask())
+        # An arm may say two things at once, that it is there and that it is ready: the second came with the first.
+        pending = [item for item in (*channels, *keepers) if item.pending]
+        ready = {*pending, *wait(objects, 0.0 if pending else patience.ask())}
         if self.door.bell in ready:
             for channel, hello in self.door.arrived():
                 if not self._welcome(channel, hello):
