@@ -41,8 +41,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     """One message; `op` says which."""
 
 
-class ZygoteHello(Message, frozen=True, tag="hello-zygote"):
-    """A zygote has its imports.
+class ForkServerHello(Message, frozen=True, tag="hello-fork-server"):
+    """A fork server has its imports.
 
     Attributes:
         seconds: that they took.
@@ -66,14 +66,14 @@ class ArmHello(Message, frozen=True, tag="hello-arm"):
 
 
 class Forked(Message, frozen=True, tag="forked"):
-    """A zygote has forked the process of this id."""
+    """A fork server has forked the process of this id."""
 
     arm: ShortText
     pid: Pid
 
 
 class Unforked(Message, frozen=True, tag="unforked"):
-    """A zygote could not: the system's reason."""
+    """A fork server could not: the system's reason."""
 
     arm: ShortText
     reason: ShortText
@@ -127,7 +127,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nonzero_gradients: float
 
 
-class Instrumented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What callbacks have measured, and what it is."""
 
     metrics: dict[str, float] = {}
@@ -141,7 +141,7 @@ class Result(Message, frozen=True, tag="result"):
     effective: dict[str, Any]
     memory: dict[str, Count]
     samples_per_step: Count
-    looked: Instrumented
+    instrumented: CallbackMetrics
 
 
 class Failed(Message, frozen=True, tag="failed"):
@@ -157,7 +157,7 @@ class Go(Message, frozen=True, tag="go"):
     steps: int
     audit: bool = False
     timed: bool = False
-    look: bool = False
+    instrument: bool = False
 
 
 class Stop(Message, frozen=True, tag="stop"):
@@ -169,7 +169,7 @@ class Fork(Message, frozen=True, tag="fork"):
 
     Attributes:
         log, scratch, temporary: its log file, the folder that it works in, and that of its temporary files.
-        environ: variables over those of its zygote.
+        environ: variables over those of its fork server.
         cores: that it is kept on from its first turn; empty: no matter.
     """
 
@@ -183,7 +183,7 @@ class Fork(Message, frozen=True, tag="fork"):
     request: dict[str, Any]
 
 
-ARRIVALS = msgspec.json.Decoder(ZygoteHello | ArmHello)
+ARRIVALS = msgspec.json.Decoder(ForkServerHello | ArmHello)
 REPORTS = msgspec.json.Decoder(Forked | Unforked | Exited)
 FIRST = msgspec.json.Decoder(Ready | Failed)
 TURN = msgspec.json.Decoder(TurnReport | Failed)

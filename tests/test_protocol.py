@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 
 from bench import protocol
-from bench.protocol import Fork, Garbled, Go, Instrumented, Ledger, Ready, Result, TurnReport
+from bench.protocol import CallbackMetrics, Fork, Garbled, Go, Ledger, Ready, Result, TurnReport
 
 DECODERS = [
     protocol.ARRIVALS,
@@ -36,14 +36,14 @@ LEDGER = Ledger(
     nonzero_gradients=1.0,
 )
 MESSAGES: list[protocol.Message] = [
-    protocol.ZygoteHello("torch-0", 10, 1.5, 1, {"torch": "2"}),
+    protocol.ForkServerHello("torch-0", 10, 1.5, 1, {"torch": "2"}),
     protocol.ArmHello("a#1.0", 0, 11),
     protocol.Forked("a#1.0", 11),
     protocol.Unforked("a#1.0", "Resource temporarily unavailable"),
     protocol.Exited("a#1.0", -9),
     Ready(3, 0.2, 16),
     TurnReport((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2),
-    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, Instrumented()),
+    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, CallbackMetrics()),
     protocol.Failed("crashed", "ValueError: no"),
 ]
 
@@ -131,7 +131,7 @@ def test_what_utf8_cannot_say_is_written_out_or_kept() -> None:
     assert protocol.decode_message(protocol.FIRST, failed) == protocol.Failed("crashed", "no file \\udce9")
     order = Fork("a#1.0", 0, "/logs/\udce9.log", "/s", "/t", {}, [0], {"file": "/suites/\udce9.py"})
     assert protocol.decode_order(protocol.encode_order(order)) == order  # a path must lead to the same file
-    assert protocol.GRANTS.decode(protocol.encode(Go(5, look=True))) == Go(5, look=True)
+    assert protocol.GRANTS.decode(protocol.encode(Go(5, instrument=True))) == Go(5, instrument=True)
 
 
 @given(some.text(max_size=5000))

@@ -120,7 +120,7 @@ def test_trap_16_the_peak_of_an_arm_begins_anew() -> None:
 
 
 def test_trap_17_arms_start_in_random_order(bench: Bench) -> None:
-    options = Options(budget=600, launch=0.02, zygotes=1, launches=8)
+    options = Options(budget=600, launch=0.02, fork_servers=1, launches=8)
     records = bench.run("faults", "fault=none", options=options)
     orders = [record.order for record in records if not record.twin]
     assert len(orders) == 8
@@ -164,7 +164,7 @@ def test_trap_25_what_makes_an_experiment_another_is_checked() -> None:
 def test_trap_25_a_run_of_another_environment_is_not_gone_on_with(tmp_path: Path) -> None:
     out = str(tmp_path / "results")
     suite = ("faults", "--suites", str(SUITES), "--set", "fault=none")
-    done = call("run", *suite, "--budget", "1s", "--look", "0", "--out", out)
+    done = call("run", *suite, "--budget", "1s", "--instrument", "0", "--out", out)
     assert done.returncode == 0, done.stderr
     (path,) = Path(out).glob("*/run.json")
     info = json.loads(path.read_text(encoding="utf-8"))

@@ -204,7 +204,7 @@ def points(
 def _points_of(run: StoredRun, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     commit = comparability.commit(run)
     launches = frames.launches(run)
-    launches = launches[~launches["looking"] & ~launches["twin"]]
+    launches = launches[~launches["instrumented"] & ~launches["twin"]]
     metrics = [*dict.fromkeys(map(str, launches["metric"])), RATIO]
     if metric == RATIO:
         taken = frames.pairs(run)

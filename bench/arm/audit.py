@@ -110,14 +110,14 @@ class Audit:
         self._open = None
         self.audited += steps
         # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
-        self.switches.look()
+        self.switches.read()
         self.listeners = listeners()
         self.ranks = torch.distributed.get_world_size() if distributed() else 1
         self.strategy = wrapping(self._parameters)
         self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        self.switches.look()
+        self.switches.read()
         self.forward += 1
         self.training = self.training and module.training
         kind = next((tensor.device.type for tensor in args if isinstance(tensor, torch.Tensor)), "cpu")
@@ -125,7 +125,7 @@ class Audit:
             self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        self.switches.look()
+        self.switches.read()
         self._versions.append(self._version())
         gradients = [parameter.grad for parameter in self._parameters]
         alive = sum(1 for gradient in gradients if gradient is not None and bool(_local(gradient).any()))
@@ -136,7 +136,7 @@ class Audit:
         original, original_scale = torch.autograd.backward, torch.amp.GradScaler.scale
 
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-            self.switches.look()
+            self.switches.read()
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
             self.losses.append(float(loss.detach()) / self.loss_scale)
             if self._compiled is not None:

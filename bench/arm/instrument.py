@@ -1,10 +1,10 @@
-"""The arm's half of a looking launch: its callbacks, driven from the places that every loop must pass. Runs in the arm.
+"""The arm's half of an instrumented launch: its callbacks, driven from the places that every loop must pass.
 
 A Trainer calls the hooks by itself; it gets a relay. Other loops know nothing of callbacks and stay as they are. For
 them the hooks are called from the outside, as `bench.arm.audit` watches them: around `next` of the loader (the fetch;
 the pull of the next batch is the end of the step before), around the move of a batch to the device, when the workload's
 loss is called (the forward pass), around `torch.autograd.backward`, and before `zero_grad` and the optimizer's step.
-All of this is there only in a looking launch, and only while its looked-at steps last.
+All of this is there only in an instrumented launch, and only while its instrumented steps last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from bench.errors import SpecError
-from bench.protocol import Instrumented
+from bench.protocol import CallbackMetrics
 from bench.results.record import Metric
 
 if TYPE_CHECKING:
@@ -30,14 +30,18 @@ if TYPE_CHECKING:
 
     from bench.axes.loops.workload import Workload
 
-STEP_METRIC = Metric("looked_step_time", "s", "lower", "a step with callbacks on, pull to pull by the stream's clock")
+STEP_METRIC = Metric(
+    "instrumented_step_time", "s", "lower", "a step with callbacks on, pull to pull by the stream's clock"
+)
 # The phases are cut out of a step by marks of their own, in other places than the stream's: two clocks that must agree.
-GAP = Metric("phases_gap", "1", "lower", "share of looked_step_time by which the sum of phases misses it", limit=0.05)
-UNCOUNTED = 1  # looked-at steps at the beginning that no phase counts: a Trainer's first fetch has begun before them
+GAP = Metric(
+    "phases_gap", "1", "lower", "share of instrumented_step_time by which the sum of phases misses it", limit=0.05
+)
+UNCOUNTED = 1  # instrumented steps at the beginning that no phase counts: a Trainer's first fetch has begun before them
 
 
-class Look:
-    """The callbacks of one looking launch. They hear of the beginning of the arm, then only of the looked-at steps.
+class Instruments:
+    """The callbacks of one instrumented launch. They hear of the beginning of the arm, then only of instrumented steps.
 
     Args:
         workload: whose model is trained.
@@ -83,7 +87,7 @@ class Look:
         self._places.callback(register_optimizer_step_post_hook(self._meet).remove)
 
     def start(self) -> None:
-        """The looked-at steps begin: `on_train_start`."""
+        """The instrumented steps begin: `on_train_start`."""
         self._places.close()
         self._open = self._relay.open = True
         self._drive.on_train_start()
@@ -99,11 +103,11 @@ class Look:
         self._drive.on_train_end()
         self._seconds = seconds
 
-    def watch(self, loader: Iterable[Any]) -> Watched:
+    def watch(self, loader: Iterable[Any]) -> InstrumentedLoader:
         """The loader, with its fetches heard."""
-        return Watched(self, loader)
+        return InstrumentedLoader(self, loader)
 
-    def result(self) -> Instrumented:
+    def result(self) -> CallbackMetrics:
         """Metrics by name, and what they are.
 
         Raises:
@@ -123,7 +127,7 @@ class Look:
             step = statistics.fmean(counted)
             parts = [value for metric, value in found.items() if metric.part_of == WHOLE]
             found = {STEP_METRIC: step, **({GAP: abs(sum(parts) / step - 1)} if parts else {}), **found}
-        return Instrumented({metric.name: value for metric, value in found.items()}, tuple(found))
+        return CallbackMetrics({metric.name: value for metric, value in found.items()}, tuple(found))
 
     def fetches(self, loader: Iterable[Any]) -> Iterator[Any]:
         """One pass over the loader; the start of its iterator, and of its workers, is part of the first fetch."""
@@ -143,7 +147,7 @@ class Look:
 
     @property
     def _driven(self) -> bool:
-        """Whether these are steps to look at, and nobody but us calls the hooks."""
+        """Whether these are instrumented steps, and nobody but us calls the hooks."""
         return self._open and not self._relay.attached
 
     def _over(self) -> None:
@@ -212,16 +216,16 @@ class Look:
         stack.callback(register_optimizer_step_pre_hook(step).remove)
 
 
-class Watched:
-    """A loader whose fetches a `Look` hears of; `sampler` is the loader's, which the stream tells each epoch."""
+class InstrumentedLoader:
+    """A loader whose fetches `Instruments` hear of; `sampler` is the loader's, which the stream tells each epoch."""
 
-    def __init__(self, look: Look, loader: Iterable[Any]) -> None:
-        self._look = look
+    def __init__(self, instruments: Instruments, loader: Iterable[Any]) -> None:
+        self._instruments = instruments
         self._loader = loader
         self.sampler = getattr(loader, "sampler", None)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._look.fetches(self._loader)
+        return self._instruments.fetches(self._loader)
 
 
 @contextmanager

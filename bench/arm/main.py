@@ -15,7 +15,7 @@ import torch
 import bench.protocol as protocol
 from bench.arm import compile_watch
 from bench.arm.audit import Audit, distributed, weights_digest
-from bench.arm.instrument import Look
+from bench.arm.instrument import Instruments
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
@@ -65,8 +65,8 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, watch)
-    look = Look(workload, device.device(request["rank"]), Job) if request.get("look") else None
-    gate = Gatekeeper(connection, audit, device, request.get("cores", []), look)
+    instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
 
@@ -77,10 +77,10 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             from bench.arm.profile import Traced
 
             loader = Traced(loader, request["trace"], request["rank"])
-        return stream(loader if look is None else look.watch(loader))
+        return stream(loader if instruments is None else instruments.watch(loader))
 
     job = Job(
-        workload=workload if look is None else look.workload,
+        workload=workload if instruments is None else instruments.workload,
         stream=watched_stream,
         device=device.device(request["rank"]),
         accelerator=device.lightning,
@@ -90,11 +90,11 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         note=notes.update,
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
-        callbacks=() if look is None else look.callbacks,
+        callbacks=() if instruments is None else instruments.callbacks,
     )
     gate.began = perf_counter()
-    if look is not None:
-        look.begin()
+    if instruments is not None:
+        instruments.begin()
     loop.run(job)
     if not gate.ended:
         raise RuntimeError(
@@ -126,7 +126,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
             **notes,
-            **({} if look is None else {"callbacks": look.names}),
+            **({} if instruments is None else {"callbacks": instruments.names}),
         },
         memory={
             "peak_memory_host": peak_resident(),
@@ -135,7 +135,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             **device.peak_memory(),
         },
         samples_per_step=workload.samples,
-        looked=protocol.Instrumented() if look is None else look.result(),
+        instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
     )
     if distributed():
         torch.distributed.destroy_process_group()

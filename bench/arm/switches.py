@@ -20,11 +20,11 @@ WRAPPED = ("_dataloader", "_loader", "dataloader", "loader", "base_dataloader")
 # that is derived from them is the user's.
 DEFAULTS = ("ModelCheckpoint", "ModelSummary", "RichModelSummary", "RichProgressBar", "TQDMProgressBar")
 AS_FORKED = "as forked"
-_at_fork: int | None = None  # frozen objects of the zygote, counted there once: it takes a tenth of a second
+_at_fork: int | None = None  # frozen objects of the fork server, counted there once: it takes a tenth of a second
 
 
 def count_frozen() -> None:
-    """For a zygote that has frozen what it imported: its arms need not count it again."""
+    """For a fork server that has frozen what it imported: its arms need not count it again."""
     global _at_fork
     _at_fork = gc.get_freeze_count()
 
@@ -59,13 +59,13 @@ def profilers() -> str:
 
 
 class Switches:
-    """What the switches were, each time that somebody looked."""
+    """What the switches were, each time that they were read."""
 
     def __init__(self) -> None:
         self._frozen = gc.get_freeze_count() if _at_fork is None else _at_fork
         self._seen: dict[str, list[Any]] = {}
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Read them once more."""
         for name, value in switches().items():
             values = self._seen.setdefault(name, [])
@@ -73,8 +73,8 @@ class Switches:
                 values.append(value)
 
     def _freezing(self) -> str:
-        # A zygote freezes what it has imported, so arms begin with frozen objects, more of them with lightning. A few
-        # of these die; only gc.freeze makes them more, and only gc.unfreeze makes them none.
+        # A fork server freezes what it has imported, so arms begin with frozen objects, more with lightning. A few of
+        # these die; only gc.freeze makes them more, and only gc.unfreeze makes them none.
         now = gc.get_freeze_count()
         return "by the loop" if now > self._frozen else "undone" if now < self._frozen and not now else AS_FORKED
 

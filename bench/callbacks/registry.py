@@ -1,4 +1,4 @@
-"""Which callbacks a looking launch carries: those of one tuple, and those of the entry points `bench.callbacks`."""
+"""Which callbacks an instrumented launch carries: those of one tuple, and of the entry points `bench.callbacks`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.errors import SpecError, one_of
 from bench.results.record import METRICS, Metric
 
 # A callback's place decides whose cost it sees: Phases comes last, so that what the others do at the beginning of a
-# hook is in the phase before. Windows of 10 fit twice into the least number of steps that are looked at.
+# hook is in the phase before. Windows of 10 fit twice into the least number of instrumented steps.
 # FLOPs counts the first of these steps, which is slow by that, and which neither Phases nor Throughput's rate has.
 INSTRUMENTS: tuple[Callable[[], Callback], ...] = (
     lambda: FLOPs(warmup=0),
@@ -30,7 +30,7 @@ INSTRUMENTS: tuple[Callable[[], Callback], ...] = (
 
 
 def instruments(engine: Sequence[Metric] = ()) -> list[Callback]:
-    """New callbacks for one looking launch, those of `LOOKED` last.
+    """New callbacks for one instrumented launch, those of `INSTRUMENTS` last.
 
     Args:
         engine: metrics beside `record.METRICS` whose names are taken.

@@ -148,7 +148,7 @@ def _launch_logs(run: store.StoredRun) -> dict[str, list[float]]:
         RunError: a time that is not above 0, or no number.
     """
     launches = frames.launches(run)
-    rows = launches[(launches["metric"] == "step_time") & ~launches["looking"]]
+    rows = launches[(launches["metric"] == "step_time") & ~launches["instrumented"]]
     return {str(cell): [math.log(value) for value in own["value"]] for cell, own in rows.groupby("cell", sort=False)}
 
 

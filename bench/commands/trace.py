@@ -1,7 +1,7 @@
 """`bench trace`: each cell's loop for some steps under the profiler, one cell at a time. No torch, no pandas.
 
-Arms are forked from zygotes, pinned and warmed up as in a run. Nothing of it is timed for a figure: a launch that is
-looked at is never one that is measured.
+Arms are forked from fork servers, pinned and warmed up as in a run. Nothing of it is timed for a figure: a launch with
+a profiler is never one that is measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.merge_ranks import ArmResult
 from bench.engine.options import Progress
-from bench.engine.processes import ArmLost, zygote_id
+from bench.engine.processes import ArmLost, fork_server_id
 from bench.errors import BenchError, SpecError
 from bench.machine.cores import layout
 from bench.plan.cell import Cell, Group, Plan
@@ -162,7 +162,7 @@ class TraceBench:
 
     def _run(self, cell: Cell, name: str, target: Path) -> ArmResult:
         """The arm from its start to its result; by then the trace is written."""
-        self._fleet.ensure_zygotes([(0, cell.preload)], 0)
+        self._fleet.ensure_fork_servers([(0, cell.preload)], 0)
         file, threads = self._files[cell.suite], self._fleet.threads
         asked = {
             **request(cell, file, self._layout, threads=threads, seed=0, caches=self._fleet.caches),
@@ -174,7 +174,7 @@ class TraceBench:
                 "steps": self._steps + EDGE_STEPS,
             },
         }
-        arm = self._fleet.start_arm(name, zygote_id(cell.preload, 0), asked, self._folder / LOGS / f"{name}.log")
+        arm = self._fleet.start_arm(name, fork_server_id(cell.preload, 0), asked, self._folder / LOGS / f"{name}.log")
         try:
             self._fleet.await_ready([arm], self._timeout)
             if arm.lost is not None:

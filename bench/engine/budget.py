@@ -1,4 +1,4 @@
-"""What fits into a budget, in wall seconds: interpreters, launches, looks. Pure: floats in, floats and sentences out.
+"""What fits into a budget, in wall seconds: interpreters, launches of each kind. Pure: floats to floats and sentences.
 
 `--budget` is wall time of everything. One launch of each group, from one set of interpreters, is the least that is
 done; nothing else is begun that would end after the budget. Before anything is measured the constants below tell how
@@ -122,13 +122,13 @@ def expected(left: float, start_up: float, least: int = 1) -> int:
         made += 1
 
 
-def look(arms: int, start_up: float, steps: float) -> float:
-    """Seconds of one looking launch.
+def instrumented_launch(arms: int, start_up: float, steps: float) -> float:
+    """Seconds of one instrumented launch.
 
     Args:
-        arms: that are looked at.
-        start_up: seconds that each adds besides its looked-at steps.
-        steps: seconds of each arm's looked-at steps.
+        arms: that are instrumented.
+        start_up: seconds that each adds besides its instrumented steps.
+        steps: seconds of each arm's instrumented steps.
     """
     return arms * (start_up + steps)
 
@@ -177,7 +177,7 @@ def forecast(work: Work, budget: float, reserve: float, cores: int, wanted: int)
     """What is to be expected of this work.
 
     Args:
-        budget: seconds; `reserve` of them are kept for looking launches.
+        budget: seconds; `reserve` of them are kept for instrumented launches.
         wanted: sets of interpreters.
     """
     starting = interpreters(work.preloads, cores)

@@ -204,7 +204,7 @@ class Fleet(Children):
             self.wait([], patience)
         status = self.exits.get(rank.id)
         if status is None:
-            if reason := self.voids.get(rank.id) or self.trouble(arm.zygote):
+            if reason := self.voids.get(rank.id) or self.trouble(arm.fork_server):
                 return ArmLost("void", reason)
             return ArmLost("crashed", f"it closed its connection; its last words: {losses.said(rank.log)}")
         return losses.died(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
@@ -236,11 +236,11 @@ class Fleet(Children):
 
     def _outside(self, arm: Arm, rank: Rank, timeout: float) -> str:
         """Why a rank never came, where it is not to blame; "" where it is."""
-        if trouble := self.voids.get(rank.id) or self.trouble(arm.zygote):
+        if trouble := self.voids.get(rank.id) or self.trouble(arm.fork_server):
             return trouble
         if self.door.refused:
             return f"its connection could not be taken: {self.door.refused}"
         if not rank.pid:
-            self.bury(arm.zygote, f"its interpreter {arm.zygote.id!r} did not answer within {timeout:g} s")
-            return arm.zygote.gone
+            self.bury(arm.fork_server, f"its interpreter {arm.fork_server.id!r} did not answer within {timeout:g} s")
+            return arm.fork_server.gone
         return ""

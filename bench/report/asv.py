@@ -1,7 +1,7 @@
 """Result files that `asv publish`, `asv show` and `asv compare` read (asv 0.6.6, results.py and benchmarks.py).
 
 asv takes larger as worse, always, so only seconds and bytes are written, and throughput as its inverse. A figure is the
-estimate over launches and its statistics are of launches; looking launches and twins stay out.
+estimate over launches and its statistics are of launches; instrumented launches and twins stay out.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def benchmarks(run: StoredRun) -> list[Benchmark]:
     planned = {cell["id"]: cell for cell in run.info["plan"]["cells"] if not cell["twin"]}
     outcomes = {row.cell: str(row.outcome) for row in frames.cells(run).itertuples()}
     launches = frames.launches(run)
-    launches = launches[~launches["looking"] & ~launches["twin"]]
+    launches = launches[~launches["instrumented"] & ~launches["twin"]]
     known = frames.declared(run)
     values: dict[str, dict[str, list[float]]] = {}
     for row in launches.itertuples():

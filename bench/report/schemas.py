@@ -1,7 +1,9 @@
-"""The JSON Schemas of the files that the program writes, published under docs/schemas: python -m bench.schemas.
+"""The JSON Schemas of the files that the program writes, published under docs/schemas.
+
+`python -m bench.report.schemas` writes them anew.
 
 msgspec makes them from the types that the files are read into, so they say what is checked at reading. Beyond them,
-what a file says must not contradict itself or the files beside it; `bench.runfile` has these rules.
+what a file says must not contradict itself or the files beside it; `bench.results.run_info` has these rules.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     for name, (kind, what) in TYPES.items():
         made = decoding.schema(kind, more=name == "run")
         if name == "record":  # the chain is no part of the record, but of its line
-            line = made["$defs"]["Line"]
+            line = made["$defs"][kind.__name__]
             line["properties"]["chain"] = CHAIN
             line["required"] = [*line["required"], "chain"]
         found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": what, **made}

@@ -77,7 +77,7 @@ def cell_rows(summary: Summary) -> list[Row]:
 
 @dataclass(frozen=True)
 class InstrumentedTable:
-    """What the looking launches of one group saw: a row for each metric, an entry for each arm."""
+    """What the instrumented launches of one group saw: a row for each metric, an entry for each arm."""
 
     group: str
     arms: Sequence[str]
@@ -85,15 +85,17 @@ class InstrumentedTable:
 
 
 def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
-    """One table a group, of the cells that were looked at; metrics are rows, since there are more of them than arms."""
+    """One table a group, of the cells with instrumented launches; metrics are rows, being more than arms."""
     found = []
     for group, cells in by_group_of_cells(summary).items():
-        seen = [cell for cell in cells if cell.looked]
+        seen = [cell for cell in cells if cell.instrumented]
         rows = []
         for name, metric in summary.declared.items():
             entries = [
-                Entry(quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/looked/{name}")
-                if (value := cell.looked.get(name))
+                Entry(
+                    quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/instrumented/{name}"
+                )
+                if (value := cell.instrumented.get(name))
                 else Entry("", "")
                 for cell in seen
             ]
@@ -107,7 +109,7 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
 
 
 def parts(summary: Summary) -> dict[str, list[str]]:
-    """Metrics of looking launches that are a whole, each with its parts, in the order in which they were declared."""
+    """Metrics of instrumented launches that are a whole, each with its parts, in the order of their declaration."""
     found: dict[str, list[str]] = {}
     for name, metric in summary.declared.items():
         if metric.part_of in summary.declared:

@@ -73,7 +73,7 @@ def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None
     differences += recomputed(run, report_html, drawings)
     if can_be_judged(run):
         differences += judged_again(run)
-        checked.append(f"outcomes of {len(run.records) + len(run.looks)} records, judged again")
+        checked.append(f"outcomes of {len(run.records) + len(run.instrumented)} records, judged again")
     else:
         unchecked.append(f"outcomes were not judged again: the run is of schema {run.info['schema']}, with other rules")
     if run.covered:
@@ -185,7 +185,7 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     for record in records.values():
         by_cell.setdefault(record.cell, []).append(record)
     seen: dict[str, list[Mapping[str, float]]] = {}
-    for record in run.looks:
+    for record in run.instrumented:
         if record.outcome in MEASURED:
             seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
@@ -204,7 +204,7 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
                 _plain(interval_of_logs(values)),
                 f"cells/{cell.id}/metrics/step_time",
             )
-        found += _looked_differences(seen.get(cell.id, []), cell)
+        found += _instrumented_differences(seen.get(cell.id, []), cell)
         if cell.versus is None:
             continue
         logs, differences = _paired(
@@ -222,24 +222,24 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     return found
 
 
-def _looked_differences(seen: Sequence[Mapping[str, float]], cell: CellSummary) -> list[str]:
-    """The metrics of a cell's looking launches against the same."""
+def _instrumented_differences(seen: Sequence[Mapping[str, float]], cell: CellSummary) -> list[str]:
+    """The metrics of a cell's instrumented launches against the same."""
     found: list[str] = []
-    for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.looked]):
+    for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.instrumented]):
         values = [extra[name] for extra in seen if name in extra]
         interval = (
             interval_of_logs([math.log(value) for value in values])
             if min(values, default=0.0) > 0
             else interval_of_differences(values)
         )
-        printed = cell.looked.get(name)
+        printed = cell.instrumented.get(name)
         if printed is None:
-            found.append(f"cells/{cell.id}/looked/{name}: missing in the report, the records give it")
+            found.append(f"cells/{cell.id}/instrumented/{name}: missing in the report, the records give it")
             continue
         found += _differences(
             {"estimate": printed.estimate, "low": printed.low, "high": printed.high},
             _plain(interval),
-            f"cells/{cell.id}/looked/{name}",
+            f"cells/{cell.id}/instrumented/{name}",
         )
     return found
 

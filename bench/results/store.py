@@ -35,7 +35,7 @@ class StoredRun:
         folder: where it lies.
         info: run.json, with every key of `bench.results.run_info.RunInfo`.
         records: those of timed launches, and of cells that cannot run, in the order in which they were written.
-        looks: those of looking launches. They stand apart, so that nothing that times or compares can meet one.
+        instrumented: those of instrumented launches. They stand apart, so that nothing that times can meet one.
         broken: sentences on what is not as it was written, each beginning with the file's name; whoever joins such a
             run to something refuses it.
         covered: whether a chained digest covers all records; those of older versions have none.
@@ -44,7 +44,7 @@ class StoredRun:
     folder: Path
     info: dict[str, Any]
     records: tuple[Record, ...]
-    looks: tuple[Record, ...] = ()
+    instrumented: tuple[Record, ...] = ()
     broken: tuple[str, ...] = ()
     covered: bool = False
 
@@ -310,13 +310,13 @@ def read_run(folder: Path) -> StoredRun:
     anchors = _anchors(folder, info)
     faults = [f"{RECORDS}: {sentence}" for sentence in chain.broken_links(found, anchors)]
     digests = info["digests"]
-    if digests is not None and digests["options"] != run_info.options_digest(info["options"]):
+    if digests is not None and digests["options"] != run_info.options_digest(info["options"], info["schema"]):
         faults.append(f"{RUN}: the options are not those that the run was made with")
     return StoredRun(
         folder,
         info,
-        tuple(record for _, record in records if not record.looking),
-        tuple(record for _, record in records if record.looking),
+        tuple(record for _, record in records if not record.instrumented),
+        tuple(record for _, record in records if record.instrumented),
         tuple(faults),
         bool(anchors),
     )

@@ -97,7 +97,7 @@ def test_every_loop_does_the_work_of_a_loop_written_by_hand(
 
 
 def test_all_loops_race_with_equal_ledgers(bench: Bench) -> None:
-    records = bench.run("overhead", "batch_size=64", options=Options(budget=8, launch=0.4, zygotes=1))
+    records = bench.run("overhead", "batch_size=64", options=Options(budget=8, launch=0.4, fork_servers=1))
     assert {str(record.point["loop"]) for record in records} == set(loops.registry())
     assert len(records) % (len(loops.registry()) + 1) == 0
     records = records[: len(loops.registry()) + 1]  # those of the first launch

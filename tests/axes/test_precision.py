@@ -18,7 +18,7 @@ from bench.plan import discovery
 from bench.results.record import Record
 from bench.results.work_ledger import own_faults, work_differences
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
 
 

@@ -146,7 +146,7 @@ def test_a_run_is_not_held_up_by_who_says_nothing_or_says_that_he_is_another(ben
     silent.connect(made.address)
     with Client(made.address, authkey=made.key) as other:
         other.send_bytes(protocol.encode(ArmHello("nobody#1.0", 0, os.getpid())))
-        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, zygotes=1, launches=1))
+        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, fork_servers=1, launches=1))
         assert {record.outcome for record in records} == {"ok"}
         assert other.poll(5)
     assert "nobody waits for 'nobody#1.0'" in (bench.fleet.logs / "strangers.log").read_text()

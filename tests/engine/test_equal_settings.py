@@ -24,7 +24,7 @@ from bench.plan.suite import READ_BACK, Suite, asked
 from bench.results import store
 from bench.results.record import FAILED_OUTCOMES, Record
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SWITCHES = {
     "gc off": "gc_enabled: [True, False] against the baseline's True",
     "gc off within a step": "gc_enabled: [False, True] against the baseline's True",
@@ -167,8 +167,8 @@ def test_trap_22_a_callback_or_profiler_in_a_timed_launch_is_seen_in_the_baselin
         found = judge_work([baseline, other], "s[a]")
         assert [item.outcome for item in found] == ["unequal-settings"] * 2
         assert found[0].reason == f"{name}: Spy in a timed launch, which has none"
-        looking = [replace(item, looking=True) for item in (baseline, other)]
-        assert [item.outcome for item in judge_work(looking, "s[a]")] == ["ok", "ok"]
+        instrumented = [replace(item, instrumented=True) for item in (baseline, other)]
+        assert [item.outcome for item in judge_work(instrumented, "s[a]")] == ["ok", "ok"]
 
 
 def test_settings_are_told_before_the_work_that_follows_from_them() -> None:
@@ -215,10 +215,10 @@ def test_the_innermost_loader_is_found_through_wrappers() -> None:
 
 def test_a_switch_that_moves_is_all_of_its_values() -> None:
     seen = Switches()
-    seen.look()
+    seen.read()
     before = seen.effective()
     assert before["anomaly_detection"] is False
     with torch.autograd.set_detect_anomaly(True, check_nan=False):
-        seen.look()
-    seen.look()
+        seen.read()
+    seen.read()
     assert seen.effective() == {**before, "anomaly_detection": [False, True]}

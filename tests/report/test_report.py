@@ -207,7 +207,7 @@ def test_every_cell_outcome_and_reason_is_on_the_page(page: str) -> None:
     for words in (
         "a <fast> one & only",
         "bench run overhead --set loop=plain,fabric",
-        "target",
+        "precision-goal",
         "2025-01-01 00:00 UTC",
         "equal in 3 of 3 launches",
         "Every setting that was read back inside the steps was as requested",

@@ -168,7 +168,7 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
         (r"<dt>precision</dt><dd>32-true", "<dt>precision</dt><dd>16-true", "precision: the report says 16-true"),
         (r"<td>equal in 4 of 4 launches</td>", "<td>equal in 3 of 4 launches</td>", "Equal work / "),
         (r"bbbbbbbbbbbb", "cccccccccccc", "final weights"),
-        (r"<td>target</td>", "<td>budget</td>", "Why each group stopped / "),
+        (r"<td>precision-goal</td>", "<td>budget</td>", "Why each group stopped / "),
         (r"180 s", "18 s", "Where the time went / wall"),
         (r"<h2>Equal work</h2>", "<h2>Work</h2>", "the report says Work"),
         (r"loopmark 0.1.0", "loopmark 0.2.0", "the report says"),
