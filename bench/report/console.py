@@ -26,7 +26,7 @@ def render(summary: Summary) -> str:
     rest = iter(body)
     for group, rows in groups.items():
         lines += [cut(group), *itertools.islice(rest, len(rows)), ""]
-    lines += _looked(summary)
+    lines += _instrumented(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         lines += titled(title, sentences)
@@ -35,7 +35,7 @@ def render(summary: Summary) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _looked(summary: Summary) -> list[str]:
+def _instrumented(summary: Summary) -> list[str]:
     """What wholes are made of, a line for each cell; the other metrics are in the page and the other formats."""
     lines: list[str] = []
     seen = tables.instrumented_tables(summary)

@@ -14,11 +14,11 @@ from bench.errors import RunError
 
 RENAMED_IN = 4  # the schema with the new names
 
-RECORD = {"looking": "instrumented", "zygote": "fork_server"}
-METRICS = {"looked_step_time": "instrumented_step_time"}
-OPTIONS = {"looks": "instrument", "target": "precision_goal", "zygotes": "fork_servers"}
-TIMING = {"looks": "instrumented", "zygotes": "fork_servers"}
-STOPS = {"target": "precision-goal"}
+RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
+METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}
+OPTION_NAMES = {"looks": "instrument", "target": "precision_goal", "zygotes": "fork_servers"}
+TIMING_NAMES = {"looks": "instrumented", "zygotes": "fork_servers"}
+STOP_NAMES = {"target": "precision-goal"}
 
 
 def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
@@ -27,9 +27,9 @@ def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]
     Raises:
         RunError: it has a field of a later schema.
     """
-    made = _renamed(data, RECORD, f"{where}: $")
+    made = _renamed(data, RECORD_NAMES, f"{where}: $")
     if isinstance(extra := made.get("extra"), dict):
-        made["extra"] = {METRICS.get(name, name): value for name, value in extra.items()}
+        made["extra"] = {METRIC_NAMES.get(name, name): value for name, value in extra.items()}
     if isinstance(declared := made.get("declared"), list):
         made["declared"] = [_renamed_metric(metric) for metric in declared]
     return made
@@ -38,7 +38,7 @@ def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]
 def renamed_run(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
     """The same of run.json."""
     made = dict(data)
-    for part, names in (("options", OPTIONS), ("timing", TIMING)):
+    for part, names in (("options", OPTION_NAMES), ("timing", TIMING_NAMES)):
         if isinstance(values := made.get(part), dict):
             made[part] = _renamed(values, names, f"{where}: $.{part}")
     if isinstance(stops := made.get("stops"), dict):
@@ -48,7 +48,7 @@ def renamed_run(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
 
 def old_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options under the names that earlier schemas have for them, as their digest was made."""
-    back = {new: old for old, new in OPTIONS.items()}
+    back = {new: old for old, new in OPTION_NAMES.items()}
     return {back.get(name, name): value for name, value in options.items()}
 
 
@@ -63,7 +63,7 @@ def _renamed_metric(metric: Any) -> Any:
     if not isinstance(metric, dict):
         return metric
     made = dict(metric)
-    for old, new in METRICS.items():
+    for old, new in METRIC_NAMES.items():
         if made.get("name") == old:
             made["name"] = new
         if isinstance(made.get("description"), str):
@@ -73,5 +73,5 @@ def _renamed_metric(metric: Any) -> Any:
 
 def _renamed_stop(stop: Any) -> Any:
     if isinstance(stop, dict) and isinstance(reason := stop.get("reason"), str):
-        return {**stop, "reason": STOPS.get(reason, reason)}
+        return {**stop, "reason": STOP_NAMES.get(reason, reason)}
     return stop

@@ -20,7 +20,7 @@ from bench.axes.loops.job import Job
 from bench.callbacks import registry
 from bench.engine import budget
 from bench.engine.conductor import Conductor
-from bench.engine.instrumented_launches import LEAST_STEPS, Seen, preload, reserve
+from bench.engine.instrumented_launches import LEAST_STEPS, GroupInstrumentation, preload, reserve
 from bench.engine.options import Options
 from bench.plan import discovery, plan
 from bench.plan.cell import Plan
@@ -325,14 +325,14 @@ def test_time_is_kept_for_instrumented_launches_and_no_more_than_a_share() -> No
 
 def test_a_group_remembers_its_instrumented_launches() -> None:
     record = Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=3.0, instrumented=True)
-    seen = Seen()
+    seen = GroupInstrumentation()
     assert seen.take(record) == 3.0
     assert seen.take(replace(record, cell="s[b]", outcome="crashed", reason="boom")) == 0.0
     assert (seen.launches, seen.cost, seen.failed) == (1, 3.0, {"s[b]"})
 
 
 def test_what_an_instrumented_launch_will_take_is_told_by_timed_ones_and_then_by_others() -> None:
-    seen = Seen()
+    seen = GroupInstrumentation()
     before = seen.price(4)
     seen.expect(2.0, [0.5, 0.25])  # steps of half a second: an instrumented launch takes LEAST_STEPS of them
     assert seen.price(4) == pytest.approx(4 * (2.0 + LEAST_STEPS * 0.5))

@@ -57,11 +57,11 @@ def test_a_name_of_today_is_unknown_to_an_old_record(name: str) -> None:
         decode_line(json.dumps(data), "file:1")
 
 
-@pytest.mark.parametrize("name", old_names.RECORD)
+@pytest.mark.parametrize("name", old_names.RECORD_NAMES)
 def test_an_old_name_is_unknown_to_a_record_of_today(name: str, folder: Path) -> None:
     data = json.loads(json.dumps(encode_record(store.read_run(folder).records[0])))
     with pytest.raises(RunError, match=f"unknown field `{name}`"):
-        decode_record({**data, name: data[old_names.RECORD[name]]}, "file:1")
+        decode_record({**data, name: data[old_names.RECORD_NAMES[name]]}, "file:1")
 
 
 def test_a_spoiled_old_file_is_one_message(folder: Path, tmp_path: Path) -> None:
