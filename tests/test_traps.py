@@ -75,7 +75,7 @@ def test_trap_8_what_trainer_does_once_an_epoch_is_in_no_turn(tmp_path: Path, mo
     """Sanity validation is over at the first pull, and no validation and no checkpoint comes before the last turn."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(3)
-    workload = discovery.named("overhead").build(POINT)
+    workload = discovery.find_suite("overhead").build(POINT)
     assert workload.validation is not None
     validation = Counted(workload.validation)
     gate = Edges(validation)
@@ -150,7 +150,7 @@ def test_trap_24_cuts_and_compilations_are_told_by_torch_xlas_own_counters(monke
     }
 
 
-@pytest.mark.parametrize("key", environment.CHECKED)
+@pytest.mark.parametrize("key", environment.CHECKED_FACTS)
 def test_trap_25_every_checked_key_tells_environments_apart(key: str) -> None:
     here = environment.environment(1)
     assert environment.mismatches(here, here) == []
@@ -158,7 +158,9 @@ def test_trap_25_every_checked_key_tells_environments_apart(key: str) -> None:
 
 
 def test_trap_25_what_makes_an_experiment_another_is_checked() -> None:
-    assert {"cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads"} <= set(environment.CHECKED)
+    assert {"cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads"} <= set(
+        environment.CHECKED_FACTS
+    )
 
 
 def test_trap_25_a_run_of_another_environment_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FindingKind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
 
 # A loop that waits for its batches during less than this share of an epoch is not starved by its loader.
-STARVED = 0.05
+STARVING_SHARE = 0.05
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import RunError, one_of
-from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted
+from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
 from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
@@ -48,7 +48,7 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    planned, all_turns, known = cells(run), turns(run), declared(run)
+    planned, all_turns, known = cells(run), turns(run), declared_metrics(run)
     return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known)
 
 
@@ -136,7 +136,7 @@ def launches(run: StoredRun) -> pd.DataFrame:
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
-    return _launches(run, turns(run), declared(run))
+    return _launches(run, turns(run), declared_metrics(run))
 
 
 def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
@@ -174,7 +174,7 @@ def _typed(columns: Mapping[str, Any], floats: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
 
 
-def declared(run: StoredRun) -> dict[str, Metric]:
+def declared_metrics(run: StoredRun) -> dict[str, Metric]:
     """Every metric of the run by name: those of `record.METRICS`, then those that records declare.
 
     Raises:
@@ -287,7 +287,7 @@ def cells(run: StoredRun) -> pd.DataFrame:
     """
     planned = run.info["plan"]["cells"]
     records: dict[str, list[Record]] = {cell["id"]: [] for cell in planned}
-    for record in counted(run.records):
+    for record in counted_records(run.records):
         if record.cell not in records:
             raise RunError(f"{run.folder}: records: {one_of('cell', record.cell, records)}")
         records[record.cell].append(record)

@@ -26,7 +26,7 @@ from typing import Any
 
 import bench.protocol as protocol
 from bench.machine import strays
-from bench.protocol import ArmHello, Exited, Fork, Forked, ForkServerHello, Unforked
+from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, ForkServerHello
 
 # What plain, Fabric and Trainer programs import late, at their first optimizer or fit. A fork server that has it
 # spares every arm the time; which modules an arm still imports after the fork: BENCH_TRACE_IMPORTS=1 writes to its log.
@@ -103,7 +103,7 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
                     ended[arm] = os.waitstatus_to_exitcode(status)
             strays.end_orphans(keep=lambda: arms)  # what left the group of an arm that is gone
             for arm, code in ended.items():
-                report(Exited(arm, code))
+                report(ExitReport(arm, code))
         if connection in ready:
             try:
                 order = protocol.decode_order(connection.recv_bytes())
@@ -113,7 +113,7 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
             try:
                 pid = os.fork()
             except OSError as error:  # too many processes, or no memory for another one
-                report(Unforked(order.arm, error.strerror or str(error)))
+                report(ForkFailure(order.arm, error.strerror or str(error)))
                 continue
             if pid == 0:
                 # The child leaves this function only through os._exit.
@@ -124,7 +124,7 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
                     os.close(descriptor)
                 child(order, setup, fork_server)
             arms[pid] = order.arm
-            report(Forked(order.arm, pid))
+            report(ForkReport(order.arm, pid))
 
 
 def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:

@@ -14,7 +14,7 @@ import torch
 
 import bench.protocol as protocol
 from bench.arm import compile_watch
-from bench.arm.audit import Audit, distributed, weights_digest
+from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
@@ -61,7 +61,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.engine.launch
     torch.manual_seed(request["seed"])
-    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
+    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.find_suite(request["suite"])
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, watch)
@@ -74,9 +74,9 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         notes.update(loader_settings(loader))
         gate.epoch = batches_in(loader)
         if "trace" in request:  # imported here: a timed arm has no profiler in it
-            from bench.arm.profile import Traced
+            from bench.arm.profile import TracedLoader
 
-            loader = Traced(loader, request["trace"], request["rank"])
+            loader = TracedLoader(loader, request["trace"], request["rank"])
         return stream(loader if instruments is None else instruments.watch(loader))
 
     job = Job(
@@ -137,7 +137,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         samples_per_step=workload.samples,
         instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
     )
-    if distributed():
+    if in_process_group():
         torch.distributed.destroy_process_group()
     return result
 
@@ -153,14 +153,14 @@ def batches_in(loader: Any) -> int:
         return 0
 
 
-def _failure(error: BaseException) -> protocol.Failed:
+def _failure(error: BaseException) -> protocol.ArmFailure:
     text = _text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
-        return protocol.Failed("unsupported", protocol.short_reason(text))
+        return protocol.ArmFailure("unsupported", protocol.short_reason(text))
     named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
-        return protocol.Failed("oom", protocol.short_reason(named))
-    return protocol.Failed("crashed", protocol.short_reason(named))
+        return protocol.ArmFailure("oom", protocol.short_reason(named))
+    return protocol.ArmFailure("crashed", protocol.short_reason(named))
 
 
 def _text(error: BaseException) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader
 
 # Attributes under which wrappers keep the loader that they iterate: Fabric's, ours and accelerate's among them.
-WRAPPED = ("_dataloader", "_loader", "dataloader", "loader", "base_dataloader")
+LOADER_ATTRIBUTES = ("_dataloader", "_loader", "dataloader", "loader", "base_dataloader")
 # What Trainer adds by itself (lightning 2.6.6, callback_connector.py:61-84). Only these very classes: one of a user's
 # that is derived from them is the user's.
 DEFAULTS = ("ModelCheckpoint", "ModelSummary", "RichModelSummary", "RichProgressBar", "TQDMProgressBar")
@@ -107,7 +107,7 @@ def innermost(loader: Any) -> Any:
     known: list[Any] = []
     while not isinstance(loader, DataLoader) and not any(loader is one for one in known):
         known.append(loader)
-        inner = (getattr(loader, name, None) for name in WRAPPED)
+        inner = (getattr(loader, name, None) for name in LOADER_ATTRIBUTES)
         loader = next((one for one in inner if one is not None), loader)
     return loader
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import bench.protocol as protocol
-from bench.arm.audit import Audit, batch_digest, rounded
+from bench.arm.audit import Audit, batch_digest, has_other_dtype
 from bench.arm.instrument import Instruments
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
@@ -83,7 +83,7 @@ class Gatekeeper:
         self.samples += taken.samples
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
-            self.rounded = self.rounded or rounded(batch)
+            self.rounded = self.rounded or has_other_dtype(batch)
         message = protocol.TurnReport(
             taken.seconds,
             taken.fetching,

@@ -8,7 +8,7 @@ from typing import cast
 
 from lightning.pytorch import Callback
 
-from bench.callbacks.callback_list import Measuring
+from bench.callbacks.callback_list import MeasuringCallback
 from bench.callbacks.device_stats import DeviceStats
 from bench.callbacks.flops import FLOPs
 from bench.callbacks.peak_memory import PeakMemory
@@ -63,9 +63,9 @@ def instruments(engine: Sequence[Metric] = ()) -> list[Callback]:
     return made
 
 
-def as_measuring(callback: Callback) -> Measuring:
+def as_measuring(callback: Callback) -> MeasuringCallback:
     """The same callback by what it measures."""
-    return cast(Measuring, callback)
+    return cast(MeasuringCallback, callback)
 
 
 def callback_values(callback: Callback) -> dict[Metric, float]:

@@ -137,7 +137,7 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
     if arguments.what == "list":
         if arguments.name is not None:
             raise RunError("`bench baseline list` takes no NAME")
-        found, unread = baselines.listed(arguments.out)
+        found, unread = baselines.list_baselines(arguments.out)
         for reason in unread:
             complain(reason)
         if unread and not found:

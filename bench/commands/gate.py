@@ -169,7 +169,7 @@ def _measure(
         seed=options.seed + (FRESH if name == "confirm" else 0),
     )
     made_from = identity.digests(setup.files)
-    if earlier is not None and (edited := identity.edited(earlier.info["digests"], made_from)):
+    if earlier is not None and (edited := identity.edited_files(earlier.info["digests"], made_from)):
         raise RunError(f"{opened.folder}: edited while the gate went on: {', '.join(edited)}")
     conductor = Conductor(setup.plan, setup.files, opened, chosen, progress, done, setup.sides)
     info = run_document(Measurement(setup.plan, setup.files, chosen, setup.sides), f"{folder.name}-{name}")

@@ -18,7 +18,7 @@ from bench.plan.cell import Plan
 from bench.plan.plan import plan_document, plan_of_document
 from bench.plan.side import Side
 from bench.results import baselines, decoding, identity, run_info, store
-from bench.results.record import FAILED_OUTCOMES, RECORD_SCHEMA, Record, counted
+from bench.results.record import FAILED_OUTCOMES, RECORD_SCHEMA, Record, counted_records
 from bench.results.run_info import timestamp
 from bench.results.store import StoredRun
 from bench.results.version import __version__
@@ -133,7 +133,7 @@ def interrupted(run: StoredRun) -> bool:
 
 def failed(run: StoredRun) -> bool:
     """Whether there are cells of which a launch failed."""
-    return any(record.outcome in FAILED_OUTCOMES for record in counted(run.records))
+    return any(record.outcome in FAILED_OUTCOMES for record in counted_records(run.records))
 
 
 def resume(which: str, given: Mapping[str, Any], folders: Sequence[Path], out: Path, progress: Progress) -> StoredRun:
@@ -194,7 +194,7 @@ def _rest(
 def _edited(digests: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """The suites' files that are not as they were when the run began, as words; "" where all are."""
     try:
-        return ", ".join(identity.edited(digests, identity.digests(files)))
+        return ", ".join(identity.edited_files(digests, identity.digests(files)))
     except RunError as error:  # one is gone; what was measured stands
         return str(error)
 
@@ -203,7 +203,7 @@ def _check_files(run: StoredRun, files: Mapping[str, str], progress: Progress) -
     """Raises:
     RunError: a suite's files are not those that the run was made from.
     """
-    edited = identity.edited(run.info["digests"], identity.digests(files))
+    edited = identity.edited_files(run.info["digests"], identity.digests(files))
     if edited:
         raise RunError(
             f"{run.folder}: not as when the run was made: {', '.join(edited)}; "

@@ -111,7 +111,7 @@ def seconds_of_turns(left: float, made: int, start_up: float) -> float:
     return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, share))
 
 
-def expected(left: float, start_up: float, least: int = 1) -> int:
+def expected_launches(left: float, start_up: float, least: int = 1) -> int:
     """Launches of one group that fit into its share of the budget, `least` at least."""
     made = 0
     while True:
@@ -185,7 +185,10 @@ def forecast(work: Work, budget: float, reserve: float, cores: int, wanted: int)
     used = sets(wanted, [starting] * (wanted - 1), left, work.launches(INTERVAL_LAUNCHES))
     share = (left - (used - 1) * starting - COMPILING * sum(work.compiled)) / max(1, len(work.arms))
     fewest = min(
-        (expected(share, start_up, number) for start_up, number in zip(work.start_ups(), work.least, strict=True)),
+        (
+            expected_launches(share, start_up, number)
+            for start_up, number in zip(work.start_ups(), work.least, strict=True)
+        ),
         default=0,
     )
     most = max(work.least, default=1)

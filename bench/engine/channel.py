@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from bench.protocol import LARGEST_FRAME, Garbled
+from bench.protocol import LARGEST_FRAME, GarbledMessage
 
 SLICE = 0.5  # seconds that a wait is asked for at most, so that a longer one is known for what it is
 SLEPT = 1.0  # seconds that one may take longer before we call it sleep: the scheduler's delays are under 0.1 s
@@ -103,7 +103,7 @@ class Channel:
             (length,) = struct.unpack_from("!Q", came, 4)
             begin = 12
         if not 0 <= length <= LARGEST_FRAME:
-            raise Garbled(f"bytes that begin with {bytes(came[:12])!r}, as a message of {length} bytes would")
+            raise GarbledMessage(f"bytes that begin with {bytes(came[:12])!r}, as a message of {length} bytes would")
         if len(came) < begin + length:
             return None
         frame = bytes(memoryview(came)[begin : begin + length])

@@ -25,18 +25,20 @@ from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
 from bench.engine.logs import shorten
 from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id, free_port, oom_kills
-from bench.engine.stopping import Interrupted, undisturbed
+from bench.engine.stopping import Interrupted, ignore_signals
 from bench.errors import BenchError, RunError
 from bench.machine import scratch, strays
 from bench.machine.process_env import arm_environment, rank_environment
 from bench.plan.side import SIDE, Side
-from bench.protocol import ArmHello, Exited, Fork, Forked, ForkServerHello, Garbled
+from bench.protocol import ArmHello, ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage
 from bench.results import files
 
 # Seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems.
 FORK_SERVER_PATIENCE = 300.0
-REPORT = 5.0  # seconds for a fork server to tell how an arm ended, and for it to end itself; it takes milliseconds
-LEAVE = strays.STRAY_PATIENCE + REPORT  # to end what its arms have left behind as well
+REPORT_PATIENCE = (
+    5.0  # seconds for a fork server to tell how an arm ended, and for it to end itself; it takes milliseconds
+)
+LEAVE = strays.STRAY_PATIENCE + REPORT_PATIENCE  # to end what its arms have left behind as well
 
 
 class Children:
@@ -207,9 +209,9 @@ class Children:
                 report = protocol.decode_message(protocol.REPORTS, data)
                 name, _, number = report.arm.rpartition(".")
                 arm = self.arms.get(name)
-                if isinstance(report, Exited):
+                if isinstance(report, ExitReport):
                     self.exits[report.arm] = report.status
-                elif isinstance(report, Forked):
+                elif isinstance(report, ForkReport):
                     if arm is None or arm.ended:  # it was given up meanwhile
                         with suppress(ProcessLookupError):
                             os.kill(report.pid, signal.SIGKILL)
@@ -219,9 +221,9 @@ class Children:
                     self.voids[report.arm] = f"its interpreter {server.id!r} could not fork: {report.reason}"
         except EOFError:
             with suppress(subprocess.TimeoutExpired):
-                server.process.wait(REPORT)
+                server.process.wait(REPORT_PATIENCE)
             self.bury(server, self.trouble(server) or f"its interpreter {server.id!r} closed its connection")
-        except Garbled as error:
+        except GarbledMessage as error:
             self.bury(server, f"its interpreter {server.id!r} sent what is no message: {error}")
 
     def bury(self, server: ForkServer, reason: str) -> None:
@@ -266,7 +268,7 @@ class Children:
         arms = list(arms)
         for arm in arms:
             self.end_arm(arm)
-        patience = Patience(REPORT)
+        patience = Patience(REPORT_PATIENCE)
         gone = self.exits.keys() | self.voids.keys()
         while any(rank.pid and rank.id not in gone for arm in arms for rank in arm.ranks) and patience.left():
             self.wait([], patience)
@@ -289,7 +291,7 @@ class Children:
 
     def close(self) -> None:
         """End every arm and fork server, and wait until they are gone; whoever interrupts this has to wait, too."""
-        with undisturbed():
+        with ignore_signals():
             for arm in self.arms.values():
                 self.end_arm(arm)
             for server in self.fork_servers.values():

@@ -19,7 +19,7 @@ from bench.axes.accelerators.base import accelerator
 from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
-from bench.engine.arm_request import downgrades, request, requested
+from bench.engine.arm_request import downgrades, request, requested_settings
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
@@ -27,7 +27,7 @@ from bench.engine.instrumented_launches import Host, Instrumenter, reserve
 from bench.engine.launch import Race, heap_padding
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm, fork_server_id
-from bench.engine.stopping import Interrupted, heeded
+from bench.engine.stopping import Interrupted, heed_signals
 from bench.machine.cores import Layout, layout
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
@@ -39,6 +39,7 @@ from bench.results.work_ledger import own_faults
 from bench.stats import intervals
 from bench.stats.ratios import LEAST_ROUNDS
 
+TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
 VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
 
 
@@ -81,14 +82,7 @@ class Conductor:
         self._voids = 0  # launches in a row that were disturbed from outside
         self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
         self.warnings: list[str] = []  # what a reader of the figures should know of the budget
-        self.timing = {
-            "wall": 0.0,
-            "fork_servers": 0.0,
-            "launches": 0.0,
-            "turns": 0.0,
-            "instrumented": 0.0,
-            "conductor_cpu": 0.0,
-        }
+        self.timing = dict.fromkeys(TIMES, 0.0)
         self._recall(plan, done)
 
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
@@ -128,7 +122,7 @@ class Conductor:
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        with heeded(fleet), _own_cores(self._layout):
+        with heed_signals(fleet), _own_cores(self._layout):
             try:
                 self._start(fleet)
                 while (state := self._next(fleet)) is not None:
@@ -246,7 +240,9 @@ class Conductor:
                 fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
+        cores = {
+            core for cell in state.cells for core in requested_settings(cell, self._layout, options.threads)["cores"]
+        }
         epochs = state.cells[0].epochs
         race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
         measuring_time = self._measuring_time(state)
@@ -332,7 +328,7 @@ class Conductor:
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id)
-        asked = requested(cell, self._layout, self._options.threads)
+        asked = requested_settings(cell, self._layout, self._options.threads)
         effective = result.effective if result else {}
         measured = result.instrumented if result else CallbackMetrics()
         outcome: Outcome = "ok"

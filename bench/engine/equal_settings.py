@@ -58,7 +58,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Counted in an arm, not set in it: told by warnings and columns of their own.
-FOUND: Mapping[str, str] = {
+COUNTED_SETTINGS: Mapping[str, str] = {
     "graphs": "that inductor compiled; loops hand it other regions",
     "graph_breaks": "of these regions",
     "recompiles": "a guard failed; the summary warns",
@@ -74,14 +74,14 @@ FOUND: Mapping[str, str] = {
 }
 
 # What a timed launch, unlike an instrumented one, has none of.
-UNTIMED = ("callbacks", "profiler")
+UNTIMED_SETTINGS = ("callbacks", "profiler")
 
 
 def intruders(record: Record) -> list[str]:
     """What listens to the steps of a timed launch, as sentences; an instrumented one may have it."""
     if record.instrumented:
         return []
-    seen = {name: record.effective.get(name, "none") for name in UNTIMED}
+    seen = {name: record.effective.get(name, "none") for name in UNTIMED_SETTINGS}
     return [f"{name}: {value} in a timed launch, which has none" for name, value in seen.items() if value != "none"]
 
 
@@ -102,7 +102,7 @@ def may_differ(record: Record, baseline: Record) -> frozenset[str]:
     following: Iterable[str] = (name for cause in causes for name in FOLLOWS.get(cause, ()))
     # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
     callbacks = ("callbacks",) if record.instrumented else ()
-    return frozenset((*FOUND, *causes, *following, *callbacks))
+    return frozenset((*COUNTED_SETTINGS, *causes, *following, *callbacks))
 
 
 def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:

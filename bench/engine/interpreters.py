@@ -117,4 +117,4 @@ def end_fork_server(server: ForkServer, patience: float = 0.0) -> None:
     except subprocess.TimeoutExpired:
         server.process.kill()
         server.process.wait()
-    strays.end_strays(partial(strays.marked, server.mark))
+    strays.end_strays(partial(strays.marked_processes, server.mark))

@@ -16,8 +16,8 @@ from bench.protocol import CallbackMetrics, Result, TurnReport
 CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
 
 # Settings that ranks have each their own of: their values are joined, in the order of the ranks.
-JOINED = ("cores",)
-OWN = ("cores", "rank")
+JOINED_SETTINGS = ("cores",)
+RANKS_OWN_SETTINGS = ("cores", "rank")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _effective(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in settings[0].items():
         values = [own.get(name) for own in settings]
-        if name in JOINED:
+        if name in JOINED_SETTINGS:
             found[name] = [item for own in values for item in own or ()]
         elif all(own == value for own in values):
             found[name] = value

@@ -95,7 +95,7 @@ def below(roots: Iterable[int]) -> set[int]:
     return found
 
 
-def marked(token: str) -> set[int]:
+def marked_processes(token: str) -> set[int]:
     """Processes of this user that began with the mark of this token in their environment."""
     wanted = f"{MARK}={token}".encode()
     found = set()

@@ -21,7 +21,7 @@ from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.sentences import label, places
-from bench.report.units import given, scale
+from bench.report.units import chosen_quantity, scale
 from bench.results.store import StoredRun
 
 _TWIN = "#8a8f98"
@@ -288,7 +288,7 @@ def _cost(
     if reaches:
         panel.axvline(reference * 1e3, color=INK, linewidth=0.8, linestyle=":")
         panel.annotate(
-            f"your step, {given(reference, 's')}",
+            f"your step, {chosen_quantity(reference, 's')}",
             (reference * 1e3, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),

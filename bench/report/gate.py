@@ -10,7 +10,7 @@ from bench.borders import markdown_text as safe
 from bench.borders import terminal
 from bench.commands.gate_exact import Exact
 from bench.commands.gate_judgement import Gate
-from bench.report.text_layout import aligned, titled, wrapped
+from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
 
@@ -83,20 +83,20 @@ def _exact(one: Exact) -> str:
 
 def console(gate: Gate, tally: str) -> str:
     """For a terminal: what differs first, then the cells, then on what it rests."""
-    lines = titled("What differs between the sides besides the compared axis:", gate.differences)
+    lines = titled_list("What differs between the sides besides the compared axis:", gate.differences)
     names = {one.cell: f"({number})" for number, one in enumerate(gate.decisions, start=1)}
     if gate.decisions:
         table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
-        for row, one in zip(aligned(table, left=()), [None, *gate.decisions], strict=True):
+        for row, one in zip(align_rows(table, left=()), [None, *gate.decisions], strict=True):
             if one is not None:
-                lines += wrapped(f"{names[one.cell]} {one.cell}{' (the control)' if one.twin else ''}: {one.reason}")
+                lines += wrap_text(f"{names[one.cell]} {one.cell}{' (the control)' if one.twin else ''}: {one.reason}")
             lines.append(row)
         lines.append("")
-    lines += titled("Without statistics:", exact_lines(gate))
-    lines += titled("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
-    lines += titled("Why:", gate.reasons)
+    lines += titled_list("Without statistics:", exact_lines(gate))
+    lines += titled_list("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
+    lines += titled_list("Why:", gate.reasons)
     for note in notes(gate, tally):
-        lines += wrapped(note)
+        lines += wrap_text(note)
     return "\n".join([*lines, "", headline(gate)]) + "\n"
 
 

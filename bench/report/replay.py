@@ -16,7 +16,7 @@ from bench.results.store import StoredRun
 from bench.results.work_ledger import own_faults
 
 # Outcomes that follow from settings and ledgers; the others are what happened.
-JUDGED = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
+JUDGED_OUTCOMES = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
 JUDGED_FROM = 3  # the schema with which the present rules came
 
 
@@ -25,7 +25,7 @@ def can_be_judged(run: StoredRun) -> bool:
     return bool(run.info["schema"] >= JUDGED_FROM)
 
 
-def judged_again(run: StoredRun) -> list[str]:
+def judge_again(run: StoredRun) -> list[str]:
     """How the outcomes that follow from the records differ from those that they have, as sentences."""
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
     launches: dict[tuple[str, int, bool], list[Record]] = {}
@@ -62,7 +62,7 @@ def _alone(record: Record) -> Record:
     Raises:
         KeyError, TypeError: its ledger or its settings lack something.
     """
-    if record.outcome not in JUDGED:
+    if record.outcome not in JUDGED_OUTCOMES:
         return record
     if not record.ledger:
         return replace(record, outcome="crashed", reason="there is no ledger in it")

@@ -18,7 +18,7 @@ from bench.machine import calibration
 from bench.machine.process_env import PACKAGE_PARENT
 from bench.results import baselines, chain, decoding, files, record, run_info
 
-FOLDER = PACKAGE_PARENT / "docs" / "schemas"
+SCHEMAS_FOLDER = PACKAGE_PARENT / "docs" / "schemas"
 # By the name of the schema: the type, and what the file is.
 TYPES: Mapping[str, tuple[type, str]] = {
     "run": (run_info.RunInfo, "run.json of a run"),
@@ -53,7 +53,7 @@ def text(schema: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write them."""
     for name, schema in schemas().items():
-        files.write_aside(FOLDER / f"{name}.json", text(schema))
+        files.write_aside(SCHEMAS_FOLDER / f"{name}.json", text(schema))
 
 
 if __name__ == "__main__":

@@ -152,13 +152,13 @@ def by_suite(summary: Summary) -> list[OfSuite]:
         of_suites[row.cell.suite].append(row)
     found = []
     for suite, own in of_suites.items():
-        axes = [axis for axis in varying(row.cell.point for row in own) if axis != summary.compare[suite]]
+        axes = [axis for axis in varying_axes(row.cell.point for row in own) if axis != summary.compare[suite]]
         used = [column for column in names if any(row.entries[column].text for row in own)]
         found.append(OfSuite(suite, axes, used, by_group(own)))
     return found
 
 
-def varying(points: Iterable[Mapping[str, Any]]) -> list[str]:
+def varying_axes(points: Iterable[Mapping[str, Any]]) -> list[str]:
     """The axes that do not have the same value in all points, in their order; one that a point lacks differs there."""
     return [axis for axis, values in _values(points).items() if len(values) > 1]
 
@@ -177,7 +177,9 @@ def titles(summary: Summary) -> dict[str, str]:
     points: dict[str, list[Mapping[str, Any]]] = {}
     for cells in groups.values():
         points.setdefault(cells[0].suite, []).append(cells[0].point)
-    axes = {suite: [axis for axis in varying(own) if axis != summary.compare[suite]] for suite, own in points.items()}
+    axes = {
+        suite: [axis for axis in varying_axes(own) if axis != summary.compare[suite]] for suite, own in points.items()
+    }
     found = {}
     for group, cells in groups.items():
         first = cells[0]
@@ -186,7 +188,7 @@ def titles(summary: Summary) -> dict[str, str]:
     return found
 
 
-def shared(summary: Summary) -> list[str]:
+def shared_axes(summary: Summary) -> list[str]:
     """What all cells of a suite have in common, one sentence a suite: said once, and in no headline."""
     points: dict[str, list[Mapping[str, Any]]] = {}
     for cell in summary.cells:

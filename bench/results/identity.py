@@ -70,7 +70,7 @@ def _module(place: Path, folder: Path) -> Iterator[Path]:
             yield candidate.resolve()
 
 
-def edited(before: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, str]]) -> list[str]:
+def edited_files(before: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, str]]) -> list[str]:
     """The files that are not as they were, as words.
 
     Args:

@@ -242,7 +242,7 @@ class _Settings(TypedDict, total=False):
 NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def counted(records: Iterable[Record]) -> list[Record]:
+def counted_records(records: Iterable[Record]) -> list[Record]:
     """The records that tell of their cells: a void launch was made again, and tells only where it stands alone."""
     kept = list(records)
     others = {record.cell for record in kept if record.outcome != "void"}

@@ -172,10 +172,10 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     _check_plan(info.plan, where)
     for name, time in (("started", info.started), ("finished", info.finished)):
         _check_time(time, f"{where}: $.{name}")
-    return completed(data)
+    return complete_run_info(data)
 
 
-def completed(data: Mapping[str, Any]) -> dict[str, Any]:
+def complete_run_info(data: Mapping[str, Any]) -> dict[str, Any]:
     """With the defaults of what is missing."""
     plan = dict(data["plan"])
     plan.setdefault("groups", list(dict.fromkeys(cell["group"] for cell in plan["cells"])))

@@ -83,7 +83,7 @@ class RunFolder:
             RunError: it is none, or cannot be written.
         """
         path = self.folder / RUN
-        whole = run_info.completed({**info, "schema": RECORD_SCHEMA, "records": asdict(self._standing())})
+        whole = run_info.complete_run_info({**info, "schema": RECORD_SCHEMA, "records": asdict(self._standing())})
         if whole["digests"] is None:
             whole["digests"] = {"options": run_info.options_digest(whole["options"]), "files": {}}
         run_info.check_run_info(whole, path)
@@ -99,7 +99,7 @@ class RunFolder:
             return
         path = self.folder / RECORDS
         bodies = [_text(path, encode_record(record)) for record in records]
-        text, anchor = chain.sealed(bodies, self._standing())
+        text, anchor = chain.seal_lines(bodies, self._standing())
         files.append(path, text)
         self._anchor = anchor
         files.write_aside(self.folder / ANCHOR, json_text(asdict(anchor)) + "\n")
@@ -328,12 +328,12 @@ def intact(run: StoredRun) -> StoredRun:
     Raises:
         RunError: it is not; says where.
     """
-    if told := broken(run):
+    if told := damage(run):
         raise RunError(told)
     return run
 
 
-def broken(run: StoredRun) -> str:
+def damage(run: StoredRun) -> str:
     """In one line, what of a run is not as it was written; "" where nothing."""
     first, *more = run.broken or ("",)
     return first and f"{run.folder}/{first}" + (f" (and {len(more)} more of this kind)" if more else "")

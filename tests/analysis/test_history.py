@@ -362,7 +362,7 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
         git(git_folder, "add", "sidecode.py")
         git(git_folder, "commit", "--quiet", "--message", f"{times} times")
         hashes.append(git(git_folder, "rev-parse", "HEAD"))
-    suite = discovery.named("sided", [SUITES])
+    suite = discovery.find_suite("sided", [SUITES])
     made = plan.make_plan({"sided": suite}, ["sided"])
     random = np.random.default_rng(3)
     for number in range(32):

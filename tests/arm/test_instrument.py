@@ -25,7 +25,7 @@ from bench.engine.options import Options
 from bench.plan import discovery, plan
 from bench.plan.cell import Plan
 from bench.report import console, html
-from bench.report.verify import recomputed
+from bench.report.verify import page_differences
 from bench.results import store
 from bench.results.record import METRICS, Record
 
@@ -59,7 +59,7 @@ def test_every_loop_is_instrumented_and_its_phases_are_its_step(bench: Bench) ->
     in_trainer = {
         str(record.point["loop"]): record.effective.get("trainer_callbacks", "") for record in run.instrumented
     }
-    assert ["Relay" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
+    assert ["TrainerBridge" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
 
 
 def test_timed_launches_carry_no_callback(bench: Bench) -> None:
@@ -68,7 +68,7 @@ def test_timed_launches_carry_no_callback(bench: Bench) -> None:
         assert not record.instrumented
         assert not record.extra
         assert record.effective["callbacks"] == "none"
-        assert "Relay" not in record.effective.get("trainer_callbacks", "")
+        assert "TrainerBridge" not in record.effective.get("trainer_callbacks", "")
         assert record.effective["lightning_imported"] is (record.point["loop"] != "plain")
     barebones = next(record for record in records if record.point["loop"] == "trainer-barebones")
     assert barebones.effective["trainer_callbacks"] == "none"
@@ -97,7 +97,7 @@ def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> No
     assert set(those[those["metric"] == "phase_forward"]["unit"]) == {"s"}
     summary = summarize(run)
     page = html.render(run, summary)
-    assert recomputed(run, page) == []
+    assert page_differences(run, page) == []
     for cell in (cell for cell in summary.cells if not cell.twin):
         assert f"cells/{cell.id}/instrumented/phase_forward" in page
         assert "step_time" not in cell.instrumented
@@ -272,7 +272,7 @@ def test_the_hooks_are_the_same_in_every_loop(
     monkeypatch.setattr(registry, "INSTRUMENTS", (lambda: recorder,))
     before = {owner: dict(vars(owner)) for owner in (Job, torch.optim.Optimizer, torch.autograd, torch.amp.GradScaler)}
     point = {"batch_size": 64, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
-    workload = discovery.named("overhead").build(point)
+    workload = discovery.find_suite("overhead").build(point)
     instruments, gate = Instruments(workload, torch.device("cpu"), Job), Gate()
     gate.instruments = instruments
     stream = BatchStream(gate)

@@ -48,7 +48,7 @@ class Watch:
 def train(name: str) -> tuple[Watch, torch.nn.Module]:
     """One loop, in this process, over a fresh workload."""
     torch.manual_seed(3)
-    workload = discovery.named("overhead").build(POINT)
+    workload = discovery.find_suite("overhead").build(POINT)
     watch = Watch()
     notes: dict[str, Any] = {}
 
@@ -64,7 +64,7 @@ def train(name: str) -> tuple[Watch, torch.nn.Module]:
 def reference() -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
     """Batches, final weights and losses of a loop written out here, without anything of the engine."""
     torch.manual_seed(3)
-    workload = discovery.named("overhead").build(POINT)
+    workload = discovery.find_suite("overhead").build(POINT)
     optimizer = torch.optim.Adam(workload.model.parameters(), lr=1e-3)
     handed, losses = [], []
     while len(handed) < sum(STEPS):

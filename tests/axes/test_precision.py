@@ -68,7 +68,7 @@ def test_plain_mixed_is_the_recipe_of_the_documentation() -> None:
 
     def workload() -> Any:
         torch.manual_seed(5)
-        return discovery.named("overhead").build(
+        return discovery.find_suite("overhead").build(
             {"batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
         )
 

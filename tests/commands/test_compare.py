@@ -188,7 +188,7 @@ def test_a_baseline_is_no_run_of_its_own(tmp_path: Path) -> None:
     assert store.find_folder(None, tmp_path).name == "first"
 
 
-@pytest.mark.parametrize("file", baselines.COPIED)
+@pytest.mark.parametrize("file", baselines.COPIED_FILES)
 def test_a_baseline_that_was_changed_is_refused(tmp_path: Path, file: str) -> None:
     baselines.save_baseline("main", store.read_run(written(made(0), tmp_path, "first")), tmp_path)
     path = tmp_path / baselines.FOLDER / "main" / file

@@ -60,7 +60,7 @@ def test_interpreters_that_are_there_cost_nothing() -> None:
 @given(left=SECONDS, start_up=SECONDS, made=st.integers(0, 20), least=st.integers(1, 2))
 def test_launches_that_are_expected_fit(left: float, start_up: float, made: int, least: int) -> None:
     assert budget.SHORTEST_LAUNCH <= budget.seconds_of_turns(left, made, start_up) <= budget.LONGEST_LAUNCH
-    number = budget.expected(left, start_up, least)
+    number = budget.expected_launches(left, start_up, least)
     assert number >= least
     if number > least:
         assert number * (start_up + budget.SHORTEST_LAUNCH) <= left + 1e-9

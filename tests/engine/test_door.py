@@ -23,7 +23,7 @@ from bench.engine import channel, door
 from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
 from bench.engine.options import Options
-from bench.protocol import ArmHello, Garbled
+from bench.protocol import ArmHello, GarbledMessage
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def test_frames_are_those_of_multiprocessing() -> None:
 def test_what_is_no_frame_is_garbled_at_once(header: bytes) -> None:
     with pair() as (receiver, theirs):
         theirs.send(header)
-        with pytest.raises(Garbled):
+        with pytest.raises(GarbledMessage):
             receiver.take()
 
 

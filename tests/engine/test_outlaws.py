@@ -56,7 +56,7 @@ def test_what_left_its_session_ends_with_its_arm(bench: Bench, crime: str) -> No
         assert time.monotonic() < deadline, [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
         time.sleep(0.02)
     marks = [fork_server.mark for fork_server in bench.fleet.fork_servers.values()]
-    assert {pid for mark in marks for pid in strays.marked(mark)} <= ours
+    assert {pid for mark in marks for pid in strays.marked_processes(mark)} <= ours
 
 
 @pytest.mark.parametrize(

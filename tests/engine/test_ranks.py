@@ -112,7 +112,7 @@ def test_a_distributed_epoch_has_every_sample_once_and_another_order_than_the_la
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
         torch.manual_seed(3)
-        batches = discovery.named("overhead").build(point).batches
+        batches = discovery.find_suite("overhead").build(point).batches
         handed = [images.clone() for images, _ in itertools.islice(forever(batches), 8)]
         epochs[0] += handed[:4]
         epochs[1] += handed[4:]

@@ -21,7 +21,7 @@ from bench.report import console, html, markdown, tables
 from bench.report import csv as csv_report
 from bench.report.text_layout import terminal_width
 from bench.report.units import quantity
-from bench.report.verify import recomputed
+from bench.report.verify import page_differences
 from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 
@@ -103,7 +103,7 @@ def test_a_failed_instrumented_launch_is_a_warning_and_nothing_else() -> None:
     assert f"{cell_id(FABRIC, 32)}: instrumented launch 0 is crashed: boom" in summary.warnings
     cell = next(cell for cell in summary.cells if cell.id == cell_id(FABRIC, 32))
     assert (cell.outcome, cell.reason, cell.instrumented) == ("ok", "", {})
-    assert recomputed(failed, html.render(failed, summary, drawings=()), ()) == []
+    assert page_differences(failed, html.render(failed, summary, drawings=()), ()) == []
 
 
 def test_a_metric_that_nobody_declares_is_named() -> None:
@@ -128,7 +128,7 @@ def test_the_page_has_a_table_and_a_figure_of_them() -> None:
     assert "how often it stood still" in page
     for name in NAMES:
         assert f'data-figure="cells/{cell_id(TRAINER, 2048)}/instrumented/{name}"' in page
-    assert recomputed(RUN, page) == []
+    assert page_differences(RUN, page) == []
     assert html.render(RUN, summary) == page
     main = page[page.index("<h2>Cells</h2>") : page.index("<h2>Where a step's time and memory go")]
     assert "whole step" not in main.split("<figure>")[0]
@@ -141,10 +141,12 @@ def test_what_the_page_says_of_them_is_verified() -> None:
     shown = re.search(rf'data-figure="{re.escape(path)}">([^<]*)<', page)
     assert shown is not None
     changed = page.replace(f'{path}">{shown[1]}', f'{path}">1 µs', 1)
-    assert recomputed(RUN, changed, ()) == [f"{path} (as text): the report says 1 µs, the records give {shown[1]}"]
+    assert page_differences(RUN, changed, ()) == [
+        f"{path} (as text): the report says 1 µs, the records give {shown[1]}"
+    ]
     index = next(number for number, one in enumerate(RUN.instrumented) if one.cell == cell_id(PLAIN, 256))
     other = with_record(RUN, index, extra={**RUN.instrumented[index].extra, "half_one": 1.0})
-    assert [text for text in recomputed(other, page, ()) if text.startswith(f"{path}/estimate")]
+    assert [text for text in page_differences(other, page, ()) if text.startswith(f"{path}/estimate")]
 
 
 def test_markdown_csv_and_console_show_them() -> None:

@@ -85,7 +85,7 @@ def test_a_spoiled_old_file_is_one_message(folder: Path, tmp_path: Path) -> None
 def test_options_that_were_edited_are_told_of_an_old_run_too(folder: Path) -> None:
     path = folder / store.RUN
     path.write_text(path.read_text().replace('"target": 0.01', '"target": 0.02'))
-    assert "the options are not those that the run was made with" in store.broken(store.read_run(folder))
+    assert "the options are not those that the run was made with" in store.damage(store.read_run(folder))
 
 
 def test_old_figures_are_in_frame_and_summary(folder: Path) -> None:

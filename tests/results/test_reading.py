@@ -90,7 +90,7 @@ def told(folder: Path) -> None:
     """Whatever may be told of a run is told, or one message says why not."""
     run = store.read_run(folder)
     summary = summarize(run)
-    verify.recomputed(run, html.render(run, summary, drawings=()), ())
+    verify.page_differences(run, html.render(run, summary, drawings=()), ())
 
 
 def test_a_record_with_one_wrong_value_is_one_message_or_means_something(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def re_chained(line: str) -> str:
     data = json.loads(line)
     del data["chain"]
     data["ready"] = 0.5
-    return chain.sealed([json.dumps(data, separators=(",", ":"))], chain.NOTHING)[0].rstrip("\n")
+    return chain.seal_lines([json.dumps(data, separators=(",", ":"))], chain.NOTHING)[0].rstrip("\n")
 
 
 def test_a_record_that_is_there_twice_is_refused(folder: Path) -> None:
@@ -315,7 +315,7 @@ def test_a_number_that_is_not_finite_is_written_nowhere(folder: Path) -> None:
     assert (folder / store.RECORDS).read_bytes() == whole
 
 
-@pytest.mark.parametrize("file", [baselines.FILE, *baselines.COPIED])
+@pytest.mark.parametrize("file", [baselines.FILE, *baselines.COPIED_FILES])
 def test_a_baseline_with_one_wrong_value_is_one_message(tmp_path: Path, folder: Path, file: str) -> None:
     baselines.save_baseline("main", store.read_run(folder), tmp_path)
     path = tmp_path / baselines.FOLDER / "main" / file
@@ -341,8 +341,8 @@ def test_a_baseline_whose_checksums_lack_a_file_is_refused(tmp_path: Path, folde
     for text in ("main", str(path.parent)):
         with pytest.raises(RunError, match=r"checksums of run\.json; it must be those of run\.json, records\.jsonl"):
             baselines.find_run(text, tmp_path)
-    assert baselines.listed(tmp_path)[0] == []
-    assert len(baselines.listed(tmp_path)[1]) == 1
+    assert baselines.list_baselines(tmp_path)[0] == []
+    assert len(baselines.list_baselines(tmp_path)[1]) == 1
 
 
 def test_caches_and_confirmations_with_one_wrong_value_are_a_reason(
@@ -395,7 +395,7 @@ def test_the_message_says_what_was_expected_and_what_is_there() -> None:
 
 @pytest.mark.parametrize("name", schemas.TYPES)
 def test_the_published_schemas_are_those_of_the_code(name: str) -> None:
-    path = schemas.FOLDER / f"{name}.json"
+    path = schemas.SCHEMAS_FOLDER / f"{name}.json"
     assert path.read_text() == schemas.text(schemas.schemas()[name]), "python -m bench.report.schemas writes them anew"
 
 
