@@ -26,7 +26,7 @@ def add(command: Adder) -> None:
     gating = command("gate", gate_suites, "is it slower? pass 0, regression 1, invalid 3, inconclusive 4")
     selection(gating)
     rule = Rule()
-    told = f"a harmless slowdown; default: {rule.margin:.0%}".replace("%", "%%")
+    told = f"the equivalence margin, a harmless slowdown; default: {rule.margin:.0%}".replace("%", "%%")
     gating.add_argument("--margin", type=as_fraction, default=rule.margin, metavar="P", help=told)
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
     gating.add_argument("--target", type=as_fraction, default=rule.target, metavar="P", help=told)

@@ -59,10 +59,11 @@ def notes(gate: Gate, tally: str) -> list[str]:
     rule = gate.rule
     launches = ", ".join(f"{name} {n}" for name, n in gate.launches.items()) or "none"
     return [
-        f"margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} (promised to be "
-        f"caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; launches: {launches}; "
+        f"equivalence margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} (promised "
+        f"to be caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; launches: {launches}; "
         f"{gate.seconds:.0f} s of at most {gate.budget:.0f} s",
-        '"could see" is the smallest slowdown that this gate would have called a regression with 90 %: the larger of '
+        '"could see" is the minimum detectable effect, the smallest slowdown that this gate would have called a '
+        "regression with 90 %: the larger of "
         f"the target and, by the noncentral t distribution, what {rule.looks[-1]} launches of that sd tell from the "
         'margin; "–" where no launch was judged',
         tally,
@@ -89,7 +90,9 @@ def console(gate: Gate, tally: str) -> str:
         table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
         for row, one in zip(align_rows(table, left=()), [None, *gate.decisions], strict=True):
             if one is not None:
-                lines += wrap_text(f"{names[one.cell]} {one.cell}{' (the control)' if one.twin else ''}: {one.reason}")
+                lines += wrap_text(
+                    f"{names[one.cell]} {one.cell}{' (the A/A control)' if one.twin else ''}: {one.reason}"
+                )
             lines.append(row)
         lines.append("")
     lines += titled_list("Without statistics:", exact_lines(gate))

@@ -85,7 +85,7 @@ def boundaries(history: History) -> list[tuple[str, str, int]]:
 def remarks(history: History) -> list[str]:
     """What a reader must know of what is not shown."""
     found = [
-        f"Changes are looked for by {history.method}; points are in the order of their "
+        f"Change points are found by {history.method}; points are in the order of their "
         + ("commits." if history.ordered_by == "commit" else "time, as git does not know all of their commits.")
     ]
     notes: dict[str, int] = {}
