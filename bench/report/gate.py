@@ -59,8 +59,8 @@ def notes(gate: Gate, tally: str) -> list[str]:
     rule = gate.rule
     launches = ", ".join(f"{name} {n}" for name, n in gate.launches.items()) or "none"
     return [
-        f"equivalence margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} (promised "
-        f"to be caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; launches: {launches}; "
+        f"equivalence margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} "
+        f"(promised to be caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; launches: {launches}; "
         f"{gate.seconds:.0f} s of at most {gate.budget:.0f} s",
         '"could see" is the minimum detectable effect, the smallest slowdown that this gate would have called a '
         "regression with 90 %: the larger of "
