@@ -44,7 +44,7 @@ from bench.stats.gate_rule import Decision, Rule
 from bench.stats.intervals import Interval
 
 ALL = "".join(PIECES)
-SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "looks": 1}
+SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "instrument": 1}
 
 
 def infected(text: str) -> StoredRun:
@@ -67,7 +67,7 @@ def infected(text: str) -> StoredRun:
 
     def changed(record: Any) -> Any:
         own = {"cell": named(record.cell), "group": named(record.group), "point": point(record.point)}
-        if record.looking:
+        if record.instrumented:
             own |= {"extra": {f"m{text}": 1.0, f"w{text}": 2.0}, "declared": metrics}
         effective = {**record.effective, f"set{text}": text} if record.effective else {}
         return replace(record, **own, effective=effective)
@@ -81,7 +81,9 @@ def infected(text: str) -> StoredRun:
         "environment": {**run.info["environment"], f"key{text}": text},
         "stops": {named(group): {"reason": text, "launches": 2} for group in run.info["stops"]},
     }
-    return replace(run, info=info, records=tuple(map(changed, run.records)), looks=tuple(map(changed, run.looks)))
+    return replace(
+        run, info=info, records=tuple(map(changed, run.records)), instrumented=tuple(map(changed, run.instrumented))
+    )
 
 
 def on_a_terminal(text: str) -> None:

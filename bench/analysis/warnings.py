@@ -125,14 +125,14 @@ def _xla_warnings(run: StoredRun) -> list[str]:
 
 
 def instrumented_warnings(run: StoredRun, cells: Sequence[CellSummary], known: Mapping[str, Metric]) -> list[str]:
-    """What is wrong with looking launches; it spoils nothing that was timed."""
+    """What is wrong with instrumented launches; it spoils nothing that was timed."""
     warnings = [
-        f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"
-        for record in run.looks
+        f"{record.cell}: instrumented launch {record.launch} is {record.outcome}: {record.reason}"
+        for record in run.instrumented
         if record.outcome != "ok"
     ]
     for cell in cells:
-        for name, seen in cell.looked.items():
+        for name, seen in cell.instrumented.items():
             metric = known[name]
             worse = metric.limit is not None and (
                 seen.estimate > metric.limit if metric.better == "lower" else seen.estimate < metric.limit

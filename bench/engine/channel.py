@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from bench.protocol import LARGEST_FRAME, Garbled
+from bench.protocol import LARGEST_FRAME, GarbledMessage
 
 SLICE = 0.5  # seconds that a wait is asked for at most, so that a longer one is known for what it is
 SLEPT = 1.0  # seconds that one may take longer before we call it sleep: the scheduler's delays are under 0.1 s
@@ -104,7 +104,7 @@ class Channel:
         begin, end = ends
         if not 0 <= end - begin <= LARGEST_FRAME:
             head = bytes(self._came[:12])
-            raise Garbled(f"bytes that begin with {head!r}, as a message of {end - begin} bytes would")
+            raise GarbledMessage(f"bytes that begin with {head!r}, as a message of {end - begin} bytes would")
         frame = bytes(memoryview(self._came)[begin:end])
         del self._came[:end]
         return frame

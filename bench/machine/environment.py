@@ -22,7 +22,7 @@ PACKAGES = (
 )
 
 # Runs whose values differ here are different experiments: another processor, kernel of arithmetic, or framework.
-CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
+CHECKED_FACTS = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
 
 
 def environment(threads: int) -> dict[str, EnvironmentValue]:
@@ -60,7 +60,9 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
 
 def mismatches(one: Mapping[str, EnvironmentValue], other: Mapping[str, EnvironmentValue]) -> list[str]:
     """Sentences for the checked keys in which two environments differ."""
-    return [f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED if one.get(key) != other.get(key)]
+    return [
+        f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED_FACTS if one.get(key) != other.get(key)
+    ]
 
 
 def _read(path: str) -> str:

@@ -40,10 +40,10 @@ class Rule:
     """When a gate says what.
 
     Attributes:
-        margin: a harmless slowdown; a regression must be shown to be larger.
+        margin: the equivalence margin, a harmless slowdown; a regression must be shown to be larger.
         target: a slowdown that is promised to be caught; a pass shows that it is smaller.
         screen: launches of the first stage.
-        looks: numbers of launches of the second stage after which it is judged.
+        looks: interim looks, the numbers of launches of the second stage after which it is judged.
         alphas: what each look may spend; together the gate's rate of false alarms.
     """
 
@@ -302,7 +302,7 @@ def _undecided(one: LaunchSeries, rule: Rule, family: int, *, screened: bool) ->
         return _decision(one, "inconclusive", "screen", one.screen, rule, 0, text)
     reached = max((n for n in rule.looks if n <= len(one.confirm)), default=0)
     more = next((n for n in rule.looks if n > len(one.confirm)), rule.looks[-1])
-    text = f"flagged by the screen, and {len(one.confirm)} of the {more} launches of the next look"
+    text = f"flagged by the screen, and {len(one.confirm)} of the {more} launches of the next interim look"
     values = one.confirm or one.screen[: rule.screen]
     stage: Stage = "confirm" if one.confirm else "screen"
     return _decision(one, "inconclusive", stage, values, rule, max(1, family) if reached else 0, text, last=reached)

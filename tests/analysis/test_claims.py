@@ -21,7 +21,7 @@ from bench.analysis.summary import Summary, summarize
 from bench.cli.arguments import as_duration, as_step
 from bench.report import comparison, console, html, markdown
 from bench.report.sentences import headlines, places, words
-from bench.report.tables import shared, titles
+from bench.report.tables import shared_axes, titles
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval
 
@@ -319,7 +319,9 @@ def test_a_sentence_names_only_what_differs_and_the_rest_stands_once(length_axis
     found = headlines(summary)
     assert all(("data synthetic: " in text) != ("data mnist: " in text) for text in found)
     assert not any("setting_" in text for text in found)
-    assert shared(summary) == ["All with " + ", ".join(f"{axis} {value}" for axis, value in constant.items()) + "."]
+    assert shared_axes(summary) == [
+        "All with " + ", ".join(f"{axis} {value}" for axis, value in constant.items()) + "."
+    ]
     for text in (console.render(summary), markdown.render(summary), html.render(run, summary, drawings=())):
         words_ = " ".join(text.split())
         assert words_.count("All with setting_0 value_0") == 1

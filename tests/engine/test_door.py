@@ -24,7 +24,7 @@ from bench.engine.channel import SLICE, Channel, Patience
 from bench.engine.door import Door
 from bench.engine.fleet import Fleet
 from bench.engine.options import Options
-from bench.protocol import ArmHello, Garbled
+from bench.protocol import ArmHello, GarbledMessage
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def test_frames_are_those_of_multiprocessing() -> None:
 def test_what_is_no_frame_is_garbled_at_once(header: bytes) -> None:
     with pair() as (receiver, theirs):
         theirs.send(header)
-        with pytest.raises(Garbled):
+        with pytest.raises(GarbledMessage):
             receiver.take()
 
 
@@ -147,7 +147,7 @@ def test_a_run_is_not_held_up_by_who_says_nothing_or_says_that_he_is_another(ben
     silent.connect(made.address)
     with Client(made.address, authkey=made.key) as other:
         other.send_bytes(protocol.encode(ArmHello("nobody#1.0", 0, os.getpid())))
-        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, zygotes=1, launches=1))
+        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, fork_servers=1, launches=1))
         assert {record.outcome for record in records} == {"ok"}
         assert other.poll(5)
     assert "nobody waits for 'nobody#1.0'" in (bench.fleet.logs / "strangers.log").read_text()
