@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bench.commands.gate_judgement import Gate
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
-    from bench.report.verify import Verified
+    from bench.report.verify import Verification
 
 __all__ = [
     "Accelerator",
@@ -361,7 +361,7 @@ def report(run: Run, path: Folder | None = None) -> Path:
     return where
 
 
-def verify(run: Run, path: Folder | None = None) -> Verified:
+def verify(run: Run, path: Folder | None = None) -> Verification:
     """Recompute every figure of a run's page from its raw records: `bench verify`. Its `differences` say what is wrong.
 
     Args:

@@ -26,15 +26,15 @@ class RunError(BenchError):
 def one_of(thing: str, value: object, allowed: Iterable[object]) -> str:
     """The house's one sentence for an unknown name: thing, value, everything allowed."""
     names = ", ".join(str(name) for name in allowed)
-    return f"unknown {thing} {shown(value)}; allowed: {names or '(none)'}"
+    return f"unknown {thing} {quote(value)}; allowed: {names or '(none)'}"
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """A value as a message quotes it: what somebody pasted by mistake is not repeated in full."""
-    return shortened(repr(value))
+    return without_middle(repr(value))
 
 
-def shortened(text: str) -> str:
+def without_middle(text: str) -> str:
     """A text without its middle, where it is longer than a message quotes."""
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE // 2]}...{text[-LONGEST_VALUE // 2 :]}"
 

@@ -2,7 +2,7 @@
 
 A child's bytes are not trusted: an arm runs code of others, which may write to any descriptor. Each decoder knows only
 what may be said at its place, numbers are finite and within limits (JSON has no others), and everything else is a
-`Garbled`, the loss of that child alone.
+`GarbledMessage`, the loss of that child alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Loss = float | Literal["nan", "inf", "-inf"]
 ShortText = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
-class Garbled(Exception):
+class GarbledMessage(Exception):
     """What was received is no message that may be sent there; says what it is instead."""
 
 
@@ -41,8 +41,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     """One message; `op` says which."""
 
 
-class ZygoteHello(Message, frozen=True, tag="hello-zygote"):
-    """A zygote has its imports.
+class ForkServerHello(Message, frozen=True, tag="hello-fork-server"):
+    """A fork server has its imports.
 
     Attributes:
         seconds: that they took.
@@ -65,21 +65,21 @@ class ArmHello(Message, frozen=True, tag="hello-arm"):
     pid: Pid
 
 
-class Forked(Message, frozen=True, tag="forked"):
-    """A zygote has forked the process of this id."""
+class ForkReport(Message, frozen=True, tag="forked"):
+    """A fork server has forked the process of this id."""
 
     arm: ShortText
     pid: Pid
 
 
-class Unforked(Message, frozen=True, tag="unforked"):
-    """A zygote could not: the system's reason."""
+class ForkFailure(Message, frozen=True, tag="unforked"):
+    """A fork server could not: the system's reason."""
 
     arm: ShortText
     reason: ShortText
 
 
-class Exited(Message, frozen=True, tag="exited"):
+class ExitReport(Message, frozen=True, tag="exited"):
     """A process has ended: its exit status, or less than 0 for the signal that ended it."""
 
     arm: ShortText
@@ -127,7 +127,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nonzero_gradients: float
 
 
-class Instrumented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What callbacks have measured, and what it is."""
 
     metrics: dict[str, float] = {}
@@ -141,10 +141,10 @@ class Result(Message, frozen=True, tag="result"):
     effective: dict[str, Any]
     memory: dict[str, Count]
     samples_per_step: Count
-    looked: Instrumented
+    instrumented: CallbackMetrics
 
 
-class Failed(Message, frozen=True, tag="failed"):
+class ArmFailure(Message, frozen=True, tag="failed"):
     """Why there will be no result."""
 
     outcome: Literal["unsupported", "oom", "crashed"]
@@ -157,7 +157,7 @@ class Go(Message, frozen=True, tag="go"):
     steps: int
     audit: bool = False
     timed: bool = False
-    look: bool = False
+    instrument: bool = False
 
 
 class Stop(Message, frozen=True, tag="stop"):
@@ -169,7 +169,7 @@ class Fork(Message, frozen=True, tag="fork"):
 
     Attributes:
         log, scratch, temporary: its log file, the folder that it works in, and that of its temporary files.
-        environ: variables over those of its zygote.
+        environ: variables over those of its fork server.
         cores: that it is kept on from its first turn; empty: no matter.
     """
 
@@ -183,12 +183,12 @@ class Fork(Message, frozen=True, tag="fork"):
     request: dict[str, Any]
 
 
-ARRIVALS = msgspec.json.Decoder(ZygoteHello | ArmHello)
-REPORTS = msgspec.json.Decoder(Forked | Unforked | Exited)
-FIRST = msgspec.json.Decoder(Ready | Failed)
-TURN = msgspec.json.Decoder(TurnReport | Failed)
-LAST = msgspec.json.Decoder(Result | Failed)
-ANY = msgspec.json.Decoder(Ready | TurnReport | Result | Failed)
+ARRIVALS = msgspec.json.Decoder(ForkServerHello | ArmHello)
+REPORTS = msgspec.json.Decoder(ForkReport | ForkFailure | ExitReport)
+FIRST = msgspec.json.Decoder(Ready | ArmFailure)
+TURN = msgspec.json.Decoder(TurnReport | ArmFailure)
+LAST = msgspec.json.Decoder(Result | ArmFailure)
+ANY = msgspec.json.Decoder(Ready | TurnReport | Result | ArmFailure)
 FORKS = msgspec.json.Decoder(Fork)
 GRANTS = msgspec.json.Decoder(Go | Stop)
 
@@ -202,7 +202,7 @@ def decode_message(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:
     try:
         return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Garbled(f"{len(data)} bytes, {one_line(repr(data[:40]))}: {one_line(str(error))[:200]}") from None
+        raise GarbledMessage(f"{len(data)} bytes, {one_line(repr(data[:40]))}: {one_line(str(error))[:200]}") from None
 
 
 def encode(message: Message) -> bytes:

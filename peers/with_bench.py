@@ -19,7 +19,7 @@ CELLS = f"loop=plain and batch_size={BATCH}"
 def estimate(place: Place) -> Estimate:
     # It puts its arms and itself on cores of their own, the arms on those that the other tools get.
     out = place.folder / "results"
-    command = [sys.executable, "-m", "bench", "run", "overhead", "-k", CELLS, "--no-look", "--out", str(out)]
+    command = [sys.executable, "-m", "bench", "run", "overhead", "-k", CELLS, "--no-instrument", "--out", str(out)]
     wall = run(place, [*command, *(QUICK if place.quick else ())], pinned=False)
     return read(store.find_folder(None, out), wall)
 
@@ -56,7 +56,7 @@ def read(folder: Path, wall: float) -> Estimate:
 BENCH = Tool(
     "bench",
     "bench, one run",
-    "`bench run` of one group, to its default target; the twin's ratio that it prints",
+    "`bench run` of one group, to its default precision goal; the twin's ratio that it prints",
     "loopmark",
     estimate,
 )

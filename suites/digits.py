@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
 
 from bench.errors import BenchError, one_of
+from bench.results.files import cache_folder
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -84,7 +85,7 @@ def _canvases() -> Tensor:
 
 
 def default_data_dir() -> Path:
-    """Where MNIST lies: `BENCH_DATA_DIR`, or `loopmark` in the user's cache folder.
+    """Where MNIST lies: `BENCH_DATA_DIR`, or the program's folder in the user's cache.
 
     Raises:
         BenchError: `BENCH_DATA_DIR` is a relative path.
@@ -95,8 +96,7 @@ def default_data_dir() -> Path:
         if not folder.is_absolute():  # an arm works in a folder of its own, which goes with it
             raise BenchError(f"BENCH_DATA_DIR={named!r} is not an absolute path, e.g. {folder.absolute()}")
         return folder
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "loopmark"
+    return cache_folder()
 
 
 def fetch_mnist(folder: Path) -> None:

@@ -24,9 +24,9 @@ pytest_plugins = ("tiers",)
 
 @pytest.fixture(scope="session")
 def fleet(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """A fleet with one zygote of each preload, for all tests of the session."""
-    with Fleet(1, tmp_path_factory.mktemp("zygotes")) as warm:
-        warm.ensure_zygotes([(0, ("torch",)), (0, ("torch", "lightning"))], 0)
+    """A fleet with one fork server of each preload, for all tests of the session."""
+    with Fleet(1, tmp_path_factory.mktemp("fork_servers")) as warm:
+        warm.ensure_fork_servers([(0, ("torch",)), (0, ("torch", "lightning"))], 0)
         yield warm
 
 

@@ -71,6 +71,6 @@ def save(run: StoredRun, out: Path) -> Path:
     folder.mkdir(parents=True)
     opened = store.RunFolder(folder)
     opened.write_info({key: value for key, value in run.info.items() if key != "schema"})
-    opened.append([*run.records, *run.looks])
+    opened.append([*run.records, *run.instrumented])
     opened.close()
     return folder

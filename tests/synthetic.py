@@ -39,7 +39,7 @@ class Truth:
         drift_sd: sd of the log factor that all arms of a round share; pairing removes it.
         noise: "none", "gaussian", or "spikes": lognormal stalls in 5 % of turns and of launches besides.
         position: log factor added per place in the round, for the position check.
-        looks: looking launches of each group.
+        instrument: instrumented launches of each group.
         failures: outcome and reason by (cell's loop, batch size, launch); launch -1 for a cell never started.
     """
 
@@ -53,7 +53,7 @@ class Truth:
     drift_sd: float = 0.05
     noise: Noise = "gaussian"
     position: float = 0.0
-    looks: int = 0
+    instrument: int = 0
     failures: Mapping[tuple[str, int, int], tuple[Outcome, str]] = field(default_factory=dict)
     seed: int = 0
 
@@ -161,7 +161,7 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
     return records
 
 
-def looks(truth: Truth, batch: int, launch: int) -> list[Record]:
+def instrumented_records(truth: Truth, batch: int, launch: int) -> list[Record]:
     """Of each cell, known to the bit: halves of a quarter and three quarters of a step, no stall, 2 MiB."""
     found = []
     for loop, cost in truth.costs.items():
@@ -181,7 +181,7 @@ def looks(truth: Truth, batch: int, launch: int) -> list[Record]:
                 ledger=ledger(loop, batch, 24),
                 extra=seen,
                 declared=DECLARED,
-                looking=True,
+                instrumented=True,
                 launch_seconds=2.0,
             )
         )
@@ -243,11 +243,14 @@ def make(truth: Truth | None = None, **changes: Any) -> StoredRun:
         "environment": {"cpu": "a <fast> one & only", "cores": 2, "python": "3.11.9", "torch": "2.9.0"},
         "started": "2025-01-01T00:00:00+00:00",
         "finished": "2025-01-01T00:03:00+00:00",
-        "stops": {group_id(batch): {"reason": "target", "launches": truth.launches} for batch in truth.lengths},
-        "timing": {"wall": 180.0, "zygotes": 20.0, "launches": 30.0, "turns": 120.0, "conductor_cpu": 1.0},
+        "stops": {group_id(batch): {"reason": "precision-goal", "launches": truth.launches} for batch in truth.lengths},
+        "timing": {"wall": 180.0, "fork_servers": 20.0, "launches": 30.0, "turns": 120.0, "conductor_cpu": 1.0},
     }
     seen = [
-        record for launch in range(truth.looks) for batch in truth.lengths for record in looks(truth, batch, launch)
+        record
+        for launch in range(truth.instrument)
+        for batch in truth.lengths
+        for record in instrumented_records(truth, batch, launch)
     ]
     return StoredRun(Path("results") / "20250101-000000-abcd", info, tuple(records), tuple(seen))
 

@@ -48,7 +48,7 @@ def test_a_file_name_of_another_text_s_digest_is_not_its_own() -> None:
 
 def test_an_ordinary_name_is_kept() -> None:
     assert borders.file_name("torch+lightning") != borders.file_name("torch_lightning")
-    assert borders.file_name("zygote-torch-0") == "zygote-torch-0"
+    assert borders.file_name("fork-server-torch-0") == "fork-server-torch-0"
     assert borders.file_name("overhead[loop=plain,batch_size=64]").startswith("overhead_loop=plain_batch_size=64-")
 
 

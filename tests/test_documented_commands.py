@@ -60,7 +60,12 @@ CLASSES = (
     Class(r"bench list", "run", says="overhead"),
     Class(PREPARING, "run", says="bench report"),
     Class(r"bench run --resume RUN", "run", says="RUN"),
-    Class(r"bench run (overhead|-k|precision|scaling|compile|loader|--set|--look|mine)\b.*", "long", LIGHTNING, (0, 3)),
+    Class(
+        r"bench run (overhead|-k|precision|scaling|compile|loader|--set|--instrument|mine)\b.*",
+        "long",
+        LIGHTNING,
+        (0, 3),
+    ),
     Class(r"PJRT_DEVICE=CPU bench run .*", "absent", "torch_xla, whose own session has another torch"),
     Class(r'bench versions "lightning==.*', "absent", "downloads two versions of lightning"),
     Class(r"bench versions", "long", "its default sides are an upgrade's"),

@@ -209,7 +209,7 @@ def test_the_adapter_of_bench_reads_what_a_run_prints(tmp_path: Path) -> None:
     from peers import with_bench
 
     out = tmp_path / "results"
-    done = call("run", "overhead", "-k", with_bench.CELLS, "--no-look", "--out", str(out), "--budget", "6s")
+    done = call("run", "overhead", "-k", with_bench.CELLS, "--no-instrument", "--out", str(out), "--budget", "6s")
     assert done.returncode == 0, done.stderr
     folder = store.find_folder(None, out)
     found = with_bench.read(folder, 6.0)

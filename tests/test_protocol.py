@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as some
 
 from bench import protocol
-from bench.protocol import Fork, Garbled, Go, Instrumented, Ledger, Ready, Result, TurnReport
+from bench.protocol import CallbackMetrics, Fork, GarbledMessage, Go, Ledger, Ready, Result, TurnReport
 
 DECODERS = [
     protocol.ARRIVALS,
@@ -36,15 +36,15 @@ LEDGER = Ledger(
     nonzero_gradients=1.0,
 )
 MESSAGES: list[protocol.Message] = [
-    protocol.ZygoteHello("torch-0", 10, 1.5, 1, {"torch": "2"}),
+    protocol.ForkServerHello("torch-0", 10, 1.5, 1, {"torch": "2"}),
     protocol.ArmHello("a#1.0", 0, 11),
-    protocol.Forked("a#1.0", 11),
-    protocol.Unforked("a#1.0", "Resource temporarily unavailable"),
-    protocol.Exited("a#1.0", -9),
+    protocol.ForkReport("a#1.0", 11),
+    protocol.ForkFailure("a#1.0", "Resource temporarily unavailable"),
+    protocol.ExitReport("a#1.0", -9),
     Ready(3, 0.2, 16),
     TurnReport((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2),
-    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, Instrumented()),
-    protocol.Failed("crashed", "ValueError: no"),
+    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, CallbackMetrics()),
+    protocol.ArmFailure("crashed", "ValueError: no"),
 ]
 
 
@@ -56,9 +56,9 @@ def test_a_message_arrives_as_it_was_where_it_may_be_said_and_nowhere_else(messa
         try:
             assert protocol.decode_message(decoder, data) == message
             taken += 1
-        except Garbled:
+        except GarbledMessage:
             continue
-    assert taken == {"Ready": 2, "TurnReport": 2, "Result": 2, "Failed": 4}.get(type(message).__name__, 1)
+    assert taken == {"Ready": 2, "TurnReport": 2, "Result": 2, "ArmFailure": 4}.get(type(message).__name__, 1)
 
 
 @given(some.binary(max_size=200))
@@ -69,7 +69,7 @@ def test_a_message_arrives_as_it_was_where_it_may_be_said_and_nowhere_else(messa
 @example(b"null")
 def test_bytes_that_are_no_message_are_garbled(data: bytes) -> None:
     for decoder in DECODERS:
-        with pytest.raises(Garbled, match="bytes, "):
+        with pytest.raises(GarbledMessage, match="bytes, "):
             protocol.decode_message(decoder, data)
 
 
@@ -91,7 +91,7 @@ def test_a_message_with_a_field_of_another_kind_is_garbled_or_keeps_to_its_types
     for decoder in DECODERS:
         try:
             found = protocol.decode_message(decoder, raw)
-        except Garbled:
+        except GarbledMessage:
             continue
         # What is taken in is what it says to be, and has no number that is none.
         assert protocol.decode_message(decoder, protocol.encode(found)) == found
@@ -122,16 +122,16 @@ def numbers(value: Any) -> list[float]:
 )
 def test_a_turn_is_of_times_that_can_be(field: str, value: Any) -> None:
     fields = msgspec.to_builtins(TurnReport((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2))
-    with pytest.raises(Garbled):
+    with pytest.raises(GarbledMessage):
         protocol.decode_message(protocol.TURN, json.dumps({**fields, field: value}).encode())
 
 
 def test_what_utf8_cannot_say_is_written_out_or_kept() -> None:
-    failed = protocol.encode(protocol.Failed("crashed", "no file \udce9"))
-    assert protocol.decode_message(protocol.FIRST, failed) == protocol.Failed("crashed", "no file \\udce9")
+    failed = protocol.encode(protocol.ArmFailure("crashed", "no file \udce9"))
+    assert protocol.decode_message(protocol.FIRST, failed) == protocol.ArmFailure("crashed", "no file \\udce9")
     order = Fork("a#1.0", 0, "/logs/\udce9.log", "/s", "/t", {}, [0], {"file": "/suites/\udce9.py"})
     assert protocol.decode_order(protocol.encode_order(order)) == order  # a path must lead to the same file
-    assert protocol.GRANTS.decode(protocol.encode(Go(5, look=True))) == Go(5, look=True)
+    assert protocol.GRANTS.decode(protocol.encode(Go(5, instrument=True))) == Go(5, instrument=True)
 
 
 @given(some.text(max_size=5000))

@@ -25,12 +25,14 @@ from histories import run_of
 from hypothesis import example, given, settings
 from synthetic import TRAINER, make
 from test_borders import PIECES, hostile
+from tiers import examples
 
 from bench.analysis import history as histories
 from bench.analysis.summary import summarize
 from bench.borders import json_text
-from bench.commands import gate, gate_judgement
+from bench.commands import gate_judgement
 from bench.commands.compare import CellRatio, Comparison
+from bench.commands.gate_exact import Exact
 from bench.machine.git import Commit
 from bench.report import asv, comparison, console, figures, html, markdown
 from bench.report import csv as csv_report
@@ -44,7 +46,7 @@ from bench.stats.gate_rule import Decision, Rule
 from bench.stats.intervals import Interval
 
 ALL = "".join(PIECES)
-SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "looks": 1}
+SMALL: dict[str, Any] = {"lengths": {32: 1e-3, 64: 3e-3}, "launches": 2, "rounds": 8, "instrument": 1}
 
 
 def infected(text: str) -> StoredRun:
@@ -67,7 +69,7 @@ def infected(text: str) -> StoredRun:
 
     def changed(record: Any) -> Any:
         own = {"cell": named(record.cell), "group": named(record.group), "point": point(record.point)}
-        if record.looking:
+        if record.instrumented:
             own |= {"extra": {f"m{text}": 1.0, f"w{text}": 2.0}, "declared": metrics}
         effective = {**record.effective, f"set{text}": text} if record.effective else {}
         return replace(record, **own, effective=effective)
@@ -81,7 +83,9 @@ def infected(text: str) -> StoredRun:
         "environment": {**run.info["environment"], f"key{text}": text},
         "stops": {named(group): {"reason": text, "launches": 2} for group in run.info["stops"]},
     }
-    return replace(run, info=info, records=tuple(map(changed, run.records)), looks=tuple(map(changed, run.looks)))
+    return replace(
+        run, info=info, records=tuple(map(changed, run.records)), instrumented=tuple(map(changed, run.instrumented))
+    )
 
 
 def on_a_terminal(text: str) -> None:
@@ -153,7 +157,7 @@ HARMLESS = infected("x")
 HARMLESS_PAGE = html.render(HARMLESS, summarize(HARMLESS), drawings=())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(hostile)
 @example(ALL)
 @example("")
@@ -205,7 +209,7 @@ def judged(text: str) -> gate_judgement.Gate:
         (text,),
         Rule(),
         (one, replace(one, verdict="invalid", twin=True)),
-        (gate.Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),),
+        (Exact(f"cell{text}", f"m{text}", f"u{text}", 1.0, 2.0, 0.0, "regression"),),
         ((f"skipped{text}", text),),
         (text,),
         {"screen": 6},
@@ -215,7 +219,7 @@ def judged(text: str) -> gate_judgement.Gate:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
@@ -234,7 +238,7 @@ def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
     assert len(root.findall("testcase")) == 3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
@@ -261,7 +265,7 @@ def history_of(text: str) -> histories.History:
     return histories.History(f"n{text}", "commit", "x", told, [text])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_a_history_comes_through_every_sink_whole(text: str) -> None:
@@ -281,7 +285,7 @@ def test_the_page_of_a_history_is_whole(text: str, harmless_history: str) -> Non
     as_page(history_report.page(history_of(text)), harmless_history)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_what_asv_is_given_is_valid_json_in_its_folder(text: str) -> None:

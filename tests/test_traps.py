@@ -75,7 +75,7 @@ def test_trap_8_what_trainer_does_once_an_epoch_is_in_no_turn(tmp_path: Path, mo
     """Sanity validation is over at the first pull, and no validation and no checkpoint comes before the last turn."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(3)
-    workload = discovery.named("overhead").build(POINT)
+    workload = discovery.find_suite("overhead").build(POINT)
     assert workload.validation is not None
     validation = Counted(workload.validation)
     gate = Edges(validation)
@@ -120,7 +120,7 @@ def test_trap_16_the_peak_of_an_arm_begins_anew() -> None:
 
 
 def test_trap_17_arms_start_in_random_order(bench: Bench) -> None:
-    options = Options(budget=600, launch=0.02, zygotes=1, launches=8)
+    options = Options(budget=600, launch=0.02, fork_servers=1, launches=8)
     records = bench.run("faults", "fault=none", options=options)
     orders = [record.order for record in records if not record.twin]
     assert len(orders) == 8
@@ -150,7 +150,7 @@ def test_trap_24_cuts_and_compilations_are_told_by_torch_xlas_own_counters(monke
     }
 
 
-@pytest.mark.parametrize("key", environment.CHECKED)
+@pytest.mark.parametrize("key", environment.CHECKED_FACTS)
 def test_trap_25_every_checked_key_tells_environments_apart(key: str) -> None:
     here = environment.environment(1)
     assert environment.mismatches(here, here) == []
@@ -158,13 +158,15 @@ def test_trap_25_every_checked_key_tells_environments_apart(key: str) -> None:
 
 
 def test_trap_25_what_makes_an_experiment_another_is_checked() -> None:
-    assert {"cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads"} <= set(environment.CHECKED)
+    assert {"cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads"} <= set(
+        environment.CHECKED_FACTS
+    )
 
 
 def test_trap_25_a_run_of_another_environment_is_not_gone_on_with(tmp_path: Path) -> None:
     out = str(tmp_path / "results")
     suite = ("faults", "--suites", str(SUITES), "--set", "fault=none")
-    done = call("run", *suite, "--budget", "1s", "--look", "0", "--out", out)
+    done = call("run", *suite, "--budget", "1s", "--instrument", "0", "--out", out)
     assert done.returncode == 0, done.stderr
     (path,) = Path(out).glob("*/run.json")
     info = json.loads(path.read_text(encoding="utf-8"))

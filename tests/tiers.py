@@ -49,6 +49,11 @@ def repeats(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda few, full: full if request.param else few
 
 
+def examples(most: int) -> int:
+    """So many of hypothesis' examples, or, of quick tests alone, as many as those have."""
+    return min(most, hypothesis.settings().max_examples)
+
+
 # --- what code does
 
 
@@ -72,7 +77,9 @@ def _own(function: FunctionType) -> tuple[frozenset[str], tuple[FunctionType, ..
     """What a function's own code needs, and the functions of tests/ that it names."""
     names = frozenset(_names(function.__code__))
     values = [function.__globals__[name] for name in names if name in function.__globals__]
-    values += [vars(value).get(name) for value in values if isinstance(value, ModuleType) and _is_ours(value) for name in names]
+    values += [
+        vars(value).get(name) for value in values if isinstance(value, ModuleType) and _is_ours(value) for name in names
+    ]
     values += [value for cell in function.__closure__ or () for value in _content(cell)]
     needs = set()
     if names & STARTERS or any(getattr(value, "__module__", None) == "subprocess" for value in values):
@@ -199,8 +206,8 @@ guard = Guard()
 
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(guard.audit)
-    if config.option.markexpr == "quick":  # a fifth of the examples of tests that do not ask for a number
-        hypothesis.settings.register_profile("quick", max_examples=20)
+    if config.option.markexpr == "quick":  # a tenth of the examples that tests have otherwise
+        hypothesis.settings.register_profile("quick", max_examples=10)
         hypothesis.settings.load_profile("quick")
 
 

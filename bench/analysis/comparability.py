@@ -15,14 +15,14 @@ from typing import Any
 
 from bench.axes.engine_axes import engine_axes
 from bench.errors import RunError
-from bench.machine.environment import CHECKED
+from bench.machine.environment import CHECKED_FACTS
 from bench.plan.cell import SIDES, as_text
 from bench.results.store import StoredRun
 
 # Of what must match before runs are compared, the half that is the machine begins another series, and the half that is
 # software is a boundary within one.
 SOFTWARE = ("python", "torch", "lightning")
-MACHINE = tuple(key for key in CHECKED if key not in SOFTWARE)
+MACHINE = tuple(key for key in CHECKED_FACTS if key not in SOFTWARE)
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DIRTY = "-dirty"

@@ -46,8 +46,8 @@ class Versus:
 class CellSummary:
     """What is known of one planned cell.
 
-    `versus` is None for the baseline and where no ratio may be taken. `looked` are the metrics of looking launches,
-    which are never compared.
+    `versus` is None for the baseline and where no ratio may be taken. `instrumented` are the metrics of
+    instrumented launches, which are never compared.
     """
 
     id: str
@@ -61,7 +61,7 @@ class CellSummary:
     effective: Mapping[str, Any]
     metrics: Mapping[str, MetricEstimate]
     versus: Versus | None
-    looked: Mapping[str, MetricEstimate] = field(default_factory=dict)
+    instrumented: Mapping[str, MetricEstimate] = field(default_factory=dict)
     samples_per_step: int = 0
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FindingKind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
 
 # A loop that waits for its batches during less than this share of an epoch is not starved by its loader.
-STARVED = 0.05
+STARVING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Finding:
             has paid for its start; `waiting`, the share of an epoch spent waiting for batches.
         estimate: None: never.
         low, high: 95 % interval over launches; None where there is none. None for `high` with a `low`: no upper end.
-        why: of an efficiency below 1, the largest cause, or "" where nobody looked.
+        why: of an efficiency below 1, the largest cause, or "" where no launch was instrumented.
     """
 
     kind: FindingKind
@@ -78,14 +78,14 @@ def _efficiency(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
 def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
     """What takes most of the time that is lost, by phase: `share` of the baseline's phase would be none lost.
 
-    Phases come from looking launches, so they are compared with the baseline's phases and with nothing that was timed.
+    Phases come from instrumented launches, so they are compared with the baseline's and with nothing that was timed.
     """
-    seen, before = ({**one.metrics, **one.looked} for one in (cell, baseline))
-    if "phase_backward" not in seen or "phase_backward" not in before:
-        return ""  # nobody looked where the time goes
+    now, before = ({**one.metrics, **one.instrumented} for one in (cell, baseline))
+    if "phase_backward" not in now or "phase_backward" not in before:
+        return ""  # no instrumented launch says where the time goes
 
     def growth(name: str) -> float:
-        return seen[name].estimate - share * before[name].estimate if name in seen and name in before else 0.0
+        return now[name].estimate - share * before[name].estimate if name in now and name in before else 0.0
 
     # Where each device has as much to do as one alone, its own arithmetic can only be slower because devices share
     # something; where it has less, what does not shrink is the cost of launching each operator.
@@ -97,8 +97,8 @@ def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
         "bound by the loop itself": growth("phase_rest"),
     }
     # The exchange of gradients is inside the backward pass, and so is arithmetic that slows as the forward pass does.
-    if "phase_forward" in seen and "phase_forward" in before and before["phase_forward"].estimate > 0:
-        slower = seen["phase_forward"].estimate / before["phase_forward"].estimate
+    if "phase_forward" in now and "phase_forward" in before and before["phase_forward"].estimate > 0:
+        slower = now["phase_forward"].estimate / before["phase_forward"].estimate
         arithmetic = before["phase_backward"].estimate * max(slower - share, 0.0)
         causes["communication-bound"] -= arithmetic
         causes[own] += arithmetic

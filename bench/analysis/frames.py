@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import RunError, one_of
-from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted
+from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
 from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
@@ -27,7 +27,7 @@ _SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
 _SOME = ("rank_spread", "data_time", "epoch_gap")  # NaN where an arm has none
 _TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", *_SOME)
-_LAUNCH_COLUMNS = (*_KEYS, "looking", "metric", "unit", "better", "value", "samples")
+_LAUNCH_COLUMNS = (*_KEYS, "instrumented", "metric", "unit", "better", "value", "samples")
 _CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
 
@@ -48,7 +48,7 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    planned, all_turns, known = cells(run), turns(run), declared(run)
+    planned, all_turns, known = cells(run), turns(run), declared_metrics(run)
     return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known)
 
 
@@ -126,36 +126,38 @@ def _record_rows(run: StoredRun, records: Sequence[Record], taken: tuple[str, ..
 
 
 def launches(run: StoredRun) -> pd.DataFrame:
-    """One row per cell, launch and metric: of launches that measured at least LEAST_ROUNDS rounds, and of looking ones.
+    """One row per cell, launch and metric: of launches that measured LEAST_ROUNDS rounds, and of instrumented ones.
 
-    Columns: suite, group, cell, twin, launch, outcome (of the record), looking, metric, unit, better, value, samples
-    (how many raw values it rests on), axes. A metric that is a column of `turns` has the median over the launch's
-    turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and
-    `extra`. A looking launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
+    Columns: suite, group, cell, twin, launch, outcome (of the record), instrumented, metric, unit, better, value,
+    samples (how many raw values it rests on), axes. A metric that is a column of `turns` has the median over the
+    launch's turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory`
+    and `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
 
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
-    return _launches(run, turns(run), declared(run))
+    return _launches(run, turns(run), declared_metrics(run))
 
 
 def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
-    looked = (
+    extras = (
         (record, {name: (float(value), 1) for name, value in record.extra.items()})
-        for record in run.looks
+        for record in run.instrumented
         if record.outcome in MEASURED
     )
     records: list[Record] = []
     numbers: list[int] = []
     found: list[tuple[str, float, int]] = []
-    for record, values in (*_launch_values(run, all_turns, known), *looked):
+    for record, values in (*_launch_values(run, all_turns, known), *extras):
         numbers += [len(records)] * len(values)
         records.append(record)
         found += [(name, value, samples) for name, (value, samples) in values.items()]
-    of_records = _record_rows(run, records, _LAUNCH_COLUMNS).assign(looking=[record.looking for record in records])
+    of_records = _record_rows(run, records, _LAUNCH_COLUMNS).assign(
+        instrumented=[record.instrumented for record in records]
+    )
     rows = of_records.take(numbers).reset_index(drop=True)
     metrics = [known[name] for name, _, _ in found]
-    columns: dict[str, Any] = {name: rows[name] for name in (*_KEYS, "looking")}
+    columns: dict[str, Any] = {name: rows[name] for name in (*_KEYS, "instrumented")}
     columns |= {
         "metric": [name for name, _, _ in found],
         "unit": [metric.unit for metric in metrics],
@@ -168,18 +170,18 @@ def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metri
 
 def _typed(columns: Mapping[str, Any], floats: Iterable[str]) -> pd.DataFrame:
     # A frame without rows would have columns of objects, which cannot mask, have no median and no logarithm.
-    types: dict[str, Any] = {name: bool for name in ("twin", "looking") if name in columns}
+    types: dict[str, Any] = {name: bool for name in ("twin", "instrumented") if name in columns}
     return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
 
 
-def declared(run: StoredRun) -> dict[str, Metric]:
+def declared_metrics(run: StoredRun) -> dict[str, Metric]:
     """Every metric of the run by name: those of `record.METRICS`, then those that records declare.
 
     Raises:
         RunError: a record has a metric that nobody declares, or two of one name differ in unit or direction.
     """
     known = dict(METRICS)
-    for record in (*run.records, *run.looks):
+    for record in (*run.records, *run.instrumented):
         for metric in record.declared:
             first = known.setdefault(metric.name, metric)
             if (first.unit, first.better) != (metric.unit, metric.better):
@@ -285,7 +287,7 @@ def cells(run: StoredRun) -> pd.DataFrame:
     """
     planned = run.info["plan"]["cells"]
     records: dict[str, list[Record]] = {cell["id"]: [] for cell in planned}
-    for record in counted(run.records):
+    for record in counted_records(run.records):
         if record.cell not in records:
             raise RunError(f"{run.folder}: records: {one_of('cell', record.cell, records)}")
         records[record.cell].append(record)

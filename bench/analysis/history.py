@@ -115,7 +115,7 @@ class MetricSeries:
     Attributes:
         levels: of each piece between changes and boundaries: its first point, the one past its last, the median.
         newest: the alarm of the last point.
-        note: why no change could be looked for, or "".
+        note: why no change point could be looked for, or "".
         edited: the first point after each edit of the suite's files, as far as runs have digests of them. It is no
             boundary, since most edits change nothing that is measured; a change there may be the workload's.
     """
@@ -204,7 +204,7 @@ def points(
 def _points_of(run: StoredRun, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
     commit = comparability.commit(run)
     launches = frames.launches(run)
-    launches = launches[~launches["looking"] & ~launches["twin"]]
+    launches = launches[~launches["instrumented"] & ~launches["twin"]]
     metrics = [*dict.fromkeys(map(str, launches["metric"])), RATIO]
     if metric == RATIO:
         taken = frames.pairs(run)
@@ -288,8 +288,8 @@ def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> Metric
     note, found = "", []
     if len(differences) < LEAST_POINTS:
         note = (
-            f"{len(differences)} steps from a run to the next in the same environment; changes are looked for from "
-            f"{LEAST_POINTS} on"
+            f"{len(differences)} steps from a run to the next in the same environment; change points are "
+            f"looked for from {LEAST_POINTS} on"
         )
     else:
         scale = change_points.sigma(differences)

@@ -23,6 +23,7 @@ from bench.results.store import StoredRun
 from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.rounding import percent_of
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
 # a loop's cost to matter.
@@ -53,7 +54,7 @@ class Summary:
         pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
             are given undisturbed, that is, divided by the factor of their launch.
         warnings: sentences.
-        declared: what the metrics of `looked` are, by name, in the order of their callbacks.
+        declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
     """
 
     run: str
@@ -89,7 +90,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
     pairs, known = frames.pairs, frames.declared
     cells = _cells(run, frames)
     twin_pairs = pairs[pairs["twin"]]
-    looked = {name for cell in cells for name in cell.looked}
+    extra = {name for cell in cells for name in cell.instrumented}
     suites = list(run.info["plan"]["suites"])
     compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
     return Summary(
@@ -106,7 +107,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         timing=run.info.get("timing", {}),
         pause_factors=_pause_factors(run),
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
-        declared={name: metric for name, metric in known.items() if name in looked},
+        declared={name: metric for name, metric in known.items() if name in extra},
     )
 
 
@@ -123,7 +124,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
     last: dict[str, Record] = {record.cell: record for record in run.records}
     # A launch that failed before the settings were read back has none; the last one that has them tells.
     settings = {record.cell: record.effective for record in run.records if record.effective}
-    metrics, looked = _metrics(frames.launches)
+    metrics, extra = _metrics(frames.launches)
     versus = _versus(frames.pairs)
     found = []
     for row in frames.cells.itertuples():
@@ -145,7 +146,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
                 effective=settings.get(row.cell, {}),
                 metrics=metrics.get(row.cell, {}),
                 versus=against,
-                looked=looked.get(row.cell, {}),
+                instrumented=extra.get(row.cell, {}),
                 samples_per_step=record.samples_per_step if record else 0,
             )
         )
@@ -162,8 +163,8 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
     width = half_width(versus.ratio) if versus else None
     if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
         return "noisy", (
-            f"the ratio {versus.ratio.estimate:.3f} is known to ±{100 * width:.1f} % after "
-            f"{versus.ratio.launches} launches; a cell is noisy above ±{100 * NOISY_HALF_WIDTH:.0f} %"
+            f"the ratio {versus.ratio.estimate:.3f} is known to ±{percent_of(width, 1)} after "
+            f"{versus.ratio.launches} launches; a cell is noisy above ±{percent_of(NOISY_HALF_WIDTH, 0)}"
         )
     return "ok", ""
 
@@ -172,31 +173,31 @@ _OfCells = dict[str, dict[str, MetricEstimate]]
 
 
 def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
-    """Every cell's metrics of timed launches, and those of looking ones."""
+    """Every cell's metrics of timed launches, and those of instrumented ones."""
     # One pass into lists: a frame for each cell and metric takes 0.5 ms, and there are thousands of them.
     values: dict[tuple[bool, str, str], list[float]] = {}
     samples: dict[tuple[bool, str, str], int] = {}
     kinds: dict[str, tuple[str, str]] = {}
-    names = ("looking", "cell", "metric", "unit", "better", "value", "samples")
-    for looking, cell, metric, unit, better, value, count in zip(
+    names = ("instrumented", "cell", "metric", "unit", "better", "value", "samples")
+    for instrumented, cell, metric, unit, better, value, count in zip(
         *(launches[name].tolist() for name in names), strict=True
     ):
-        key = (looking, cell, metric)
+        key = (instrumented, cell, metric)
         values.setdefault(key, []).append(value)
         samples[key] = samples.get(key, 0) + count
         kinds.setdefault(metric, (unit, better))
     found: tuple[_OfCells, _OfCells] = ({}, {})
-    for (looking, cell, metric), own in values.items():
+    for (instrumented, cell, metric), own in values.items():
         # A count of a callback's may be zero, which has no logarithm.
         positive = all(value > 0 for value in own)
         interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
-        found[looking].setdefault(cell, {})[metric] = MetricEstimate(
+        found[instrumented].setdefault(cell, {})[metric] = MetricEstimate(
             *kinds[metric],
             interval.estimate,
             interval.low,
             interval.high,
             interval.launches,
-            samples[looking, cell, metric],
+            samples[instrumented, cell, metric],
         )
     return found
 

@@ -10,10 +10,10 @@ from bench.results.record import Record, Turns
 from bench.results.store import StoredRun
 
 LOOPS = ("plain", "fabric", "trainer")
-LAUNCHES, ROUNDS, STEPS = 3, 10, 2
+LAUNCHES, ROUNDS, COUNTED_STEPS = 3, 10, 2
 
 
-def made_up(cells: int) -> StoredRun:
+def synthetic_run(cells: int) -> StoredRun:
     """A run of so many cells, a multiple of 4, in groups of 4: three loops and the twin at as many step lengths."""
     generator = random.Random(0)
     arms = [(loop, False) for loop in LOOPS] + [("plain", True)]
@@ -38,9 +38,17 @@ def made_up(cells: int) -> StoredRun:
             )
             for launch in range(LAUNCHES):
                 step = (1e-3 + group * 1e-5) * generator.lognormvariate(0, 0.01)
-                once, counted, none = (step,) * ROUNDS, (step * STEPS,) * ROUNDS, (0,) * ROUNDS
+                once, counted, none = (step,) * ROUNDS, (step * COUNTED_STEPS,) * ROUNDS, (0,) * ROUNDS
                 turns = Turns(
-                    STEPS, tuple(range(ROUNDS)), (place,) * ROUNDS, once, counted, once, none, none, (0.0,) * ROUNDS
+                    COUNTED_STEPS,
+                    tuple(range(ROUNDS)),
+                    (place,) * ROUNDS,
+                    once,
+                    counted,
+                    once,
+                    none,
+                    none,
+                    (0.0,) * ROUNDS,
                 )
                 settings = {"loop": loop, "threads": 1}
                 records.append(
@@ -74,7 +82,7 @@ def seconds_to_summarize(cells: int, repeats: int = 3) -> float:
     """Processor seconds of the summary of a made-up run, the least of some repetitions."""
     from bench.analysis.summary import summarize
 
-    run = made_up(cells)
+    run = synthetic_run(cells)
     taken = []
     for _ in range(repeats):
         began = process_time()

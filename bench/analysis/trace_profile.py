@@ -173,7 +173,7 @@ def profile_of(events: Iterable[Mapping[str, Any]], steps: int, name: str) -> Pr
     return Profile(
         steps,
         statistics.median(end - begin for begin, end in counted) / 1e6,
-        statistics.median(uncovered(span, within) for span, within in zip(counted, inside, strict=True)) / 1e6,
+        statistics.median(uncovered_time(span, within) for span, within in zip(counted, inside, strict=True)) / 1e6,
         {called: _operator(called, kind, calls, steps) for (called, kind), calls in sorted(found.items())},
         ran,
     )
@@ -221,7 +221,7 @@ def self_times(events: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, A
     return [(event, max(0.0, seconds)) for event, seconds in result]
 
 
-def uncovered(span: tuple[float, float], intervals: Iterable[tuple[float, float]]) -> float:
+def uncovered_time(span: tuple[float, float], intervals: Iterable[tuple[float, float]]) -> float:
     """How much of the span lies in none of the intervals, which begin in it and may overlap."""
     left, reached = 0.0, span[0]
     for begin, end in sorted(intervals):

@@ -15,6 +15,7 @@ from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.rounding import percent_of
 
 # What place in the round an arm has is balanced, so an effect of it cancels in the ratios. Up to 4 % was seen where the
 # arms do nothing while held: an arm that comes late in the round has waited longer, and its caches are colder.
@@ -87,7 +88,8 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
         )
 
     def percent(effect: Interval) -> str:
-        return f"{100 * effect.estimate:+.1f} % [{100 * (effect.low or 0.0):.1f}, {100 * (effect.high or 0.0):.1f}]"
+        ends = f"{100 * (effect.low or 0.0):.1f}, {100 * (effect.high or 0.0):.1f}"
+        return f"{percent_of(effect.estimate, 1, signed=True)} [{ends}]"
 
     for position, effect in position_effects(frames.turns).items():
         if not effect.contains(0.0) and abs(effect.estimate) > POSITION_EFFECT:
@@ -98,7 +100,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
     stolen = _stolen_share(run)
     if stolen > STOLEN_SHARE:
         warnings.append(
-            f"the hypervisor took {100 * stolen:.0f} % of the turns' time: the machine is shared with busy others"
+            f"the hypervisor took {percent_of(stolen, 0)} of the turns' time: the machine is shared with busy others"
         )
     return warnings
 
@@ -123,14 +125,14 @@ def _xla_warnings(run: StoredRun) -> list[str]:
 
 
 def instrumented_warnings(run: StoredRun, cells: Sequence[CellSummary], known: Mapping[str, Metric]) -> list[str]:
-    """What is wrong with looking launches; it spoils nothing that was timed."""
+    """What is wrong with instrumented launches; it spoils nothing that was timed."""
     warnings = [
-        f"{record.cell}: looking launch {record.launch} is {record.outcome}: {record.reason}"
-        for record in run.looks
+        f"{record.cell}: instrumented launch {record.launch} is {record.outcome}: {record.reason}"
+        for record in run.instrumented
         if record.outcome != "ok"
     ]
     for cell in cells:
-        for name, seen in cell.looked.items():
+        for name, seen in cell.instrumented.items():
             metric = known[name]
             worse = metric.limit is not None and (
                 seen.estimate > metric.limit if metric.better == "lower" else seen.estimate < metric.limit

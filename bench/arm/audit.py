@@ -110,14 +110,14 @@ class Audit:
         self._open = None
         self.audited += steps
         # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
-        self.switches.look()
+        self.switches.read()
         self.listeners = listeners()
-        self.ranks = torch.distributed.get_world_size() if distributed() else 1
-        self.strategy = wrapping(self._parameters)
+        self.ranks = torch.distributed.get_world_size() if in_process_group() else 1
+        self.strategy = strategy_in_force(self._parameters)
         self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        self.switches.look()
+        self.switches.read()
         self.forward += 1
         self.training = self.training and module.training
         kind = next((tensor.device.type for tensor in args if isinstance(tensor, torch.Tensor)), "cpu")
@@ -125,7 +125,7 @@ class Audit:
             self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
 
     def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        self.switches.look()
+        self.switches.read()
         self._versions.append(self._version())
         gradients = [parameter.grad for parameter in self._parameters]
         alive = sum(1 for gradient in gradients if gradient is not None and bool(_local(gradient).any()))
@@ -136,7 +136,7 @@ class Audit:
         original, original_scale = torch.autograd.backward, torch.amp.GradScaler.scale
 
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-            self.switches.look()
+            self.switches.read()
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
             self.losses.append(float(loss.detach()) / self.loss_scale)
             if self._compiled is not None:
@@ -202,14 +202,14 @@ class Audit:
         }
 
 
-def distributed() -> bool:
+def in_process_group() -> bool:
     """Whether this process is a rank of a process group."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def wrapping(parameters: Sequence[torch.nn.Parameter]) -> str:
+def strategy_in_force(parameters: Sequence[torch.nn.Parameter]) -> str:
     """How these parameters are really trained together: `single_device`, `ddp` or `fsdp`; looks at what there is."""
-    if not distributed():
+    if not in_process_group():
         return "single_device"
     from torch.distributed.tensor import DTensor
     from torch.nn.parallel import DistributedDataParallel
@@ -273,7 +273,7 @@ def batch_digest(batch: Any, start: int) -> int:
     return zlib.crc32(repr(batch).encode(), start)
 
 
-def rounded(batch: Any) -> bool:
+def has_other_dtype(batch: Any) -> bool:
     """Whether a tensor of a batch has another dtype on its device than it says: its bytes tell of the device, then.
 
     Fabric moves batches before the stream hands them out, so under XLA_USE_BF16 they come back in fewer bits.
@@ -281,7 +281,7 @@ def rounded(batch: Any) -> bool:
     if isinstance(batch, torch.Tensor):
         return xla.real_dtype(batch) != batch.dtype
     parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
-    return any(map(rounded, parts))
+    return any(map(has_other_dtype, parts))
 
 
 def _bytes(tensor: torch.Tensor) -> memoryview:

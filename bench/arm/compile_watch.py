@@ -48,7 +48,7 @@ class CompileWatch:
         def compile_fx(graph: Any, *args: Any, **kwargs: Any) -> Any:
             if self._inside:  # it calls itself, once with its options applied
                 return original(graph, *args, **kwargs)
-            self._look(graph, kwargs.get("config_patches"))
+            self._read(graph, kwargs.get("config_patches"))
             self._inside = True
             try:
                 return original(graph, *args, **kwargs)
@@ -57,7 +57,7 @@ class CompileWatch:
 
         inductor.compile_fx = compile_fx  # type: ignore[assignment]  # same arguments, same result
 
-    def _look(self, graph: Any, options: dict[str, Any] | None) -> None:
+    def _read(self, graph: Any, options: dict[str, Any] | None) -> None:
         import torch
 
         self.graphs += 1

@@ -26,9 +26,9 @@ from typing import Any
 
 import bench.protocol as protocol
 from bench.machine import strays
-from bench.protocol import ArmHello, Exited, Fork, Forked, Unforked, ZygoteHello
+from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, ForkServerHello
 
-# What plain, Fabric and Trainer programs import late, at their first optimizer or fit. A zygote that has it already
+# What plain, Fabric and Trainer programs import late, at their first optimizer or fit. A fork server that has it
 # spares every arm the time; which modules an arm still imports after the fork: BENCH_TRACE_IMPORTS=1 writes to its log.
 LATE_IMPORTS = {
     "torch": ("torch._dynamo", "torch.optim", "torch.utils.data", "torch.distributed", "bench.arm.main"),
@@ -50,13 +50,13 @@ def main() -> None:
         importlib.import_module(name)
         for late in LATE_IMPORTS.get(name, ()):
             importlib.import_module(late)
-    # Objects of the imports are put aside: a collection in an arm would copy every page that it shares with the zygote.
+    # Objects of the imports are put aside: a collection in an arm would copy every page that the two share.
     gc.collect()
     gc.freeze()
     if switches := sys.modules.get("bench.arm.switches"):
         switches.count_frozen()
     connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
-    hello = ZygoteHello(
+    hello = ForkServerHello(
         id=setup["id"],
         pid=os.getpid(),
         seconds=time.perf_counter() - began,
@@ -103,17 +103,17 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
                     ended[arm] = os.waitstatus_to_exitcode(status)
             strays.end_orphans(keep=lambda: arms)  # what left the group of an arm that is gone
             for arm, code in ended.items():
-                report(Exited(arm, code))
+                report(ExitReport(arm, code))
         if connection in ready:
             try:
                 order = protocol.decode_order(connection.recv_bytes())
             except (EOFError, OSError):
                 end()
-            zygote = os.getpid()
+            fork_server = os.getpid()
             try:
                 pid = os.fork()
             except OSError as error:  # too many processes, or no memory for another one
-                report(Unforked(order.arm, error.strerror or str(error)))
+                report(ForkFailure(order.arm, error.strerror or str(error)))
                 continue
             if pid == 0:
                 # The child leaves this function only through os._exit.
@@ -122,17 +122,17 @@ def serve(connection: Connection, setup: Mapping[str, Any]) -> None:
                     signal.signal(number, signal.SIG_DFL)
                 for descriptor in (connection.fileno(), reader, writer):
                     os.close(descriptor)
-                child(order, setup, zygote)
+                child(order, setup, fork_server)
             arms[pid] = order.arm
-            report(Forked(order.arm, pid))
+            report(ForkReport(order.arm, pid))
 
 
-def child(order: Fork, setup: Mapping[str, Any], zygote: int) -> None:
+def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:
     """Become the arm: own session, log, limits and environment; run it; leave without the long goodbye."""
     status = 1
     try:
         os.setsid()
-        die_with_parent(zygote, signal.SIGKILL)
+        die_with_parent(fork_server, signal.SIGKILL)
         strays.become_subreaper()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the conductor's to handle
         log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -190,7 +190,7 @@ def kill_group(pid: int) -> None:
 def die_with_parent(parent: int, number: int) -> None:
     """Ask the kernel to send this process a signal when its parent dies, however it dies (Linux, prctl(2)).
 
-    Elsewhere the zygote sees its connection end and kills its arms.
+    Elsewhere the fork server sees its connection end and kills its arms.
     """
     if sys.platform != "linux":
         return

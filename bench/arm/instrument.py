@@ -1,10 +1,10 @@
-"""The arm's half of a looking launch: its callbacks, driven from the places that every loop must pass. Runs in the arm.
+"""The arm's half of an instrumented launch: its callbacks, driven from the places that every loop must pass.
 
-A Trainer calls the hooks by itself; it gets a relay. Other loops know nothing of callbacks and stay as they are. For
-them the hooks are called from the outside, as `bench.arm.audit` watches them: around `next` of the loader (the fetch;
-the pull of the next batch is the end of the step before), around the move of a batch to the device, when the workload's
-loss is called (the forward pass), around `torch.autograd.backward`, and before `zero_grad` and the optimizer's step.
-All of this is there only in a looking launch, and only while its looked-at steps last.
+A Trainer calls the hooks by itself; it gets a bridge to them. Other loops know nothing of callbacks and stay as they
+are. For them the hooks are called from the outside, as `bench.arm.audit` watches them: around `next` of the loader (the
+fetch; the pull of the next batch is the end of the step before), around the move of a batch to the device, when the
+workload's loss is called (the forward pass), around `torch.autograd.backward`, and before `zero_grad` and the
+optimizer's step. All of this is there only in an instrumented launch, and only while its instrumented steps last.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from bench.errors import SpecError
-from bench.protocol import Instrumented
+from bench.protocol import CallbackMetrics
 from bench.results.record import Metric
 
 if TYPE_CHECKING:
@@ -30,14 +30,18 @@ if TYPE_CHECKING:
 
     from bench.axes.loops.workload import Workload
 
-STEP_METRIC = Metric("looked_step_time", "s", "lower", "a step with callbacks on, pull to pull by the stream's clock")
+STEP_METRIC = Metric(
+    "instrumented_step_time", "s", "lower", "a step with callbacks on, pull to pull by the stream's clock"
+)
 # The phases are cut out of a step by marks of their own, in other places than the stream's: two clocks that must agree.
-GAP = Metric("phases_gap", "1", "lower", "share of looked_step_time by which the sum of phases misses it", limit=0.05)
-UNCOUNTED = 1  # looked-at steps at the beginning that no phase counts: a Trainer's first fetch has begun before them
+GAP = Metric(
+    "phases_gap", "1", "lower", "share of instrumented_step_time by which the sum of phases misses it", limit=0.05
+)
+UNCOUNTED = 1  # instrumented steps at the beginning that no phase counts: a Trainer's first fetch has begun before them
 
 
-class Look:
-    """The callbacks of one looking launch. They hear of the beginning of the arm, then only of the looked-at steps.
+class Instruments:
+    """The callbacks of one instrumented launch. They hear of the beginning of the arm, then only of instrumented steps.
 
     Args:
         workload: whose model is trained.
@@ -49,13 +53,13 @@ class Look:
     """
 
     def __init__(self, workload: Workload, device: torch.device, move: type) -> None:
-        from bench.callbacks.callback_list import Drive
+        from bench.callbacks.callback_list import CallbackList
         from bench.callbacks.registry import instruments
-        from bench.callbacks.trainer_bridge import Relay
+        from bench.callbacks.trainer_bridge import TrainerBridge
 
         self._callbacks = instruments((STEP_METRIC, GAP))
-        self._drive = Drive(self._callbacks, workload.model, [], device=device)
-        self._relay = Relay(self._drive)
+        self._hooks = CallbackList(self._callbacks, workload.model, [], device=device)
+        self._bridge = TrainerBridge(self._hooks)
         self._move = move
         self._places = ExitStack()
         self._open = False
@@ -70,7 +74,7 @@ class Look:
     @property
     def callbacks(self) -> tuple[Callback, ...]:
         """For a Trainer."""
-        return (self._relay,)
+        return (self._bridge,)
 
     @property
     def names(self) -> str:
@@ -78,32 +82,32 @@ class Look:
 
     def begin(self) -> None:
         """Before the loop: `on_fit_start`, from which memory counts, at the same place for all loops."""
-        self._drive.on_fit_start()
+        self._hooks.on_fit_start()
         # Optimizers are met in the warm-up, at their first step.
         self._places.callback(register_optimizer_step_post_hook(self._meet).remove)
 
     def start(self) -> None:
-        """The looked-at steps begin: `on_train_start`."""
+        """The instrumented steps begin: `on_train_start`."""
         self._places.close()
-        self._open = self._relay.open = True
-        self._drive.on_train_start()
-        if not self._relay.attached:
+        self._open = self._bridge.open = True
+        self._hooks.on_train_start()
+        if not self._bridge.attached:
             self._listen(self._places)
 
     def stop(self, seconds: Sequence[float]) -> None:
         """They are over, and took these seconds each by the stream's clock: the ends of epoch and training."""
         self._over()
-        self._open = self._relay.open = False
+        self._open = self._bridge.open = False
         self._places.close()
-        self._drive.on_train_epoch_end()
-        self._drive.on_train_end()
+        self._hooks.on_train_epoch_end()
+        self._hooks.on_train_end()
         self._seconds = seconds
 
-    def watch(self, loader: Iterable[Any]) -> Watched:
+    def watch(self, loader: Iterable[Any]) -> InstrumentedLoader:
         """The loader, with its fetches heard."""
-        return Watched(self, loader)
+        return InstrumentedLoader(self, loader)
 
-    def result(self) -> Instrumented:
+    def result(self) -> CallbackMetrics:
         """Metrics by name, and what they are.
 
         Raises:
@@ -123,14 +127,14 @@ class Look:
             step = statistics.fmean(counted)
             parts = [value for metric, value in found.items() if metric.part_of == WHOLE]
             found = {STEP_METRIC: step, **({GAP: abs(sum(parts) / step - 1)} if parts else {}), **found}
-        return Instrumented({metric.name: value for metric, value in found.items()}, tuple(found))
+        return CallbackMetrics({metric.name: value for metric, value in found.items()}, tuple(found))
 
     def fetches(self, loader: Iterable[Any]) -> Iterator[Any]:
         """One pass over the loader; the start of its iterator, and of its workers, is part of the first fetch."""
         iterator: Iterator[Any] | None = None
         while True:
             self._over()
-            with self._drive.fetch() if self._driven else nullcontext():
+            with self._hooks.fetch() if self._driven else nullcontext():
                 try:
                     if iterator is None:
                         iterator = iter(loader)
@@ -143,20 +147,20 @@ class Look:
 
     @property
     def _driven(self) -> bool:
-        """Whether these are steps to look at, and nobody but us calls the hooks."""
-        return self._open and not self._relay.attached
+        """Whether these are instrumented steps, and nobody but us calls the hooks."""
+        return self._open and not self._bridge.attached
 
     def _over(self) -> None:
         """The loop pulls again, so that it is done with the batch before."""
         if self._batch is not None:
             batch, self._batch = self._batch, None
-            self._drive.on_train_batch_end(self._outputs, batch, self._index)
+            self._hooks.on_train_batch_end(self._outputs, batch, self._index)
             self._outputs = None
             self._index += 1
 
     def _meet(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not any(known is optimizer for known in self._drive.optimizers):
-            self._drive.optimizers.append(optimizer)
+        if not any(known is optimizer for known in self._hooks.optimizers):
+            self._hooks.optimizers.append(optimizer)
 
     def _heard(self, loss: Callable[[torch.nn.Module, Any], torch.Tensor]) -> Callable[..., torch.Tensor]:
         # The call of the loss, and not a hook of the model: here what Fabric and DDP put around the model is inside,
@@ -166,41 +170,41 @@ class Look:
                 return loss(model, batch)
             if not self._begun:
                 self._begun = True
-                self._drive.on_train_batch_start(batch, self._index)
+                self._hooks.on_train_batch_start(batch, self._index)
             value = self._outputs = loss(model, batch)
             return value
 
         return heard
 
     def _listen(self, stack: ExitStack) -> None:
-        drive = self._drive
+        hooks = self._hooks
 
         @contextmanager
         def moving(*args: Any) -> Iterator[None]:
-            with drive.transfer():
+            with hooks.transfer():
                 yield
 
         @contextmanager
         def zeroing(optimizer: torch.optim.Optimizer, *args: Any) -> Iterator[None]:
-            drive.on_before_zero_grad(optimizer)
+            hooks.on_before_zero_grad(optimizer)
             yield
 
         @contextmanager
         def backward(tensors: Any, *args: Any) -> Iterator[None]:
-            drive.on_before_backward(tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors)))
+            hooks.on_before_backward(tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors)))
             yield
-            drive.on_after_backward()
+            hooks.on_after_backward()
 
         @contextmanager
         def scaled(scaler: Any, optimizer: torch.optim.Optimizer, *args: Any) -> Iterator[None]:
-            drive.on_before_optimizer_step(optimizer)  # unscaling and the search for infinities belong to the update
+            hooks.on_before_optimizer_step(optimizer)  # unscaling and the search for infinities belong to the update
             self._scaling = True
             yield
             self._scaling = False
 
         def step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
             if not self._scaling:
-                drive.on_before_optimizer_step(optimizer)
+                hooks.on_before_optimizer_step(optimizer)
 
         stack.enter_context(around(self._move, "to_device", moving))
         fabric = sys.modules.get("lightning.fabric.wrappers")
@@ -212,16 +216,16 @@ class Look:
         stack.callback(register_optimizer_step_pre_hook(step).remove)
 
 
-class Watched:
-    """A loader whose fetches a `Look` hears of; `sampler` is the loader's, which the stream tells each epoch."""
+class InstrumentedLoader:
+    """A loader whose fetches `Instruments` hear of; `sampler` is the loader's, which the stream tells each epoch."""
 
-    def __init__(self, look: Look, loader: Iterable[Any]) -> None:
-        self._look = look
+    def __init__(self, instruments: Instruments, loader: Iterable[Any]) -> None:
+        self._instruments = instruments
         self._loader = loader
         self.sampler = getattr(loader, "sampler", None)
 
     def __iter__(self) -> Iterator[Any]:
-        return self._look.fetches(self._loader)
+        return self._instruments.fetches(self._loader)
 
 
 @contextmanager

@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 import bench.protocol as protocol
 from bench.arm import compile_watch
-from bench.arm.audit import Audit, distributed, weights_digest
-from bench.arm.instrument import Look
+from bench.arm.audit import Audit, in_process_group, weights_digest
+from bench.arm.instrument import Instruments
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
-from bench.arm.turn_gate import Gatekeeper, pin
+from bench.arm.turn_gate import Gatekeeper, Wire, pin
 from bench.axes.accelerators.base import accelerator
 from bench.axes.loops import registry
 from bench.axes.loops.job import Job
@@ -26,9 +26,6 @@ from bench.axes.precision import PRECISIONS
 from bench.errors import BenchError
 from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
@@ -39,7 +36,7 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
         connection: to the conductor, authenticated.
     """
     try:
-        answer: protocol.Message = _train(request, connection)
+        answer: protocol.Message = train(request, connection)
     except EOFError:
         raise  # the conductor is gone; nobody to tell
     except BaseException as error:
@@ -49,7 +46,8 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
     connection.send_bytes(protocol.encode(answer))
 
 
-def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Result:
+def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
+    """Build the workload, run the loop over the stream until the other end stops it; what it was. Raises as they do."""
     settings = request["requested"]
     loop = registry()[settings["loop"]]
     device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
@@ -63,12 +61,12 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
     start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.engine.launch
     torch.manual_seed(request["seed"])
-    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
+    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.find_suite(request["suite"])
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, watch)
-    look = Look(workload, device.device(request["rank"]), Job) if request.get("look") else None
-    gate = Gatekeeper(connection, audit, device, request.get("cores", []), look)
+    instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
 
@@ -76,13 +74,13 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
         notes.update(loader_settings(loader))
         gate.epoch = batches_in(loader)
         if "trace" in request:  # imported here: a timed arm has no profiler in it
-            from bench.arm.profile import Traced
+            from bench.arm.profile import TracedLoader
 
-            loader = Traced(loader, request["trace"], request["rank"])
-        return stream(loader if look is None else look.watch(loader))
+            loader = TracedLoader(loader, request["trace"], request["rank"])
+        return stream(loader if instruments is None else instruments.watch(loader))
 
     job = Job(
-        workload=workload if look is None else look.workload,
+        workload=workload if instruments is None else instruments.workload,
         stream=watched_stream,
         device=device.device(request["rank"]),
         accelerator=device.lightning,
@@ -92,11 +90,11 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
         note=notes.update,
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
-        callbacks=() if look is None else look.callbacks,
+        callbacks=() if instruments is None else instruments.callbacks,
     )
     gate.began = perf_counter()
-    if look is not None:
-        look.begin()
+    if instruments is not None:
+        instruments.begin()
     loop.run(job)
     if not gate.ended:
         raise RuntimeError(
@@ -128,7 +126,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
             "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
             **notes,
-            **({} if look is None else {"callbacks": look.names}),
+            **({} if instruments is None else {"callbacks": instruments.names}),
         },
         memory={
             "peak_memory_host": peak_resident(),
@@ -137,9 +135,9 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
             **device.peak_memory(),
         },
         samples_per_step=workload.samples,
-        looked=protocol.Instrumented() if look is None else look.result(),
+        instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
     )
-    if distributed():
+    if in_process_group():
         torch.distributed.destroy_process_group()
     return result
 
@@ -155,14 +153,14 @@ def batches_in(loader: Any) -> int:
         return 0
 
 
-def _failure(error: BaseException) -> protocol.Failed:
+def _failure(error: BaseException) -> protocol.ArmFailure:
     text = _text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
-        return protocol.Failed("unsupported", protocol.short_reason(text))
+        return protocol.ArmFailure("unsupported", protocol.short_reason(text))
     named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
-        return protocol.Failed("oom", protocol.short_reason(named))
-    return protocol.Failed("crashed", protocol.short_reason(named))
+        return protocol.ArmFailure("oom", protocol.short_reason(named))
+    return protocol.ArmFailure("crashed", protocol.short_reason(named))
 
 
 def _text(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile, schedule
 from bench.axes.loops.batches import forever
 
 
-class Traced:
+class TracedLoader:
     """An endless pass over a loader, with a stretch of pulls under `torch.profiler.profile`.
 
     Args:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sized
 from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
-REMEMBERED = 31  # steps; the median of fewer follows single slow ones
+REMEMBERED_STEPS = 31  # steps; the median of fewer follows single slow ones
 
 
 class Burn:
@@ -32,7 +32,7 @@ class Burn:
             raise ValueError(f"fraction {fraction}; allowed: 0 or more")
         self._loader = loader
         self._fraction = fraction
-        self._steps: deque[int] = deque(maxlen=REMEMBERED)
+        self._steps: deque[int] = deque(maxlen=REMEMBERED_STEPS)
         # What the engine asks a loader.
         self.sampler = getattr(loader, "sampler", None)
         self.num_workers = int(getattr(loader, "num_workers", 0))

@@ -25,12 +25,12 @@ ENDLESS = 1_000_000_000
 class Grant:
     """Leave to take `steps` steps.
 
-    `audit`: they are watched for the ledger; `look`: callbacks see them. Neither are ever timed for a figure.
+    `audit`: they are watched for the ledger; `instrument`: callbacks see them. Neither are ever timed for a figure.
     """
 
     steps: int
     audit: bool = False
-    look: bool = False
+    instrument: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,16 @@ import torch
 from torch.utils.data import DataLoader
 
 # Attributes under which wrappers keep the loader that they iterate: Fabric's, ours and accelerate's among them.
-WRAPPED = ("_dataloader", "_loader", "dataloader", "loader", "base_dataloader")
+LOADER_ATTRIBUTES = ("_dataloader", "_loader", "dataloader", "loader", "base_dataloader")
 # What Trainer adds by itself (lightning 2.6.6, callback_connector.py:61-84). Only these very classes: one of a user's
 # that is derived from them is the user's.
 DEFAULTS = ("ModelCheckpoint", "ModelSummary", "RichModelSummary", "RichProgressBar", "TQDMProgressBar")
 AS_FORKED = "as forked"
-_at_fork: int | None = None  # frozen objects of the zygote, counted there once: it takes a tenth of a second
+_at_fork: int | None = None  # frozen objects of the fork server, counted there once: it takes a tenth of a second
 
 
 def count_frozen() -> None:
-    """For a zygote that has frozen what it imported: its arms need not count it again."""
+    """For a fork server that has frozen what it imported: its arms need not count it again."""
     global _at_fork
     _at_fork = gc.get_freeze_count()
 
@@ -59,13 +59,13 @@ def profilers() -> str:
 
 
 class Switches:
-    """What the switches were, each time that somebody looked."""
+    """What the switches were, each time that they were read."""
 
     def __init__(self) -> None:
         self._frozen = gc.get_freeze_count() if _at_fork is None else _at_fork
         self._seen: dict[str, list[Any]] = {}
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Read them once more."""
         for name, value in switches().items():
             values = self._seen.setdefault(name, [])
@@ -73,8 +73,8 @@ class Switches:
                 values.append(value)
 
     def _freezing(self) -> str:
-        # A zygote freezes what it has imported, so arms begin with frozen objects, more of them with lightning. A few
-        # of these die; only gc.freeze makes them more, and only gc.unfreeze makes them none.
+        # A fork server freezes what it has imported, so arms begin with frozen objects, more with lightning. A few of
+        # these die; only gc.freeze makes them more, and only gc.unfreeze makes them none.
         now = gc.get_freeze_count()
         return "by the loop" if now > self._frozen else "undone" if now < self._frozen and not now else AS_FORKED
 
@@ -107,7 +107,7 @@ def innermost(loader: Any) -> Any:
     known: list[Any] = []
     while not isinstance(loader, DataLoader) and not any(loader is one for one in known):
         known.append(loader)
-        inner = (getattr(loader, name, None) for name in WRAPPED)
+        inner = (getattr(loader, name, None) for name in LOADER_ATTRIBUTES)
         loader = next((one for one in inner if one is not None), loader)
     return loader
 

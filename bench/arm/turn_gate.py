@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import os
-from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import bench.protocol as protocol
-from bench.arm.audit import Audit, batch_digest, rounded
-from bench.arm.instrument import Look
+from bench.arm.audit import Audit, batch_digest, has_other_dtype
+from bench.arm.instrument import Instruments
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
 
-if TYPE_CHECKING:
-    pass
+
+class Wire(Protocol):
+    """What an arm needs of its connection to the conductor."""
+
+    def send_bytes(self, data: bytes, /) -> None: ...
+
+    def recv_bytes(self) -> bytes: ...
 
 
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
     def __init__(
-        self, connection: Connection, audit: Audit, device: Accelerator, cores: list[int], look: Look | None = None
+        self,
+        connection: Wire,
+        audit: Audit,
+        device: Accelerator,
+        cores: list[int],
+        instruments: Instruments | None = None,
     ) -> None:
         self._connection = connection
         self._cores = cores
         self._audit = audit
         self._device = device
-        self._look = look
+        self._instruments = instruments
         self._watch = device.watch()
         self._timed = False
         self._ready = False
@@ -54,27 +63,27 @@ class Gatekeeper:
             self.ended = True
             return None
         self._timed = message.timed
-        return Grant(message.steps, message.audit, message.look)
+        return Grant(message.steps, message.audit, message.instrument)
 
     def before(self, grant: Grant) -> None:
         if grant.audit:
             self._audit.start()
-        if grant.look and self._look is not None:
-            self._look.start()
+        if grant.instrument and self._instruments is not None:
+            self._instruments.start()
         self._watch.before()
 
     def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
-        if grant.look and self._look is not None:
-            self._look.stop(taken.seconds)  # first: by its clock the last step is not over before
+        if grant.instrument and self._instruments is not None:
+            self._instruments.stop(taken.seconds)  # first: by its clock the last step is not over before
         self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
         if grant.audit:
             self._audit.stop(grant.steps)
-        self._audit.switches.look()
+        self._audit.switches.read()
         self.steps += grant.steps
         self.samples += taken.samples
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
-            self.rounded = self.rounded or rounded(batch)
+            self.rounded = self.rounded or has_other_dtype(batch)
         message = protocol.TurnReport(
             taken.seconds,
             taken.fetching,

@@ -13,7 +13,7 @@ STRATEGIES = ("auto", "ddp", "fsdp")
 Wrapping = Literal["single_device", "ddp", "fsdp"]
 
 
-def resolved(strategy: str, devices: int) -> Wrapping:
+def resolve_strategy(strategy: str, devices: int) -> Wrapping:
     """What a strategy's name means for so many devices: `auto` is one process for one, and ddp for more."""
     if strategy == "fsdp":
         return "fsdp"
@@ -22,12 +22,12 @@ def resolved(strategy: str, devices: int) -> Wrapping:
 
 def ranks(strategy: str, devices: int) -> int:
     """Processes that are ranks of a process group; 0 where one process trains by itself."""
-    return 0 if resolved(strategy, devices) == "single_device" else devices
+    return 0 if resolve_strategy(strategy, devices) == "single_device" else devices
 
 
 def unsupported_strategy(strategy: str, devices: int, accelerator: str, loop: str) -> str | None:
     """Why a strategy cannot run, or None."""
-    wrapping = resolved(strategy, devices)
+    wrapping = resolve_strategy(strategy, devices)
     if wrapping == "single_device":
         return None
     if accelerator in ("tpu", "xla-cpu"):

@@ -1,20 +1,20 @@
 """The same callbacks in a loop that somebody wrote: hooks by Lightning's names, with a light stand-in for the Trainer.
 
-    drive = Drive([Throughput(), Phases()], model, [optimizer])
-    with drive:
-        for index, batch in enumerate(drive.batches(loader)):
-            with drive.transfer():
+    hooks = CallbackList([Throughput(), Phases()], model, [optimizer])
+    with hooks:
+        for index, batch in enumerate(hooks.batches(loader)):
+            with hooks.transfer():
                 inputs, targets = (part.to(device, non_blocking=True) for part in batch)
-            drive.on_train_batch_start(batch, index)
+            hooks.on_train_batch_start(batch, index)
             loss = loss_function(model(inputs), targets)
-            drive.on_before_zero_grad(optimizer)
+            hooks.on_before_zero_grad(optimizer)
             optimizer.zero_grad()
-            drive.on_before_backward(loss)
+            hooks.on_before_backward(loss)
             loss.backward()
-            drive.on_after_backward()
-            drive.on_before_optimizer_step(optimizer)
+            hooks.on_after_backward()
+            hooks.on_before_optimizer_step(optimizer)
             optimizer.step()
-            drive.on_train_batch_end(loss, batch, index)
+            hooks.on_train_batch_end(loss, batch, index)
 
 A hook that raises stops the loop, as it does in a Trainer. Order of the hooks: lightning 2.6.6, one step with automatic
 optimization. A loop that zeroes gradients before its forward pass calls `on_before_zero_grad` before
@@ -47,7 +47,7 @@ FETCH = ".train_dataloader_next"
 TRANSFER = ".batch_to_device"
 
 
-class Measuring(Protocol):
+class MeasuringCallback(Protocol):
     """What the callbacks of this package have in common beside Lightning's hooks.
 
     `METRICS` declares every name with unit and direction; `metrics` has the values of those that were measured.
@@ -88,7 +88,7 @@ class StandInModule:
     device: torch.device
 
 
-class Drive:
+class CallbackList:
     """Calls the hooks of `callbacks` for a plain or Fabric loop. As a context it starts and ends training as well.
 
     Args:
@@ -124,7 +124,7 @@ class Drive:
         """Pass a real Trainer and module from now on; their hooks are called in the places where theirs are."""
         self._trainer, self._module = trainer, pl_module
 
-    def __enter__(self) -> Drive:
+    def __enter__(self) -> CallbackList:
         self.on_train_start()
         return self
 
@@ -159,7 +159,7 @@ class Drive:
 
     @contextmanager
     def _announced(self, action: str) -> Iterator[None]:
-        with self._state.profiler.profile(f"[Drive]{action}"):
+        with self._state.profiler.profile(f"[CallbackList]{action}"):
             yield
 
     def on_fit_start(self) -> None:

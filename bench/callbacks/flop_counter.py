@@ -129,7 +129,7 @@ def arithmetic(func: object, args: Sequence[Any]) -> str:
     return "tf32" if setting == "tf32" else f"float32 as {setting}"
 
 
-class Counting:
+class OperationCount:
     """Between `__init__` and `close`, which hooks of a callback may lie, operations are counted.
 
     Args:

@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bench.axes.accelerators.base import Accelerator
 from bench.callbacks.callback_list import accelerator_of
-from bench.callbacks.flop_counter import Counting, Formula
+from bench.callbacks.flop_counter import Formula, OperationCount
 from bench.errors import SpecError
 from bench.machine.calibration import Calibration, find_calibration, fingerprint, refusal
 from bench.results.record import Metric
@@ -62,7 +62,7 @@ class FLOPs(Callback):
         self.warmup = warmup
         self._formulas = dict(formulas or {})
         self._given = calibration
-        self._open: Counting | None = None
+        self._open: OperationCount | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -155,7 +155,7 @@ class FLOPs(Callback):
         if self._kinds is None:
             if self._seen >= self.warmup:
                 self._close()
-                self._open = Counting(self._formulas)
+                self._open = OperationCount(self._formulas)
             return
         self._other = shapes(batch) != self._shapes
         if self._running and self._other:

@@ -67,17 +67,17 @@ class PeakMemory(Callback):
     ) -> None:
         if self._batches % self.every == 0:
             self._workers = max(self._workers, children_resident())
-            self._look()
+            self._read()
         self._batches += 1
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._look()
+        self._read()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self._device is not None:  # None: it was raised before training began
-            self._look()  # out of memory is when the peaks are wanted most
+            self._read()  # out of memory is when the peaks are wanted most
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         growth = max(0, peak_resident() - self._start)
         values = {
             **({} if self._device is None else self._device.peak_memory()),

@@ -87,7 +87,7 @@ class CUDAMark:
         self._event.synchronize()
 
 
-class Profiled(Protocol):
+class HasProfiler(Protocol):
     """What lightning 2.6.6 sets on every Trainer, and declares nowhere (pytorch/trainer/setup.py:149)."""
 
     profiler: Profiler
@@ -212,7 +212,7 @@ class Phases(Callback):
         return {phase: seconds / sums.seconds for phase, seconds in sums.phases.items()} if sums.steps else {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        profiled = cast(Profiled, trainer)
+        profiled = cast(HasProfiler, trainer)
         if isinstance(profiled.profiler, Listener):
             raise SpecError("Phases: another Phases is at work in this Trainer; one is allowed")
         self._begin()
@@ -323,7 +323,7 @@ class Phases(Callback):
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        profiled = cast(Profiled, trainer)
+        profiled = cast(HasProfiler, trainer)
         if self._listener is not None and profiled.profiler is self._listener:
             profiled.profiler = self._listener.inner
         self._listener = None

@@ -1,4 +1,4 @@
-"""Which callbacks a looking launch carries: those of one tuple, and those of the entry points `bench.callbacks`."""
+"""Which callbacks an instrumented launch carries: those of one tuple, and of the entry points `bench.callbacks`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 
 from lightning.pytorch import Callback
 
-from bench.callbacks.callback_list import Measuring
+from bench.callbacks.callback_list import MeasuringCallback
 from bench.callbacks.device_stats import DeviceStats
 from bench.callbacks.flops import FLOPs
 from bench.callbacks.peak_memory import PeakMemory
@@ -18,7 +18,7 @@ from bench.errors import SpecError, one_of
 from bench.results.record import METRICS, Metric
 
 # A callback's place decides whose cost it sees: Phases comes last, so that what the others do at the beginning of a
-# hook is in the phase before. Windows of 10 fit twice into the least number of steps that are looked at.
+# hook is in the phase before. Windows of 10 fit twice into the least number of instrumented steps.
 # FLOPs counts the first of these steps, which is slow by that, and which neither Phases nor Throughput's rate has.
 INSTRUMENTS: tuple[Callable[[], Callback], ...] = (
     lambda: FLOPs(warmup=0),
@@ -30,7 +30,7 @@ INSTRUMENTS: tuple[Callable[[], Callback], ...] = (
 
 
 def instruments(engine: Sequence[Metric] = ()) -> list[Callback]:
-    """New callbacks for one looking launch, those of `LOOKED` last.
+    """New callbacks for one instrumented launch, those of `INSTRUMENTS` last.
 
     Args:
         engine: metrics beside `record.METRICS` whose names are taken.
@@ -63,9 +63,9 @@ def instruments(engine: Sequence[Metric] = ()) -> list[Callback]:
     return made
 
 
-def as_measuring(callback: Callback) -> Measuring:
+def as_measuring(callback: Callback) -> MeasuringCallback:
     """The same callback by what it measures."""
-    return cast(Measuring, callback)
+    return cast(MeasuringCallback, callback)
 
 
 def callback_values(callback: Callback) -> dict[Metric, float]:

@@ -93,8 +93,8 @@ def _unforeseen(error: BaseException) -> str:
         except OSError as failed:
             reason = failed
             continue
-        return f"unforeseen: {one_line(guard.told(error))}; its log: {folder / name}"
-    return f"unforeseen: {one_line(guard.told(error))}; its log could not be written: {reason}"
+        return f"unforeseen: {one_line(guard.exception_line(error))}; its log: {folder / name}"
+    return f"unforeseen: {one_line(guard.exception_line(error))}; its log could not be written: {reason}"
 
 
 def _has_temporary_folder() -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
+from bench.cli.output import complain
 from bench.commands.endings import Ended
 from bench.commands.selection import DEFAULT_SUITE, Selection
 from bench.errors import SpecError
@@ -38,6 +39,50 @@ class Parser(argparse.ArgumentParser):
         commands = super().add_subparsers(**named)
         commands.type = str
         return commands
+
+
+def old_name(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Let an option be called by the name that it had in earlier versions; the first time each process says so.
+
+    Args:
+        new: an option that the parser has.
+    """
+    option = parser._option_string_actions[new]
+    parser.add_argument(
+        old,
+        action=_OldName,
+        dest=option.dest,
+        nargs=option.nargs,
+        const=option.const,
+        type=option.type or word,
+        choices=option.choices,
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+        option=option,
+    )
+
+
+class _OldName(argparse.Action):
+    """Does what the option does that has another name now."""
+
+    warned: ClassVar[set[str]] = set()
+
+    def __init__(self, *, option: argparse.Action, **named: Any) -> None:
+        super().__init__(**named)
+        self._option = option
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        (old,), new = self.option_strings, self._option.option_strings[0]
+        if old not in self.warned:
+            self.warned.add(old)
+            complain(f"{old} is now {new}")
+        self._option(parser, namespace, values, option_string)
 
 
 def word(text: str) -> str:
@@ -73,12 +118,16 @@ def measuring_options(
         told: what `--budget` is, for the help.
     """
     added.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
-    added.add_argument("--target", type=as_fraction, metavar="P", help="stop at ratios known to +- this; default: 1%%")
+    told = "stop at ratios known to +- this; default: 1%%"
+    added.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
+    old_name(added, "--target", "--precision-goal")
     added.add_argument("--timeout", type=as_duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     added.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
-    added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    added.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
 
 
 def selection(added: argparse.ArgumentParser, *, option: bool = False, default: str = DEFAULT_SUITE) -> None:
@@ -108,7 +157,9 @@ def selection(added: argparse.ArgumentParser, *, option: bool = False, default: 
 
 def which(added: argparse.ArgumentParser) -> None:
     added.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
-    added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    added.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
     added.add_argument("--step", type=as_step, default=0.012, metavar="TIME", help="your step; default: 12ms")
 
 
@@ -146,7 +197,7 @@ def positive(text: str) -> int:
 def count_from_zero(text: str) -> int:
     """A whole number from 0 on."""
     if not text.isdigit():
-        allowed = "allowed: e.g. 0 or 3; name suites before --look"
+        allowed = "allowed: e.g. 0 or 3; name suites before --instrument"
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; {allowed}")
     return int(text)
 
@@ -164,7 +215,7 @@ def selected(arguments: argparse.Namespace) -> Selection:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of a run that the command line names, by the names of `Options`."""
-    names = ("budget", "target", "timeout", "seed", "threads", "memory_limit", "looks")
+    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument")
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 

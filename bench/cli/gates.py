@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.borders import json_text
-from bench.cli.arguments import Adder, as_duration, as_fraction, as_size, positive, selected, selection
+from bench.cli.arguments import Adder, as_duration, as_fraction, as_size, old_name, positive, selected, selection
 from bench.cli.output import complain, say
 from bench.cli.pages import chosen
 from bench.commands import false_alarms, gate
@@ -26,26 +26,30 @@ def add(command: Adder) -> None:
     gating = command("gate", gate_suites, "is it slower? pass 0, regression 1, invalid 3, inconclusive 4")
     selection(gating)
     rule = Rule()
-    told = f"a harmless slowdown; default: {rule.margin:.0%}".replace("%", "%%")
+    told = f"the equivalence margin, a harmless slowdown; default: {rule.margin:.0%}".replace("%", "%%")
     gating.add_argument("--margin", type=as_fraction, default=rule.margin, metavar="P", help=told)
     told = f"a slowdown that is promised to be caught; default: {rule.target:.0%}".replace("%", "%%")
     gating.add_argument("--target", type=as_fraction, default=rule.target, metavar="P", help=told)
     gating.add_argument("--against", metavar="REV", help="race the code here against this commit")
     gating.add_argument("--allow-dirty", action="store_true", help="--against with files not committed")
     told = (
-        f"wall time of all stages; what does not fit is inconclusive; default: {gate.GATE_BUDGET:.0f}s, or BENCH_BUDGET"
+        f"wall time for all of it; what does not fit is inconclusive; default: {gate.GATE_BUDGET:.0f}s, or BENCH_BUDGET"
     )
     gating.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
     told = f"of turns in one launch; default: {gate.LAUNCH}s"
     gating.add_argument("--launch", type=as_duration, default=gate.LAUNCH, metavar="TIME", help=told)
     gating.add_argument(
-        "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer; default: 60s"
+        "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer of an arm; default: 60s"
     )
     gating.add_argument("--seed", type=int, default=0, metavar="N", help="of orders, data and weights; default: 0")
     gating.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
     gating.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
-    gating.add_argument("--look", action="store_true", help="one looking launch too, which counts operations")
-    gating.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    told = "an instrumented launch of each group too, which counts operations"
+    gating.add_argument("--instrument", action="store_true", help=told)
+    old_name(gating, "--look", "--instrument")
+    gating.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
     gating.add_argument("--format", choices=("table", "json", "md", "junit"), default="table")
     gating.add_argument("--summary", type=Path, metavar="FILE", help="append Markdown to it, e.g. $GITHUB_STEP_SUMMARY")
     gating.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML to it")
@@ -53,13 +57,17 @@ def add(command: Adder) -> None:
     comparing.add_argument("a", metavar="A", help="a baseline's name, a run's id or folder")
     comparing.add_argument("b", metavar="B")
     comparing.add_argument("--allow-environment-mismatch", action="store_true", help="compare other machines, versions")
-    comparing.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    comparing.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
     comparing.add_argument("--format", choices=("table", "json", "md"), default="table")
     naming = command("baseline", run_baseline, "named runs: save NAME [RUN], list, delete NAME")
     naming.add_argument("what", choices=("save", "list", "delete"))
     naming.add_argument("name", nargs="?", metavar="NAME")
     naming.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
-    naming.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    naming.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
     naming.add_argument("--format", choices=("table", "json"), default="table")
 
 
@@ -75,7 +83,7 @@ def gate_suites(arguments: argparse.Namespace) -> Ended:
         seed=arguments.seed,
         threads=arguments.threads,
         memory_limit=arguments.memory_limit,
-        looks=int(arguments.look),
+        instrument=int(arguments.instrument),
     )
     for path in (arguments.summary, arguments.junit):
         if path is not None and not path.resolve().parent.is_dir():
@@ -129,7 +137,7 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
     if arguments.what == "list":
         if arguments.name is not None:
             raise RunError("`bench baseline list` takes no NAME")
-        found, unread = baselines.listed(arguments.out)
+        found, unread = baselines.list_baselines(arguments.out)
         for reason in unread:
             complain(reason)
         if unread and not found:

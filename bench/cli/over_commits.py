@@ -39,15 +39,17 @@ def add(command: Adder) -> None:
     exporting.add_argument("--machine", metavar="NAME", help="default: one made of processor and cores")
     telling = command("history", show_history, "series over commits: change points, boundaries, alarms")
     _runs(telling)
-    telling.add_argument("--suite", dest="suites", action="append", default=[], metavar="SUITE", help="default: all")
+    telling.add_argument(
+        "--suite", dest="suites", action="append", default=[], metavar="SUITE", help="suites; default: all"
+    )
     telling.add_argument("--metric", default="step_time", metavar="NAME", help="a metric, or ratio; default: step_time")
     telling.add_argument("--format", choices=("table", "json"), default="table")
     telling.add_argument("--html", type=Path, metavar="FILE", help="also write one self-contained page")
     racing = command("confirm", race_suspects, "race the two commits of a suspected change on this machine, now")
     racing.add_argument("before", metavar="COMMIT_A", help="the commit before the change")
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
-    measuring_options(racing, "wall time of the race, once the commits are checked out; default: 3m")
-    racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="default: .")
+    measuring_options(racing, "wall time for all of it; it begins when the commits are checked out; default: 3m")
+    racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
     racing.add_argument(
         "--suites",
         dest="folders",
@@ -57,11 +59,13 @@ def add(command: Adder) -> None:
         metavar="DIR",
         help="a folder with more suite files",
     )
-    racing.set_defaults(looks=0)
+    racing.set_defaults(instrument=0)
 
 
 def _runs(added: argparse.ArgumentParser) -> None:
-    added.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie")
+    added.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
     added.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
 
 

@@ -36,7 +36,7 @@ def add(command: Adder) -> None:
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
     env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
     env.add_argument(
-        "--budget", type=as_duration, metavar="TIME", help="of --calibrate, each accelerator; default: 24s"
+        "--budget", type=as_duration, metavar="TIME", help="of --calibrate, wall time of each accelerator; default: 24s"
     )
 
 

@@ -16,15 +16,17 @@ from bench.cli.arguments import (
     count_from_zero,
     given_options,
     measuring_options,
+    old_name,
     positive,
     selected,
     selection,
 )
+from bench.cli.debug import debug
 from bench.cli.output import say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ended
 from bench.commands.selection import allowed_budget, everything, planned
-from bench.engine.instrumented import LOOKS
+from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
 from bench.results import store
@@ -39,37 +41,48 @@ def add(command: Adder) -> None:
     selection(running)
     measuring_options(running)
     running.add_argument(
-        "--look",
-        dest="looks",
+        "--instrument",
         type=count_from_zero,
         nargs="?",
-        const=LOOKS,
+        const=INSTRUMENTED_LAUNCHES,
         metavar="N",
-        help=f"looking launches of each group, which carry callbacks; default: {LOOKS}, as far as the budget goes",
+        help=f"instrumented launches of each group, which carry callbacks; default: {INSTRUMENTED_LAUNCHES}, "
+        "as far as the budget goes",
     )
-    running.add_argument("--no-look", dest="looks", action="store_const", const=0, help="time only")
+    running.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
+    old_name(running, "--look", "--instrument")
+    old_name(running, "--no-look", "--no-instrument")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    running.add_argument(
+        "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
+    )
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(
         "--with", dest="more", action="append", default=[], metavar="REQ", help="requirements of all sides"
     )
     selection(racing, option=True, default="overhead at one step length")
-    measuring_options(racing, "wall time for all of it, once the environments are built; default: 3m")
-    racing.set_defaults(looks=0)  # what differs is asked of the clock
+    measuring_options(racing, "wall time for all of it; it begins when the environments are built; default: 3m")
+    racing.set_defaults(instrument=0)  # what differs is asked of the clock
     trace = command("trace", trace_suites, "write profiler traces, and tell what one loop does that another does not")
     selection(trace)
     trace.add_argument("--steps", type=positive, default=20, metavar="N", help="counted steps a cell; default: 20")
-    trace.add_argument("--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer; default: 60s")
-    trace.add_argument("--out", type=Path, default=Path("traces"), metavar="DIR", help="default: traces")
+    trace.add_argument(
+        "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer of an arm; default: 60s"
+    )
+    trace.add_argument(
+        "--out", type=Path, default=Path("traces"), metavar="DIR", help="where traces lie; default: traces"
+    )
     trace.add_argument("--format", choices=("table", "json"), default="table")
     testing = command("selftest", run_selftest, "measure the tool itself on this machine")
     testing.add_argument("--format", choices=("table", "json"), default="table")
     testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
-    testing.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a measurement")
+    testing.add_argument("--quick", action="store_true", help="fewer repetitions: a glance, not a measurement")
     testing.add_argument("--power", action="store_true", help="gates with known slowdowns instead: what it sees here")
     testing.add_argument("--repeats", type=positive, metavar="N", help="of --power, each slowdown; default: 10")
-    testing.add_argument("--budget", type=as_duration, metavar="TIME", help="of --power, each gate; default: 120s")
+    testing.add_argument(
+        "--budget", type=as_duration, metavar="TIME", help="of --power, wall time of each gate; default: 120s"
+    )
 
 
 def list_cells(arguments: argparse.Namespace) -> Ended:
@@ -92,6 +105,10 @@ def run_suites(arguments: argparse.Namespace) -> Ended:
     from bench.commands import run
     from bench.engine.progress import progress
 
+    if arguments.debug:
+        if arguments.resume is not None:
+            raise SpecError("--debug trains a cell from its beginning; leave out --resume")
+        return debug(arguments)
     given = given_options(arguments)
     with progress(sys.stderr) as told:
         if arguments.resume is None:

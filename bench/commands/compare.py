@@ -93,7 +93,7 @@ def compare(a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = Fa
     others = [
         f"{key}: {mine.get(key)!r} against {theirs.get(key)!r}"
         for key in dict.fromkeys([*mine, *theirs])
-        if key not in (*environment.CHECKED, *_VOLATILE) and mine.get(key) != theirs.get(key)
+        if key not in (*environment.CHECKED_FACTS, *_VOLATILE) and mine.get(key) != theirs.get(key)
     ]
     others += _other_files(a, b)
     names = [_names(run) for run in (a, b)]
@@ -103,7 +103,7 @@ def compare(a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = Fa
     invalid = ""
     cells: list[CellRatio] = []
     if a.broken or b.broken:
-        invalid = "; ".join(filter(None, map(store.broken, (a, b))))
+        invalid = "; ".join(filter(None, map(store.damage, (a, b))))
     elif mismatches and not allow_mismatch:
         invalid = (
             f"other environments ({'; '.join(mismatches)}); more than the code differs, so nothing is compared. "
@@ -148,7 +148,7 @@ def _launch_logs(run: store.StoredRun) -> dict[str, list[float]]:
         RunError: a time that is not above 0, or no number.
     """
     launches = frames.launches(run)
-    rows = launches[(launches["metric"] == "step_time") & ~launches["looking"]]
+    rows = launches[(launches["metric"] == "step_time") & ~launches["instrumented"]]
     return {str(cell): [math.log(value) for value in own["value"]] for cell, own in rows.groupby("cell", sort=False)}
 
 

@@ -24,6 +24,7 @@ from bench.borders import json_text
 from bench.engine.options import Progress
 from bench.errors import BenchError, RunError, SpecError
 from bench.machine import scratch
+from bench.machine.git import git
 from bench.plan.cell import SIDES, as_text
 from bench.plan.side import Side
 from bench.plan.suite import Suite
@@ -127,7 +128,7 @@ def prepared(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str
                 folder = home / f"side{number:02}"
                 if wish.commit:
                     progress.phase(f"{wish.name}: checking out")
-                    root = _git("rev-parse", "--show-toplevel").stdout.strip()
+                    root = git("rev-parse", "--show-toplevel").stdout.strip()
                     files.write_aside(home / scratch.CHECKOUTS, root)  # should we be killed, the next one needs it
                     _check_out(wish.commit, folder)
                     checkouts.append(folder)
@@ -143,12 +144,12 @@ def prepared(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str
             yield made
         finally:
             for folder in checkouts:
-                _git("worktree", "remove", "--force", str(folder))
+                git("worktree", "remove", "--force", str(folder))
 
 
 def side_file(file: str, side: Side) -> str:
     """The suite file of a side: its own copy where it has one at the same place in the repository, else this one."""
-    root = _git("rev-parse", "--show-toplevel")
+    root = git("rev-parse", "--show-toplevel")
     if root.returncode == 0 and file:
         try:
             inside = Path(file).resolve().relative_to(root.stdout.strip())
@@ -168,19 +169,12 @@ def side_files(files: Mapping[str, str], sides: Mapping[str, Side]) -> dict[str,
 
 def dirty() -> list[str]:
     """Tracked files of the repository at hand that differ from its commit; empty outside of git."""
-    said = _git("status", "--porcelain", "--untracked-files=no")
+    said = git("status", "--porcelain", "--untracked-files=no")
     return [line[3:] for line in said.stdout.splitlines()] if said.returncode == 0 else []
 
 
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, timeout=120)
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(["git", *arguments], 127, "", "git is not installed")
-
-
 def _check_out(commit: str, folder: Path) -> None:
-    said = _git("worktree", "add", "--detach", str(folder), commit)
+    said = git("worktree", "add", "--detach", str(folder), commit)
     if said.returncode:
         raise BenchError(f"{COMMIT}{commit}: cannot be checked out: {_last(said.stderr)}")
 
@@ -190,7 +184,7 @@ def _environment(wish: Wish) -> Path:
     named = {re.split(r"[\[=<>!~@ ]", item, maxsplit=1)[0].lower().replace("_", "-") for item in wish.requirements}
     wanted = [*wish.requirements, *_shared(named)]
     key = hashlib.sha256("\n".join([sys.version, str(wish.copy), *sorted(wanted)]).encode()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "loopmark" / "environments"
+    cache = files.cache_folder() / "environments"
     home = cache / key
     python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     with files.lock(_lock(home), BUILDING):  # another process may be building the same one

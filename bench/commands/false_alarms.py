@@ -21,6 +21,7 @@ from bench.results import decoding, files
 from bench.results.decoding import Count, Scalar
 from bench.stats.binomial import upper
 from bench.stats.gate_rule import Verdict
+from bench.stats.rounding import percent_of
 
 TALLY_SCHEMA = 1
 SAME = "0"  # the key of gates between equal sides
@@ -63,7 +64,7 @@ class Tally:
             return "observed A/A false alarms on this machine: none counted yet; `bench selftest --power` counts"
         invalid = self.gates.get(SAME, {}).get("invalid", 0)
         more = f"; {invalid} of them invalid" if invalid else ""
-        bound = f"95 % upper bound {100 * upper(x, n):.2g} %"
+        bound = f"95 % upper bound {percent_of(upper(x, n))}"
         return f"observed A/A false alarms on this machine: {x} of {n}, {bound}{more}"
 
 

@@ -64,14 +64,15 @@ def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress:
     """Measure and judge until every cell is decided or the budget is spent; a stage that does not fit is not begun.
 
     Args:
-        options: budget of the whole gate, launch, timeout, seed, threads, memory limit; looks are taken in the screen.
+        options: budget of the whole gate, launch, timeout, seed, threads, memory limit; the screen makes the
+            instrumented launches.
         folder: the gate's own, empty; gets a run's folder for each stage.
 
     Raises:
         BenchError: interpreters do not start, or the folder cannot be written.
     """
     began = time.monotonic()
-    options = replace(options, launch=options.launch or LAUNCH, target=1e-9)
+    options = replace(options, launch=options.launch or LAUNCH, precision_goal=1e-9)
     stages: dict[str, store.StoredRun] = {}
     interrupted = False
     spent: list[str] = []  # sentences on what the budget had no room for
@@ -156,7 +157,7 @@ def _measure(
     name = judgement.stage
     opened = store.stage(folder, name)
     earlier = stages.get(name)
-    done = () if earlier is None else (*earlier.records, *earlier.looks)
+    done = () if earlier is None else (*earlier.records, *earlier.instrumented)
     groups = {group.id for group in setup.plan.groups}
     # The conductor takes what these launches took as spent.
     spent = {(record.group, record.launch): record.launch_seconds for record in done if record.group in groups}
@@ -164,11 +165,11 @@ def _measure(
         options,
         budget=left + math.fsum(spent.values()),
         launches=judgement.launches,
-        looks=options.looks if name == "screen" else 0,
+        instrument=options.instrument if name == "screen" else 0,
         seed=options.seed + (FRESH if name == "confirm" else 0),
     )
     made_from = identity.digests(setup.files)
-    if earlier is not None and (edited := identity.edited(earlier.info["digests"], made_from)):
+    if earlier is not None and (edited := identity.edited_files(earlier.info["digests"], made_from)):
         raise RunError(f"{opened.folder}: edited while the gate went on: {', '.join(edited)}")
     conductor = Conductor(setup.plan, setup.files, opened, chosen, progress, done, setup.sides)
     info = run_document(Measurement(setup.plan, setup.files, chosen, setup.sides), f"{folder.name}-{name}")

@@ -9,7 +9,7 @@ from typing import Literal
 from bench.plan.cell import Group
 from bench.results.record import Record
 
-# Read once, exact at one launch: counts that must not grow. FLOPs come from looking launches, where there are any.
+# Read once, exact at one launch: counts that must not grow. FLOPs come from instrumented launches, where there are any.
 COUNTS: Mapping[str, str] = {"graphs": "1", "graph_breaks": "1", "recompiles": "1"}
 INSTRUMENTED_COUNTS: Mapping[str, str] = {"flops_per_step": "FLOP"}
 PEAK = "peak_memory"
@@ -38,16 +38,16 @@ class Exact:
     verdict: Literal["pass", "regression", "improvement", "unsteady"]
 
 
-def compared(group: Group, records: Sequence[Record], looks: Sequence[Record]) -> list[Exact]:
+def compared(group: Group, records: Sequence[Record], instrumented: Sequence[Record]) -> list[Exact]:
     """The exact metrics of each cell of a group beside its baseline's.
 
     Args:
-        looks: records of looking launches; `records` are those of timed ones.
+        instrumented: records of instrumented launches; `records` are those of timed ones.
     """
     baseline = group.cells[0].id
     twin = next((cell.id for cell in group.cells if cell.twin), "")
     values: dict[tuple[str, str], dict[tuple[str, int], float]] = {}  # by cell and metric, by start and launch
-    for record in (*records, *looks):
+    for record in (*records, *instrumented):
         if record.group == group.id and record.outcome == "ok":
             for metric, value in _values(record).items():
                 values.setdefault((record.cell, metric), {})[record.started, record.launch] = value
@@ -76,7 +76,7 @@ def compared(group: Group, records: Sequence[Record], looks: Sequence[Record]) -
 
 
 def _values(record: Record) -> dict[str, float]:
-    if record.looking:
+    if record.instrumented:
         return {name: float(record.extra[name]) for name in INSTRUMENTED_COUNTS if name in record.extra}
     counts = {name: float(record.effective[name]) for name in COUNTS if name in record.effective}
     return counts | {name: float(value) for name, value in record.memory.items() if name.startswith(PEAK)}

@@ -156,8 +156,8 @@ def gate_of(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name:
     judgement, broken = standing(kept, stages, rule)
     by_cell = {decision.cell: decision for decision in judgement.decisions}
     records = [record for run in stages.values() for record in run.records]
-    looks = [record for run in stages.values() for record in run.looks]
-    exact = [found for group in kept.groups for found in compared(group, records, looks)]
+    instrumented = [record for run in stages.values() for record in run.instrumented]
+    exact = [found for group in kept.groups for found in compared(group, records, instrumented)]
     decisions = []
     for group in kept.groups:
         for cell in group.cells[1:]:

@@ -43,12 +43,12 @@ def options_of(
             raise SpecError(f"{name}: {value!r} is not possible; allowed: {allowed}")
     return {
         "budget": seconds("budget", budget),
-        "target": share("precision_goal", precision_goal),
+        "precision_goal": share("precision_goal", precision_goal),
         "timeout": seconds("timeout", timeout),
         "seed": seed,
         "threads": threads,
         "memory_limit": number_of_bytes("memory_limit", memory_limit),
-        "looks": instrument,
+        "instrument": instrument,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.commands.selection import Selection, allowed_budget, planned
 from bench.engine.conductor import Conductor
-from bench.engine.instrumented import LOOKS
+from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options, Progress
 from bench.errors import RunError, SpecError
 from bench.machine import environment
@@ -18,7 +18,7 @@ from bench.plan.cell import Plan
 from bench.plan.plan import plan_document, plan_of_document
 from bench.plan.side import Side
 from bench.results import baselines, decoding, identity, run_info, store
-from bench.results.record import FAILED_OUTCOMES, Record, counted
+from bench.results.record import FAILED_OUTCOMES, RECORD_SCHEMA, Record, counted_records
 from bench.results.run_info import timestamp
 from bench.results.store import StoredRun
 from bench.results.version import __version__
@@ -54,7 +54,7 @@ def chosen_options(
     """
     named = {name: value for name, value in given.items() if value is not None}
     try:
-        chosen = decoding.convert(Options, {"looks": LOOKS, **(stored or {}), **named}, where)
+        chosen = decoding.convert(Options, {"instrument": INSTRUMENTED_LAUNCHES, **(stored or {}), **named}, where)
     except RunError as error:
         raise error if stored else SpecError(str(error)) from None
     return replace(chosen, budget=allowed_budget(named.get("budget"), chosen.budget))
@@ -133,7 +133,7 @@ def interrupted(run: StoredRun) -> bool:
 
 def failed(run: StoredRun) -> bool:
     """Whether there are cells of which a launch failed."""
-    return any(record.outcome in FAILED_OUTCOMES for record in counted(run.records))
+    return any(record.outcome in FAILED_OUTCOMES for record in counted_records(run.records))
 
 
 def resume(which: str, given: Mapping[str, Any], folders: Sequence[Path], out: Path, progress: Progress) -> StoredRun:
@@ -166,7 +166,8 @@ def _rest(
     folder.repair()
     run = store.intact(store.read_run(path))
     info = dict(run.info)
-    info.pop("schema")
+    if (schema := info.pop("schema")) < RECORD_SCHEMA:
+        progress.note(f"{path}: an older version began it (schema {schema}); from here on only this one reads it")
     if info["sides"]:
         raise RunError(f"{path}: a run of several environments cannot be gone on with; start it again")
     stored = info["options"]
@@ -187,13 +188,13 @@ def _rest(
     info["options"] = vars(options)
     made_from = (info["digests"] or {}).get("files") or identity.digests(files)
     info["digests"] = {"options": run_info.options_digest(info["options"]), "files": made_from}
-    return Measurement(plan, files, options, done=(*run.records, *run.looks)), info
+    return Measurement(plan, files, options, done=(*run.records, *run.instrumented)), info
 
 
 def _edited(digests: Mapping[str, Any], files: Mapping[str, str]) -> str:
     """The suites' files that are not as they were when the run began, as words; "" where all are."""
     try:
-        return ", ".join(identity.edited(digests, identity.digests(files)))
+        return ", ".join(identity.edited_files(digests, identity.digests(files)))
     except RunError as error:  # one is gone; what was measured stands
         return str(error)
 
@@ -202,7 +203,7 @@ def _check_files(run: StoredRun, files: Mapping[str, str], progress: Progress) -
     """Raises:
     RunError: a suite's files are not those that the run was made from.
     """
-    edited = identity.edited(run.info["digests"], identity.digests(files))
+    edited = identity.edited_files(run.info["digests"], identity.digests(files))
     if edited:
         raise RunError(
             f"{run.folder}: not as when the run was made: {', '.join(edited)}; "

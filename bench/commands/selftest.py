@@ -25,7 +25,7 @@ from bench.engine.conductor import Conductor
 from bench.engine.fleet import Fleet
 from bench.engine.launch import Race, heap_padding
 from bench.engine.options import Options, Progress
-from bench.engine.processes import zygote_id
+from bench.engine.processes import fork_server_id
 from bench.machine.cores import layout
 from bench.machine.process_env import PACKAGE_PARENT
 from bench.plan import discovery, plan
@@ -35,7 +35,7 @@ from bench.stats import intervals
 
 SELFTEST_SUITE = "overhead"
 BATCH = 64  # the shortest step of the suite: what the tool costs shows most
-ZYGOTES = 2  # sets of interpreters, as in a run
+FORK_SERVERS = 2  # sets of interpreters, as in a run
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ def run_checks(names: Sequence[str], *, quick: bool, progress: Progress) -> list
             with Fleet(1, Path(folder)) as fleet:
                 progress.phase("starting interpreters")
                 preloads = [("torch",)] + [("torch", "lightning")] * ("interleaving_bias" in wanted)
-                fleet.ensure_zygotes([(number, preload) for number in range(ZYGOTES) for preload in preloads], 0)
+                fleet.ensure_fork_servers(
+                    [(number, preload) for number in range(FORK_SERVERS) for preload in preloads], 0
+                )
                 bench = CheckBench(fleet, Path(folder), progress)
                 if "arm_ready" in wanted:
                     progress.phase("arm_ready: forking arms, one by one")
@@ -149,7 +151,7 @@ class CheckBench:
     """Arms of the suite `overhead` for the checks that need live ones.
 
     Args:
-        fleet: with ZYGOTES sets of a zygote of each preload that is needed.
+        fleet: with FORK_SERVERS sets of a fork server of each preload that is needed.
         folder: for logs.
     """
 
@@ -171,7 +173,7 @@ class CheckBench:
         """Fresh arms for these cells, started in random order, warm; ended on leaving."""
         arms = {}
         self._launches += 1
-        chosen = self._launches % ZYGOTES
+        chosen = self._launches % FORK_SERVERS
         for cell in self._random.sample(list(cells), len(cells)):
             self._started += 1
             name = f"selftest-{self._started}"
@@ -185,7 +187,7 @@ class CheckBench:
                 padding=heap_padding(self._random),
             )
             arms[cell.id] = self._fleet.start_arm(
-                name, zygote_id(cell.preload, chosen), asked, self._folder / f"{name}.log"
+                name, fork_server_id(cell.preload, chosen), asked, self._folder / f"{name}.log"
             )
         self._fleet.await_ready(list(arms.values()), 60.0)
         for arm in arms.values():
@@ -197,7 +199,7 @@ class CheckBench:
         race.finish()
 
     def arm_ready(self, repeats: int) -> dict[str, Any]:
-        """A plain arm alone, again and again; the first is left out, as it finds the zygote's pages untouched."""
+        """A plain arm alone, again and again; the first is left out, as it finds the fork server's pages untouched."""
         times = []
         for _ in range(repeats + 1):
             with self._race(self._cells[:1]) as race:
@@ -312,7 +314,7 @@ def whole_run(folder: Path, options: Options, progress: Progress) -> list[dict[s
     return [
         CHECKS["time_in_turns"].result(
             timing["turns"] / timing["wall"],
-            f"{timing['turns']:.0f} s of {timing['wall']:.0f} s; interpreters {timing['zygotes']:.0f} s; "
+            f"{timing['turns']:.0f} s of {timing['wall']:.0f} s; interpreters {timing['fork_servers']:.0f} s; "
             f"{launches} launches",
         ),
         CHECKS["conductor_cpu"].result(

@@ -1,7 +1,7 @@
 """`bench trace`: each cell's loop for some steps under the profiler, one cell at a time. No torch, no pandas.
 
-Arms are forked from zygotes, pinned and warmed up as in a run. Nothing of it is timed for a figure: a launch that is
-looked at is never one that is measured.
+Arms are forked from fork servers, pinned and warmed up as in a run. Nothing of it is timed for a figure: a launch with
+a profiler is never one that is measured.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from bench.analysis.trace_profile import EDGE_STEPS, TracedCell, read_trace, trace_document
 from bench.borders import file_name
 from bench.commands.selection import Selection, planned
-from bench.engine.arm_request import downgrades, request, requested
+from bench.engine.arm_request import downgrades, request, requested_settings
 from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.merge_ranks import ArmResult
 from bench.engine.options import Progress
-from bench.engine.processes import ArmLost, zygote_id
+from bench.engine.processes import ArmLost, fork_server_id
 from bench.errors import BenchError, SpecError
 from bench.machine.cores import layout
 from bench.plan.cell import Cell, Group, Plan
@@ -31,7 +31,7 @@ from bench.results import store
 
 TRACE_WARMUP = 16  # first steps allocate, and autotune where there is something to tune
 PROFILER_WARMUP = 2  # steps in which the profiler starts up and records nothing
-SUMMARY, LOGS = "summary.json", "logs"
+SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,11 @@ def trace(
     Raises:
         BenchError: the interpreters do not start.
     """
-    (folder / LOGS).mkdir()
+    (folder / store.LOGS).mkdir()
     if fleet is not None:
         traces = _trace(plan, TraceBench(fleet, files, folder, steps, timeout), folder, steps, progress)
     else:
-        with Fleet(1, folder / LOGS) as own:
+        with Fleet(1, folder / store.LOGS) as own:
             traces = _trace(plan, TraceBench(own, files, folder, steps, timeout), folder, steps, progress)
     path = folder / SUMMARY
     try:
@@ -155,14 +155,14 @@ class TraceBench:
             except ArmLost as again:
                 return TracedCell(cell, again.outcome, again.reason)
         traced = self._read(cell, target)
-        otherwise = downgrades(requested(cell, self._layout, self._fleet.threads), result.effective)
+        otherwise = downgrades(requested_settings(cell, self._layout, self._fleet.threads), result.effective)
         if traced.outcome == "ok" and otherwise:
             return replace(traced, outcome="downgraded", reason=otherwise)
         return traced
 
     def _run(self, cell: Cell, name: str, target: Path) -> ArmResult:
         """The arm from its start to its result; by then the trace is written."""
-        self._fleet.ensure_zygotes([(0, cell.preload)], 0)
+        self._fleet.ensure_fork_servers([(0, cell.preload)], 0)
         file, threads = self._files[cell.suite], self._fleet.threads
         asked = {
             **request(cell, file, self._layout, threads=threads, seed=0, caches=self._fleet.caches),
@@ -174,7 +174,9 @@ class TraceBench:
                 "steps": self._steps + EDGE_STEPS,
             },
         }
-        arm = self._fleet.start_arm(name, zygote_id(cell.preload, 0), asked, self._folder / LOGS / f"{name}.log")
+        arm = self._fleet.start_arm(
+            name, fork_server_id(cell.preload, 0), asked, self._folder / store.LOGS / f"{name}.log"
+        )
         try:
             self._fleet.await_ready([arm], self._timeout)
             if arm.lost is not None:

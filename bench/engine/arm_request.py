@@ -16,12 +16,12 @@ from bench.plan.cell import Cell
 AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
 
 
-def requested(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
+def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
     """The settings that a cell asks for, under the names of the effective settings."""
     devices = int(cell.point["devices"])
     return {
         **{axis: cell.point[axis] for axis in AXES},
-        "strategy": strategy.resolved(str(cell.point["strategy"]), devices),
+        "strategy": strategy.resolve_strategy(str(cell.point["strategy"]), devices),
         "threads": threads,
         **cell.asks,
         "cores": [core for own in place.ranks(devices, cell.workers) for core in own],
@@ -55,7 +55,7 @@ def request(
         "file": file,
         "point": dict(cell.point),
         "seed": seed,
-        "requested": requested(cell, place, threads),
+        "requested": requested_settings(cell, place, threads),
         "memory_limit": memory_limit,
         "padding": padding,
         "alone": alone,

@@ -1,4 +1,4 @@
-"""What fits into a budget, in wall seconds: interpreters, launches, looks. Pure: floats in, floats and sentences out.
+"""What fits into a budget, in wall seconds: interpreters, launches of each kind. Pure: floats to floats and sentences.
 
 `--budget` is wall time of everything. One launch of each group, from one set of interpreters, is the least that is
 done; nothing else is begun that would end after the budget. Before anything is measured the constants below tell how
@@ -111,7 +111,7 @@ def seconds_of_turns(left: float, made: int, start_up: float) -> float:
     return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, share))
 
 
-def expected(left: float, start_up: float, least: int = 1) -> int:
+def expected_launches(left: float, start_up: float, least: int = 1) -> int:
     """Launches of one group that fit into its share of the budget, `least` at least."""
     made = 0
     while True:
@@ -122,13 +122,13 @@ def expected(left: float, start_up: float, least: int = 1) -> int:
         made += 1
 
 
-def look(arms: int, start_up: float, steps: float) -> float:
-    """Seconds of one looking launch.
+def instrumented_launch(arms: int, start_up: float, steps: float) -> float:
+    """Seconds of one instrumented launch.
 
     Args:
-        arms: that are looked at.
-        start_up: seconds that each adds besides its looked-at steps.
-        steps: seconds of each arm's looked-at steps.
+        arms: that are instrumented.
+        start_up: seconds that each adds besides its instrumented steps.
+        steps: seconds of each arm's instrumented steps.
     """
     return arms * (start_up + steps)
 
@@ -177,7 +177,7 @@ def forecast(work: Work, budget: float, reserve: float, cores: int, wanted: int)
     """What is to be expected of this work.
 
     Args:
-        budget: seconds; `reserve` of them are kept for looking launches.
+        budget: seconds; `reserve` of them are kept for instrumented launches.
         wanted: sets of interpreters.
     """
     starting = interpreters(work.preloads, cores)
@@ -185,7 +185,10 @@ def forecast(work: Work, budget: float, reserve: float, cores: int, wanted: int)
     used = sets(wanted, [starting] * (wanted - 1), left, work.launches(INTERVAL_LAUNCHES))
     share = (left - (used - 1) * starting - COMPILING * sum(work.compiled)) / max(1, len(work.arms))
     fewest = min(
-        (expected(share, start_up, number) for start_up, number in zip(work.start_ups(), work.least, strict=True)),
+        (
+            expected_launches(share, start_up, number)
+            for start_up, number in zip(work.start_ups(), work.least, strict=True)
+        ),
         default=0,
     )
     most = max(work.least, default=1)

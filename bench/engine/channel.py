@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from bench.protocol import LARGEST_FRAME, Garbled
+from bench.protocol import LARGEST_FRAME, GarbledMessage
 
 SLICE = 0.5  # seconds that a wait is asked for at most, so that a longer one is known for what it is
 SLEPT = 1.0  # seconds that one may take longer before we call it sleep: the scheduler's delays are under 0.1 s
@@ -70,6 +70,11 @@ class Channel:
         """Bytes that came and are no whole frame yet."""
         return len(self._came)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a whole frame has come together with an earlier one: no poll of the socket will tell of it."""
+        return self._end() is not None
+
     def take(self) -> bytes | None:
         """The next frame, or None where it has not come whole; never waits.
 
@@ -92,6 +97,20 @@ class Channel:
         return frame
 
     def _cut(self) -> bytes | None:
+        """The first frame, out of what has come; None where it is not whole."""
+        ends = self._end()
+        if ends is None:
+            return None
+        begin, end = ends
+        if not 0 <= end - begin <= LARGEST_FRAME:
+            head = bytes(self._came[:12])
+            raise GarbledMessage(f"bytes that begin with {head!r}, as a message of {end - begin} bytes would")
+        frame = bytes(memoryview(self._came)[begin:end])
+        del self._came[:end]
+        return frame
+
+    def _end(self) -> tuple[int, int] | None:
+        """Where the first frame begins and ends in what has come; None where it is not whole. Any end, of no frame."""
         came = self._came
         if len(came) < 4:
             return None
@@ -102,13 +121,8 @@ class Channel:
                 return None
             (length,) = struct.unpack_from("!Q", came, 4)
             begin = 12
-        if not 0 <= length <= LARGEST_FRAME:
-            raise Garbled(f"bytes that begin with {bytes(came[:12])!r}, as a message of {length} bytes would")
-        if len(came) < begin + length:
-            return None
-        frame = bytes(memoryview(came)[begin : begin + length])
-        del came[: begin + length]
-        return frame
+        whole = len(came) >= begin + length or not 0 <= length <= LARGEST_FRAME
+        return (begin, begin + length) if whole else None
 
     def readable(self) -> bool:
         """Whether something is there to be taken, were it the end."""

@@ -1,4 +1,4 @@
-"""The processes of a run: zygotes and arms are started, taken in, heard of and ended here. No torch, no pandas.
+"""The processes of a run: fork servers and arms are started, taken in, heard of and ended here. No torch, no pandas.
 
 What is said with an arm that lives is `bench.engine.fleet`'s. What ends an arm from outside, by way of its interpreter,
 the machine or the disk, is kept here as such.
@@ -24,18 +24,21 @@ from bench.engine import interpreters, losses
 from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
 from bench.engine.logs import shorten
-from bench.engine.processes import Arm, ArmLost, Rank, Zygote, free_port, oom_kills, zygote_id
-from bench.engine.stopping import Interrupted, undisturbed
+from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id, free_port, oom_kills
+from bench.engine.stopping import Interrupted, ignore_signals
 from bench.errors import BenchError, RunError
 from bench.machine import scratch, strays
 from bench.machine.process_env import arm_environment, rank_environment
 from bench.plan.side import SIDE, Side
-from bench.protocol import ArmHello, Exited, Fork, Forked, Garbled, ZygoteHello
+from bench.protocol import ArmHello, ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage
 from bench.results import files
 
-ZYGOTE_PATIENCE = 300.0  # seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems
-REPORT = 5.0  # seconds for a zygote to tell how an arm ended, and for it to end itself; it takes milliseconds
-LEAVE = strays.STRAY_PATIENCE + REPORT  # to end what its arms have left behind as well
+# Seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems.
+FORK_SERVER_PATIENCE = 300.0
+REPORT_PATIENCE = (
+    5.0  # seconds for a fork server to tell how an arm ended, and for it to end itself; it takes milliseconds
+)
+LEAVE = strays.STRAY_PATIENCE + REPORT_PATIENCE  # to end what its arms have left behind as well
 
 
 class Children:
@@ -43,8 +46,8 @@ class Children:
 
     Args:
         threads: intra-operator threads of every arm.
-        logs: folder for the zygotes' output.
-        sides: environments by name. A preload that ends in `@NAME` is that of a zygote of that side.
+        logs: folder for the fork servers' output.
+        sides: environments by name. A preload that ends in `@NAME` is that of a fork server of that side.
 
     Raises:
         BenchError: there is no place for temporary files, or no socket or thread to be had.
@@ -66,8 +69,8 @@ class Children:
         self.voids: dict[str, str] = {}  # ranks that were ended from outside, by id, and by what
         self.oom_before = oom_kills()
         self._started = 0
-        self._known: dict[str, Zygote] = {}  # the last one of each id, alive or not
-        self.zygotes: dict[str, Zygote] = {}
+        self._known: dict[str, ForkServer] = {}  # the last one of each id, alive or not
+        self.fork_servers: dict[str, ForkServer] = {}
         self.arms: dict[str, Arm] = {}
 
     def __enter__(self) -> Self:
@@ -84,9 +87,9 @@ class Children:
     def imports(self) -> dict[tuple[str, ...], float]:
         """Seconds that interpreters took for their imports, by what they import; the slowest of each kind."""
         found: dict[tuple[str, ...], float] = {}
-        for zygote in self.zygotes.values():
-            if zygote.seconds:
-                found[zygote.preload] = max(zygote.seconds, found.get(zygote.preload, 0.0))
+        for server in self.fork_servers.values():
+            if server.seconds:
+                found[server.preload] = max(server.seconds, found.get(server.preload, 0.0))
         return found
 
     def scratch(self, name: str) -> Path:
@@ -102,27 +105,27 @@ class Children:
         """Where compiled code is kept from launch to launch of a run, a folder a cell; gone with the run."""
         return self._home.path / "caches"
 
-    def ensure_zygotes(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> None:
-        """Start those of these zygotes (number of the set, preload) that do not live, and await their imports.
+    def ensure_fork_servers(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> None:
+        """Start those of these fork servers (number of the set, preload) that do not live, and await their imports.
 
         Raises:
             BenchError: one died or did not answer; says its last words.
         """
-        for zygote in list(self.zygotes.values()):
-            if trouble := self.trouble(zygote):
-                self.bury(zygote, trouble)
+        for server in list(self.fork_servers.values()):
+            if trouble := self.trouble(server):
+                self.bury(server, trouble)
         # Set by set: where bytecode is not compiled yet, the first set compiles it once, and the others only read it.
         for number in sorted({number for number, _ in wanted}):
             for preload in (preload for owner, preload in wanted if owner == number):
-                if zygote_id(preload, number) not in self.zygotes:
-                    self._start_zygote(number, preload, seed)
-            self._await_zygotes()
+                if fork_server_id(preload, number) not in self.fork_servers:
+                    self._start_fork_server(number, preload, seed)
+            self._await_fork_servers()
 
-    def _await_zygotes(self) -> None:
-        patience = Patience(ZYGOTE_PATIENCE)
-        while missing := [zygote for zygote in self.zygotes.values() if zygote.channel is None]:
+    def _await_fork_servers(self) -> None:
+        patience = Patience(FORK_SERVER_PATIENCE)
+        while missing := [server for server in self.fork_servers.values() if server.channel is None]:
             self.wait([], patience)
-            dead = next((zygote for zygote in missing if zygote.process.poll() is not None), None)
+            dead = next((server for server in missing if server.process.poll() is not None), None)
             if dead is not None or not patience.left():
                 blamed = dead or missing[0]
                 said = losses.said(blamed.log)
@@ -133,22 +136,22 @@ class Children:
             if self.interrupts:
                 raise Interrupted
 
-    def _start_zygote(self, number: int, preload: tuple[str, ...], seed: int) -> None:
-        name = zygote_id(preload, number)
+    def _start_fork_server(self, number: int, preload: tuple[str, ...], seed: int) -> None:
+        name = fork_server_id(preload, number)
         environment, _ = arm_environment(self.threads, (seed + number) % 2**32)
         side = next((self._sides[part.removeprefix(SIDE)] for part in preload if part.startswith(SIDE)), None)
         home = self._home.path
-        started = interpreters.start_zygote(name, preload, side, environment, self.logs, self.door, home)
-        self.zygotes[name] = self._known[name] = started
+        started = interpreters.start_fork_server(name, preload, side, environment, self.logs, self.door, home)
+        self.fork_servers[name] = self._known[name] = started
 
-    def start_arm(self, name: str, zygote: str, request: Mapping[str, Any], log: Path) -> Arm:
-        """Ask a zygote for an arm. It begins at once; `await_ready` waits for its first pull.
+    def start_arm(self, name: str, server: str, request: Mapping[str, Any], log: Path) -> Arm:
+        """Ask a fork server for an arm. It begins at once; `await_ready` waits for its first pull.
 
         Args:
             request: for every rank alike; `ranks` (0: one process that is no rank), and `cores`, a list for each rank.
             log: of rank 0; that of rank 1 is called `NAME-rank1.log`.
         """
-        keeper = self._known[zygote]
+        keeper = self._known[server]
         self._started += 1
         self.oom_before = oom_kills()
         count = max(1, request.get("ranks", 0))
@@ -181,14 +184,16 @@ class Children:
                 break
         return arm
 
-    def trouble(self, zygote: Zygote) -> str:
-        return interpreters.trouble(zygote, self.oom_before)
+    def trouble(self, server: ForkServer) -> str:
+        return interpreters.trouble(server, self.oom_before)
 
     def wait(self, channels: Sequence[Channel], patience: Patience) -> list[Channel]:
         """Wait for messages of these channels, taking in arrivals and exits meanwhile, for SLICE seconds at most."""
-        keepers = {zygote.channel: zygote for zygote in self.zygotes.values() if zygote.channel is not None}
+        keepers = {server.channel: server for server in self.fork_servers.values() if server.channel is not None}
         objects: list[Any] = [*channels, *keepers, self.door.bell]
-        ready = wait(objects, patience.ask())
+        # An arm may say two things at once, that it is there and that it is ready: the second came with the first.
+        pending = [item for item in (*channels, *keepers) if item.pending]
+        ready = {*pending, *wait(objects, 0.0 if pending else patience.ask())}
         if self.door.bell in ready:
             for channel, hello in self.door.arrived():
                 if not self._welcome(channel, hello):
@@ -199,49 +204,49 @@ class Children:
                 self._listen(keepers[item], item)
         return [item for item in ready if isinstance(item, Channel) and item in channels]
 
-    def _listen(self, zygote: Zygote, channel: Channel) -> None:
-        """Take in all that a zygote has to report."""
+    def _listen(self, server: ForkServer, channel: Channel) -> None:
+        """Take in all that a fork server has to report."""
         try:
             while (data := channel.take()) is not None:
                 report = protocol.decode_message(protocol.REPORTS, data)
                 name, _, number = report.arm.rpartition(".")
                 arm = self.arms.get(name)
-                if isinstance(report, Exited):
+                if isinstance(report, ExitReport):
                     self.exits[report.arm] = report.status
-                elif isinstance(report, Forked):
+                elif isinstance(report, ForkReport):
                     if arm is None or arm.ended:  # it was given up meanwhile
                         with suppress(ProcessLookupError):
                             os.kill(report.pid, signal.SIGKILL)
                     else:
                         arm.ranks[int(number)].pid = report.pid
                 else:
-                    self.voids[report.arm] = f"its interpreter {zygote.id!r} could not fork: {report.reason}"
+                    self.voids[report.arm] = f"its interpreter {server.id!r} could not fork: {report.reason}"
         except EOFError:
             with suppress(subprocess.TimeoutExpired):
-                zygote.process.wait(REPORT)
-            self.bury(zygote, self.trouble(zygote) or f"its interpreter {zygote.id!r} closed its connection")
-        except Garbled as error:
-            self.bury(zygote, f"its interpreter {zygote.id!r} sent what is no message: {error}")
+                server.process.wait(REPORT_PATIENCE)
+            self.bury(server, self.trouble(server) or f"its interpreter {server.id!r} closed its connection")
+        except GarbledMessage as error:
+            self.bury(server, f"its interpreter {server.id!r} sent what is no message: {error}")
 
-    def bury(self, zygote: Zygote, reason: str) -> None:
-        """A zygote is of no use any more, and its arms with it; `ensure_zygotes` starts another when needed."""
-        zygote.gone = zygote.gone or reason
-        self.zygotes.pop(zygote.id, None)
-        interpreters.end_zygote(zygote)
+    def bury(self, server: ForkServer, reason: str) -> None:
+        """A fork server is of no use any more, and its arms with it; `ensure_fork_servers` starts another."""
+        server.gone = server.gone or reason
+        self.fork_servers.pop(server.id, None)
+        interpreters.end_fork_server(server)
         for arm in self.arms.values():
-            if arm.zygote is zygote:
+            if arm.fork_server is server:
                 for rank in arm.ranks:
                     if rank.id not in self.exits:
-                        self.voids.setdefault(rank.id, zygote.gone)
+                        self.voids.setdefault(rank.id, server.gone)
 
-    def _welcome(self, channel: Channel, hello: ZygoteHello | ArmHello) -> bool:
+    def _welcome(self, channel: Channel, hello: ForkServerHello | ArmHello) -> bool:
         """Connect a process that came in with what it is; False where nobody waits for it."""
-        if isinstance(hello, ZygoteHello):
-            zygote = self.zygotes.get(hello.id)
-            if zygote is None or zygote.channel is not None or zygote.process.pid != hello.pid:
+        if isinstance(hello, ForkServerHello):
+            server = self.fork_servers.get(hello.id)
+            if server is None or server.channel is not None or server.process.pid != hello.pid:
                 return False
-            zygote.channel, zygote.seconds = channel, hello.seconds
-            zygote.threads, zygote.versions = hello.threads, hello.versions
+            server.channel, server.seconds = channel, hello.seconds
+            server.threads, server.versions = hello.threads, hello.versions
             return True
         name, _, number = hello.id.rpartition(".")
         arm = self.arms.get(name)
@@ -265,14 +270,14 @@ class Children:
         arms = list(arms)
         for arm in arms:
             self.end_arm(arm)
-        patience = Patience(REPORT)
+        patience = Patience(REPORT_PATIENCE)
         gone = self.exits.keys() | self.voids.keys()
         while any(rank.pid and rank.id not in gone for arm in arms for rank in arm.ranks) and patience.left():
             self.wait([], patience)
             gone = self.exits.keys() | self.voids.keys()
 
     def end_arm(self, arm: Arm) -> None:
-        """Kill an arm with all processes that it started, but those that left its session: these are its zygote's."""
+        """Kill an arm with all that it started, but what left its session: that is its fork server's to end."""
         self.signal(arm, signal.SIGKILL)
         for number, rank in enumerate(arm.ranks):
             if rank.pid and rank.id not in self.exits and not arm.ended:
@@ -287,17 +292,17 @@ class Children:
         shutil.rmtree(self.scratch(arm.id), ignore_errors=True)
 
     def close(self) -> None:
-        """End every arm and zygote, and wait until they are gone; whoever interrupts this has to wait, too."""
-        with undisturbed():
+        """End every arm and fork server, and wait until they are gone; whoever interrupts this has to wait, too."""
+        with ignore_signals():
             for arm in self.arms.values():
                 self.end_arm(arm)
-            for zygote in self.zygotes.values():
-                if zygote.channel is not None:
-                    zygote.channel.close()  # all at once: they kill their arms and leave
-                    zygote.channel = None
+            for server in self.fork_servers.values():
+                if server.channel is not None:
+                    server.channel.close()  # all at once: they kill their arms and leave
+                    server.channel = None
                 else:
-                    zygote.process.kill()
-            for zygote in self.zygotes.values():
-                interpreters.end_zygote(zygote, LEAVE)
+                    server.process.kill()
+            for server in self.fork_servers.values():
+                interpreters.end_fork_server(server, LEAVE)
             self.door.close()
             self._home.close()

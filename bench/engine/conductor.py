@@ -19,19 +19,19 @@ from bench.axes.accelerators.base import accelerator
 from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
-from bench.engine.arm_request import downgrades, request, requested
+from bench.engine.arm_request import downgrades, request, requested_settings
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
-from bench.engine.instrumented import Host, Looker, reserve
+from bench.engine.instrumented_launches import Host, Instrumenter, reserve
 from bench.engine.launch import Race, heap_padding
 from bench.engine.options import Options, Progress
-from bench.engine.processes import Arm, zygote_id
-from bench.engine.stopping import Interrupted, heeded
+from bench.engine.processes import Arm, fork_server_id
+from bench.engine.stopping import Interrupted, heed_signals
 from bench.machine.cores import Layout, layout
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
-from bench.protocol import Instrumented
+from bench.protocol import CallbackMetrics
 from bench.results.record import Outcome, Record
 from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
@@ -39,6 +39,7 @@ from bench.results.work_ledger import own_faults
 from bench.stats import intervals
 from bench.stats.ratios import LEAST_ROUNDS
 
+TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
 VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
 
 
@@ -81,7 +82,7 @@ class Conductor:
         self._voids = 0  # launches in a row that were disturbed from outside
         self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
         self.warnings: list[str] = []  # what a reader of the figures should know of the budget
-        self.timing = {"wall": 0.0, "zygotes": 0.0, "launches": 0.0, "turns": 0.0, "looks": 0.0, "conductor_cpu": 0.0}
+        self.timing = dict.fromkeys(TIMES, 0.0)
         self._recall(plan, done)
 
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
@@ -91,8 +92,8 @@ class Conductor:
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
-                if record.group == state.group.id and record.looking:
-                    self._spent += state.seen.take(record)
+                if record.group == state.group.id and record.instrumented:
+                    self._spent += state.instrumented.take(record)
                 elif record.group == state.group.id and record.launch >= 0:
                     launches.setdefault(record.launch, []).append(record)
             for number in sorted(launches):
@@ -121,13 +122,13 @@ class Conductor:
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        with heeded(fleet), _own_cores(self._layout):
+        with heed_signals(fleet), _own_cores(self._layout):
             try:
                 self._start(fleet)
                 while (state := self._next(fleet)) is not None:
                     self._launch(fleet, state)
                 if self._voids < VOIDS:
-                    self._look(fleet)
+                    self._instrument(fleet)
             except Interrupted:
                 for state in self._states:
                     state.stop = state.stop or "interrupted"
@@ -141,46 +142,46 @@ class Conductor:
         work = group_state.work([state for state in self._states if not self._stop(fleet, state)])
         if not work.preloads:
             return
-        there = [preload for preload in work.preloads if zygote_id(preload, 0) in fleet.zygotes]
+        there = [preload for preload in work.preloads if fork_server_id(preload, 0) in fleet.fork_servers]
         if not self._spent and not there:
             kept = options.budget - self._timed_budget
-            told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, options.zygotes)
+            told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, options.fork_servers)
             if not told.fits:
                 self._warn(told.sentence())
             elif options.launches is None:
                 self._progress.note(told.sentence())
         if len(there) < len(work.preloads):
             self._progress.phase(f"starting {budget.in_words(len(work.preloads) - len(there), 'interpreter')}")
-        self._zygotes(fleet, work.preloads)
+        self._fork_servers(fleet, work.preloads)
         self._timed_budget = options.budget - reserve(self._plan, options, fleet.imports)
         least = work.launches()
         if least and self._elapsed() + least > options.budget and not self.warnings:
             self._warn(budget.late(self._elapsed(), options.budget, least, max(work.least)))
         if self._elapsed() + least > self._timed_budget:
-            self._timed_budget = options.budget  # looking launches would not fit behind those
+            self._timed_budget = options.budget  # instrumented launches would not fit behind those
         launches = work.launches(options.launches or budget.INTERVAL_LAUNCHES)
         left = self._timed_budget - self._elapsed()
-        further = [self._price(fleet, work.preloads, number) for number in range(1, options.zygotes)]
-        self._sets = budget.sets(options.zygotes, further, left, launches)
+        further = [self._price(fleet, work.preloads, number) for number in range(1, options.fork_servers)]
+        self._sets = budget.sets(options.fork_servers, further, left, launches)
         missing = [number for number in range(1, self._sets) if further[number - 1]]
         if missing:
             self._progress.phase(f"starting {len(missing) * len(work.preloads)} more")
-            self._zygotes(fleet, work.preloads)
+            self._fork_servers(fleet, work.preloads)
 
     def _price(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]], number: int) -> float:
         """Seconds until the interpreters of that set are there, in the measure of those that are."""
-        missing = [preload for preload in preloads if zygote_id(preload, number) not in fleet.zygotes]
+        missing = [preload for preload in preloads if fork_server_id(preload, number) not in fleet.fork_servers]
         return budget.seconds_of_imports(missing, fleet.imports, len(self._layout.usable) or 1)
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
         self._progress.note(text)
 
-    def _zygotes(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]]) -> None:
+    def _fork_servers(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]]) -> None:
         began = time.monotonic()
         wanted = [(number, preload) for number in range(self._sets) for preload in preloads]
-        fleet.ensure_zygotes(wanted, self._options.seed)
-        self.timing["zygotes"] += time.monotonic() - began
+        fleet.ensure_fork_servers(wanted, self._options.seed)
+        self.timing["fork_servers"] += time.monotonic() - began
 
     def _elapsed(self) -> float:
         return self._spent + time.monotonic() - self._began
@@ -206,7 +207,7 @@ class Conductor:
         if self._options.launches is not None:
             if state.measured >= self._options.launches:
                 return "launches"
-        elif (reason := intervals.stop_reason(state.widths, self._options.target)) is not None:
+        elif (reason := intervals.stop_reason(state.widths, self._options.precision_goal)) is not None:
             return reason
         # The first launch is always made: a budget too small for anything still gives each cell a record.
         if state.measured >= state.least and self._elapsed() + state.cost > self._timed_budget:
@@ -226,7 +227,7 @@ class Conductor:
         began, started = time.monotonic(), timestamp()
         number, options = state.launches, self._options
         chosen = number % self._sets
-        self._zygotes(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))
+        self._fork_servers(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))
         order = list(range(len(state.cells)))
         self._random.shuffle(order)
         arms: dict[str, Arm] = {}
@@ -234,12 +235,14 @@ class Conductor:
             cell = state.cells[index]
             name = f"{file_name(cell.id)}-{number}"
             asked = self._request(cell, number, fleet.caches, alone=state.alone)
-            arms[cell.id] = fleet.start_arm(name, zygote_id(cell.preload, chosen), asked, self._folder.log(name))
+            arms[cell.id] = fleet.start_arm(name, fork_server_id(cell.preload, chosen), asked, self._folder.log(name))
             if state.alone:
                 fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
         behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
-        cores = {core for cell in state.cells for core in requested(cell, self._layout, options.threads)["cores"]}
+        cores = {
+            core for cell in state.cells for core in requested_settings(cell, self._layout, options.threads)["cores"]
+        }
         epochs = state.cells[0].epochs
         race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
         measuring_time = self._measuring_time(state)
@@ -279,8 +282,8 @@ class Conductor:
             cells = [cell for state in self._states for cell in state.cells]
             self._append([_never_started(cell, "void", reason) for cell in cells])
 
-    def _look(self, fleet: Fleet) -> None:
-        """The looking launches of all groups, as far as the budget has room for them."""
+    def _instrument(self, fleet: Fleet) -> None:
+        """The instrumented launches of all groups, as far as the budget has room for them."""
         began = time.monotonic()
         host = Host(
             request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
@@ -289,13 +292,13 @@ class Conductor:
             folder=self._folder,
             elapsed=self._elapsed,
         )
-        looker = Looker(fleet, self._options, self._progress, self._layout, host)
-        left_out = looker.run([(state.group, state.cells, state.seen) for state in self._states])
+        instrumenter = Instrumenter(fleet, self._options, self._progress, self._layout, host)
+        left_out = instrumenter.run([(state.group, state.cells, state.instrumented) for state in self._states])
         if left_out:
             which = "" if left_out == len(self._states) else f" of {left_out} of {len(self._states)} groups"
             room = f"they would not fit into the budget of {budget.in_seconds(self._options.budget)}"
-            self._warn(f"no looking launches{which}: {room}")
-        self.timing["looks"] += time.monotonic() - began
+            self._warn(f"no instrumented launches{which}: {room}")
+        self.timing["instrumented"] += time.monotonic() - began
 
     def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
         options = self._options
@@ -316,7 +319,7 @@ class Conductor:
         cell: Cell,
         race: Race,
         launch: int,
-        zygote: int,
+        fork_server: int,
         order: int,
         started: str,
         seconds: float,
@@ -325,9 +328,9 @@ class Conductor:
     ) -> Record:
         arm = race.arms[cell.id]
         result = race.results.get(cell.id)
-        asked = requested(cell, self._layout, self._options.threads)
+        asked = requested_settings(cell, self._layout, self._options.threads)
         effective = result.effective if result else {}
-        looked = result.looked if result else Instrumented()
+        measured = result.instrumented if result else CallbackMetrics()
         outcome: Outcome = "ok"
         reason = ""
         if arm.lost is not None:
@@ -354,9 +357,9 @@ class Conductor:
             warmup=tuple(race.warmups.get(cell.id, ())),
             samples_per_step=result.samples_per_step if result else 0,
             memory=result.memory if result else {},
-            extra=start_up(race, cell.id, effective) if alone else looked.metrics,
-            declared=looked.declared,
-            zygote=zygote,
+            extra=start_up(race, cell.id, effective) if alone else measured.metrics,
+            declared=measured.declared,
+            fork_server=fork_server,
             order=order,
             ready=arm.ready_after,
             launch_seconds=seconds,

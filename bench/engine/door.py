@@ -23,7 +23,7 @@ from typing import cast
 import bench.protocol as protocol
 from bench.engine.channel import Channel
 from bench.errors import BenchError
-from bench.protocol import ArmHello, ZygoteHello
+from bench.protocol import ArmHello, ForkServerHello
 
 HANDSHAKE = 10.0  # seconds that each step of a handshake may take; a child's takes under a millisecond
 AT_ONCE = 128  # handshakes; who comes then waits in the socket's queue
@@ -44,7 +44,7 @@ class Door:
     def __init__(self, home: Path, strangers: Callable[[str], None]) -> None:
         self.key = secrets.token_bytes(32)
         self._strangers = strangers
-        self._arrivals: queue.SimpleQueue[tuple[Channel, ZygoteHello | ArmHello]] = queue.SimpleQueue()
+        self._arrivals: queue.SimpleQueue[tuple[Channel, ForkServerHello | ArmHello]] = queue.SimpleQueue()
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         self._open = True
         self.refused = ""  # why the system lets nobody in now
@@ -65,10 +65,10 @@ class Door:
         """How many have come in and were not asked for yet."""
         return self._arrivals.qsize()
 
-    def arrived(self) -> list[tuple[Channel, ZygoteHello | ArmHello]]:
+    def arrived(self) -> list[tuple[Channel, ForkServerHello | ArmHello]]:
         """Those that came in since it was last asked; `bell` can be read from when there are any."""
         os.read(self.bell, 4096)
-        came: list[tuple[Channel, ZygoteHello | ArmHello]] = []
+        came: list[tuple[Channel, ForkServerHello | ArmHello]] = []
         with suppress(queue.Empty):
             while True:
                 came.append(self._arrivals.get_nowait())
@@ -104,14 +104,14 @@ class Door:
         finally:
             self._slots.release()
 
-    def _handshake(self, connected: socket.socket, channel: Channel) -> ZygoteHello | ArmHello:
+    def _handshake(self, connected: socket.socket, channel: Channel) -> ForkServerHello | ArmHello:
         pid, user = peer(connected)
         if user not in (None, os.geteuid()):
             raise PermissionError(f"it is of user {user}")
         # They ask of a connection only what a channel has too.
         deliver_challenge(cast(Connection, channel), self.key)
         answer_challenge(cast(Connection, channel), self.key)
-        hello: ZygoteHello | ArmHello = protocol.decode_message(protocol.ARRIVALS, channel.recv_bytes())
+        hello: ForkServerHello | ArmHello = protocol.decode_message(protocol.ARRIVALS, channel.recv_bytes())
         if pid not in (None, 0, hello.pid):  # 0: of another namespace of processes
             raise PermissionError(f"process {pid} says that it is process {hello.pid}")
         return hello
@@ -129,7 +129,7 @@ class Door:
         for descriptor in (self.bell, self._ringer):
             os.close(descriptor)
 
-    def _drained(self) -> list[tuple[Channel, ZygoteHello | ArmHello]]:
+    def _drained(self) -> list[tuple[Channel, ForkServerHello | ArmHello]]:
         with suppress(OSError):
             os.write(self._ringer, b"x")
         return self.arrived()

@@ -58,7 +58,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Counted in an arm, not set in it: told by warnings and columns of their own.
-FOUND: Mapping[str, str] = {
+COUNTED_SETTINGS: Mapping[str, str] = {
     "graphs": "that inductor compiled; loops hand it other regions",
     "graph_breaks": "of these regions",
     "recompiles": "a guard failed; the summary warns",
@@ -73,15 +73,15 @@ FOUND: Mapping[str, str] = {
     "loss_scale": "moves with the updates that were skipped; whether there is one is `loss_scaled`, which is compared",
 }
 
-# What a timed launch, unlike one that looks, has none of.
-UNTIMED = ("callbacks", "profiler")
+# What a timed launch, unlike an instrumented one, has none of.
+UNTIMED_SETTINGS = ("callbacks", "profiler")
 
 
 def intruders(record: Record) -> list[str]:
-    """What listens to the steps of a timed launch, as sentences; a launch that looks may have it."""
-    if record.looking:
+    """What listens to the steps of a timed launch, as sentences; an instrumented one may have it."""
+    if record.instrumented:
         return []
-    seen = {name: record.effective.get(name, "none") for name in UNTIMED}
+    seen = {name: record.effective.get(name, "none") for name in UNTIMED_SETTINGS}
     return [f"{name}: {value} in a timed launch, which has none" for name, value in seen.items() if value != "none"]
 
 
@@ -101,8 +101,8 @@ def may_differ(record: Record, baseline: Record) -> frozenset[str]:
     causes = {*_differing(record.point, baseline.point), *_differing(record.requested, baseline.requested)}
     following: Iterable[str] = (name for cause in causes for name in FOLLOWS.get(cause, ()))
     # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
-    looking = ("callbacks",) if record.looking else ()
-    return frozenset((*FOUND, *causes, *following, *looking))
+    callbacks = ("callbacks",) if record.instrumented else ()
+    return frozenset((*COUNTED_SETTINGS, *causes, *following, *callbacks))
 
 
 def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:

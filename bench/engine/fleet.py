@@ -21,11 +21,11 @@ import msgspec
 import bench.protocol as protocol
 from bench.engine import losses, merge_ranks
 from bench.engine.channel import SLICE, Patience
-from bench.engine.children import REPORT, Children
+from bench.engine.children import REPORT_PATIENCE, Children
 from bench.engine.logs import waits_for_others
 from bench.engine.processes import Arm, ArmLost, Rank, oom_kills
 from bench.engine.stopping import Interrupted
-from bench.protocol import Failed, Garbled, Go, Ready, Result, Stop, TurnReport
+from bench.protocol import ArmFailure, GarbledMessage, Go, Ready, Result, Stop, TurnReport
 
 _T = TypeVar("_T", Ready, TurnReport, Result)
 GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say what they died of
@@ -83,7 +83,7 @@ class Fleet(Children):
         for number, reply in enumerate(replies):
             if not len(reply.seconds) == len(reply.fetching) == go.steps:
                 told = f"times of {len(reply.seconds)} and {len(reply.fetching)} steps in a turn of {go.steps}"
-                self._lose(arm, {number: losses.garbled(told)})
+                self._lose(arm, {number: losses.garbled_answer(told)})
                 assert arm.lost is not None
                 raise arm.lost
             arm.ranks[number].helpers = max(arm.ranks[number].helpers, reply.helpers)
@@ -99,7 +99,7 @@ class Fleet(Children):
         return merge_ranks.arm_result(self._ask(arm, Stop(), protocol.LAST, timeout))
 
     def _ask(
-        self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[_T | Failed], timeout: float
+        self, arm: Arm, message: Go | Stop, decoder: msgspec.json.Decoder[_T | ArmFailure], timeout: float
     ) -> list[_T]:
         """Send a message to all ranks of an arm; their answers, in the order of the ranks."""
         self._expect_silence(arm)
@@ -150,7 +150,7 @@ class Fleet(Children):
             if arm.lost is None and rank.channel is not None and rank.channel.readable():
                 heard = self._receive(arm, rank, protocol.ANY)
                 if heard is not None:
-                    unasked = losses.garbled(f"{type(heard).__name__.lower()!r}, which nobody asked for")
+                    unasked = losses.garbled_answer(f"{type(heard).__name__.lower()!r}, which nobody asked for")
                     self._lose(arm, {number: heard if isinstance(heard, ArmLost) else unasked})
 
     def _hold(self, arm: Arm) -> None:
@@ -160,7 +160,7 @@ class Fleet(Children):
             self.signal(arm, signal.SIGSTOP)
             arm.stopped = True
 
-    def _hear(self, arm: Arm, number: int, decoder: msgspec.json.Decoder[_T | Failed]) -> _T | None:
+    def _hear(self, arm: Arm, number: int, decoder: msgspec.json.Decoder[_T | ArmFailure]) -> _T | None:
         """The message that has come from a rank; None where it is not whole yet, or is lost, and the arm with it."""
         heard = self._receive(arm, arm.ranks[number], decoder)
         if isinstance(heard, ArmLost):
@@ -168,16 +168,16 @@ class Fleet(Children):
             return None
         return heard
 
-    def _receive(self, arm: Arm, rank: Rank, decoder: msgspec.json.Decoder[_T | Failed]) -> _T | ArmLost | None:
+    def _receive(self, arm: Arm, rank: Rank, decoder: msgspec.json.Decoder[_T | ArmFailure]) -> _T | ArmLost | None:
         assert rank.channel is not None
         try:
             data = rank.channel.take()
             message = None if data is None else protocol.decode_message(decoder, data)
         except EOFError:
             return self._died(arm, rank)
-        except Garbled as error:
-            return losses.garbled(str(error))
-        if isinstance(message, Failed):
+        except GarbledMessage as error:
+            return losses.garbled_answer(str(error))
+        if isinstance(message, ArmFailure):
             return ArmLost(message.outcome, protocol.short_reason(message.reason))
         return message
 
@@ -199,15 +199,15 @@ class Fleet(Children):
 
     def _died(self, arm: Arm, rank: Rank) -> ArmLost:
         """What became of a rank whose connection or process has ended."""
-        patience = Patience(REPORT)
+        patience = Patience(REPORT_PATIENCE)
         while rank.id not in self.exits and rank.id not in self.voids and patience.left():
             self.wait([], patience)
         status = self.exits.get(rank.id)
         if status is None:
-            if reason := self.voids.get(rank.id) or self.trouble(arm.zygote):
+            if reason := self.voids.get(rank.id) or self.trouble(arm.fork_server):
                 return ArmLost("void", reason)
             return ArmLost("crashed", f"it closed its connection; its last words: {losses.said(rank.log)}")
-        return losses.died(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
+        return losses.ended_process(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
 
     def _too_late(self, arm: Arm, missing: Sequence[int], timeout: float, what: str) -> None:
         """End an arm of which these ranks did not answer in time; their stacks go to their logs."""
@@ -217,7 +217,9 @@ class Fleet(Children):
                 arm.lost = ArmLost("void", cause)
                 return self.end_arm(arm)
             if rank.channel is not None and rank.channel.half:
-                return self._lose(arm, {number: losses.garbled(f"{rank.channel.half} bytes, and then nothing more")})
+                return self._lose(
+                    arm, {number: losses.garbled_answer(f"{rank.channel.half} bytes, and then nothing more")}
+                )
         self.signal(arm, signal.SIGCONT)
         for number, rank in enumerate(arm.ranks):
             try:
@@ -236,11 +238,11 @@ class Fleet(Children):
 
     def _outside(self, arm: Arm, rank: Rank, timeout: float) -> str:
         """Why a rank never came, where it is not to blame; "" where it is."""
-        if trouble := self.voids.get(rank.id) or self.trouble(arm.zygote):
+        if trouble := self.voids.get(rank.id) or self.trouble(arm.fork_server):
             return trouble
         if self.door.refused:
             return f"its connection could not be taken: {self.door.refused}"
         if not rank.pid:
-            self.bury(arm.zygote, f"its interpreter {arm.zygote.id!r} did not answer within {timeout:g} s")
-            return arm.zygote.gone
+            self.bury(arm.fork_server, f"its interpreter {arm.fork_server.id!r} did not answer within {timeout:g} s")
+            return arm.fork_server.gone
         return ""

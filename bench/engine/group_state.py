@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.engine import budget
-from bench.engine.instrumented import Seen
+from bench.engine.instrumented_launches import GroupInstrumentation
 from bench.plan.cell import Cell, Group
 from bench.results.record import Record
 from bench.stats import intervals
@@ -27,7 +27,7 @@ class GroupState:
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
-    seen: Seen = field(default_factory=Seen)  # by its looking launches
+    instrumented: GroupInstrumentation = field(default_factory=GroupInstrumentation)
 
     @property
     def measured(self) -> int:
@@ -70,7 +70,7 @@ class GroupState:
         taken = [record.turns for record in records if record.turns is not None]
         self.overheads.append(self.costs[-1] - sum(turns.seconds for turns in taken))
         paces = [statistics.median(turns.counted) / turns.steps for turns in taken]
-        self.seen.expect(self.overheads[-1] / len(records), paces)
+        self.instrumented.expect(self.overheads[-1] / len(records), paces)
         by_cell = {record.cell: record for record in records if record.outcome == "ok"}
         baseline = by_cell.get(self.group.cells[0].id)
         if baseline is None or baseline.turns is None or len(baseline.turns.round) < LEAST_ROUNDS:

@@ -1,4 +1,4 @@
-"""Zygotes from the parent's side: start one, see what is wrong with one, end one with all that it left. No torch."""
+"""Fork servers from the parent's side: start one, see what is wrong with one, end one with all it left. No torch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import msgspec
 from bench.borders import file_name
 from bench.engine import losses
 from bench.engine.door import Door
-from bench.engine.processes import Zygote, oom_kills
+from bench.engine.processes import ForkServer, oom_kills
 from bench.errors import BenchError
 from bench.machine import strays
 from bench.machine.process_env import PACKAGE_PARENT
 from bench.plan.side import SIDE, Side
 
 
-def start_zygote(
+def start_fork_server(
     name: str,
     preload: tuple[str, ...],
     side: Side | None,
@@ -32,19 +32,19 @@ def start_zygote(
     logs: Path,
     door: Door,
     home: Path,
-) -> Zygote:
-    """A new zygote; it knocks at the door when it has imported what `preload` names.
+) -> ForkServer:
+    """A new fork server; it knocks at the door when it has imported what `preload` names.
 
     Args:
         side: whose interpreter it is, or None for ours.
-        home: the run's temporary folder, which zygotes remove when the run was killed.
+        home: the run's temporary folder, which fork servers remove when the run was killed.
 
     Raises:
         BenchError: the system does not let it start.
     """
     root = str(PACKAGE_PARENT)
     mark = secrets.token_hex(8)
-    log = logs / f"{file_name(f'zygote-{name}')}.log"
+    log = logs / f"{file_name(f'fork-server-{name}')}.log"
     try:
         # Without -P python would put the working folder first, and so one side's code before the other's.
         own = side.paths if side else (working_folder(),)
@@ -74,7 +74,7 @@ def start_zygote(
     with suppress(BrokenPipeError):  # it is dead already; its log says why
         process.stdin.write(msgspec.json.encode(setup) + b"\n")
         process.stdin.close()
-    return Zygote(name, process, preload, log, mark)
+    return ForkServer(name, process, preload, log, mark)
 
 
 def working_folder() -> str:
@@ -89,32 +89,32 @@ def working_folder() -> str:
         raise BenchError("the working folder was removed; change to one that exists") from None
 
 
-def trouble(zygote: Zygote, oom_kills_before: int) -> str:
-    """What is wrong with a zygote, and so not the fault of its arms; "" where nothing is."""
-    if zygote.gone:
-        return zygote.gone
-    name = f"its interpreter {zygote.id!r}"
-    if (status := zygote.process.poll()) is not None:
+def trouble(server: ForkServer, oom_kills_before: int) -> str:
+    """What is wrong with a fork server, and so not the fault of its arms; "" where nothing is."""
+    if server.gone:
+        return server.gone
+    name = f"its interpreter {server.id!r}"
+    if (status := server.process.poll()) is not None:
         how = f"was killed by {losses.signal_name(-status)}" if status < 0 else f"ended with status {status}"
         killed = -status == signal.SIGKILL and oom_kills() > oom_kills_before
         return f"{name} {how}{' while the kernel ran out of memory' if killed else ''}"
-    if strays.state(zygote.process.pid) in ("T", "t"):
+    if strays.state(server.process.pid) in ("T", "t"):
         return f"{name} was stopped (state T)"
     return ""
 
 
-def end_zygote(zygote: Zygote, patience: float = 0.0) -> None:
-    """End a zygote and all that it has started, whatever became of it since.
+def end_fork_server(server: ForkServer, patience: float = 0.0) -> None:
+    """End a fork server and all that it has started, whatever became of it since.
 
     Args:
         patience: seconds that it has to end by itself, as it does when its connection is closed.
     """
-    if zygote.channel is not None:
-        zygote.channel.close()
-        zygote.channel = None
+    if server.channel is not None:
+        server.channel.close()
+        server.channel = None
     try:
-        zygote.process.wait(patience)
+        server.process.wait(patience)
     except subprocess.TimeoutExpired:
-        zygote.process.kill()
-        zygote.process.wait()
-    strays.end_strays(partial(strays.marked, zygote.mark))
+        server.process.kill()
+        server.process.wait()
+    strays.end_strays(partial(strays.marked_processes, server.mark))

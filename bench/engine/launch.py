@@ -27,7 +27,7 @@ WARMUP_STEPS = 8
 ASYNCHRONOUS_TURN = 0.05
 LONGEST_TURN = 1.6
 EDGE = 0.01
-# Arms of one zygote inherit its heap, and with it accidents of alignment that made up to 6 % of a step at batches of
+# Arms of one fork server inherit its heap, and its accidents of alignment, which made up to 6 % of a step at batches of
 # 4.8 MB. Each arm pushes its heap up by a random number of bytes, so that launches draw layouts afresh, and so that the
 # twin differs from the baseline in this as any other arm does.
 PADDING_UNIT = 16  # bytes; malloc aligns to it

@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-KEPT = 2**20  # bytes at the beginning, and as many at the end
+KEPT_BYTES = 2**20  # bytes at the beginning, and as many at the end
 _LOOK = 2**16  # the last bytes, in which last words are looked for
 _FRAME = re.compile(r'^  File "(.*)", line \d+ in (\S+)')
 # Where a rank is that waits for others: in a collective, or in the backward pass that awaits DDP's.
@@ -41,13 +41,13 @@ def shorten(log: Path) -> int:
     """Keep the first and the last MiB of a log that has more; gives the bytes that were taken out."""
     with suppress(OSError):
         size = log.stat().st_size
-        if size <= 2 * KEPT + 4096:
+        if size <= 2 * KEPT_BYTES + 4096:
             return 0
         with open(log, "r+b") as file:
-            file.seek(size - KEPT)
-            end = file.read(KEPT)
-            removed = size - 2 * KEPT
-            file.seek(KEPT)
+            file.seek(size - KEPT_BYTES)
+            end = file.read(KEPT_BYTES)
+            removed = size - 2 * KEPT_BYTES
+            file.seek(KEPT_BYTES)
             file.write(f"\n[... bench took {removed} bytes out of the middle of this log ...]\n".encode() + end)
             file.truncate()
         return removed

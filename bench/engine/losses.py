@@ -11,12 +11,12 @@ from bench.engine.logs import last_words
 from bench.engine.processes import ArmLost
 
 
-def garbled(what: str) -> ArmLost:
+def garbled_answer(what: str) -> ArmLost:
     """The loss of an arm that sent something else than it had to."""
     return ArmLost("crashed", f"sent what is no message: {what}")
 
 
-def died(status: int, log: Path, *, out_of_memory: bool) -> ArmLost:
+def ended_process(status: int, log: Path, *, out_of_memory: bool) -> ArmLost:
     """The loss of an arm of which a process ended with this status, less than 0 for a signal.
 
     Args:

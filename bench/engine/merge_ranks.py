@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from bench.protocol import Instrumented, Result, TurnReport
+from bench.protocol import CallbackMetrics, Result, TurnReport
 
 # Failures that another rank's failure brings about: the peer's connection is gone.
 CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
 
 # Settings that ranks have each their own of: their values are joined, in the order of the ranks.
-JOINED = ("cores",)
-OWN = ("cores", "rank")
+JOINED_SETTINGS = ("cores",)
+RANKS_OWN_SETTINGS = ("cores", "rank")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ArmResult:
     effective: Mapping[str, Any]
     memory: Mapping[str, int]
     samples_per_step: int
-    looked: Instrumented
+    instrumented: CallbackMetrics
 
 
 def turn(replies: Sequence[TurnReport], *, uncounted: int = 1) -> Turn:
@@ -77,7 +77,7 @@ def arm_result(replies: Sequence[Result]) -> ArmResult:
         effective = _effective([reply.effective for reply in replies])
         # The largest rank: what a machine must have for each.
         memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
-    return ArmResult(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.looked)
+    return ArmResult(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.instrumented)
 
 
 def _plain(reply: Result) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _effective(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in settings[0].items():
         values = [own.get(name) for own in settings]
-        if name in JOINED:
+        if name in JOINED_SETTINGS:
             found[name] = [item for own in values for item in own or ()]
         elif all(own == value for own in values):
             found[name] = value

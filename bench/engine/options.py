@@ -11,30 +11,30 @@ class Options:
     """How to run.
 
     Attributes:
-        budget: seconds of wall time for the whole run, interpreters and looking launches included (`budget`).
-        target: a group is done when every ratio is known to plus or minus this (0.01 is 1 %).
+        budget: seconds of wall time for the whole run, interpreters and instrumented launches included (`budget`).
+        precision_goal: a group is done when every ratio is known to plus or minus this (0.01 is 1 %).
         timeout: seconds after which an arm that does not answer is ended.
         seed: of everything random: orders, data, weights.
         threads: intra-operator threads of every arm.
-        zygotes: sets of interpreters, as far as the budget has room for them; each has a memory layout of its own, and
-            launches take them in turn.
+        fork_servers: sets of them, as far as the budget has room; each has a memory layout of its own, and launches
+            take them in turn.
         turn: seconds a turn's counted steps should take.
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
-        looks: looking launches of each group, at most, after its timed ones; see `bench.engine.instrumented`.
-        launches: of each group, exactly, as far as the budget goes; None: as many as target and budget ask for.
+        instrument: instrumented launches of each group, at most (`bench.engine.instrumented_launches`).
+        launches: of each group, exactly, as far as the budget goes; None: as many as precision goal and budget ask for.
     """
 
     budget: float = 180.0
-    target: float = 0.01
+    precision_goal: float = 0.01
     timeout: float = 60.0
     seed: int = 0
     threads: int = 1
-    zygotes: int = 2
+    fork_servers: int = 2
     turn: float = 0.003
     launch: float | None = None
     memory_limit: int | None = None
-    looks: int = 0
+    instrument: int = 0
     launches: int | None = None
 
 

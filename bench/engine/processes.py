@@ -1,4 +1,4 @@
-"""What the parent holds of its zygotes and arms: names, pids, connections, what became of them. No torch, no pandas."""
+"""What the parent holds of its fork servers and arms: names, pids, connections, what became of them. No torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ArmLost(Exception):
 
 
 @dataclass
-class Zygote:
+class ForkServer:
     """A warm interpreter: which modules it has imported, and the set that it belongs to.
 
     Attributes:
@@ -47,7 +47,7 @@ class Zygote:
 
 @dataclass
 class Rank:
-    """One process of an arm: its name towards the zygote, and the channel to it."""
+    """One process of an arm: its name towards the fork server, and the channel to it."""
 
     id: str
     log: Path
@@ -64,7 +64,7 @@ class Arm:
     """A live cell: its processes, one a rank, held unless they were granted a turn."""
 
     id: str
-    zygote: Zygote
+    fork_server: ForkServer
     ranks: list[Rank]
     requested_at: float
     poll: select.poll = field(default_factory=select.poll)
@@ -97,8 +97,8 @@ class Arm:
         return max(times) if all(times) else 0.0
 
 
-def zygote_id(preload: tuple[str, ...], number: int) -> str:
-    """The name of the zygote of that preload in set `number`."""
+def fork_server_id(preload: tuple[str, ...], number: int) -> str:
+    """The name of the fork server of that preload in set `number`."""
     return f"{'+'.join(preload)}-{number}"
 
 

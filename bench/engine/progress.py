@@ -16,7 +16,7 @@ BAR_SECONDS = 0.5  # between redraws; each takes the conductor's core, between t
 LINE_SECONDS = 20.0  # between lines where there is no terminal
 
 
-class Told:
+class StreamProgress:
     """Writes to one stream. Redraws happen between turns, when no arm runs."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -75,9 +75,9 @@ class Told:
 
 
 @contextmanager
-def progress(stream: TextIO) -> Iterator[Told]:
+def progress(stream: TextIO) -> Iterator[StreamProgress]:
     """The progress of a run, written to `stream`; closed however the run ends."""
-    told = Told(stream)
+    told = StreamProgress(stream)
     try:
         yield told
     finally:

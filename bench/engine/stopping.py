@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from bench.plan.guard import answered
+from bench.plan.guard import answer_signals
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -18,14 +18,14 @@ class Interrupted(Exception):
     """The user asked to stop, and there is nothing in hand that is worth waiting for."""
 
 
-class Asked(Protocol):
+class Interruptible(Protocol):
     """What counts how often it was asked to stop."""
 
     interrupts: int
 
 
 @contextmanager
-def heeded(fleet: Asked) -> Iterator[None]:
+def heed_signals(fleet: Interruptible) -> Iterator[None]:
     """The first signal that asks to stop ends the launch in hand and keeps all it measured; the second leaves at once.
 
     Later ones change nothing: by then processes are being ended.
@@ -36,12 +36,12 @@ def heeded(fleet: Asked) -> Iterator[None]:
         if fleet.interrupts == 2:
             raise Interrupted
 
-    with answered(note, STOPPING):
+    with answer_signals(note, STOPPING):
         yield
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def ignore_signals() -> Iterator[None]:
     """No signal that asks to stop comes through meanwhile, where this is the main thread; who asks has to wait."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CALIBRATION_BUDGET = (
     24.0  # seconds of measuring for one accelerator; importing torch took 3 s more, and 25 s on slow disks
 )
-CALIBRATION_PATIENCE = 300.0  # seconds beyond the budget before the process is given up: imports, as for zygotes
+CALIBRATION_PATIENCE = 300.0  # seconds beyond the budget before the process is given up: imports, as for fork servers
 RISE = 0.03  # a rate that is not at least this much above the best so far has not risen
 GROWING = 0.6  # share of the time of one kind of work that finding the size may take
 GLIMPSE, SAMPLE = 0.02, 0.15  # seconds of one sample while the size grows, and of one repeat afterwards

@@ -101,13 +101,8 @@ def fingerprint(accelerator: str, device: str, threads: int) -> dict[str, Enviro
 
 
 def calibrations_folder() -> Path:
-    """Where calibrations are kept: `loopmark/calibrations` in the user's cache folder, beside MNIST.
-
-    A relative XDG_CACHE_HOME is ignored, as the XDG base directory specification wants it.
-    """
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(named) if Path(named).is_absolute() else Path("~/.cache").expanduser()
-    return cache / "loopmark" / "calibrations"
+    """Where calibrations are kept: `calibrations` in the program's cache folder, beside MNIST."""
+    return files.cache_folder() / "calibrations"
 
 
 def save_calibration(calibration: Calibration) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.machine.cores import usable_cores
+from bench.machine.git import commit_here
 from bench.machine.process_env import arm_environment
 from bench.results.version import __version__
 
@@ -22,7 +22,7 @@ PACKAGES = (
 )
 
 # Runs whose values differ here are different experiments: another processor, kernel of arithmetic, or framework.
-CHECKED = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
+CHECKED_FACTS = ("cpu", "cores", "machine", "system", "python", "torch", "lightning", "threads")
 
 
 def environment(threads: int) -> dict[str, EnvironmentValue]:
@@ -47,7 +47,7 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
         "allocator": " ".join(f"{name}={value}" for name, value in sorted(arms.items()) if name.startswith("MALLOC_")),
         "pjrt_device": os.environ.get("PJRT_DEVICE", ""),  # CPU: cells of accelerator=tpu are xla-cpu, and no TPU's
         "budget_limit": os.environ.get("BENCH_BUDGET", ""),  # a run under it may have measured less than it would
-        "commit": _commit(),
+        "commit": commit_here(),
         "executable_is_venv": sys.prefix != sys.base_prefix,
     }
     for package in PACKAGES:
@@ -60,7 +60,9 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
 
 def mismatches(one: Mapping[str, EnvironmentValue], other: Mapping[str, EnvironmentValue]) -> list[str]:
     """Sentences for the checked keys in which two environments differ."""
-    return [f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED if one.get(key) != other.get(key)]
+    return [
+        f"{key}: {one.get(key)!r} against {other.get(key)!r}" for key in CHECKED_FACTS if one.get(key) != other.get(key)
+    ]
 
 
 def _read(path: str) -> str:
@@ -91,13 +93,3 @@ def _hypervisor() -> bool:
 def _memory() -> int:
     """Bytes of main memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _commit() -> str:
-    """The commit of the working directory, with `-dirty` where files differ from it; `none` outside of git."""
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
-        status = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return "none"
-    return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")

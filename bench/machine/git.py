@@ -25,28 +25,47 @@ def resolve_commit(name: str, repository: Path) -> Commit:
         RunError: the repository has none.
     """
     # No name of a commit begins with a dash; git would take it for an option.
-    told = None if name.startswith("-") else _git(repository, "show", "-s", "--format=%H %at", f"{name}^{{commit}}")
-    if told is None:
+    show = ("show", "-s", "--format=%H %at", f"{name}^{{commit}}")
+    answer = None if name.startswith("-") else git(*show, repository=repository)
+    if answer is None or answer.returncode:
         allowed = "its commits, branches, tags"
         raise RunError(f"commit {name!r} is not in the git repository of {repository}; allowed: {allowed}")
-    full, date = told.split()
+    full, date = answer.stdout.split()
     return Commit(full, int(date))
 
 
 def ancestry(hashes: Iterable[str], repository: Path) -> dict[str, int] | None:
     """The place of each commit, parents before children; None where the repository does not know them all."""
     wanted = set(hashes)
-    told = _git(repository, "rev-list", "--topo-order", "--reverse", *sorted(wanted), "--") if wanted else ""
-    if told is None:
+    if not wanted:
+        return {}
+    answer = git("rev-list", "--topo-order", "--reverse", *sorted(wanted), "--", repository=repository)
+    if answer.returncode:
         return None
-    return {full: place for place, full in enumerate(told.split()) if full in wanted}
+    return {full: place for place, full in enumerate(answer.stdout.split()) if full in wanted}
 
 
-def _git(repository: Path, *arguments: str) -> str | None:
+def commit_here() -> str:
+    """The commit of the working folder, with `-dirty` where files differ from it; `none` outside of git."""
+    head, status = (git(*words, timeout=5) for words in (("rev-parse", "HEAD"), ("status", "--porcelain")))
+    if head.returncode or status.returncode:
+        return "none"
+    return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")
+
+
+def git(*arguments: str, repository: Path | None = None, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """What git says; the one place that calls it.
+
+    Args:
+        repository: a folder in it; None: the working folder.
+        timeout: seconds after which it is given up, as if it had failed.
+    """
+    command = ["git", *([] if repository is None else ["-C", str(repository)]), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments], capture_output=True, text=True, timeout=60, check=True
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="surrogateescape", check=False, timeout=timeout
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", "git is not installed")
+    except (OSError, subprocess.SubprocessError) as error:
+        return subprocess.CompletedProcess(command, 126, "", str(error))

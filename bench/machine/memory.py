@@ -17,7 +17,7 @@ def peak_resident() -> int:
 
 
 def forget_peak() -> None:
-    """Begin a new peak: a forked process starts with its zygote's. Linux: proc(5), /proc/pid/clear_refs, value 5."""
+    """Begin a new peak: a forked process starts with its parent's. Linux: proc(5), /proc/pid/clear_refs, value 5."""
     path = Path("/proc/self/clear_refs")
     if path.exists():
         path.write_text("5")

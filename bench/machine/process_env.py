@@ -1,4 +1,4 @@
-"""The environment variables of zygotes and arms: what is taken out, what is set, and what torchrun gives a rank."""
+"""The environment variables of fork servers and arms: what is taken out, what is set, what torchrun gives a rank."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ SCRUBBED = re.compile(
 
 
 def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[str]]:
-    """The environment of every zygote and arm, and the names that were taken out of it.
+    """The environment of every fork server and arm, and the names that were taken out of it.
 
     Args:
         threads: intra-operator threads of every arm.
-        hash_seed: PYTHONHASHSEED, the same for all arms of a launch, another for each set of zygotes.
+        hash_seed: PYTHONHASHSEED, the same for all arms of a launch, another for each set of fork servers.
     """
     scrubbed = sorted(name for name in os.environ if SCRUBBED.match(name))
     kept = {name: value for name, value in os.environ.items() if name not in scrubbed}
     # glibc gives the top of the heap back to the system when it is freed and fetches it again, page by page, in the
     # next step; whether it does hangs on the accidental layout of the heap. Identical loops took 2 to 1,500 page faults
-    # a step at batches of 4.8 MB, alike in all arms of one zygote, and differed by up to 10 %. No loop is to blame.
+    # a step at batches of 4.8 MB, alike in all arms of one fork server, differing by up to 10 %. No loop is to blame.
     allocator = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
-    # OpenBLAS, numpy's library, starts its threads at import; a zygote must have none when it forks.
+    # OpenBLAS, numpy's library, starts its threads at import; a fork server must have none when it forks.
     ours = {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": "1",
         # Inductor compiles with as many workers as an arm has threads. One is its own process: a pool of workers would
-        # be started when it is imported, and a zygote that has threads or children cannot fork arms.
+        # be started when it is imported, and a fork server that has threads or children cannot fork arms.
         "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
         "PYTHONHASHSEED": str(hash_seed),
         "PYTHONUNBUFFERED": "1",

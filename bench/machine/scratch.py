@@ -8,17 +8,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.machine.git import git
 from bench.results.files import try_lock
 
 PREFIX = "bench-"
-LOCK = "lock"
+HOME_LOCK = "lock"
 CHECKOUTS = "checkouts"  # a file that names the repository whose git worktrees are in the folder
 # Children put sockets into folders below ours (multiprocessing: `pymp-xxxxxxxx/listener-xxxxxxxx`), and the path of one
 # may have 107 bytes (unix(7)). Ours adds 30 to this, theirs 31.
@@ -39,9 +39,9 @@ class Home:
             sweep(base)
             self.path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}", dir=base))
             # Locked before it has the name that sweepers look for.
-            self._lock = os.open(self.path / f".{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(self.path / f".{HOME_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            (self.path / f".{LOCK}").rename(self.path / LOCK)
+            (self.path / f".{HOME_LOCK}").rename(self.path / HOME_LOCK)
         except OSError as error:
             raise BenchError(f"temporary files cannot be written: {error.strerror or error}; set TMPDIR") from None
 
@@ -74,7 +74,7 @@ def sweep(base: Path) -> list[Path]:
         with suppress(OSError):  # another sweeps here too, or it is none of this user's
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(folder / HOME_LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 if try_lock(descriptor):
                     _forget_checkouts(folder)
@@ -91,13 +91,7 @@ def _forget_checkouts(folder: Path) -> None:
         return
     repository = (folder / CHECKOUTS).read_text(encoding="utf-8", errors="surrogateescape").strip()
     for checkout in (path for path in folder.iterdir() if (path / ".git").exists() and not path.is_symlink()):
-        with suppress(subprocess.SubprocessError):
-            subprocess.run(
-                ["git", "-C", repository, "worktree", "remove", "--force", str(checkout)],
-                capture_output=True,
-                check=False,
-                timeout=60,
-            )
+        git("worktree", "remove", "--force", str(checkout), repository=Path(repository), timeout=60)
 
 
 @contextmanager

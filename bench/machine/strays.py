@@ -1,10 +1,10 @@
 """Processes that stepped out of line: found in /proc, and ended with all that they started. Linux; elsewhere nothing.
 
-A process that leaves its session is out of reach of a signal to its group. So arms and zygotes are subreapers
-(prctl(2)): what loses its parent becomes theirs. A live arm has all its descendants under it; what becomes a zygote's
-child without having been forked as an arm is of an arm that is gone. A zygote that is killed leaves them to init; they
-are known by a variable that was in its environment when it began, which its descendants can neither take out of
-/proc/PID/environ nor fail to have, unless they began with another environment altogether.
+A process that leaves its session is out of reach of a signal to its group. So arms and fork servers are subreapers
+(prctl(2)): what loses its parent becomes theirs. A live arm has all its descendants under it; what becomes a fork
+server's child without having been forked as an arm is of an arm that is gone. A fork server that is killed leaves them
+to init; they are known by a variable that was in its environment when it began, which its descendants can neither take
+out of /proc/PID/environ nor fail to have, unless they began with another environment altogether.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def below(roots: Iterable[int]) -> set[int]:
     return found
 
 
-def marked(token: str) -> set[int]:
+def marked_processes(token: str) -> set[int]:
     """Processes of this user that began with the mark of this token in their environment."""
     wanted = f"{MARK}={token}".encode()
     found = set()

@@ -52,7 +52,7 @@ def _assigns_suite(path: Path) -> bool:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     # ValueError: a byte that no encoding has; MemoryError and RecursionError: nested too deeply for the parser.
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise SpecError(f"{path}: this suite file does not import: {guard.told(error)}") from None
+        raise SpecError(f"{path}: this suite file does not import: {guard.exception_line(error)}") from None
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
@@ -127,7 +127,7 @@ def all_suites(folders: Sequence[Path] = ()) -> dict[str, tuple[Suite, str]]:
     return found
 
 
-def named(name: str, folders: Sequence[Path] = ()) -> Suite:
+def find_suite(name: str, folders: Sequence[Path] = ()) -> Suite:
     """The suite of that name.
 
     Raises:

@@ -33,12 +33,12 @@ def signals() -> Iterator[None]:
         raise KeyboardInterrupt
 
     _signals.clear()
-    with answered(note, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+    with answer_signals(note, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
         yield
 
 
 @contextmanager
-def answered(note: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals]) -> Iterator[None]:
+def answer_signals(note: Callable[[int, FrameType | None], None], numbers: Sequence[signal.Signals]) -> Iterator[None]:
     """These signals call `note` meanwhile, but for those that are ignored, as nohup(1) leaves SIGHUP.
 
     Only the main thread may say what signals do; in another nothing is changed, and they do what its program says.
@@ -72,10 +72,10 @@ def foreign(what: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and _signals:
             raise
-        raise SpecError(f"{what}: {told(error)}") from error
+        raise SpecError(f"{what}: {exception_line(error)}") from error
 
 
-def told(error: BaseException) -> str:
+def exception_line(error: BaseException) -> str:
     """An exception in one line, even where its own text cannot be made."""
     name = "sys.exit was called" if isinstance(error, SystemExit) else type(error).__name__
     try:

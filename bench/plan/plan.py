@@ -10,12 +10,12 @@ from typing import Any
 from bench.axes import compile_mode, loops, precision, strategy
 from bench.axes.accelerators import xla
 from bench.axes.engine_axes import AxisValue, Point, engine_axes
-from bench.errors import SpecError, one_of, shown
+from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.cell import Cell, Group, Plan, Selector, _lightning, as_text, device
 from bench.plan.select import selector
 from bench.plan.settings import _apply
-from bench.plan.suite import Suite, all_axes, asked, loader_workers
+from bench.plan.suite import Suite, all_axes, loader_workers, suite_settings
 
 
 def make_plan(
@@ -57,7 +57,7 @@ def make_plan(
         everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
         groups = [kept for group in groups if (kept := _keep(group, selected)) is not None]
         if not groups:
-            raise SpecError(f"-k {shown(select)} selects no cell; there are: {', '.join(everything)}")
+            raise SpecError(f"-k {quote(select)} selects no cell; there are: {', '.join(everything)}")
     return Plan(chosen, tuple(groups))
 
 
@@ -90,10 +90,10 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         point,
                         twin,
                         baseline,
-                        refused(suite, point, threads),
+                        refusal_reason(suite, point, threads),
                         workers,
                         suite.epochs,
-                        asked(suite, point),
+                        suite_settings(suite, point),
                     )
                     for cell, point, twin in cells
                 ),
@@ -131,16 +131,16 @@ def _keep(group: Group, selected: Selector) -> Group | None:
     return Group(group.id, group.suite, kept)
 
 
-def refused(suite: Suite, point: Point, threads: int) -> str:
+def refusal_reason(suite: Suite, point: Point, threads: int) -> str:
     """Why a cell is not tried: its suite says that the point makes no sense, or it cannot run here; "" if it is."""
     with guard.foreign(f"suite {suite.name!r}: its `refuses`"):
         reason = suite.refuses(point)
         if not isinstance(reason, str | None):
             raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
-    return reason or unsupported(point, threads) or ""
+    return reason or unsupported_reason(point, threads) or ""
 
 
-def unsupported(point: Point, threads: int = 1) -> str | None:
+def unsupported_reason(point: Point, threads: int = 1) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
     kind, loop, devices = str(point["accelerator"]), str(point["loop"]), int(point["devices"])
     driver = device(point)
@@ -223,10 +223,10 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
                 point,
                 cell["twin"],
                 cell["baseline"],
-                refused(suite, point, threads),
+                refusal_reason(suite, point, threads),
                 workers[cell["group"]],
                 suite.epochs,
-                asked(suite, point),
+                suite_settings(suite, point),
             )
         )
     groups = [Group(name, own[0].suite, tuple(own)) for name, own in members.items()]

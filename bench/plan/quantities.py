@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 
-from bench.errors import SpecError, shown
+from bench.errors import SpecError, quote
 
 # What the kernel's waits and limits take is far above; what is larger is a slip, and its arithmetic would overflow.
 LONGEST_DURATION = 30 * 86400.0  # seconds
@@ -118,5 +118,5 @@ def _number(
         except SpecError as error:
             raise SpecError(f"{name}: {error}") from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
-        raise SpecError(f"{name}: {shown(value)} is not possible; allowed: {allowed}, e.g. {example}")
+        raise SpecError(f"{name}: {quote(value)} is not possible; allowed: {allowed}, e.g. {example}")
     return float(value)

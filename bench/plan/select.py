@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench.errors import SpecError, shown
+from bench.errors import SpecError, quote
 from bench.plan.cell import Cell, Selector, as_text
 
 # Parsing recurses three frames for each parenthesis, and python allows a thousand.
@@ -27,7 +27,7 @@ def selector(expression: str) -> Selector:
     def fail() -> SpecError:
         found = tokens[position] if position < len(tokens) else "its end"
         return SpecError(
-            f"-k {shown(expression)}: stuck at {found[:40]}; "
+            f"-k {quote(expression)}: stuck at {found[:40]}; "
             "allowed: words of cell ids joined by and, or, not and parentheses"
         )
 

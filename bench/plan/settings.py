@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from bench.axes.engine_axes import AxisValue
-from bench.errors import SpecError, one_of, shortened, shown
+from bench.errors import SpecError, one_of, quote, without_middle
 from bench.plan.suite import Suite, all_axes, allowed_values
 
 
@@ -29,7 +29,7 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
         try:
             value = kind(text)
         except ValueError:
-            raise SpecError(f"axis {axis!r}: {shown(text)} is not of type {kind.__name__}, e.g. {example}") from None
+            raise SpecError(f"axis {axis!r}: {quote(text)} is not of type {kind.__name__}, e.g. {example}") from None
         if isinstance(value, float) and not math.isfinite(value):
             raise SpecError(f"axis {axis!r}: {text!r} is not finite; allowed: any finite number")
     allowed = allowed_values(suite, axis)
@@ -39,14 +39,14 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
     zero = 0 in all_axes(suite)[axis]
     if kind in (int, float) and not isinstance(value, str) and (value < 0 or (value == 0 and not zero)):
         allowed_text = f"any {kind.__name__} from 0 on" if zero else f"any {kind.__name__} above 0"
-        raise SpecError(f"axis {axis!r}: {shown(value)} is not positive; allowed: {allowed_text}")
+        raise SpecError(f"axis {axis!r}: {quote(value)} is not positive; allowed: {allowed_text}")
     return value
 
 
 def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, Sequence[AxisValue]]]) -> list[str]:
     axis, equals, text = setting.partition("=")
     if not equals or not text:
-        return [f"--set {shown(setting)} is not of the form axis=value[,value...]"]
+        return [f"--set {quote(setting)} is not of the form axis=value[,value...]"]
     owners = [name for name in suites if axis in axes[name]]
     if not owners and suites:
         return [one_of("axis", axis, dict.fromkeys(known for own in axes.values() for known in own))]
@@ -57,6 +57,6 @@ def _apply(setting: str, suites: Mapping[str, Suite], axes: dict[str, dict[str, 
             try:
                 values.append(parse_value(suites[name], axis, part))
             except SpecError as error:
-                mistakes += [f"--set {shortened(setting)}: {mistake}" for mistake in error.mistakes]
+                mistakes += [f"--set {without_middle(setting)}: {mistake}" for mistake in error.mistakes]
         axes[name][axis] = values
     return list(dict.fromkeys(mistakes))

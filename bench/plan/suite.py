@@ -52,8 +52,8 @@ class Suite:
         epochs: whether a turn is a whole epoch of the loader, so that the gap between epochs is a part of it.
         refuses: says why a point makes no sense, or None where it does; asked by the parent, so without torch.
         workers: loader workers of a point, by default its `num_workers`; a group that has any runs on all cores.
-        settings: effective settings by name that a point asks for besides those of `asked`; they are read back in the
-            arm, and along the compared axis they may differ as they were asked to. The parent calls it: without torch.
+        settings: effective settings by name that a point asks for besides those of `suite_settings`; they are read back
+            in the arm, and along the compared axis they may differ as asked. Without torch: the parent calls it.
     """
 
     name: str
@@ -131,7 +131,7 @@ def loader_workers(suite: Suite, point: Point) -> int:
     return count
 
 
-def asked(suite: Suite, point: Point) -> dict[str, AxisValue]:
+def suite_settings(suite: Suite, point: Point) -> dict[str, AxisValue]:
     """What a point asks for besides the engine's axes: effective settings, by the names under which they are read back.
 
     An axis that has the name of one asks for it, and so do the loader workers that the suite declares.

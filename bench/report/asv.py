@@ -1,7 +1,7 @@
 """Result files that `asv publish`, `asv show` and `asv compare` read (asv 0.6.6, results.py and benchmarks.py).
 
 asv takes larger as worse, always, so only seconds and bytes are written, and throughput as its inverse. A figure is the
-estimate over launches and its statistics are of launches; looking launches and twins stay out.
+estimate over launches and its statistics are of launches; instrumented launches and twins stay out.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
-class Exported:
+class AsvExport:
     """What was written: result files, and sentences on what a reader of asv's pages should know."""
 
     files: Sequence[Path]
@@ -86,7 +86,7 @@ class Exported:
     notes: Sequence[str]
 
 
-def export(runs: Sequence[tuple[StoredRun, Commit]], folder: Path, machine: str | None = None) -> Exported:
+def export(runs: Sequence[tuple[StoredRun, Commit]], folder: Path, machine: str | None = None) -> AsvExport:
     """Write the runs into asv's results folder, beside what is there.
 
     Files of asv's are named by commit and environment, so runs of one commit share one; where two have the same cell,
@@ -131,7 +131,7 @@ def export(runs: Sequence[tuple[StoredRun, Commit]], folder: Path, machine: str 
     for path, data in files.items():
         asv_files.write(path, data)
     results = [path for path in files if path.name not in ("machine.json", "benchmarks.json")]
-    return Exported(results, list(names), list(notes))
+    return AsvExport(results, list(names), list(notes))
 
 
 def benchmarks(run: StoredRun) -> list[Benchmark]:
@@ -139,8 +139,8 @@ def benchmarks(run: StoredRun) -> list[Benchmark]:
     planned = {cell["id"]: cell for cell in run.info["plan"]["cells"] if not cell["twin"]}
     outcomes = {row.cell: str(row.outcome) for row in frames.cells(run).itertuples()}
     launches = frames.launches(run)
-    launches = launches[~launches["looking"] & ~launches["twin"]]
-    known = frames.declared(run)
+    launches = launches[~launches["instrumented"] & ~launches["twin"]]
+    known = frames.declared_metrics(run)
     values: dict[str, dict[str, list[float]]] = {}
     for row in launches.itertuples():
         values.setdefault(str(row.cell), {}).setdefault(str(row.metric), []).append(float(row.value))

@@ -8,7 +8,7 @@ import bench.borders as borders
 from bench.analysis import claims
 from bench.borders import markdown_text as safe
 from bench.commands.compare import CAUTION, CellRatio, Comparison
-from bench.report.text_layout import titled, wrapped
+from bench.report.text_layout import titled_list, wrap_text
 from bench.report.units import quantity, ratio
 
 COMPARISON_COLUMNS = ("cell", "A", "B", "B / A", "launches")
@@ -39,15 +39,15 @@ def difference_lists(found: Comparison) -> list[tuple[str, Sequence[str]]]:
 
 def console(found: Comparison) -> str:
     """For a terminal."""
-    lines = [*wrapped(f"A: {found.a}"), *wrapped(f"B: {found.b}"), ""]
+    lines = [*wrap_text(f"A: {found.a}"), *wrap_text(f"B: {found.b}"), ""]
     for title, texts in difference_lists(found):
-        lines += titled(title, texts)
+        lines += titled_list(title, texts)
     if found.invalid:
-        return "\n".join([*lines, *wrapped(f"invalid: {found.invalid}")]) + "\n"
+        return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for cell in found.cells:
         name, a, b, told, launches = _row(cell)
-        lines += wrapped(name) + wrapped(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
-    return "\n".join([*lines, "", *wrapped(CAUTION)]) + "\n"
+        lines += wrap_text(name) + wrap_text(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
+    return "\n".join([*lines, "", *wrap_text(CAUTION)]) + "\n"
 
 
 def markdown(found: Comparison) -> str:

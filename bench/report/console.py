@@ -7,7 +7,7 @@ import itertools
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.sentences import headlines
-from bench.report.text_layout import aligned, cut, titled, wrapped
+from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
 
 # Ratio and difference are what people look for; with them the table fits. The rest is in `--format json` and the page.
 SUMMARY_COLUMNS = ("step time", "ratio", "difference", "throughput", "launches")
@@ -21,21 +21,21 @@ def render(summary: Summary) -> str:
     for row in (row for rows in groups.values() for row in rows):
         name = f"{row.cell.point[summary.compare[row.cell.suite]]}{' (twin)' if row.cell.twin else ''}"
         table.append([name, row.cell.outcome, *(row.entries[column].text for column in shown)])
-    header, *body = aligned(table, left=(0, 1))
+    header, *body = align_rows(table, left=(0, 1))
     lines = [header]
     rest = iter(body)
     for group, rows in groups.items():
         lines += [cut(group), *itertools.islice(rest, len(rows)), ""]
-    lines += _looked(summary)
+    lines += _instrumented(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
-        lines += titled(title, sentences)
-    sentences = [*headlines(summary), *tables.shared(summary)]
-    lines += [part for sentence in sentences for part in wrapped(sentence)]
+        lines += titled_list(title, sentences)
+    sentences = [*headlines(summary), *tables.shared_axes(summary)]
+    lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _looked(summary: Summary) -> list[str]:
+def _instrumented(summary: Summary) -> list[str]:
     """What wholes are made of, a line for each cell; the other metrics are in the page and the other formats."""
     lines: list[str] = []
     seen = tables.instrumented_tables(summary)
@@ -47,7 +47,7 @@ def _looked(summary: Summary) -> list[str]:
             for place, arm in enumerate(group.arms):
                 texts = [rows[name][place].text.partition(" [")[0] if name in rows else "" for name in (*names, whole)]
                 table.append([arm, *texts])
-        header, *body = aligned(table)
+        header, *body = align_rows(table)
         lines += [f"{tables.INSTRUMENTED_TITLE}:", header]
         rest = iter(body)
         for group in groups.values():

@@ -11,7 +11,7 @@ from bench.report import tables
 
 
 def render(summary: Summary) -> str:
-    """One line per cell; empty where there is no figure. What looking launches saw comes after the baseline."""
+    """One line per cell; empty where there is no figure. What instrumented launches saw comes after the baseline."""
     out = io.StringIO()
     metrics = tables.metric_names(summary)
     names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
@@ -43,8 +43,8 @@ def render(summary: Summary) -> str:
         for interval in (cell.versus.ratio, cell.versus.difference) if cell.versus else (None, None):
             line += ["", "", ""] if interval is None else [interval.estimate, interval.low, interval.high]
         line.append(cell.versus.baseline if cell.versus else "")
-        for name in summary.declared:  # of looking launches, which are never compared
-            seen = cell.looked.get(name)
+        for name in summary.declared:  # of instrumented launches, which are never compared
+            seen = cell.instrumented.get(name)
             line += ["", "", "", ""] if seen is None else [seen.estimate, seen.low, seen.high, seen.launches]
         writer.writerow(map(csv_cell, line))
     return out.getvalue()

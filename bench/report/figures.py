@@ -21,8 +21,9 @@ from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.sentences import label, places
-from bench.report.units import given, scale
+from bench.report.units import chosen_quantity, scale
 from bench.results.store import StoredRun
+from bench.stats.rounding import percent_of
 
 _TWIN = "#8a8f98"
 # Groups, and lines of cost, that are drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
@@ -37,19 +38,19 @@ def draw_run(run: StoredRun, summary: Summary) -> list[Drawing]:
     groups = list(tables.by_group_of_cells(summary))[:DRAWN]
     turns = frames.turns[frames.turns["outcome"].isin(list(MEASURED)) & frames.turns["group"].isin(groups)]
     pairs = frames.pairs[frames.pairs["group"].isin(groups)]
-    look = _Look.of(summary)
+    style = _Style.of(summary)
     drawings = []
     with matplotlib.rc_context(STYLE):
         if len(turns):
-            drawings.append(_distribution(summary, look, turns))
+            drawings.append(_distribution(summary, style, turns))
         if len(pairs):
-            drawings.append(_ratios(summary, look, pairs))
+            drawings.append(_ratios(summary, style, pairs))
         models = costs.models(run.info["plan"], frames.pairs)
         for name in run.info["plan"]["suites"]:
             known = [index for index, cost in enumerate(summary.costs) if cost.suite == name and cost.figure]
             if known:
-                drawings.append(_cost(summary, look, known, models, pairs[pairs["suite"] == name]))
-        drawings += [_parts(summary, look, whole, names) for whole, names in tables.parts(summary).items()]
+                drawings.append(_cost(summary, style, known, models, pairs[pairs["suite"] == name]))
+        drawings += [_parts(summary, style, whole, names) for whole, names in tables.parts(summary).items()]
     return [replace(drawing, caption=drawing.caption + _left_out(summary)) for drawing in drawings]
 
 
@@ -59,7 +60,7 @@ def _left_out(summary: Summary) -> str:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Style:
     """How cells are called and coloured in all figures of a page.
 
     Attributes:
@@ -73,7 +74,7 @@ class _Look:
     titles: Mapping[str, str]
 
     @staticmethod
-    def of(summary: Summary) -> _Look:
+    def of(summary: Summary) -> _Style:
         taken: dict[str, str] = {}
         names: dict[str, str] = {}
         used: set[str] = set()
@@ -89,10 +90,10 @@ class _Look:
                 twins.add(taken[raw])
         arms = [name for name in taken.values() if name not in twins]
         colours = dict(zip(arms, sns.color_palette("colorblind", max(len(arms), 1)).as_hex(), strict=False))
-        return _Look(names, {**colours, **dict.fromkeys(twins, _TWIN)}, tables.titles(summary))
+        return _Style(names, {**colours, **dict.fromkeys(twins, _TWIN)}, tables.titles(summary))
 
 
-def _panels(arms: Mapping[str, Sequence[str]], look: _Look) -> tuple[Figure, dict[str, Axes]]:
+def _panels(arms: Mapping[str, Sequence[str]], style: _Style) -> tuple[Figure, dict[str, Axes]]:
     """One panel per group, as high as its arms need."""
     groups = list(arms)
     heights = [len(arms[group]) + 1.2 for group in groups]
@@ -102,29 +103,29 @@ def _panels(arms: Mapping[str, Sequence[str]], look: _Look) -> tuple[Figure, dic
         layout.set(h_pad=0.1)  # type: ignore[call-arg]
     axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for group, panel in zip(groups, axes, strict=True):
-        panel.set_title(figure_text(look.titles[group], TITLE_LETTERS))
+        panel.set_title(figure_text(style.titles[group], TITLE_LETTERS))
     return figure, dict(zip(groups, axes, strict=True))
 
 
-def _arms(summary: Summary, look: _Look, data: pd.DataFrame) -> dict[str, list[str]]:
+def _arms(summary: Summary, style: _Style, data: pd.DataFrame) -> dict[str, list[str]]:
     """The arms of each group that are in the data, in the plan's order."""
     present = set(data["cell"])
     arms: dict[str, list[str]] = {}
     for cell in summary.cells:
         if cell.id in present:
-            arms.setdefault(cell.group, []).append(look.names[cell.id])
+            arms.setdefault(cell.group, []).append(style.names[cell.id])
     return arms
 
 
-def _named(look: _Look, data: pd.DataFrame) -> pd.DataFrame:
-    return data.assign(arm=data["cell"].map(look.names))
+def _named(style: _Style, data: pd.DataFrame) -> pd.DataFrame:
+    return data.assign(arm=data["cell"].map(style.names))
 
 
-def _distribution(summary: Summary, look: _Look, turns: pd.DataFrame) -> Drawing:
-    turns = _named(look, turns).assign(ms=turns["step_time"] * 1e3)
-    palette = look.colours
-    arms = _arms(summary, look, turns)
-    figure, panels = _panels(arms, look)
+def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame) -> Drawing:
+    turns = _named(style, turns).assign(ms=turns["step_time"] * 1e3)
+    palette = style.colours
+    arms = _arms(summary, style, turns)
+    figure, panels = _panels(arms, style)
     outside = 0
     for group, panel in panels.items():
         own = turns[turns["group"] == group]
@@ -171,20 +172,20 @@ def _distribution(summary: Summary, look: _Look, turns: pd.DataFrame) -> Drawing
     return Drawing(
         "Step time",
         "Shape: the turns of all launches. Dots: the median of each launch, from which the "
-        f"intervals come. Each group has its own scale. {100 * share:.1f} % of the turns lie outside of "
+        f"intervals come. Each group has its own scale. {percent_of(share, 1)} of the turns lie outside of "
         "what is shown; all figures use them.",
         svg(figure, "distribution"),
     )
 
 
-def _ratios(summary: Summary, look: _Look, pairs: pd.DataFrame) -> Drawing:
-    pairs = _named(look, pairs).assign(percent=np.expm1(pairs["log_ratio"]) * 100)
-    palette = look.colours
-    arms = _arms(summary, look, pairs)
-    figure, panels = _panels(arms, look)
+def _ratios(summary: Summary, style: _Style, pairs: pd.DataFrame) -> Drawing:
+    pairs = _named(style, pairs).assign(percent=np.expm1(pairs["log_ratio"]) * 100)
+    palette = style.colours
+    arms = _arms(summary, style, pairs)
+    figure, panels = _panels(arms, style)
     groups = tables.by_group_of_cells(summary)
     for group, panel in panels.items():
-        cells = {look.names[cell.id]: cell.versus for cell in groups[group] if cell.versus}
+        cells = {style.names[cell.id]: cell.versus for cell in groups[group] if cell.versus}
         order = arms[group]
         own = pairs[pairs["group"] == group]
         # A quarter of a line below the bar; random jitter would make every page another.
@@ -231,11 +232,11 @@ def _ratios(summary: Summary, look: _Look, pairs: pd.DataFrame) -> Drawing:
 
 
 def _cost(
-    summary: Summary, look: _Look, known: Sequence[int], models: Sequence[costs.Model], pairs: pd.DataFrame
+    summary: Summary, style: _Style, known: Sequence[int], models: Sequence[costs.Model], pairs: pd.DataFrame
 ) -> Drawing:
     """Cost against step length of one suite: `known` are the places of its costs in the summary and in `models`."""
-    own = _named(look, pairs).assign(ms=pairs["baseline_step_time"] * 1e3, us=pairs["difference"] * 1e6)
-    palette = look.colours
+    own = _named(style, pairs).assign(ms=pairs["baseline_step_time"] * 1e3, us=pairs["difference"] * 1e6)
+    palette = style.colours
     suite = summary.costs[known[0]].suite
     wheres = places(summary.costs)
     styles = dict(zip(dict.fromkeys(wheres[index] for index in known), itertools.cycle(("-", "-.", ":")), strict=False))
@@ -254,7 +255,7 @@ def _cost(
     for index in drawn[:DRAWN]:
         cost = summary.costs[index]
         arm = next(
-            look.names[cell.id]
+            style.names[cell.id]
             for cell in groups[cost.groups[0]]
             if cell.twin == cost.twin and cell.point[cost.axis] == cost.value
         )
@@ -288,7 +289,7 @@ def _cost(
     if reaches:
         panel.axvline(reference * 1e3, color=INK, linewidth=0.8, linestyle=":")
         panel.annotate(
-            f"your step, {given(reference, 's')}",
+            f"your step, {chosen_quantity(reference, 's')}",
             (reference * 1e3, 1),
             xycoords=("data", "axes fraction"),
             xytext=(0, 3),
@@ -319,24 +320,26 @@ def _cost(
     )
 
 
-def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> Drawing:
-    """What a metric of looking launches is made of: a bar for each cell, its parts one after the other."""
+def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) -> Drawing:
+    """What a metric of instrumented launches is made of: a bar for each cell, its parts one after the other."""
     groups = {
-        group: [cell for cell in cells if any(name in cell.looked for name in names)]
+        group: [cell for cell in cells if any(name in cell.instrumented for name in names)]
         for group, cells in tables.by_group_of_cells(summary).items()
     }
     groups = {group: groups[group] for group in [group for group, cells in groups.items() if cells][:DRAWN]}
-    arms = {group: [look.names[cell.id] for cell in cells] for group, cells in groups.items()}
-    figure, panels = _panels(arms, look)
+    arms = {group: [style.names[cell.id] for cell in cells] for group, cells in groups.items()}
+    figure, panels = _panels(arms, style)
     colours = sns.color_palette("colorblind", len(names)).as_hex()
-    longest = max(cell.looked[whole].estimate for cells in groups.values() for cell in cells if whole in cell.looked)
+    longest = max(
+        cell.instrumented[whole].estimate for cells in groups.values() for cell in cells if whole in cell.instrumented
+    )
     unit = summary.declared[whole].unit
     factor, prefixed = scale(longest, unit)
     for group, panel in panels.items():
         cells = groups[group]
         ends = [0.0] * len(cells)
         for name, words, colour in zip(names, tables.short_names(names), colours, strict=True):
-            sizes = [cell.looked[name].estimate / factor if name in cell.looked else 0.0 for cell in cells]
+            sizes = [cell.instrumented[name].estimate / factor if name in cell.instrumented else 0.0 for cell in cells]
             panel.barh(
                 range(len(cells)),
                 sizes,
@@ -354,7 +357,7 @@ def _parts(summary: Summary, look: _Look, whole: str, names: Sequence[str]) -> D
     figure.legend(loc="outside upper left", ncols=len(names), handlelength=1.2)
     return Drawing(
         "Where a step's time goes" if unit == "s" else f"What {words} is made of",
-        f"From looking launches: callbacks were on, arms ran one after the other, and nothing is compared. "
+        f"From instrumented launches: callbacks were on, arms ran one after the other, and nothing is compared. "
         f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
         svg(figure, f"parts-{borders.file_name(whole)}"),
     )

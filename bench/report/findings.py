@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis import claims
 from bench.analysis.estimates import CellSummary
-from bench.analysis.findings import STARVED, Finding
+from bench.analysis.findings import STARVING_SHARE, Finding
 from bench.report.units import percent, quantity, ratio
 from bench.stats.intervals import Interval
 
@@ -146,7 +146,7 @@ def loading(answers: Sequence[Finding], cells: Mapping[str, CellSummary], axis: 
     if any(answer.launches < 2 for answer in found):
         return [f"How long {axis} {base} waits for its batches cannot be told: one launch gives no interval."]
     text = f"{axis} {base} waits for batches during {percent(waiting[base], signed=False)} of an epoch"
-    fed = [name for name, share in waiting.items() if share < STARVED]
+    fed = [name for name, share in waiting.items() if share < STARVING_SHARE]
     least = min(waiting, key=lambda name: waiting[name])
     if base in fed:
         return [f"{text}: it does not starve."]

@@ -10,9 +10,10 @@ from bench.borders import markdown_text as safe
 from bench.borders import terminal
 from bench.commands.gate_exact import Exact
 from bench.commands.gate_judgement import Gate
-from bench.report.text_layout import aligned, titled, wrapped
+from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
+from bench.stats.rounding import percent_of
 
 # The element that a verdict becomes in JUnit XML, and the counter that counts it.
 JUNIT_KINDS = {
@@ -26,9 +27,7 @@ GATE_COLUMNS = ("cell", "verdict", "ratio [95 %]", "n", "sd", "could see", "why"
 
 def percent_or_dash(value: float | None, *, signed: bool = False) -> str:
     """A fraction as percent with two digits, or a dash."""
-    if value is None:
-        return "–"
-    return f"{100 * value:{'+' if signed else ''}.2g} %"
+    return "–" if value is None else percent_of(value, signed=signed)
 
 
 def _row(one: Decision) -> list[str]:
@@ -59,10 +58,11 @@ def notes(gate: Gate, tally: str) -> list[str]:
     rule = gate.rule
     launches = ", ".join(f"{name} {n}" for name, n in gate.launches.items()) or "none"
     return [
-        f"margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} (promised to be "
-        f"caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; launches: {launches}; "
-        f"{gate.seconds:.0f} s of at most {gate.budget:.0f} s",
-        '"could see" is the smallest slowdown that this gate would have called a regression with 90 %: the larger of '
+        f"equivalence margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} "
+        f"(promised to be caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; "
+        f"launches: {launches}; {gate.seconds:.0f} s of at most {gate.budget:.0f} s",
+        '"could see" is the minimum detectable effect, the smallest slowdown that this gate would have called a '
+        "regression with 90 %: the larger of "
         f"the target and, by the noncentral t distribution, what {rule.looks[-1]} launches of that sd tell from the "
         'margin; "–" where no launch was judged',
         tally,
@@ -83,20 +83,22 @@ def _exact(one: Exact) -> str:
 
 def console(gate: Gate, tally: str) -> str:
     """For a terminal: what differs first, then the cells, then on what it rests."""
-    lines = titled("What differs between the sides besides the compared axis:", gate.differences)
+    lines = titled_list("What differs between the sides besides the compared axis:", gate.differences)
     names = {one.cell: f"({number})" for number, one in enumerate(gate.decisions, start=1)}
     if gate.decisions:
         table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
-        for row, one in zip(aligned(table, left=()), [None, *gate.decisions], strict=True):
+        for row, one in zip(align_rows(table, left=()), [None, *gate.decisions], strict=True):
             if one is not None:
-                lines += wrapped(f"{names[one.cell]} {one.cell}{' (the control)' if one.twin else ''}: {one.reason}")
+                lines += wrap_text(
+                    f"{names[one.cell]} {one.cell}{' (the A/A control)' if one.twin else ''}: {one.reason}"
+                )
             lines.append(row)
         lines.append("")
-    lines += titled("Without statistics:", exact_lines(gate))
-    lines += titled("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
-    lines += titled("Why:", gate.reasons)
+    lines += titled_list("Without statistics:", exact_lines(gate))
+    lines += titled_list("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
+    lines += titled_list("Why:", gate.reasons)
     for note in notes(gate, tally):
-        lines += wrapped(note)
+        lines += wrap_text(note)
     return "\n".join([*lines, "", headline(gate)]) + "\n"
 
 

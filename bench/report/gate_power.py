@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.commands.gate_power import PowerPoint
+from bench.stats.rounding import percent_of
 
 
 def power_table(points: Sequence[PowerPoint], sentence: str) -> str:
@@ -15,8 +16,8 @@ def power_table(points: Sequence[PowerPoint], sentence: str) -> str:
     """
     lines = ["slowdown  gates  called a regression [95 % bounds]      wall time   verdicts"]
     for point in points:
-        name = "none" if point.slowdown == 0 else f"{100 * point.slowdown:+g} %"
-        share = f"{100 * point.share:.0f} % [{100 * point.low:.0f}, {100 * point.high:.0f}]"
+        name = "none" if point.slowdown == 0 else percent_of(point.slowdown, signed=True)
+        share = f"{percent_of(point.share, 0)} [{100 * point.low:.0f}, {100 * point.high:.0f}]"
         told = ", ".join(f"{n} {verdict}" for verdict, n in point.verdicts.items())
         lines.append(f"{name:<8}  {point.gates:>5}  {share:<36}  {point.seconds:>6.0f} s   {told}")
     return "\n".join([*lines, "", sentence])

@@ -16,7 +16,7 @@ from bench.analysis.history import RATIO, Change, History, MetricSeries, suspect
 from bench.borders import one_line
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.html import template_environment
-from bench.report.text_layout import aligned, wrapped
+from bench.report.text_layout import align_rows, wrap_text
 from bench.report.units import percent, quantity, ratio, scale
 from bench.stats import change_points
 
@@ -85,7 +85,7 @@ def boundaries(history: History) -> list[tuple[str, str, int]]:
 def remarks(history: History) -> list[str]:
     """What a reader must know of what is not shown."""
     found = [
-        f"Changes are looked for by {history.method}; points are in the order of their "
+        f"Change points are found by {history.method}; points are in the order of their "
         + ("commits." if history.ordered_by == "commit" else "time, as git does not know all of their commits.")
     ]
     notes: dict[str, int] = {}
@@ -110,19 +110,19 @@ def console(history: History) -> str:
     """All series as a table, and what changed in them."""
     lines = [one_line(f"history of {history.metric.replace('_', ' ')}")]
     for machine, members in _by_machine(history).items():
-        lines += ["", one_line(machine), *aligned([_row(own) for own in members], left=range(9))]
+        lines += ["", one_line(machine), *align_rows([_row(own) for own in members], left=range(9))]
     lines += [""]
     for commit, what, count in boundaries(history):
-        lines += wrapped(
+        lines += wrap_text(
             f"from {short_commit(commit)} on, {what}: a boundary in {count} series, compared across by nothing", "| "
         )
     for (before, after), changed in suspects(history).items():
-        lines += wrapped(between(before, after, changed), "* ")
-        lines += aligned([_change(own, change) for own, change in changed], left=range(9))
-    lines += [part for text in alarms(history) for part in wrapped(text, "! ")]
+        lines += wrap_text(between(before, after, changed), "* ")
+        lines += align_rows([_change(own, change) for own, change in changed], left=range(9))
+    lines += [part for text in alarms(history) for part in wrap_text(text, "! ")]
     if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))
-    return "\n".join([*lines, "", *(part for text in remarks(history) for part in wrapped(text, ""))]) + "\n"
+    return "\n".join([*lines, "", *(part for text in remarks(history) for part in wrap_text(text, ""))]) + "\n"
 
 
 def _row(own: MetricSeries) -> list[str]:

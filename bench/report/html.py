@@ -22,7 +22,7 @@ from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
 from bench.report.sentences import headlines, label, places, words
-from bench.report.units import given, percent, quantity, unbroken
+from bench.report.units import chosen_quantity, percent, quantity, unbreakable
 from bench.results.store import StoredRun
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         suites=plan["suites"],
         headlines=headlines(summary),
         tables=tables.by_suite(summary),
-        looked=tables.instrumented_tables(summary),
-        looked_title=tables.INSTRUMENTED_TITLE,
+        instrumented=tables.instrumented_tables(summary),
+        instrumented_title=tables.INSTRUMENTED_TITLE,
         drawings=drawings,
-        common=tables.shared(summary),
+        common=tables.shared_axes(summary),
         titles=tables.titles(summary),
         costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
         cost_names=_cost_names(summary.costs),
-        reference=given(summary.reference_step, "s"),
+        reference=chosen_quantity(summary.reference_step, "s"),
         mismatches=_mismatches(summary),
         shared=shared,
         differing=differing,
@@ -102,7 +102,7 @@ def template_environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         finalize=_finalized,
     )
-    environment.filters.update(unbroken=unbroken)
+    environment.filters.update(unbroken=unbreakable)
     return environment
 
 

@@ -43,7 +43,7 @@ class Page:
     drawn_by: str = ""
 
 
-def taken_apart(text: str) -> Page:
+def parse_page(text: str) -> Page:
     """The parts of a page."""
     reader = _Reader()
     for number, found in enumerate(_DRAWING.finditer(text)):
@@ -144,7 +144,7 @@ class _Reader(HTMLParser):
         return " / ".join([part for part in parts[1:] if part] or ["head"])
 
 
-def differing(mine: Mapping[str, list[str]], theirs: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
+def differing_texts(mine: Mapping[str, list[str]], theirs: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
     """Places whose texts differ: the place, and what only the one and only the other has there."""
     for place in dict.fromkeys([*theirs, *mine]):
         one, other = mine.get(place, []), theirs.get(place, [])

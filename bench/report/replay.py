@@ -11,25 +11,26 @@ from dataclasses import replace
 from bench.axes.precision import PRECISIONS
 from bench.engine.arm_request import downgrades
 from bench.engine.equal_work import judge_work
-from bench.results.record import RECORD_SCHEMA, Record
+from bench.results.record import Record
 from bench.results.store import StoredRun
 from bench.results.work_ledger import own_faults
 
 # Outcomes that follow from settings and ledgers; the others are what happened.
-JUDGED = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
+JUDGED_OUTCOMES = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
+JUDGED_FROM = 3  # the schema with which the present rules came
 
 
 def can_be_judged(run: StoredRun) -> bool:
-    """Whether the rules by which its records were judged are the present ones: they came with the schema."""
-    return bool(run.info["schema"] == RECORD_SCHEMA)
+    """Whether the rules by which its records were judged are the present ones."""
+    return bool(run.info["schema"] >= JUDGED_FROM)
 
 
-def judged_again(run: StoredRun) -> list[str]:
+def judge_again(run: StoredRun) -> list[str]:
     """How the outcomes that follow from the records differ from those that they have, as sentences."""
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
     launches: dict[tuple[str, int, bool], list[Record]] = {}
-    for record in (*run.records, *run.looks):
-        launches.setdefault((record.group, record.launch, record.looking), []).append(record)
+    for record in (*run.records, *run.instrumented):
+        launches.setdefault((record.group, record.launch, record.instrumented), []).append(record)
     found: list[str] = []
     for members in launches.values():
         found += _launch(members, baselines[members[0].cell] or "")
@@ -61,7 +62,7 @@ def _alone(record: Record) -> Record:
     Raises:
         KeyError, TypeError: its ledger or its settings lack something.
     """
-    if record.outcome not in JUDGED:
+    if record.outcome not in JUDGED_OUTCOMES:
         return record
     if not record.ledger:
         return replace(record, outcome="crashed", reason="there is no ledger in it")
@@ -85,4 +86,4 @@ def _stops(run: StoredRun) -> Iterator[str]:
 
 
 def _name(record: Record) -> str:
-    return f"{record.cell}, {'looking ' if record.looking else ''}launch {record.launch}"
+    return f"{record.cell}, {'instrumented ' if record.instrumented else ''}launch {record.launch}"

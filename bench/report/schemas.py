@@ -1,7 +1,9 @@
-"""The JSON Schemas of the files that the program writes, published under docs/schemas: python -m bench.schemas.
+"""The JSON Schemas of the files that the program writes, published under docs/schemas.
+
+`python -m bench.report.schemas` writes them anew.
 
 msgspec makes them from the types that the files are read into, so they say what is checked at reading. Beyond them,
-what a file says must not contradict itself or the files beside it; `bench.runfile` has these rules.
+what a file says must not contradict itself or the files beside it; `bench.results.run_info` has these rules.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from bench.machine import calibration
 from bench.machine.process_env import PACKAGE_PARENT
 from bench.results import baselines, chain, decoding, files, record, run_info
 
-FOLDER = PACKAGE_PARENT / "docs" / "schemas"
+SCHEMAS_FOLDER = PACKAGE_PARENT / "docs" / "schemas"
 # By the name of the schema: the type, and what the file is.
 TYPES: Mapping[str, tuple[type, str]] = {
     "run": (run_info.RunInfo, "run.json of a run"),
@@ -36,7 +38,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     for name, (kind, what) in TYPES.items():
         made = decoding.schema(kind, more=name == "run")
         if name == "record":  # the chain is no part of the record, but of its line
-            line = made["$defs"]["Line"]
+            line = made["$defs"][kind.__name__]
             line["properties"]["chain"] = CHAIN
             line["required"] = [*line["required"], "chain"]
         found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": what, **made}
@@ -51,7 +53,7 @@ def text(schema: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write them."""
     for name, schema in schemas().items():
-        files.write_aside(FOLDER / f"{name}.json", text(schema))
+        files.write_aside(SCHEMAS_FOLDER / f"{name}.json", text(schema))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
 from bench.plan.cell import SIDES
 from bench.report import findings
-from bench.report.tables import by_group_of_cells, varying
-from bench.report.units import given, percent, quantity, ratio, span
+from bench.report.tables import by_group_of_cells, varying_axes
+from bench.report.units import chosen_quantity, percent, quantity, ratio, span
 from bench.stats.intervals import Interval
 
 # How people call the loops; every other value is called by its name.
@@ -28,7 +28,7 @@ LABELS: Mapping[str, str] = {
 }
 
 # Groups without a ratio that a sentence names; of more it says how many.
-NAMED = 3
+NAMED_GROUPS = 3
 
 
 def label(axis: str, value: Any) -> str:
@@ -67,7 +67,7 @@ def places(costs: Sequence[Cost]) -> list[str]:
     by_suite: dict[str, list[Mapping[str, Any]]] = {}
     for cost in costs:
         by_suite.setdefault(cost.suite, []).append(cost.where)
-    axes = {suite: varying(wheres) for suite, wheres in by_suite.items()}
+    axes = {suite: varying_axes(wheres) for suite, wheres in by_suite.items()}
     return [", ".join(label(axis, cost.where.get(axis)) for axis in axes[cost.suite]) for cost in costs]
 
 
@@ -118,7 +118,7 @@ def _sentence(cost: Cost, word: claims.ClaimWord, why: str) -> str:
         return f"{name} costs {amount} over {base}{zero}, as measured at steps of {at}; {_unstated(cost)}."
     share = percent(cost.relative.estimate, cost.relative.low, cost.relative.high)
     return (
-        f"{name} costs {amount} over {base}{zero}; on your {given(cost.reference_step, 's')} step "
+        f"{name} costs {amount} over {base}{zero}; on your {chosen_quantity(cost.reference_step, 's')} step "
         f"expect {share}{_notes(cost)}."
     )
 
@@ -130,7 +130,7 @@ def _a_step(cost: Interval) -> str:
 
 def _unstated(cost: Cost) -> str:
     """Why nothing is said of the step that was asked for."""
-    asked = given(cost.reference_step, "s")
+    asked = chosen_quantity(cost.reference_step, "s")
     if cost.outside and cost.shortest is not None and cost.longest is not None:
         return (
             f"your {asked} step is outside of what was measured, {_measured_steps(cost)}, by more than "
@@ -171,8 +171,8 @@ def _notes(cost: Cost) -> str:
     elif cost.extrapolated and cost.shortest is not None and cost.longest is not None:
         notes.append(f"extrapolated: measured steps were {span(cost.shortest, cost.longest, 's')}")
     if cost.left_out:
-        more = f" and {len(cost.left_out) - NAMED} more groups" if len(cost.left_out) > NAMED else ""
-        notes.append(f"without {', '.join(cost.left_out[:NAMED])}{more}, where it has no ratio")
+        more = f" and {len(cost.left_out) - NAMED_GROUPS} more groups" if len(cost.left_out) > NAMED_GROUPS else ""
+        notes.append(f"without {', '.join(cost.left_out[:NAMED_GROUPS])}{more}, where it has no ratio")
     return f" ({'; '.join(notes)})" if notes else ""
 
 
@@ -187,7 +187,7 @@ def _why_none(cost: Cost, groups: Mapping[str, Sequence[CellSummary]]) -> str:
 
 def _choices(axis: str, groups: Sequence[Sequence[CellSummary]], answers: Mapping[str, Sequence[Finding]]) -> list[str]:
     """For a suite without step lengths: the fastest value of the compared axis, group by group."""
-    axes = [name for name in varying(cells[0].point for cells in groups) if name != axis]
+    axes = [name for name in varying_axes(cells[0].point for cells in groups) if name != axis]
     sentences = []
     for cells in groups:
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)

@@ -77,7 +77,7 @@ def cell_rows(summary: Summary) -> list[Row]:
 
 @dataclass(frozen=True)
 class InstrumentedTable:
-    """What the looking launches of one group saw: a row for each metric, an entry for each arm."""
+    """What the instrumented launches of one group saw: a row for each metric, an entry for each arm."""
 
     group: str
     arms: Sequence[str]
@@ -85,15 +85,17 @@ class InstrumentedTable:
 
 
 def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
-    """One table a group, of the cells that were looked at; metrics are rows, since there are more of them than arms."""
+    """One table a group, of the cells with instrumented launches; metrics are rows, being more than arms."""
     found = []
     for group, cells in by_group_of_cells(summary).items():
-        seen = [cell for cell in cells if cell.looked]
+        seen = [cell for cell in cells if cell.instrumented]
         rows = []
         for name, metric in summary.declared.items():
             entries = [
-                Entry(quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/looked/{name}")
-                if (value := cell.looked.get(name))
+                Entry(
+                    quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/instrumented/{name}"
+                )
+                if (value := cell.instrumented.get(name))
                 else Entry("", "")
                 for cell in seen
             ]
@@ -107,7 +109,7 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
 
 
 def parts(summary: Summary) -> dict[str, list[str]]:
-    """Metrics of looking launches that are a whole, each with its parts, in the order in which they were declared."""
+    """Metrics of instrumented launches that are a whole, each with its parts, in the order of their declaration."""
     found: dict[str, list[str]] = {}
     for name, metric in summary.declared.items():
         if metric.part_of in summary.declared:
@@ -150,13 +152,13 @@ def by_suite(summary: Summary) -> list[OfSuite]:
         of_suites[row.cell.suite].append(row)
     found = []
     for suite, own in of_suites.items():
-        axes = [axis for axis in varying(row.cell.point for row in own) if axis != summary.compare[suite]]
+        axes = [axis for axis in varying_axes(row.cell.point for row in own) if axis != summary.compare[suite]]
         used = [column for column in names if any(row.entries[column].text for row in own)]
         found.append(OfSuite(suite, axes, used, by_group(own)))
     return found
 
 
-def varying(points: Iterable[Mapping[str, Any]]) -> list[str]:
+def varying_axes(points: Iterable[Mapping[str, Any]]) -> list[str]:
     """The axes that do not have the same value in all points, in their order; one that a point lacks differs there."""
     return [axis for axis, values in _values(points).items() if len(values) > 1]
 
@@ -175,7 +177,9 @@ def titles(summary: Summary) -> dict[str, str]:
     points: dict[str, list[Mapping[str, Any]]] = {}
     for cells in groups.values():
         points.setdefault(cells[0].suite, []).append(cells[0].point)
-    axes = {suite: [axis for axis in varying(own) if axis != summary.compare[suite]] for suite, own in points.items()}
+    axes = {
+        suite: [axis for axis in varying_axes(own) if axis != summary.compare[suite]] for suite, own in points.items()
+    }
     found = {}
     for group, cells in groups.items():
         first = cells[0]
@@ -184,7 +188,7 @@ def titles(summary: Summary) -> dict[str, str]:
     return found
 
 
-def shared(summary: Summary) -> list[str]:
+def shared_axes(summary: Summary) -> list[str]:
     """What all cells of a suite have in common, one sentence a suite: said once, and in no headline."""
     points: dict[str, list[Mapping[str, Any]]] = {}
     for cell in summary.cells:

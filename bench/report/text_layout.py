@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Collection, Sequence
 
 from bench.borders import one_line
-from bench.report.units import unbroken
+from bench.report.units import unbreakable
 
 # Widths that lines are laid out for. Without a terminal, as in a file or in CI, it is the one that most terminals of
 # today have room for; narrower than LEAST no table is readable, and wider than MOST no sentence is.
@@ -20,10 +20,10 @@ def terminal_width() -> int:
     return max(LEAST, min(MOST, shutil.get_terminal_size((USUAL, 0)).columns))
 
 
-def wrapped(text: str, start: str = "") -> list[str]:
+def wrap_text(text: str, start: str = "") -> list[str]:
     """The text in lines of the terminal's width, those after the first indented; quantities are not torn apart."""
     lines = textwrap.wrap(
-        unbroken(one_line(text)),
+        unbreakable(one_line(text)),
         terminal_width(),
         initial_indent=start,
         subsequent_indent=" " * len(start),
@@ -32,11 +32,11 @@ def wrapped(text: str, start: str = "") -> list[str]:
     return [line.replace("\u00a0", " ") for line in lines]
 
 
-def titled(title: str, sentences: Sequence[str]) -> list[str]:
+def titled_list(title: str, sentences: Sequence[str]) -> list[str]:
     """A list of sentences below their title, and an empty line; nothing where there are none."""
     if not sentences:
         return []
-    return [*wrapped(title), *(line for text in sentences for line in wrapped(text, "  - ")), ""]
+    return [*wrap_text(title), *(line for text in sentences for line in wrap_text(text, "  - ")), ""]
 
 
 def cut(text: str) -> str:
@@ -44,7 +44,7 @@ def cut(text: str) -> str:
     return one_line(text)[: terminal_width()]
 
 
-def aligned(table: Sequence[Sequence[str]], *, left: Collection[int] = (0,)) -> list[str]:
+def align_rows(table: Sequence[Sequence[str]], *, left: Collection[int] = (0,)) -> list[str]:
     """The rows of a table, indented, with columns that line up.
 
     Where they do not fit into the terminal, the last columns are left out, down to FEWEST_COLUMNS; so the most telling

@@ -15,7 +15,7 @@ from bench.analysis.trace_profile import (
 from bench.borders import one_line
 from bench.plan.cell import Group, as_text
 from bench.plan.suite import Suite
-from bench.report.text_layout import aligned, wrapped
+from bench.report.text_layout import align_rows, wrap_text
 from bench.report.units import quantity
 
 LONGEST_OPERATOR = 60  # of an operator's name; names of kernels go on and on
@@ -28,7 +28,7 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
     seen = [(label[traced.cell.id], traced.profile) for traced in cells if traced.profile is not None]
     lines = [one_line(f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}")]
     if seen:
-        lines += aligned(_totals(seen))
+        lines += align_rows(_totals(seen))
     lines += [f"  {one_line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
     lines += [part for traced in cells for part in _ranks(traced)]
     baseline = baseline_of(group, cells)
@@ -43,7 +43,7 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
         lines += ["", f"{name} per step, where its calls are not those of {mine}: {told}"]
         if found:
             header = ["", "kind", mine, name, "difference", f"{mine} *", f"{name} *"]
-            lines += aligned([header, *map(_row, found[:ROWS])], left=(0, 1))
+            lines += align_rows([header, *map(_row, found[:ROWS])], left=(0, 1))
         if len(found) > ROWS:
             lines.append(f"  and {len(found) - ROWS} names more, in summary.json")
     return "\n".join(lines)
@@ -51,7 +51,7 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
 
 def footnote() -> str:
     """What must be said below any of these tables."""
-    return "\n".join(wrapped(NOTE, "* "))
+    return "\n".join(wrap_text(NOTE, "* "))
 
 
 def _totals(seen: Sequence[tuple[str, Profile]]) -> list[list[str]]:

@@ -51,7 +51,7 @@ def span(low: float, high: float, unit: str) -> str:
     return f"{first:g} to {last:g} {prefix}{unit}"
 
 
-def given(value: float, unit: str) -> str:
+def chosen_quantity(value: float, unit: str) -> str:
     """A quantity that someone chose, without the zeros that would tell a precision: `12 ms`."""
     factor, prefix = _prefix(value, unit)
     return f"{value / factor:.{DIGITS}g} {prefix}{unit}"
@@ -70,7 +70,7 @@ def ratio(value: float, low: float | None = None, high: float | None = None) -> 
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def unbroken(text: str) -> str:
+def unbreakable(text: str) -> str:
     """The text with no-break spaces within quantities and intervals, so that lines do not end inside them."""
     text = re.sub(r"(?<=\d) (?=%|[nµm]?s\b)", "\u00a0", text)
     return re.sub(r"\[[-+.\d]+, [-+.\d]+\]", lambda found: found[0].replace(" ", "\u00a0"), text)

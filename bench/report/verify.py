@@ -14,8 +14,8 @@ from bench.analysis.frames import MEASURED
 from bench.analysis.summary import Summary, summarize
 from bench.errors import RunError
 from bench.report import html
-from bench.report.pages import Page, differing, taken_apart
-from bench.report.replay import can_be_judged, judged_again
+from bench.report.pages import Page, differing_texts, parse_page
+from bench.report.replay import can_be_judged, judge_again
 from bench.results import decoding
 from bench.results.record import Record, Turns
 from bench.results.store import StoredRun
@@ -32,7 +32,7 @@ RELATIVE, ABSOLUTE = 1e-9, 1e-15
 
 
 @dataclass(frozen=True)
-class Verified:
+class Verification:
     """What came of it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Verified:
         return "; ".join([f"as the records give them: {', '.join(self.checked)}", *self.unchecked])
 
 
-def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None = None) -> Verified:
+def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None = None) -> Verification:
     """All that can be checked of a run and its page.
 
     Args:
@@ -62,7 +62,7 @@ def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None
     differences = [*run.broken]
     checked = ["figures, words, settings, ledgers and environment of the page"]
     unchecked = []
-    page = taken_apart(report_html)
+    page = parse_page(report_html)
     if page.drawings and page.drawn_by != html.drawn_by():
         unchecked.append(
             f"its drawings were not compared: they are by {page.drawn_by or 'unknown versions'}, "
@@ -70,20 +70,20 @@ def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None
         )
     else:
         checked.append("its drawings")
-    differences += recomputed(run, report_html, drawings)
+    differences += page_differences(run, report_html, drawings)
     if can_be_judged(run):
-        differences += judged_again(run)
-        checked.append(f"outcomes of {len(run.records) + len(run.looks)} records, judged again")
+        differences += judge_again(run)
+        checked.append(f"outcomes of {len(run.records) + len(run.instrumented)} records, judged again")
     else:
         unchecked.append(f"outcomes were not judged again: the run is of schema {run.info['schema']}, with other rules")
     if run.covered:
         checked.append("the chained digest of the records")
     else:
         unchecked.append("the records carry no digest, so nobody knows whether some were changed, exchanged or lost")
-    return Verified(list(dict.fromkeys(differences)), checked, unchecked)
+    return Verification(list(dict.fromkeys(differences)), checked, unchecked)
 
 
-def recomputed(run: StoredRun, report_html: str | None, drawings: Sequence[Drawing] | None = None) -> list[str]:
+def page_differences(run: StoredRun, report_html: str | None, drawings: Sequence[Drawing] | None = None) -> list[str]:
     """How a report differs from what the run's records give, as sentences; empty if in nothing.
 
     Compared are the figures embedded in the page as JSON, every text and element of it, its drawings, and, with or
@@ -95,7 +95,7 @@ def recomputed(run: StoredRun, report_html: str | None, drawings: Sequence[Drawi
     """
     if report_html is None:
         return _own_differences(run, summarize(run))
-    page = taken_apart(report_html)
+    page = parse_page(report_html)
     try:
         printed = decoding.decode(dict[str, Any], page.data, "the report has no figures that can be read")
     except RunError as error:
@@ -107,7 +107,7 @@ def recomputed(run: StoredRun, report_html: str | None, drawings: Sequence[Drawi
     known = printed.get("warnings")
     run = replace(run, broken=tuple(text for text in run.broken if isinstance(known, list) and text in known))
     summary = summarize(run, reference)
-    fresh = taken_apart(html.render(run, summary, drawings=drawings))
+    fresh = parse_page(html.render(run, summary, drawings=drawings))
     data = json.loads(fresh.data)
     return [
         *_differences(printed, data, ""),
@@ -153,10 +153,10 @@ def _text_differences(page: Page, fresh: Page) -> Iterator[str]:
         printed, recomputed = page.figures.get(path, "nothing"), fresh.figures.get(path, "nothing")
         if printed != recomputed:
             yield _difference(f"{path} (as text)", printed, recomputed)
-    texts = list(differing(page.texts, fresh.texts))
+    texts = list(differing_texts(page.texts, fresh.texts))
     yield from (_difference(*difference) for difference in texts)
     told = {place for place, _, _ in texts}
-    for place, printed, recomputed in differing(page.elements, fresh.elements):
+    for place, printed, recomputed in differing_texts(page.elements, fresh.elements):
         if place not in told and page.drawn_by == fresh.drawn_by:
             yield _difference(f"{place} (its elements)", printed, recomputed)
 
@@ -185,7 +185,7 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     for record in records.values():
         by_cell.setdefault(record.cell, []).append(record)
     seen: dict[str, list[Mapping[str, float]]] = {}
-    for record in run.looks:
+    for record in run.instrumented:
         if record.outcome in MEASURED:
             seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
@@ -204,7 +204,7 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
                 _plain(interval_of_logs(values)),
                 f"cells/{cell.id}/metrics/step_time",
             )
-        found += _looked_differences(seen.get(cell.id, []), cell)
+        found += _instrumented_differences(seen.get(cell.id, []), cell)
         if cell.versus is None:
             continue
         logs, differences = _paired(
@@ -222,24 +222,24 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     return found
 
 
-def _looked_differences(seen: Sequence[Mapping[str, float]], cell: CellSummary) -> list[str]:
-    """The metrics of a cell's looking launches against the same."""
+def _instrumented_differences(seen: Sequence[Mapping[str, float]], cell: CellSummary) -> list[str]:
+    """The metrics of a cell's instrumented launches against the same."""
     found: list[str] = []
-    for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.looked]):
+    for name in dict.fromkeys([*(name for extra in seen for name in extra), *cell.instrumented]):
         values = [extra[name] for extra in seen if name in extra]
         interval = (
             interval_of_logs([math.log(value) for value in values])
             if min(values, default=0.0) > 0
             else interval_of_differences(values)
         )
-        printed = cell.looked.get(name)
+        printed = cell.instrumented.get(name)
         if printed is None:
-            found.append(f"cells/{cell.id}/looked/{name}: missing in the report, the records give it")
+            found.append(f"cells/{cell.id}/instrumented/{name}: missing in the report, the records give it")
             continue
         found += _differences(
             {"estimate": printed.estimate, "low": printed.low, "high": printed.high},
             _plain(interval),
-            f"cells/{cell.id}/looked/{name}",
+            f"cells/{cell.id}/instrumented/{name}",
         )
     return found
 

@@ -23,7 +23,7 @@ from bench.results.run_info import Digest, timestamp
 BASELINE_SCHEMA: Literal[1] = 1
 FOLDER, FILE = "baselines", "baseline.json"
 BASELINE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-COPIED = (store.RUN, store.RECORDS)
+COPIED_FILES = (store.RUN, store.RECORDS)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def save_baseline(name: str, run: store.StoredRun, out: Path) -> Baseline:
     if not run.records:
         raise RunError(f"{run.folder}: nothing was measured in it")
     saved = timestamp()
-    contents = {file: files.read_bytes(run.folder / file) for file in COPIED}
+    contents = {file: files.read_bytes(run.folder / file) for file in COPIED_FILES}
     checksums = {file: hashlib.sha256(content).hexdigest() for file, content in contents.items()}
     with files.new_folder(folder) as aside:
         for file, content in contents.items():
@@ -78,7 +78,7 @@ def save_baseline(name: str, run: store.StoredRun, out: Path) -> Baseline:
     return Baseline(name, run.id, saved, folder, checksums)
 
 
-def listed(out: Path) -> tuple[list[Baseline], list[str]]:
+def list_baselines(out: Path) -> tuple[list[Baseline], list[str]]:
     """All baselines by name, and why others cannot be read."""
     found, unread = [], []
     for path in sorted((out / FOLDER).glob(f"[!.]*/{FILE}")):
@@ -146,9 +146,9 @@ def _is_name(text: str) -> bool:
 def _read(folder: Path) -> Baseline:
     path = folder / FILE
     found = decoding.decode(BaselineFile, files.read_bytes(path), f"{path}: not readable as a baseline", whole=True)
-    if sorted(found.sha256) != sorted(COPIED):
+    if sorted(found.sha256) != sorted(COPIED_FILES):
         there = ", ".join(sorted(found.sha256)) or "none"
-        raise RunError(f"{path}: checksums of {there}; it must be those of {', '.join(COPIED)}")
+        raise RunError(f"{path}: checksums of {there}; it must be those of {', '.join(COPIED_FILES)}")
     if found.name != folder.name:
         raise RunError(f"{path}: it is of baseline {found.name!r}, and lies in a folder named {folder.name!r}")
     return Baseline(found.name, found.run, found.saved, folder, found.sha256)

@@ -48,16 +48,16 @@ class Link:
     due: str
 
 
-def extended(before: str, body: bytes) -> str:
+def extend_chain(before: str, body: bytes) -> str:
     """The chain of a line after the chain before it."""
     return hashlib.sha256(before.encode() + b"\n" + body).hexdigest()
 
 
-def sealed(bodies: Sequence[str], before: Anchor) -> tuple[str, Anchor]:
+def seal_lines(bodies: Sequence[str], before: Anchor) -> tuple[str, Anchor]:
     """The lines of these records, JSON objects without spaces around them, and the anchor after them."""
     lines, chain = [], before.chain
     for body in bodies:
-        chain = extended(chain, body.encode())
+        chain = extend_chain(chain, body.encode())
         lines.append(f'{body[:-1]},"chain":"{chain}"}}\n')
     return "".join(lines), Anchor(before.count + len(bodies), chain)
 
@@ -72,7 +72,7 @@ def links(data: bytes, where: str | Path) -> list[Link]:
     for number, line in enumerate(data.rstrip().split(b"\n") if data.strip() else (), start=1):
         end = _END.search(line)
         body, written = (line[: end.start()] + b"}", end[1].decode()) if end else _parted(line, f"{where}:{number}")
-        due = extended(chain, body)
+        due = extend_chain(chain, body)
         found.append(Link(number, body, written, due))
         chain = written if _CHAIN.fullmatch(written) else due  # a break is told once, where it is
     return found

@@ -27,6 +27,15 @@ def unwritable(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written: {error.strerror or error}")
 
 
+def cache_folder() -> Path:
+    """The program's folder in the user's cache: `loopmark` in XDG_CACHE_HOME or ~/.cache.
+
+    A relative XDG_CACHE_HOME is ignored, as the XDG base directory specification wants it.
+    """
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(named) if Path(named).is_absolute() else Path("~/.cache").expanduser()) / "loopmark"
+
+
 def read_bytes(path: Path) -> bytes:
     """The content of a regular file; nothing else is waited for.
 

@@ -14,7 +14,7 @@ from typing import Any
 from bench.results import files
 
 # What may be said anew when a run is gone on with: how long, how exactly, how patiently. The rest is the experiment.
-MAY_CHANGE = ("budget", "target", "timeout", "looks")
+MAY_CHANGE = ("budget", "precision_goal", "timeout", "instrument")
 
 
 def digests(suites: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -70,7 +70,7 @@ def _module(place: Path, folder: Path) -> Iterator[Path]:
             yield candidate.resolve()
 
 
-def edited(before: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, str]]) -> list[str]:
+def edited_files(before: Mapping[str, Any] | None, now: Mapping[str, Mapping[str, str]]) -> list[str]:
     """The files that are not as they were, as words.
 
     Args:

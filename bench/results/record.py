@@ -6,9 +6,13 @@ prefixes: seconds, bytes, samples/s.
 Schema history:
     1  first version.
     2  `looking` and `declared`: launches that carry callbacks, and what their metrics are. Version 1 is read as it is:
-       none of its launches looked.
+       none of its launches did.
     3  every field is there, losses that are not finite are words (`nan`, `inf`, `-inf`), and every line of
        records.jsonl carries its `chain` (`chain`). Versions 1 and 2 lack some fields, and have none.
+    4  names only: `looking` is `instrumented`, `zygote` is `fork_server`, the metric `looked_step_time` is
+       `instrumented_step_time`; in run.json the options `looks`, `target` and `zygotes` are `instrument`,
+       `precision_goal` and `fork_servers`, their times go by the same names, and a group that stops at its precision
+       goal says `precision-goal` for `target`. `old_names` reads versions 1 to 3 under these names.
 """
 
 from __future__ import annotations
@@ -24,11 +28,12 @@ import msgspec
 from msgspec import Meta
 
 from bench.errors import RunError, one_of
-from bench.results import decoding
+from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 
-RECORD_SCHEMA = 3
+RECORD_SCHEMA = 4
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
+WHOLE_FROM = 3  # the first schema in which every field is there
 
 Outcome = Literal[
     "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"
@@ -154,9 +159,9 @@ class Record:
         samples_per_step: samples in one batch, all ranks together.
         memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
         extra: launch-level metrics by name, of callbacks.
-        looking: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
+        instrumented: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
         declared: what the metrics of `extra` are, as their callbacks declare them.
-        zygote: number of the set of zygotes that the arm was forked from.
+        fork_server: number of the set of fork servers that the arm was forked from.
         order: the order in which the arm was started within the launch, from 0.
         ready: seconds from the request for the arm to its first pull of a batch.
         launch_seconds: wall time of the whole launch, start-up, warm-up and turns of all arms.
@@ -181,14 +186,14 @@ class Record:
     samples_per_step: Count = 0
     memory: Mapping[str, Count] = field(default_factory=dict)
     extra: Mapping[str, Number] = field(default_factory=dict)
-    zygote: Count = 0
+    fork_server: Count = 0
     order: Count = 0
     ready: Seconds = 0.0
     launch_seconds: Seconds = 0.0
     cores: tuple[Count, ...] = ()
     started: str = ""
     log: str = ""
-    looking: bool = False
+    instrumented: bool = False
     declared: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
@@ -196,8 +201,8 @@ class Record:
             raise RunError(one_of("outcome", self.outcome, OUTCOMES))
         if (self.outcome == "ok") == bool(self.reason):
             raise RunError(f"{self.cell}: outcome {self.outcome!r} with reason {self.reason!r}; each but 'ok' has one")
-        if self.looking and self.turns is not None:
-            raise RunError(f"{self.cell}: a looking launch has no timed turns")
+        if self.instrumented and self.turns is not None:
+            raise RunError(f"{self.cell}: an instrumented launch has no timed turns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +242,7 @@ class _Settings(TypedDict, total=False):
 NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def counted(records: Iterable[Record]) -> list[Record]:
+def counted_records(records: Iterable[Record]) -> list[Record]:
     """The records that tell of their cells: a void launch was made again, and tells only where it stands alone."""
     kept = list(records)
     others = {record.cell for record in kept if record.outcome != "void"}
@@ -297,7 +302,9 @@ def decode_record(data: object, where: str | Path = "not a record") -> Record:
         RunError: it is not a record, or of a schema version that this program does not know; says which it knows.
     """
     schema = _known(decoding.convert(_Head, data, where).schema, where)
-    return _checked(decoding.convert(Record, data, where, form=RecordLine, whole=schema == RECORD_SCHEMA), where)
+    if schema < old_names.RENAMED_IN and isinstance(data, Mapping):
+        data = old_names.renamed_record(data, where)
+    return _checked(decoding.convert(Record, data, where, form=RecordLine, whole=schema >= WHOLE_FROM), where)
 
 
 def decode_line(line: bytes | str, where: str | Path) -> Record:
@@ -313,9 +320,9 @@ def decode_line(line: bytes | str, where: str | Path) -> Record:
         if (old := _with_losses(text)) is None:
             raise
         return decode_record(old, where)
-    return _checked(
-        decoding.decode(Record, text, where, form=RecordLine, whole=_known(schema, where) == RECORD_SCHEMA), where
-    )
+    if _known(schema, where) < RECORD_SCHEMA:
+        return decode_record(decoding.decode(dict[str, Any], text, where), where)
+    return _checked(decoding.decode(Record, text, where, form=RecordLine, whole=True), where)
 
 
 def _known(schema: int, where: str | Path) -> int:

@@ -1,6 +1,7 @@
 """run.json: what stands in it, as types, and whether it and the records are about the same things. No torch, no pandas.
 
-Runs of schema 1 and 2 may lack keys; a missing one then has the default that is said here.
+Runs of schema 1 and 2 may lack keys; a missing one then has the default that is said here. Those of schemas 1 to 3 are
+read under the names of today (`old_names`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from msgspec import Meta
 
 from bench.borders import json_text
 from bench.errors import RunError, one_of
-from bench.results import decoding
+from bench.results import decoding, old_names
 from bench.results.chain import Anchor
 from bench.results.decoding import COUNT, Count, Number, Scalar, Whole
-from bench.results.record import METRICS, RECORD_SCHEMA, SCHEMAS, NonEmpty, Outcome, Record
+from bench.results.record import METRICS, RECORD_SCHEMA, SCHEMAS, WHOLE_FROM, NonEmpty, Outcome, Record
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -126,14 +127,14 @@ class _Options(TypedDict, total=False):
     """The options that are known here; see `bench.engine.options.Options`."""
 
     budget: Annotated[float, Meta(gt=0, le=1e9)]
-    target: Annotated[float, Meta(gt=0, le=1e9)]
+    precision_goal: Annotated[float, Meta(gt=0, le=1e9)]
     timeout: Annotated[float, Meta(gt=0, le=1e9)]
     turn: Annotated[float, Meta(gt=0, le=1e9)]
     launch: Annotated[float, Meta(gt=0, le=1e9)] | None
     seed: Whole
     threads: Annotated[int, Meta(ge=1, le=COUNT)]
-    zygotes: Annotated[int, Meta(ge=1, le=COUNT)]
-    looks: Count
+    fork_servers: Annotated[int, Meta(ge=1, le=COUNT)]
+    instrument: Count
     launches: Count | None
     memory_limit: Count | None
 
@@ -159,20 +160,22 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     if "run" not in data or "plan" not in data:
         raise RunError(f"{where}: not a run: no 'run' and 'plan' in it")
     schema = data.get("schema")
-    if isinstance(schema, bool) or schema not in SCHEMAS:
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema not in SCHEMAS:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
-    info = decoding.convert(RunInfo, data, where, whole=schema == RECORD_SCHEMA, more=True)
+    if schema < old_names.RENAMED_IN:
+        data = old_names.renamed_run(data, where)
+    info = decoding.convert(RunInfo, data, where, whole=schema >= WHOLE_FROM, more=True)
     for name in ("digests", "records"):
-        if schema == RECORD_SCHEMA and getattr(info, name) is None:
+        if schema >= WHOLE_FROM and getattr(info, name) is None:
             raise RunError(f"{where}: $.{name}: expected `object`; there is None")
     decoding.convert(_Options, dict(info.options), f"{where}: $.options")
     _check_plan(info.plan, where)
     for name, time in (("started", info.started), ("finished", info.finished)):
         _check_time(time, f"{where}: $.{name}")
-    return completed(data)
+    return complete_run_info(data)
 
 
-def completed(data: Mapping[str, Any]) -> dict[str, Any]:
+def complete_run_info(data: Mapping[str, Any]) -> dict[str, Any]:
     """With the defaults of what is missing."""
     plan = dict(data["plan"])
     plan.setdefault("groups", list(dict.fromkeys(cell["group"] for cell in plan["cells"])))
@@ -254,9 +257,9 @@ def check_records(info: Mapping[str, Any], records: Iterable[tuple[str, Record]]
         for axis, value in record.point.items():
             if axis in cell["point"] and cell["point"][axis] != value:
                 raise RunError(f"{where}: $.point: {axis} is {value!r}, but the plan has {cell['point'][axis]!r}")
-        key = (record.cell, record.launch, record.looking)
+        key = (record.cell, record.launch, record.instrumented)
         if key in seen:
-            kind = "looking launch" if record.looking else "launch"
+            kind = "instrumented launch" if record.instrumented else "launch"
             raise RunError(f"{where}: {kind} {record.launch} of {record.cell} is there already, in {seen[key]}")
         seen[key] = where
         for metric in record.declared:
@@ -272,7 +275,9 @@ def check_records(info: Mapping[str, Any], records: Iterable[tuple[str, Record]]
                 raise RunError(f"{where}: $.extra: {one_of('metric', name, declared)}")
 
 
-def options_digest(options: Mapping[str, Any]) -> str:
-    """SHA-256 of a run's options."""
+def options_digest(options: Mapping[str, Any], schema: int = RECORD_SCHEMA) -> str:
+    """SHA-256 of a run's options, as a run.json of that schema names them."""
+    if schema < old_names.RENAMED_IN:
+        options = old_names.old_options(options)
     ordered = {name: options[name] for name in sorted(options)}
     return hashlib.sha256(json_text(ordered).encode()).hexdigest()

@@ -35,7 +35,7 @@ class StoredRun:
         folder: where it lies.
         info: run.json, with every key of `bench.results.run_info.RunInfo`.
         records: those of timed launches, and of cells that cannot run, in the order in which they were written.
-        looks: those of looking launches. They stand apart, so that nothing that times or compares can meet one.
+        instrumented: those of instrumented launches. They stand apart, so that nothing that times can meet one.
         broken: sentences on what is not as it was written, each beginning with the file's name; whoever joins such a
             run to something refuses it.
         covered: whether a chained digest covers all records; those of older versions have none.
@@ -44,7 +44,7 @@ class StoredRun:
     folder: Path
     info: dict[str, Any]
     records: tuple[Record, ...]
-    looks: tuple[Record, ...] = ()
+    instrumented: tuple[Record, ...] = ()
     broken: tuple[str, ...] = ()
     covered: bool = False
 
@@ -83,7 +83,7 @@ class RunFolder:
             RunError: it is none, or cannot be written.
         """
         path = self.folder / RUN
-        whole = run_info.completed({**info, "schema": RECORD_SCHEMA, "records": asdict(self._standing())})
+        whole = run_info.complete_run_info({**info, "schema": RECORD_SCHEMA, "records": asdict(self._standing())})
         if whole["digests"] is None:
             whole["digests"] = {"options": run_info.options_digest(whole["options"]), "files": {}}
         run_info.check_run_info(whole, path)
@@ -99,7 +99,7 @@ class RunFolder:
             return
         path = self.folder / RECORDS
         bodies = [_text(path, encode_record(record)) for record in records]
-        text, anchor = chain.sealed(bodies, self._standing())
+        text, anchor = chain.seal_lines(bodies, self._standing())
         files.append(path, text)
         self._anchor = anchor
         files.write_aside(self.folder / ANCHOR, json_text(asdict(anchor)) + "\n")
@@ -310,13 +310,13 @@ def read_run(folder: Path) -> StoredRun:
     anchors = _anchors(folder, info)
     faults = [f"{RECORDS}: {sentence}" for sentence in chain.broken_links(found, anchors)]
     digests = info["digests"]
-    if digests is not None and digests["options"] != run_info.options_digest(info["options"]):
+    if digests is not None and digests["options"] != run_info.options_digest(info["options"], info["schema"]):
         faults.append(f"{RUN}: the options are not those that the run was made with")
     return StoredRun(
         folder,
         info,
-        tuple(record for _, record in records if not record.looking),
-        tuple(record for _, record in records if record.looking),
+        tuple(record for _, record in records if not record.instrumented),
+        tuple(record for _, record in records if record.instrumented),
         tuple(faults),
         bool(anchors),
     )
@@ -328,12 +328,12 @@ def intact(run: StoredRun) -> StoredRun:
     Raises:
         RunError: it is not; says where.
     """
-    if told := broken(run):
+    if told := damage(run):
         raise RunError(told)
     return run
 
 
-def broken(run: StoredRun) -> str:
+def damage(run: StoredRun) -> str:
     """In one line, what of a run is not as it was written; "" where nothing."""
     first, *more = run.broken or ("",)
     return first and f"{run.folder}/{first}" + (f" (and {len(more)} more of this kind)" if more else "")

@@ -25,7 +25,7 @@ from typing import Any
 
 # A scaler that starts at 65,536 halves its scale with every skipped update, so a handful come first; more than this
 # share of all steps is training that does not train.
-SKIPPED = 0.1
+SKIPPED_SHARE = 0.1
 
 # Kernels of devices other than the CPU may add in another order from launch to launch, so weights cannot be compared
 # by bits there. 1e-3 on the loss after tens of steps is far above rounding (1e-6 a step) and far below a lost update.
@@ -44,7 +44,7 @@ def own_faults(ledger: Mapping[str, Any], *, scaled: bool = False) -> list[str]:
         if ledger[name] != audited:
             faults.append(f"{ledger[name]} {name} passes in {audited} audited steps")
     skipped = steps - ledger["optimizer_updates"]
-    if skipped < 0 or skipped > (SKIPPED * steps if scaled else 0):
+    if skipped < 0 or skipped > (SKIPPED_SHARE * steps if scaled else 0):
         faults.append(f"{ledger['optimizer_updates']} optimizer updates in {steps} steps")
     if not ledger["nonzero_gradients"] > 0:
         faults.append("all gradients were zero in an audited step")

@@ -79,7 +79,7 @@ def sigma(differences: Sequence[float] | Array) -> float:
     return max(1.4826 * deviation / math.sqrt(2), LEAST_SIGMA)
 
 
-def calmed(values: Array, scale: float) -> Array:
+def without_outliers(values: Array, scale: float) -> Array:
     """The values, but the median of the nearest five in place of single ones and pairs more than 4 sd off it.
 
     Only cutting them down to 4 sd leaves enough of a pair for a piece of its own.
@@ -100,7 +100,7 @@ def breaks(values: Sequence[float], scale: float) -> list[Break]:
     raw = np.asarray(values, dtype=float)
     if len(raw) < 2 * LEAST_PIECE:
         return []
-    calm = calmed(raw, scale)
+    calm = without_outliers(raw, scale)
     penalty = PENALTY * scale**2 * math.log(len(raw))
     return _kept(raw, calm, pieces(calm, penalty))
 

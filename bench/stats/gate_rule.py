@@ -19,6 +19,7 @@ from typing import Literal, get_args
 
 from bench.errors import SpecError
 from bench.stats.intervals import Interval, interval_of_logs
+from bench.stats.rounding import percent_of
 from bench.stats.signed_rank import bound_index, holm, signed_rank_p, upper_bound
 
 Verdict = Literal["pass", "regression", "improvement", "inconclusive", "invalid"]
@@ -39,10 +40,10 @@ class Rule:
     """When a gate says what.
 
     Attributes:
-        margin: a harmless slowdown; a regression must be shown to be larger.
+        margin: the equivalence margin, a harmless slowdown; a regression must be shown to be larger.
         target: a slowdown that is promised to be caught; a pass shows that it is smaller.
         screen: launches of the first stage.
-        looks: numbers of launches of the second stage after which it is judged.
+        looks: interim looks, the numbers of launches of the second stage after which it is judged.
         alphas: what each look may spend; together the gate's rate of false alarms.
     """
 
@@ -249,17 +250,17 @@ def _confirm(
             assert bound is not None
             share = alpha / family
             if name in slower and middle > rule.harmless:
-                text = f"slower by more than the margin of {_percent(rule.margin)}"
+                text = f"slower by more than the margin of {percent_of(rule.margin)}"
                 found: Verdict = "regression"
                 p, share = up[name], slower[name]
             elif name in faster and -middle > rule.harmless:
-                text = f"faster by more than the margin of {_percent(rule.margin)}"
+                text = f"faster by more than the margin of {percent_of(rule.margin)}"
                 found = "improvement"
                 p, share = down[name], faster[name]
             elif bound < rule.promised:
                 text, found, p = _bounded(bound, rule), "pass", up[name]
             elif n == rule.looks[-1]:
-                text = f"neither shown to exceed {_percent(rule.margin)} nor to stay below {_percent(rule.target)}"
+                text = f"neither shown to exceed {percent_of(rule.margin)} nor to stay below {percent_of(rule.target)}"
                 found, p = "inconclusive", up[name]
             else:
                 continue
@@ -275,7 +276,7 @@ def _confirm(
             name = side[1:]
             text = (
                 f"{name}, the same code as its baseline, reads "
-                f"{_percent(math.expm1(statistics.median(watched[name])), signed=True)} after {n} launches"
+                f"{percent_of(math.expm1(statistics.median(watched[name])), signed=True)} after {n} launches"
             )
             alarms.append(text)
             decided[name] = _decision(controls[name], "invalid", "confirm", watched[name], rule, 1, text, sides[side])
@@ -285,7 +286,7 @@ def _confirm(
             # A control that was flagged itself asks for launches of its own until it is quiet; others come along.
             if name not in decided and name in flagged and (quiet or n == rule.looks[-1]):
                 verdict: Verdict = "pass" if quiet else "inconclusive"
-                text = f"the control is within {_percent(math.expm1(reach))}"
+                text = f"the control is within {percent_of(math.expm1(reach))}"
                 decided[name] = _decision(controls[name], verdict, "confirm", values, rule, 1, text)
     return decided, alarms
 
@@ -301,7 +302,7 @@ def _undecided(one: LaunchSeries, rule: Rule, family: int, *, screened: bool) ->
         return _decision(one, "inconclusive", "screen", one.screen, rule, 0, text)
     reached = max((n for n in rule.looks if n <= len(one.confirm)), default=0)
     more = next((n for n in rule.looks if n > len(one.confirm)), rule.looks[-1])
-    text = f"flagged by the screen, and {len(one.confirm)} of the {more} launches of the next look"
+    text = f"flagged by the screen, and {len(one.confirm)} of the {more} launches of the next interim look"
     values = one.confirm or one.screen[: rule.screen]
     stage: Stage = "confirm" if one.confirm else "screen"
     return _decision(one, "inconclusive", stage, values, rule, max(1, family) if reached else 0, text, last=reached)
@@ -351,8 +352,4 @@ def _invalid(decision: Decision, reason: str) -> Decision:
 
 
 def _bounded(bound: float, rule: Rule) -> str:
-    return f"at most {_percent(math.expm1(bound), signed=True)}, below the target of {_percent(rule.target)}"
-
-
-def _percent(value: float, *, signed: bool = False) -> str:
-    return f"{100 * value:{'+' if signed else ''}.2g} %"
+    return f"at most {percent_of(math.expm1(bound), signed=True)}, below the target of {percent_of(rule.target)}"

@@ -20,9 +20,9 @@ CONFIDENCE = 0.95
 ORDER_STATISTICS_FROM = 8
 
 # Looking after every launch and stopping at the first narrow interval picks the luckily narrow ones. Simulated with
-# Gaussian launches of 1 % sd and a target of 1 %: looks from 2 launches on, the printed 95 % interval covers 89.6 %;
+# Gaussian launches of 1 % sd and a goal of 1 %: judged from 2 launches on, the printed 95 % interval covers 89.6 %;
 # from 4 on, 93.8 %; from 6 on, 94.8 %, for 1.4 launches more on average.
-TARGET_FROM = 6
+GOAL_FROM = 6
 
 # A plateau is judged against the width 4 launches before, both by order statistics: the index of these moves every 2
 # or 3 launches, and between moves the interval of even the best data widens, so fewer than 4 would see plateaus that
@@ -31,7 +31,7 @@ PLATEAU_FROM = ORDER_STATISTICS_FROM
 PLATEAU_LAUNCHES = 4
 PLATEAU_GAIN = 0.05
 
-StopReason = Literal["target", "plateau"]
+StopReason = Literal["precision-goal", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -134,19 +134,19 @@ def half_width(interval: Interval) -> float | None:
     return (interval.high - interval.low) / 2 / abs(interval.estimate)
 
 
-def stop_reason(history_of_half_widths: Sequence[float | None], target: float) -> StopReason | None:
+def stop_reason(history_of_half_widths: Sequence[float | None], goal: float) -> StopReason | None:
     """Why a group needs no further launch, or None if it does.
 
     Args:
         history_of_half_widths: the half width after each launch so far, from the first; None where there was none.
-        target: the half width to reach, as a fraction, e.g. 0.01.
+        goal: the half width to reach, as a fraction, e.g. 0.01.
     """
     launches = len(history_of_half_widths)
-    if launches < TARGET_FROM:
+    if launches < GOAL_FROM:
         return None
     latest = history_of_half_widths[-1]
-    if latest is not None and latest <= target:
-        return "target"
+    if latest is not None and latest <= goal:
+        return "precision-goal"
     if launches < PLATEAU_FROM + PLATEAU_LAUNCHES:
         return None
     before = history_of_half_widths[-1 - PLATEAU_LAUNCHES]

@@ -36,7 +36,7 @@ class Overhead:
             command = [sys.executable, "-m", "bench"]
             # Without the launches that asv has no use for; a failed cell, exit code 3, is told by its figures.
             run = subprocess.run(
-                [*command, "run", SUITE, "--no-look", "--budget", BUDGET, "--out", results],
+                [*command, "run", SUITE, "--no-instrument", "--budget", BUDGET, "--out", results],
                 capture_output=True,
                 text=True,
                 check=False,

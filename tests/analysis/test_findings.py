@@ -24,7 +24,7 @@ def cell(
     ratio: tuple[float, float | None, float | None] | None = None,
     difference: tuple[float, float | None, float | None] = (0.0, None, None),
     metrics: Mapping[str, float] | None = None,
-    looked: Mapping[str, float] | None = None,
+    instrumented: Mapping[str, float] | None = None,
     samples: int = 64,
     outcome: str = "ok",
     twin: bool = False,
@@ -46,7 +46,7 @@ def cell(
         effective={},
         metrics={name: metric(figure) for name, figure in (metrics or {}).items()},
         versus=versus,
-        looked={name: metric(figure) for name, figure in (looked or {}).items()},
+        instrumented={name: metric(figure) for name, figure in (instrumented or {}).items()},
         samples_per_step=samples,
     )
 
@@ -59,7 +59,7 @@ PHASES = {"data": 1.0, "transfer": 0.0, "forward": 2.0, "backward": 4.0, "optimi
 
 
 def phases(**changes: float) -> dict[str, float]:
-    """A step of 8.5 ms by its phases, as looking launches tell them; changes in ms."""
+    """A step of 8.5 ms by its phases, as instrumented launches tell them; changes in ms."""
     return {f"phase_{name}": changes.get(name, value) * 1e-3 for name, value in PHASES.items()}
 
 
@@ -93,35 +93,41 @@ def test_strong_scaling_does_the_same_work_and_so_half_of_it_is_each_devices() -
     ],
 )
 def test_the_cause_in_weak_scaling_is_the_phase_that_has_grown(changes: dict[str, float], why: str) -> None:
-    one = cell(1, axis="devices", looked=phases())
-    two = cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=128, looked=phases(**changes))
+    one = cell(1, axis="devices", instrumented=phases())
+    two = cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=128, instrumented=phases(**changes))
     (answer,) = asked("devices", one, two)
     assert answer.why.startswith(why)
     assert bool(answer.why) == bool(why)
 
 
 def test_the_cause_in_strong_scaling_is_what_has_not_halved() -> None:
-    one = cell(1, axis="devices", looked=phases())
+    one = cell(1, axis="devices", instrumented=phases())
     halved = {name: value / 2 for name, value in PHASES.items()}
-    two = cell(2, axis="devices", ratio=(0.8, 0.7, 0.9), looked=phases(**{**halved, "forward": 2.0, "backward": 4.0}))
+    two = cell(
+        2, axis="devices", ratio=(0.8, 0.7, 0.9), instrumented=phases(**{**halved, "forward": 2.0, "backward": 4.0})
+    )
     (answer,) = asked("devices", one, two)
     assert answer.why == "launch-bound"
     exchanged = phases(**{**halved, "backward": 4.0})
-    (answer,) = asked("devices", one, cell(2, axis="devices", ratio=(0.8, 0.7, 0.9), looked=exchanged))
+    (answer,) = asked("devices", one, cell(2, axis="devices", ratio=(0.8, 0.7, 0.9), instrumented=exchanged))
     assert answer.why == "communication-bound"
 
 
 def test_a_wait_that_only_timed_launches_saw_is_the_loaders() -> None:
-    one = cell(1, axis="devices", looked=phases(), metrics={"data_time": 1e-3})
-    two = cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=128, looked=phases(), metrics={"data_time": 4e-3})
+    one = cell(1, axis="devices", instrumented=phases(), metrics={"data_time": 1e-3})
+    two = cell(
+        2, axis="devices", ratio=(1.5, 1.4, 1.6), samples=128, instrumented=phases(), metrics={"data_time": 4e-3}
+    )
     assert [answer.why for answer in asked("devices", one, two)] == ["loader-bound"]
 
 
-def test_no_cause_where_nobody_looked_or_nothing_is_lost() -> None:
+def test_no_cause_without_instrumented_launches_or_nothing_is_lost() -> None:
     grown = phases(backward=9.0)
-    unseen = asked("devices", cell(1, axis="devices"), cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), looked=grown))
-    one = cell(1, axis="devices", looked=phases())
-    better = asked("devices", one, cell(2, axis="devices", ratio=(0.98, 0.97, 0.99), samples=128, looked=grown))
+    unseen = asked(
+        "devices", cell(1, axis="devices"), cell(2, axis="devices", ratio=(1.5, 1.4, 1.6), instrumented=grown)
+    )
+    one = cell(1, axis="devices", instrumented=phases())
+    better = asked("devices", one, cell(2, axis="devices", ratio=(0.98, 0.97, 0.99), samples=128, instrumented=grown))
     assert [answer.why for answer in unseen + better] == ["", ""]
     assert better[0].estimate == pytest.approx(1 / 0.98)
 
@@ -218,8 +224,8 @@ def by_id(cells: list[CellSummary]) -> dict[str, CellSummary]:
 
 def test_the_sentence_of_scaling() -> None:
     cells = [
-        cell(1, axis="devices", looked=phases()),
-        cell(2, axis="devices", ratio=(1.25, 1.2, 1.3), samples=128, looked=phases(backward=9.0)),
+        cell(1, axis="devices", instrumented=phases()),
+        cell(2, axis="devices", ratio=(1.25, 1.2, 1.3), samples=128, instrumented=phases(backward=9.0)),
     ]
     (text,) = findings.scaling(asked("devices", *cells), by_id(cells))
     assert text == (

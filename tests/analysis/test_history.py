@@ -362,7 +362,7 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
         git(git_folder, "add", "sidecode.py")
         git(git_folder, "commit", "--quiet", "--message", f"{times} times")
         hashes.append(git(git_folder, "rev-parse", "HEAD"))
-    suite = discovery.named("sided", [SUITES])
+    suite = discovery.find_suite("sided", [SUITES])
     made = plan.make_plan({"sided": suite}, ["sided"])
     random = np.random.default_rng(3)
     for number in range(32):
@@ -406,7 +406,16 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
         }
         save(store.StoredRun(tmp_path, info, tuple(records)), git_folder / "results")
     done = call(
-        "confirm", hashes[0][:10], "HEAD", "--suites", str(SUITES), "--budget", "45s", "--target", "50%", cwd=git_folder
+        "confirm",
+        hashes[0][:10],
+        "HEAD",
+        "--suites",
+        str(SUITES),
+        "--budget",
+        "45s",
+        "--precision-goal",
+        "50%",
+        cwd=git_folder,
     )
     assert done.returncode == 0, done.stderr
     assert "\nconfirmed: sided: raced over" in done.stdout

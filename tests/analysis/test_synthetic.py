@@ -83,15 +83,13 @@ SINKS: dict[str, Callable[[StoredRun, Summary], object]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_summary_and_every_sink_grow_with_the_cells(kind: str, repeats: Callable[[int, int], int]) -> None:
-    cells = repeats(8, FEW)
+    cells = repeats(4, FEW)
     few, many = KINDS[kind](wide(cells)), KINDS[kind](wide(TIMES * cells))
     summaries = summarize(few), summarize(many)  # imports and caches, too
     counts = {"summarize": [calls(partial(summarize, run)) for run in (few, many)]}
     for name, sink in SINKS.items():
         sink(few, summaries[0])
-        counts[name] = [
-            calls(partial(sink, run, summary)) for run, summary in zip((few, many), summaries, strict=True)
-        ]
+        counts[name] = [calls(partial(sink, run, summary)) for run, summary in zip((few, many), summaries, strict=True)]
     assert {name: round(many / few, 1) for name, (few, many) in counts.items() if many / few > MOST} == {}
 
 
@@ -124,7 +122,7 @@ def test_every_frame_is_made_once() -> None:
     profile.runcall(summarize, run)
     stats = pstats.Stats(profile).stats
     counted = {(str(file), name): count for (file, _, name), (_, count, *_) in stats.items()}
-    for name in ("turns", "cells", "declared", "_launches", "_pairs"):
+    for name in ("turns", "cells", "declared_metrics", "_launches", "_pairs"):
         assert counted[frames.__file__, name] == 1
 
 
@@ -139,7 +137,7 @@ def test_of_many_groups_only_some_are_drawn_and_the_page_says_so(monkeypatch: py
 
 
 def test_the_made_up_run_of_the_selftest_is_one() -> None:
-    summary = summarize(synthetic.made_up(8))
+    summary = summarize(synthetic.synthetic_run(8))
     assert len(summary.cells) == 8
     assert {cell.outcome for cell in summary.cells} == {"ok"}
     assert synthetic.seconds_to_summarize(4, repeats=1) > 0

@@ -1,4 +1,4 @@
-"""Looking launches: callbacks in launches of their own, the same hooks in every loop, and nothing timed is touched."""
+"""Instrumented launches: callbacks in launches of their own, the same hooks in every loop, nothing timed is touched."""
 
 from __future__ import annotations
 
@@ -13,58 +13,62 @@ from lightning.pytorch import Callback
 
 from bench.analysis import frames
 from bench.analysis.summary import summarize
-from bench.arm.instrument import STEP_METRIC, Look
+from bench.arm.instrument import STEP_METRIC, Instruments
 from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.loops.job import Job
-from bench.callbacks import registry as looked_module
+from bench.callbacks import registry
 from bench.engine import budget
 from bench.engine.conductor import Conductor
-from bench.engine.instrumented import LEAST_STEPS, Seen, preload, reserve
+from bench.engine.instrumented_launches import LEAST_STEPS, GroupInstrumentation, preload, reserve
 from bench.engine.options import Options
 from bench.plan import discovery, plan
 from bench.plan.cell import Plan
 from bench.report import console, html
-from bench.report.verify import recomputed
+from bench.report.verify import page_differences
 from bench.results import store
 from bench.results.record import METRICS, Record
 
-QUICK = Options(budget=60, launch=0.2, zygotes=1, timeout=30.0, looks=1, launches=1)
+QUICK = Options(budget=60, launch=0.2, fork_servers=1, timeout=30.0, instrument=1, launches=1)
 SMALL = ("batch_size=64",)
 PHASES = ("data", "transfer", "forward", "backward", "optimizer", "rest")
 
 
-def test_every_loop_is_looked_at_and_its_phases_are_its_step(bench: Bench) -> None:
+def test_every_loop_is_instrumented_and_its_phases_are_its_step(bench: Bench) -> None:
     bench.run("overhead", *SMALL, options=QUICK)
     run = store.read_run(bench.folder)
-    assert [record.point["loop"] for record in run.looks] == list(loops.registry())
-    for record in run.looks:
-        assert (record.outcome, record.looking, record.turns, record.twin) == ("ok", True, None, False), record.reason
+    assert [record.point["loop"] for record in run.instrumented] == list(loops.registry())
+    for record in run.instrumented:
+        assert (record.outcome, record.instrumented, record.turns, record.twin) == ("ok", True, None, False), (
+            record.reason
+        )
         seen = record.extra
         # Two clocks, cut in different places, of the same steps.
         assert seen["phases_gap"] <= 0.05
-        assert sum(seen[f"phase_{name}"] for name in PHASES) == pytest.approx(seen["looked_step_time"], rel=0.05)
+        assert sum(seen[f"phase_{name}"] for name in PHASES) == pytest.approx(seen["instrumented_step_time"], rel=0.05)
         assert all(seen[f"phase_{name}"] > 0 for name in PHASES)
         assert seen["peak_memory_host_growth"] > 0
         assert seen["samples_per_second"] > 0
         assert {metric.name for metric in record.declared} == set(seen)
         assert not set(seen) & set(METRICS)
         # The callbacks did not change the work: as in timed launches, all loops end with the same weights.
-        assert record.ledger["final_weights"] == run.looks[0].ledger["final_weights"]
+        assert record.ledger["final_weights"] == run.instrumented[0].ledger["final_weights"]
         assert record.effective["callbacks"] == "FLOPs, DeviceStats, Throughput, PeakMemory, Phases"
-        assert seen["flops_per_step"] == run.looks[0].extra["flops_per_step"] > 0
+        assert seen["flops_per_step"] == run.instrumented[0].extra["flops_per_step"] > 0
         assert record.effective["lightning_imported"] is True
-    in_trainer = {str(record.point["loop"]): record.effective.get("trainer_callbacks", "") for record in run.looks}
-    assert ["Relay" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
+    in_trainer = {
+        str(record.point["loop"]): record.effective.get("trainer_callbacks", "") for record in run.instrumented
+    }
+    assert ["TrainerBridge" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
 
 
 def test_timed_launches_carry_no_callback(bench: Bench) -> None:
     records = bench.run("overhead", *SMALL, "loop=plain,trainer-barebones,trainer", options=QUICK)
     for record in records:
-        assert not record.looking
+        assert not record.instrumented
         assert not record.extra
         assert record.effective["callbacks"] == "none"
-        assert "Relay" not in record.effective.get("trainer_callbacks", "")
+        assert "TrainerBridge" not in record.effective.get("trainer_callbacks", "")
         assert record.effective["lightning_imported"] is (record.point["loop"] != "plain")
     barebones = next(record for record in records if record.point["loop"] == "trainer-barebones")
     assert barebones.effective["trainer_callbacks"] == "none"
@@ -73,12 +77,12 @@ def test_timed_launches_carry_no_callback(bench: Bench) -> None:
 def test_what_failed_is_not_tried_again_with_callbacks(bench: Bench) -> None:
     bench.run("faults", "fault=none,raise,unsupported", options=QUICK)
     run = store.read_run(bench.folder)
-    assert [record.point["fault"] for record in run.looks] == ["none"]
+    assert [record.point["fault"] for record in run.instrumented] == ["none"]
     summary = summarize(run)
-    looked = {cell.point["fault"]: cell.looked for cell in summary.cells if not cell.twin}
-    assert looked["none"]["phase_forward"].launches == 1
-    assert not looked["raise"]
-    assert not looked["unsupported"]
+    instrumented = {cell.point["fault"]: cell.instrumented for cell in summary.cells if not cell.twin}
+    assert instrumented["none"]["phase_forward"].launches == 1
+    assert not instrumented["raise"]
+    assert not instrumented["unsupported"]
     assert "never compared" in console.render(summary)
 
 
@@ -87,38 +91,38 @@ def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> No
     run = store.read_run(bench.folder)
     run = replace(run, info={**run.info, "finished": "now"})
     rows = frames.launches(run)
-    looks = rows[rows["looking"]]
-    assert set(looks["cell"]) == {record.cell for record in run.looks}
-    assert {"phase_forward", "peak_memory_host_growth", "samples_per_second"} <= set(looks["metric"])
-    assert set(looks[looks["metric"] == "phase_forward"]["unit"]) == {"s"}
+    those = rows[rows["instrumented"]]
+    assert set(those["cell"]) == {record.cell for record in run.instrumented}
+    assert {"phase_forward", "peak_memory_host_growth", "samples_per_second"} <= set(those["metric"])
+    assert set(those[those["metric"] == "phase_forward"]["unit"]) == {"s"}
     summary = summarize(run)
     page = html.render(run, summary)
-    assert recomputed(run, page) == []
+    assert page_differences(run, page) == []
     for cell in (cell for cell in summary.cells if not cell.twin):
-        assert f"cells/{cell.id}/looked/phase_forward" in page
-        assert "step_time" not in cell.looked
+        assert f"cells/{cell.id}/instrumented/phase_forward" in page
+        assert "step_time" not in cell.instrumented
 
 
 @pytest.mark.parametrize("loop", ["plain", "fabric"])
-def test_mixed_precision_is_looked_at(bench: Bench, loop: str) -> None:
+def test_mixed_precision_is_instrumented(bench: Bench, loop: str) -> None:
     # Plain runs 16-mixed on the CPU with a scaler; Fabric makes bf16-mixed of it, so that it is asked for that.
     value = "16-mixed" if loop == "plain" else "bf16-mixed"
     settings = (f"precision=32-true,{value}", f"loop={loop}", "batch_size=64", "width=32")
     bench.run("precision", *settings, options=QUICK)
     run = store.read_run(bench.folder)
-    assert len(run.looks) == 2
-    for record in run.looks:
+    assert len(run.instrumented) == 2
+    for record in run.instrumented:
         assert record.outcome == "ok", record.reason
         assert record.extra["phases_gap"] <= 0.05
         assert min(record.extra["phase_optimizer"], record.extra["phase_backward"]) > 0
 
 
-def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
+def test_two_ranks_are_instrumented_and_the_first_tells(bench: Bench) -> None:
     # Some epochs of 4 batches: each has an order of its own, and the same in all loops.
     bench.run("overhead", *SMALL, "samples=512", "devices=2", options=replace(QUICK, timeout=60.0))
     run = store.read_run(bench.folder)
-    assert [record.point["loop"] for record in run.looks] == list(loops.registry())
-    for record in run.looks:
+    assert [record.point["loop"] for record in run.instrumented] == list(loops.registry())
+    for record in run.instrumented:
         assert record.outcome == "ok", record.reason
         assert record.effective["devices"] == 2
         assert record.extra["phases_gap"] <= 0.05
@@ -127,21 +131,21 @@ def test_two_ranks_look_and_the_first_tells(bench: Bench) -> None:
         assert record.extra["samples_per_second_global"] > record.extra["samples_per_second"]
 
 
-def looked_at(bench: Bench, callback: str, *, looks: int = 1) -> store.StoredRun:
+def instrumented(bench: Bench, callback: str, *, launches: int = 1) -> store.StoredRun:
     select = "callback=" + ("Counting" if callback == "Counting" else f"Counting,{callback}")
-    bench.run("outsiders", select, options=replace(QUICK, looks=looks))
+    bench.run("outsiders", select, options=replace(QUICK, instrument=launches))
     return store.read_run(bench.folder)
 
 
 def of(run: store.StoredRun, callback: str) -> Record:
-    return next(record for record in run.looks if record.point["callback"] == callback)
+    return next(record for record in run.instrumented if record.point["callback"] == callback)
 
 
 def test_a_callback_from_outside_comes_by_its_entry_point(bench: Bench) -> None:
-    record = of(looked_at(bench, "Counting"), "Counting")
+    record = of(instrumented(bench, "Counting"), "Counting")
     assert record.outcome == "ok", record.reason
     assert record.effective["callbacks"].startswith("Counting, ")
-    # It heard of the looked-at steps only, and those are the steps that the audited ones and the warm-up left.
+    # It heard of the instrumented steps only, and those are the steps that the audited ones and the warm-up left.
     assert record.extra["batches_seen"] == record.ledger["steps"] - record.ledger["audited"] - len(record.warmup) + 4
     assert next(metric for metric in record.declared if metric.name == "batches_seen").unit == "batches"
 
@@ -157,36 +161,38 @@ def test_a_callback_from_outside_comes_by_its_entry_point(bench: Bench) -> None:
     ],
 )
 def test_a_bad_callback_is_an_outcome_and_spoils_nothing(bench: Bench, callback: str, outcome: str, words: str) -> None:
-    run = looked_at(bench, callback, looks=2)
+    run = instrumented(bench, callback, launches=2)
     failed = of(run, callback)
     assert (failed.outcome, failed.extra) == (outcome, {})
     assert words in failed.reason
-    # The run went on, the others were looked at, and the cell is not tried again.
+    # The run went on, the others were instrumented, and the cell is not tried again.
     assert of(run, "Counting").outcome == "ok"
-    assert sum(record.point["callback"] == callback for record in run.looks) == 1
+    assert sum(record.point["callback"] == callback for record in run.instrumented) == 1
     # What was timed stands.
     assert {record.outcome for record in run.records} == {"ok"}
     summary = summarize(run)
     cell = next(cell for cell in summary.cells if cell.id == failed.cell)
     assert cell.outcome in ("ok", "noisy")
     assert cell.versus is not None
-    assert [text for text in summary.warnings if failed.cell in text and words in text and "looking launch 0" in text]
+    assert [
+        text for text in summary.warnings if failed.cell in text and words in text and "instrumented launch 0" in text
+    ]
 
 
-def test_a_resumed_run_looks_as_often_as_is_left(bench: Bench) -> None:
-    options = replace(QUICK, budget=60, launch=0.1, target=0.9, looks=1)
+def test_a_resumed_run_makes_the_instrumented_launches_that_are_left(bench: Bench) -> None:
+    options = replace(QUICK, budget=60, launch=0.1, precision_goal=0.9, instrument=1)
     bench.run("faults", "fault=none", options=options)
     first = store.read_run(bench.folder)
-    assert [record.launch for record in first.looks] == [0]
+    assert [record.launch for record in first.instrumented] == [0]
     found = discovery.all_suites([SUITES])
     made = plan.make_plan({name: suite for name, (suite, _) in found.items()}, ["faults"], settings=["fault=none"])
     opened = store.RunFolder(bench.folder)
     files = {name: file for name, (_, file) in found.items()}
-    done = (*first.records, *first.looks)
-    Conductor(made, files, opened, replace(options, looks=2), Silent(), done).run(bench.fleet)
+    done = (*first.records, *first.instrumented)
+    Conductor(made, files, opened, replace(options, instrument=2), Silent(), done).run(bench.fleet)
     opened.close()
     second = store.read_run(bench.folder)
-    assert [record.launch for record in second.looks] == [0, 1]
+    assert [record.launch for record in second.instrumented] == [0, 1]
     assert len(second.records) == len(first.records)  # the target was met already
 
 
@@ -236,22 +242,22 @@ class Recorder(Callback):
 
 
 class Gate:
-    """Turns of 3 steps, 5 looked-at ones and 2 more, as the conductor's would be."""
+    """Turns of 3 steps, 5 instrumented ones and 2 more, as the conductor's would be."""
 
     def __init__(self) -> None:
-        self.grants = [Grant(3), Grant(5, look=True), Grant(2)]
-        self.look: Look | None = None
+        self.grants = [Grant(3), Grant(5, instrument=True), Grant(2)]
+        self.instruments: Instruments | None = None
 
     def wait(self) -> Grant | None:
         return self.grants.pop(0) if self.grants else None
 
     def before(self, grant: Grant) -> None:
-        if grant.look and self.look is not None:
-            self.look.start()
+        if grant.instrument and self.instruments is not None:
+            self.instruments.start()
 
     def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
-        if grant.look and self.look is not None:
-            self.look.stop(taken.seconds)
+        if grant.instrument and self.instruments is not None:
+            self.instruments.stop(taken.seconds)
 
 
 @pytest.mark.filterwarnings("ignore")  # Trainer comments on its own defaults, in words that change with its versions
@@ -263,30 +269,30 @@ def test_the_hooks_are_the_same_in_every_loop(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     recorder = Recorder()
-    monkeypatch.setattr(looked_module, "INSTRUMENTS", (lambda: recorder,))
+    monkeypatch.setattr(registry, "INSTRUMENTS", (lambda: recorder,))
     before = {owner: dict(vars(owner)) for owner in (Job, torch.optim.Optimizer, torch.autograd, torch.amp.GradScaler)}
     point = {"batch_size": 64, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
-    workload = discovery.named("overhead").build(point)
-    look, gate = Look(workload, torch.device("cpu"), Job), Gate()
-    gate.look = look
+    workload = discovery.find_suite("overhead").build(point)
+    instruments, gate = Instruments(workload, torch.device("cpu"), Job), Gate()
+    gate.instruments = instruments
     stream = BatchStream(gate)
     job = Job(
-        workload=look.workload,
-        stream=lambda loader: stream(look.watch(loader)),
+        workload=instruments.workload,
+        stream=lambda loader: stream(instruments.watch(loader)),
         device=torch.device("cpu"),
         accelerator="cpu",
         precision=precision,
         devices=1,
         dtype=torch.float32,
         note=lambda settings: None,
-        callbacks=look.callbacks,
+        callbacks=instruments.callbacks,
     )
-    look.begin()
+    instruments.begin()
     loops.registry()[name].run(job)
     step = ["batch_start", "zero_grad", "backward", "after_backward", "step", "batch_end"]
     assert recorder.heard == ["fit_start", "train_start", *step * 5, "epoch_end", "train_end"]
     assert len(set(recorder.batches)) == 5
-    assert look.result().metrics.keys() == {STEP_METRIC.name}
+    assert instruments.result().metrics.keys() == {STEP_METRIC.name}
     for owner, names in before.items():  # everything that was listened at is as it was
         assert {key: value for key, value in vars(owner).items() if not key.startswith("__")} == {
             key: value for key, value in names.items() if not key.startswith("__")
@@ -298,38 +304,38 @@ def planned(*settings: str) -> Plan:
     return plan.make_plan(suites, ["overhead"], settings=["batch_size=64", *settings])
 
 
-def test_time_is_kept_for_looking_and_no_more_than_a_share() -> None:
-    assert reserve(planned(), Options(budget=180, looks=0)) == 0
-    four = reserve(planned(), Options(budget=180, looks=3))
+def test_time_is_kept_for_instrumented_launches_and_no_more_than_a_share() -> None:
+    assert reserve(planned(), Options(budget=180, instrument=0)) == 0
+    four = reserve(planned(), Options(budget=180, instrument=3))
     assert 0 < four <= 0.15 * 180
-    # Where the share is not enough for one looking launch there is nothing to keep it for.
-    assert reserve(planned(), Options(budget=four / 0.16, looks=3)) == 0
-    # Where no timed arm needs lightning, its interpreter is started for looking only, and that takes longer.
+    # Where the share is not enough for one instrumented launch there is nothing to keep it for.
+    assert reserve(planned(), Options(budget=four / 0.16, instrument=3)) == 0
+    # Where no timed arm needs lightning, its interpreter is started for these launches only, and that takes longer.
     alone = planned("loop=plain")
-    assert reserve(alone, Options(budget=180, looks=3)) > four
+    assert reserve(alone, Options(budget=180, instrument=3)) > four
     # ... at the price that interpreters have here; one that is there already costs nothing.
-    slow = reserve(alone, Options(budget=3600, looks=3), {("torch",): 20.0})
-    assert slow > reserve(alone, Options(budget=3600, looks=3)) + 20.0
-    there = reserve(alone, Options(budget=3600, looks=3), {("torch", "lightning"): 20.0})
-    fresh = reserve(alone, Options(budget=3600, looks=3))
+    slow = reserve(alone, Options(budget=3600, instrument=3), {("torch",): 20.0})
+    assert slow > reserve(alone, Options(budget=3600, instrument=3)) + 20.0
+    there = reserve(alone, Options(budget=3600, instrument=3), {("torch", "lightning"): 20.0})
+    fresh = reserve(alone, Options(budget=3600, instrument=3))
     assert there + budget.imports(("torch", "lightning")) == pytest.approx(fresh)
     cells = planned().cells
     assert {preload(cell) for cell in cells} == {("torch", "lightning")}
 
 
-def test_a_group_remembers_its_looking_launches() -> None:
-    record = Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=3.0, looking=True)
-    seen = Seen()
+def test_a_group_remembers_its_instrumented_launches() -> None:
+    record = Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=3.0, instrumented=True)
+    seen = GroupInstrumentation()
     assert seen.take(record) == 3.0
     assert seen.take(replace(record, cell="s[b]", outcome="crashed", reason="boom")) == 0.0
     assert (seen.launches, seen.cost, seen.failed) == (1, 3.0, {"s[b]"})
 
 
-def test_what_a_look_will_take_is_told_by_timed_launches_and_then_by_looks() -> None:
-    seen = Seen()
+def test_what_an_instrumented_launch_will_take_is_told_by_timed_ones_and_then_by_others() -> None:
+    seen = GroupInstrumentation()
     before = seen.price(4)
-    seen.expect(2.0, [0.5, 0.25])  # steps of half a second: a look takes LEAST_STEPS of them
+    seen.expect(2.0, [0.5, 0.25])  # steps of half a second: an instrumented launch takes LEAST_STEPS of them
     assert seen.price(4) == pytest.approx(4 * (2.0 + LEAST_STEPS * 0.5))
     assert seen.price(4) > before
-    seen.take(Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=7.0, looking=True))
+    seen.take(Record("s", "s[a]", "s", {}, False, 0, "ok", launch_seconds=7.0, instrumented=True))
     assert seen.price(4) == 7.0

@@ -95,7 +95,7 @@ def test_a_tally_that_cannot_be_read_is_told_and_not_written_over(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     false_alarms.count_gate(1, false_alarms.SAME, "pass")
-    (path,) = (false_alarms.calibration.home().parent / "tallies").glob("*.json")
+    (path,) = (false_alarms.calibration.calibrations_folder().parent / "tallies").glob("*.json")
     path.write_text("{")
     assert f"not known: {path}: not readable" in false_alarms.read_tally(1).sentence
     with pytest.raises(RunError, match="nothing was counted"):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
     compile_mode.unsupported_compile("default", "cpu") is not None, reason="torch.compile needs a C++ compiler here"
 )
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
 
 
@@ -103,7 +103,7 @@ def test_sixteen_mixed_on_the_cpu_is_downgraded_in_compiled_regions_too(bench: B
 @pytest.mark.long
 @pytest.mark.usefixtures("one_cache")
 def test_trap_14_a_recompile_on_the_short_last_batch_is_counted_and_warned_of(bench: Bench) -> None:
-    options = Options(budget=1, launch=0.2, zygotes=1)
+    options = Options(budget=1, launch=0.2, fork_servers=1)
     records = bench.run("faults", "fault=none,short-batch", "at=99", "compile=default", options=options)
     by_fault = {str(record.point["fault"]): record for record in records}
     assert by_fault["none"].effective["recompiles"] == 0

@@ -48,7 +48,7 @@ class Watch:
 def train(name: str) -> tuple[Watch, torch.nn.Module]:
     """One loop, in this process, over a fresh workload."""
     torch.manual_seed(3)
-    workload = discovery.named("overhead").build(POINT)
+    workload = discovery.find_suite("overhead").build(POINT)
     watch = Watch()
     notes: dict[str, Any] = {}
 
@@ -64,7 +64,7 @@ def train(name: str) -> tuple[Watch, torch.nn.Module]:
 def reference() -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
     """Batches, final weights and losses of a loop written out here, without anything of the engine."""
     torch.manual_seed(3)
-    workload = discovery.named("overhead").build(POINT)
+    workload = discovery.find_suite("overhead").build(POINT)
     optimizer = torch.optim.Adam(workload.model.parameters(), lr=1e-3)
     handed, losses = [], []
     while len(handed) < sum(STEPS):
@@ -97,7 +97,7 @@ def test_every_loop_does_the_work_of_a_loop_written_by_hand(
 
 
 def test_all_loops_race_with_equal_ledgers(bench: Bench) -> None:
-    records = bench.run("overhead", "batch_size=64", options=Options(budget=8, launch=0.4, zygotes=1))
+    records = bench.run("overhead", "batch_size=64", options=Options(budget=8, launch=0.4, fork_servers=1))
     assert {str(record.point["loop"]) for record in records} == set(loops.registry())
     assert len(records) % (len(loops.registry()) + 1) == 0
     records = records[: len(loops.registry()) + 1]  # those of the first launch

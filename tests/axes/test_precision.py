@@ -18,7 +18,7 @@ from bench.plan import discovery
 from bench.results.record import Record
 from bench.results.work_ledger import own_faults, work_differences
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
 
 
@@ -68,7 +68,7 @@ def test_plain_mixed_is_the_recipe_of_the_documentation() -> None:
 
     def workload() -> Any:
         torch.manual_seed(5)
-        return discovery.named("overhead").build(
+        return discovery.find_suite("overhead").build(
             {"batch_size": 32, "data": "synthetic", "variant": "mlp", "width": 16, "latent": 3, "samples": 256}
         )
 

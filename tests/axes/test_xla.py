@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(missing is None and not xla.on_cpu(), reason="PJRT_DEVICE=CPU is not set; nox -s xla sets it"),
 ]
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1, timeout=120)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1, timeout=120)
 LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
 
 
@@ -64,10 +64,10 @@ def test_every_loop_trains_on_xla_as_on_the_cpu(bench: Bench, monkeypatch: pytes
     summary = summarize(store.read_run(bench.folder))
     assert [text for text in summary.warnings if "figures say nothing of a TPU" in text]
     # The interpreters had imported torch_xla and not started its client: one thread, the kernel's count.
-    warm = [zygote for zygote in bench.fleet.zygotes.values() if "torch_xla" in zygote.id]
+    warm = [server for server in bench.fleet.fork_servers.values() if "torch_xla" in server.id]
     assert len(warm) == 2
-    assert {zygote.threads for zygote in warm} == {1}
-    assert {len(os.listdir(f"/proc/{zygote.process.pid}/task")) for zygote in warm} == {1}
+    assert {server.threads for server in warm} == {1}
+    assert {len(os.listdir(f"/proc/{server.process.pid}/task")) for server in warm} == {1}
 
 
 def test_trap_24_the_graph_is_cut_once_a_step_and_nothing_compiles_in_timed_turns(bench: Bench) -> None:

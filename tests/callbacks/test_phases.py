@@ -245,12 +245,12 @@ def test_marks_of_a_device_are_read_only_when_it_has_passed_them(monkeypatch: py
     monkeypatch.setattr(phases_module, "mark_for", lambda device_type: Late)
     finished: list[int] = []
 
-    class Look(Callback):
+    class Other(Callback):
         def on_train_batch_end(self, *args: Any) -> None:
             finished.append(len(phases.steps))
 
     phases = Phases(warmup=0)
-    fit(Attention(), loader(12), phases, Look())
+    fit(Attention(), loader(12), phases, Other())
     assert finished[3] == 0  # none is read while the device is behind
     assert 0 < finished[-1] < 11  # earlier ones are read while later ones are under way
     assert len(phases.steps) == 12

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator
 
 import pytest
+
 from bench.cli import parser
 from bench.errors import SpecError
 from bench.plan.settings import parse_value

@@ -37,9 +37,9 @@ def test_list_shows_cells_and_what_cannot_run_and_why() -> None:
         (["run", "--memory-limit", "9" * 400], "is not a size; allowed: "),
         (["run", "--threads", "10000000000"], "'10000000000' is not a whole number above 0"),
         (["run", "--threads", "²"], "'²' is not a whole number above 0"),
-        (["run", "--target", "150%"], "is not a share; allowed"),
-        (["run", "--look", "overhead"], "'overhead' is not a whole number from 0 on"),
-        (["run", "--look", "-1"], "--look"),
+        (["run", "--precision-goal", "150%"], "is not a share; allowed"),
+        (["run", "--instrument", "overhead"], "'overhead' is not a whole number from 0 on"),
+        (["run", "--instrument", "-1"], "--instrument"),
         (["run", "--suites", "nowhere"], "nowhere: no such folder"),
         (["run", "--out", "/proc/nowhere"], "results cannot be written there"),
         (["run", "--resume", "nowhere"], "unknown run 'nowhere'"),
@@ -122,7 +122,7 @@ class Run:
         return not processes_with(self.mark)
 
 
-ENDLESS_RUN = (*FAULTS, "--set", "fault=none", "--budget", "10m", "--target", "0.001%")
+ENDLESS_RUN = (*FAULTS, "--set", "fault=none", "--budget", "10m", "--precision-goal", "0.001%")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes through /proc")
@@ -157,7 +157,7 @@ def test_an_interrupted_run_keeps_all_it_measured_and_is_resumed(tmp_path: Path,
 def test_no_process_outlives_a_killed_run_and_it_is_resumed(tmp_path: Path) -> None:
     run = Run(tmp_path, *ENDLESS_RUN)
     folder = run.await_records(2)
-    assert len(processes_with(run.mark)) >= 3  # the parent and two zygotes, arms besides
+    assert len(processes_with(run.mark)) >= 3  # the parent and two fork servers, arms besides
     # A second run into the same folder at the same time is refused.
     second = call("run", "--resume", str(folder), "--suites", str(SUITES))
     assert second.returncode == 2
@@ -180,7 +180,7 @@ def test_no_process_outlives_a_killed_run_and_it_is_resumed(tmp_path: Path) -> N
 def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> None:
     out = str(tmp_path / "results")
     faults = "fault=none,raise,unsupported"
-    done = call("run", *FAULTS, "--set", faults, "--budget", "12s", "--no-look", "--out", out)
+    done = call("run", *FAULTS, "--set", faults, "--budget", "12s", "--no-instrument", "--out", out)
     assert done.returncode == 3, done.stderr
     shown = json.loads(call("show", "--out", out, "--format", "json").stdout)
     outcomes = {

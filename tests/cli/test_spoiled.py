@@ -171,7 +171,10 @@ def test_only_how_long_and_how_exactly_may_be_said_anew(tmp_path: Path, capsys: 
     for other in (["--seed", "4"], ["--threads", "2"], ["--memory-limit", "1GiB"]):
         assert cli.exit_code([*asked, *other]) == 2
         said = capsys.readouterr().err
-        assert "was asked for: that is another experiment; allowed to change: budget, target, timeout, looks" in said
+        assert (
+            "was asked for: that is another experiment; allowed to change: budget, precision_goal, timeout, instrument"
+            in said
+        )
     assert cli.exit_code([*asked, "--seed", "3", "--budget", "2s"]) == 0
     run = store.read_run(folder)
     assert (run.info["options"]["budget"], run.info["options"]["seed"]) == (2.0, 3)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import synthetic
 from conftest import call
+from old_runs import run_as_of
 from scipy import stats
 
 from bench.commands.compare import CAUTION, compare
@@ -48,7 +49,7 @@ def written(run: StoredRun, out: Path, name: str) -> Path:
     """The run as it lies on a disk."""
     folder = out / name
     folder.mkdir(parents=True)
-    (folder / store.RUN).write_text(json.dumps({**run.info, "run": name, "schema": 2}))
+    (folder / store.RUN).write_text(json.dumps(run_as_of(2, {**run.info, "run": name})))
     (folder / store.RECORDS).write_text("".join(json.dumps(encode_record(record)) + "\n" for record in run.records))
     return folder
 
@@ -187,7 +188,7 @@ def test_a_baseline_is_no_run_of_its_own(tmp_path: Path) -> None:
     assert store.find_folder(None, tmp_path).name == "first"
 
 
-@pytest.mark.parametrize("file", baselines.COPIED)
+@pytest.mark.parametrize("file", baselines.COPIED_FILES)
 def test_a_baseline_that_was_changed_is_refused(tmp_path: Path, file: str) -> None:
     baselines.save_baseline("main", store.read_run(written(made(0), tmp_path, "first")), tmp_path)
     path = tmp_path / baselines.FOLDER / "main" / file

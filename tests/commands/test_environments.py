@@ -163,7 +163,7 @@ def test_a_side_brings_its_own_suite_file_where_it_has_one(repository: Path, mon
 
 
 def test_sides_are_the_compared_axis_and_what_was_compared_stays_one() -> None:
-    suite = environments.over_sides(discovery.named("overhead"), ["a", "b"])
+    suite = environments.over_sides(discovery.find_suite("overhead"), ["a", "b"])
     assert (suite.compare, suite.baseline) == ("environment", "a")
     assert list(suite.axes)[:2] == ["environment", "loop"]
 
@@ -180,9 +180,9 @@ def test_sides_are_the_compared_axis_and_what_was_compared_stays_one() -> None:
 def test_one_step_length_is_raced_unless_the_user_names_some(
     settings: list[str], select: str | None, chosen: list[str]
 ) -> None:
-    suite = discovery.named("overhead")
+    suite = discovery.find_suite("overhead")
     assert environments.one_length(suite, settings, select) == chosen
-    assert environments.one_length(discovery.named("power"), settings, select) == []  # it has no lengths
+    assert environments.one_length(discovery.find_suite("power"), settings, select) == []  # it has no lengths
 
 
 def test_three_minutes_hold_intervals_of_the_default_race() -> None:

@@ -31,7 +31,7 @@ from bench.stats.gate_rule import Rule
 
 # Few launches, so that gates through real arms take seconds: the least p of five is 2**-5.
 SHORT = Rule(screen=5, looks=(5,), alphas=(0.1,))
-OPTIONS = Options(budget=120.0, launch=0.1, zygotes=1)
+OPTIONS = Options(budget=120.0, launch=0.1, fork_servers=1)
 TALLY = "observed A/A false alarms on this machine: 0 of 59, 95 % upper bound 5 %"
 
 

@@ -23,7 +23,7 @@ from bench.analysis.trace_profile import (
     profile_of,
     read_trace,
     self_times,
-    uncovered,
+    uncovered_time,
 )
 from bench.borders import LONGEST_NAME, file_name
 from bench.commands.trace import Traces, trace
@@ -304,8 +304,8 @@ def test_self_time_leaves_out_what_was_called() -> None:
     ]
     own = {item["name"]: seconds * 1e6 for item, seconds in self_times(events)}
     assert own == pytest.approx({"outer": 4, "inner": 3, "innermost": 1, "second": 2, "elsewhere": 5, "after": 3})
-    assert uncovered((0, 20), [(0, 10), (1, 5), (3, 8), (12, 13)]) == pytest.approx(9)
-    assert uncovered((0, 20), []) == 20
+    assert uncovered_time((0, 20), [(0, 10), (1, 5), (3, 8), (12, 13)]) == pytest.approx(9)
+    assert uncovered_time((0, 20), []) == 20
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_interpreters_that_are_there_cost_nothing() -> None:
 @given(left=SECONDS, start_up=SECONDS, made=st.integers(0, 20), least=st.integers(1, 2))
 def test_launches_that_are_expected_fit(left: float, start_up: float, made: int, least: int) -> None:
     assert budget.SHORTEST_LAUNCH <= budget.seconds_of_turns(left, made, start_up) <= budget.LONGEST_LAUNCH
-    number = budget.expected(left, start_up, least)
+    number = budget.expected_launches(left, start_up, least)
     assert number >= least
     if number > least:
         assert number * (start_up + budget.SHORTEST_LAUNCH) <= left + 1e-9
@@ -104,7 +104,7 @@ def test_groups_that_have_their_launches_take_no_more() -> None:
 
 def test_what_the_budget_had_no_room_for_stands_among_the_warnings() -> None:
     run = synthetic.make(launches=2)
-    told = "no looking launches: they would not fit into the budget of 20 s"
+    told = "no instrumented launches: they would not fit into the budget of 20 s"
     assert told in summarize(replace(run, info={**run.info, "warnings": [told]})).warnings
 
 
@@ -122,62 +122,62 @@ def seconds_of(text: str) -> datetime:
 GROUPS = ("loop=plain", "batch_size=16,64")
 
 
-def test_looks_and_further_launches_do_not_begin_when_the_budget_is_spent(bench: Bench) -> None:
-    options = Options(budget=0.2, launch=0.1, zygotes=1, looks=3)
+def test_instrumented_and_further_launches_do_not_begin_when_the_budget_is_spent(bench: Bench) -> None:
+    options = Options(budget=0.2, launch=0.1, fork_servers=1, instrument=3)
     bench.run("overhead", *GROUPS, options=options)
     run = store.read_run(bench.folder)
-    assert not run.looks
+    assert not run.instrumented
     assert {(record.group, record.launch) for record in run.records} == {(group, 0) for group in bench.stops}
     assert {stop["reason"] for stop in bench.stops.values()} == {"budget"}
     assert {record.outcome for record in run.records} == {"ok"}
-    assert [text for text in bench.warnings if "no looking launches: they would not fit" in text]
+    assert [text for text in bench.warnings if "no instrumented launches: they would not fit" in text]
     assert [text for text in bench.warnings if "were left; 1 launch of each group, about" in text]
 
 
 def test_nothing_begins_after_the_deadline_but_the_least(bench: Bench) -> None:
     began = datetime.now(UTC)
-    options = Options(budget=10.0, launch=0.1, zygotes=1, looks=50, launches=1)
+    options = Options(budget=10.0, launch=0.1, fork_servers=1, instrument=50, launches=1)
     bench.run("overhead", *GROUPS, options=options)
     run = store.read_run(bench.folder)
-    # Ten seconds have room for looks at two plain arms, but where a busy machine has taken them all.
-    assert run.looks or [text for text in bench.warnings if "no looking launches" in text]
+    # Ten seconds have room for instrumented launches of two plain arms, but where a busy machine has taken them all.
+    assert run.instrumented or [text for text in bench.warnings if "no instrumented launches" in text]
     # Records tell whole seconds.
     deadline = began + timedelta(seconds=options.budget + 1)
-    for record in (*run.records, *run.looks):
-        assert seconds_of(record.started) <= deadline or (record.launch == 0 and not record.looking)
+    for record in (*run.records, *run.instrumented):
+        assert seconds_of(record.started) <= deadline or (record.launch == 0 and not record.instrumented)
     # And what has begun was expected to end.
-    for record in run.looks:
-        longest = timedelta(seconds=max(other.launch_seconds for other in run.looks))
+    for record in run.instrumented:
+        longest = timedelta(seconds=max(other.launch_seconds for other in run.instrumented))
         assert seconds_of(record.started) + timedelta(seconds=record.launch_seconds) <= deadline + longest
 
 
 def test_interpreters_that_do_not_fit_are_not_started(tmp_path: Path) -> None:
-    """Neither a second set, nor those that only looking launches would use."""
+    """Neither a second set, nor those that only instrumented launches would use."""
     suite, file = discovery.all_suites()["overhead"]
     made = plan.make_plan({"overhead": suite}, ["overhead"], settings=["loop=plain", "batch_size=16"])
     opened, silent = store.create(tmp_path), Silent()
     opened.write_info({"run": opened.folder.name, "plan": plan.plan_document(made)})
-    options = Options(budget=3.0, launch=0.1, zygotes=3, looks=1)
+    options = Options(budget=3.0, launch=0.1, fork_servers=3, instrument=1)
     with Fleet(1, opened.logs) as own:
         conductor = Conductor(made, {"overhead": file}, opened, options, silent)
         conductor.run(own)
-        assert list(own.zygotes) == ["torch-0"]
+        assert list(own.fork_servers) == ["torch-0"]
     opened.close()
     assert silent.notes[0] == conductor.warnings[0]
     assert "a budget of 3 s is less than the least there is to do" in silent.notes[0]
-    assert {record.zygote for record in store.read_run(opened.folder).records} == {0}
+    assert {record.fork_server for record in store.read_run(opened.folder).records} == {0}
 
 
 def test_a_run_that_is_done_starts_no_interpreters(fleet: Fleet, tmp_path: Path) -> None:
     suite, file = discovery.all_suites()["overhead"]
     made = plan.make_plan({"overhead": suite}, ["overhead"], settings=["loop=plain", "batch_size=16"])
     opened = store.create(tmp_path)
-    options = Options(budget=60.0, launch=0.1, zygotes=1, launches=1)
+    options = Options(budget=60.0, launch=0.1, fork_servers=1, launches=1)
     Conductor(made, {"overhead": file}, opened, options, Silent()).run(fleet)
     opened.write_info({"run": opened.folder.name, "plan": plan.plan_document(made)})
     done = store.read_run(opened.folder).records
     with Fleet(1, opened.logs) as own:
-        again = Conductor(made, {"overhead": file}, opened, replace(options, zygotes=2), Silent(), done)
+        again = Conductor(made, {"overhead": file}, opened, replace(options, fork_servers=2), Silent(), done)
         assert {stop["reason"] for stop in again.run(own).values()} == {"launches"}
-        assert not own.zygotes
+        assert not own.fork_servers
     opened.close()

@@ -20,10 +20,11 @@ from hypothesis import strategies as some
 
 from bench import protocol
 from bench.engine import channel, door
-from bench.engine.channel import Channel, Patience
+from bench.engine.channel import SLICE, Channel, Patience
 from bench.engine.door import Door
+from bench.engine.fleet import Fleet
 from bench.engine.options import Options
-from bench.protocol import ArmHello, Garbled
+from bench.protocol import ArmHello, GarbledMessage
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def test_frames_are_those_of_multiprocessing() -> None:
 def test_what_is_no_frame_is_garbled_at_once(header: bytes) -> None:
     with pair() as (receiver, theirs):
         theirs.send(header)
-        with pytest.raises(Garbled):
+        with pytest.raises(GarbledMessage):
             receiver.take()
 
 
@@ -146,8 +147,28 @@ def test_a_run_is_not_held_up_by_who_says_nothing_or_says_that_he_is_another(ben
     silent.connect(made.address)
     with Client(made.address, authkey=made.key) as other:
         other.send_bytes(protocol.encode(ArmHello("nobody#1.0", 0, os.getpid())))
-        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, zygotes=1, launches=1))
+        records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, fork_servers=1, launches=1))
         assert {record.outcome for record in records} == {"ok"}
         assert other.poll(5)
     assert "nobody waits for 'nobody#1.0'" in (bench.fleet.logs / "strangers.log").read_text()
     silent.close()
+
+
+def framed(*messages: protocol.Message) -> bytes:
+    return b"".join(len(data).to_bytes(4, "big") + data for data in map(protocol.encode, messages))
+
+
+def test_what_comes_together_with_something_else_is_heard_without_another_byte(fleet: Fleet) -> None:
+    """A quick arm on a busy machine: its hello and that it is ready lie in the socket when the hello is read."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        receiver = Channel(ours, 5.0)
+        theirs.sendall(framed(protocol.Stop(), protocol.Ready(0, 0.01, 8)))
+        assert protocol.decode_message(protocol.GRANTS, receiver.recv_bytes()) == protocol.Stop()
+        assert receiver.pending
+        began = time.monotonic()
+        assert fleet.wait([receiver], Patience(20.0)) == [receiver]
+        assert time.monotonic() - began < SLICE
+        assert receiver.take() == protocol.encode(protocol.Ready(0, 0.01, 8))
+        assert not receiver.pending
+        assert fleet.wait([receiver], Patience(0.05)) == []

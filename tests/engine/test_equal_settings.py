@@ -17,14 +17,14 @@ from bench.analysis import frames
 from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
 from bench.axes import loops
-from bench.engine.equal_settings import FOLLOWS, FOUND, may_differ
+from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, may_differ
 from bench.engine.equal_work import judge_work
 from bench.engine.options import Options
-from bench.plan.suite import READ_BACK, Suite, asked
+from bench.plan.suite import READ_BACK, Suite, suite_settings
 from bench.results import store
 from bench.results.record import FAILED_OUTCOMES, Record
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SWITCHES = {
     "gc off": "gc_enabled: [True, False] against the baseline's True",
     "gc off within a step": "gc_enabled: [False, True] against the baseline's True",
@@ -122,19 +122,19 @@ def test_what_a_loop_may_own_is_what_the_loops_really_differ_in(raced: dict[str,
     unlike = {key for key in keys if len({repr(item.effective.get(key)) for item in raced.values()}) > 1}
     elsewhere = {"compiled_around_ddp", "graph_cut"}  # of compiled loops on two ranks, and of XLA
     assert unlike == set(FOLLOWS["loop"]) - elsewhere | {"loop"}
-    assert all(reason for table in (*FOLLOWS.values(), FOUND) for reason in table.values())
+    assert all(reason for table in (*FOLLOWS.values(), COUNTED_SETTINGS) for reason in table.values())
 
 
 def test_the_twin_has_all_settings_of_the_baseline(raced: dict[str, Record]) -> None:
     baseline = raced["trainer"]
     twin = replace(baseline, cell=f"{baseline.cell}#twin", twin=True)
     assert judged(twin, baseline).outcome == "ok"
-    for key in set(baseline.effective) - set(FOUND):
+    for key in set(baseline.effective) - set(COUNTED_SETTINGS):
         changed = replace(twin, effective={**baseline.effective, key: ["another"]})
         assert judged(changed, baseline).outcome == "unequal-settings", key
 
 
-names = st.text(min_size=1).filter(lambda name: name not in (*FOUND, "callbacks", "profiler"))
+names = st.text(min_size=1).filter(lambda name: name not in (*COUNTED_SETTINGS, "callbacks", "profiler"))
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers()))
 
 
@@ -167,8 +167,8 @@ def test_trap_22_a_callback_or_profiler_in_a_timed_launch_is_seen_in_the_baselin
         found = judge_work([baseline, other], "s[a]")
         assert [item.outcome for item in found] == ["unequal-settings"] * 2
         assert found[0].reason == f"{name}: Spy in a timed launch, which has none"
-        looking = [replace(item, looking=True) for item in (baseline, other)]
-        assert [item.outcome for item in judge_work(looking, "s[a]")] == ["ok", "ok"]
+        instrumented = [replace(item, instrumented=True) for item in (baseline, other)]
+        assert [item.outcome for item in judge_work(instrumented, "s[a]")] == ["ok", "ok"]
 
 
 def test_settings_are_told_before_the_work_that_follows_from_them() -> None:
@@ -185,11 +185,11 @@ def test_what_a_suite_asks_for_is_asked_for_by_the_names_that_are_read_back() ->
     def suite(**more: Any) -> Suite:
         return Suite("s", "t", {"a": (1,)}, "a", 1, build=lambda point: None, **more)
 
-    assert asked(suite(), {"a": 1}) == {}
-    assert asked(suite(), {"num_workers": 3}) == {"loader_workers": 3}
-    assert asked(suite(workers=lambda point: 2), {"a": 1}) == {"loader_workers": 2}
-    assert asked(suite(settings=lambda point: {"gc_enabled": False}), {"a": 1}) == {"gc_enabled": False}
-    assert asked(suite(), dict.fromkeys(READ_BACK, 0)) == dict.fromkeys(READ_BACK, 0)
+    assert suite_settings(suite(), {"a": 1}) == {}
+    assert suite_settings(suite(), {"num_workers": 3}) == {"loader_workers": 3}
+    assert suite_settings(suite(workers=lambda point: 2), {"a": 1}) == {"loader_workers": 2}
+    assert suite_settings(suite(settings=lambda point: {"gc_enabled": False}), {"a": 1}) == {"gc_enabled": False}
+    assert suite_settings(suite(), dict.fromkeys(READ_BACK, 0)) == dict.fromkeys(READ_BACK, 0)
     known = {*switches(), *loader_settings([])}
     assert set(READ_BACK) <= known
 
@@ -215,10 +215,10 @@ def test_the_innermost_loader_is_found_through_wrappers() -> None:
 
 def test_a_switch_that_moves_is_all_of_its_values() -> None:
     seen = Switches()
-    seen.look()
+    seen.read()
     before = seen.effective()
     assert before["anomaly_detection"] is False
     with torch.autograd.set_detect_anomaly(True, check_nan=False):
-        seen.look()
-    seen.look()
+        seen.read()
+    seen.read()
     assert seen.effective() == {**before, "anomaly_detection": [False, True]}

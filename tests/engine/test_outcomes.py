@@ -15,7 +15,7 @@ from bench.engine.options import Options
 from bench.protocol import Go
 from bench.results.record import Record
 
-QUICK = Options(budget=1, launch=0.2, zygotes=1, timeout=6.0, memory_limit=700 * 2**20)
+QUICK = Options(budget=1, launch=0.2, fork_servers=1, timeout=6.0, memory_limit=700 * 2**20)
 
 
 def only(records: tuple[Record, ...], fault: str) -> Record:
@@ -65,18 +65,18 @@ def test_a_loop_that_ends_by_itself_is_no_measurement(bench: Bench) -> None:
 
 
 def test_a_failed_cell_is_not_started_again(bench: Bench) -> None:
-    options = Options(budget=120, launch=0.1, zygotes=1, launches=2)
+    options = Options(budget=120, launch=0.1, fork_servers=1, launches=2)
     records = bench.run("faults", "fault=none,raise", options=options)
     assert sum(record.point["fault"] == "raise" for record in records) == 1
     assert sum(record.point["fault"] == "none" and not record.twin for record in records) > 1
 
 
-def test_a_killed_zygote_is_replaced(bench: Bench) -> None:
-    zygote = bench.fleet.zygotes["torch-0"]
-    zygote.process.kill()
-    zygote.process.wait()
+def test_a_killed_fork_server_is_replaced(bench: Bench) -> None:
+    fork_server = bench.fleet.fork_servers["torch-0"]
+    fork_server.process.kill()
+    fork_server.process.wait()
     time.sleep(0.2)
-    bench.run("faults", "fault=none", options=QUICK)  # this launch may be lost with the zygote ...
+    bench.run("faults", "fault=none", options=QUICK)  # this launch may be lost with the fork server ...
     records = bench.run("faults", "fault=none", options=QUICK)  # ... the next has another one
     assert {record.outcome for record in records} == {"ok"}
 

@@ -16,7 +16,7 @@ from bench.results.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1, timeout=4.0, launches=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1, timeout=4.0, launches=1)
 
 
 def judged(bench: Bench, crime: str) -> tuple[Record, tuple[Record, ...]]:
@@ -50,13 +50,13 @@ def test_what_is_no_message_ends_the_arm_that_sent_it(bench: Bench, crime: str, 
 def test_what_left_its_session_ends_with_its_arm(bench: Bench, crime: str) -> None:
     outlaw, others = judged(bench, crime)
     assert {record.outcome for record in (outlaw, *others)} == {"ok"}
-    ours = {zygote.process.pid for zygote in bench.fleet.zygotes.values()}
+    ours = {fork_server.process.pid for fork_server in bench.fleet.fork_servers.values()}
     deadline = time.monotonic() + 2
     while left := strays.below(ours) - ours:
         assert time.monotonic() < deadline, [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
         time.sleep(0.02)
-    marks = [zygote.mark for zygote in bench.fleet.zygotes.values()]
-    assert {pid for mark in marks for pid in strays.marked(mark)} <= ours
+    marks = [fork_server.mark for fork_server in bench.fleet.fork_servers.values()]
+    assert {pid for mark in marks for pid in strays.marked_processes(mark)} <= ours
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from bench.engine.merge_ranks import Turn, arm_result, blame, turn
 from bench.engine.options import Options
 from bench.machine.cores import layout
 from bench.plan import discovery, plan
-from bench.protocol import Go, Instrumented, Ledger, Result, TurnReport
+from bench.protocol import CallbackMetrics, Go, Ledger, Result, TurnReport
 from bench.results.record import Record
 from bench.results.work_ledger import work_differences
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
 
 two_cores = pytest.mark.skipif(
@@ -62,7 +62,7 @@ def test_all_loops_do_the_same_work_on_two_ranks(bench: Bench, scaling: str) -> 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_loops_that_race_on_two_ranks_have_equal_ledgers(bench: Bench, precision: str) -> None:
     """The contract of all loops: raced on two ranks they end with the same bits, or in bf16-mixed with equal losses."""
-    options = Options(budget=1, launch=0.2, zygotes=1)
+    options = Options(budget=1, launch=0.2, fork_servers=1)
     records = bench.run("overhead", *SMALL, "devices=2", f"precision={precision}", options=options)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     assert {record.effective["precision"] for record in records} == {precision}
@@ -112,7 +112,7 @@ def test_a_distributed_epoch_has_every_sample_once_and_another_order_than_the_la
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
         torch.manual_seed(3)
-        batches = discovery.named("overhead").build(point).batches
+        batches = discovery.find_suite("overhead").build(point).batches
         handed = [images.clone() for images, _ in itertools.islice(forever(batches), 8)]
         epochs[0] += handed[:4]
         epochs[1] += handed[4:]
@@ -157,7 +157,7 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
     ],
 )
 def test_a_rank_that_fails_ends_its_cell_and_not_the_run(bench: Bench, fault: str, outcome: str, words: str) -> None:
-    options = Options(budget=1, launch=0.2, zygotes=1, timeout=6.0)
+    options = Options(budget=1, launch=0.2, fork_servers=1, timeout=6.0)
     records = bench.run("faults", f"fault=none,{fault}", "devices=2", options=options)
     failed = next(record for record in records if record.point["fault"] == fault)
     assert failed.outcome == outcome, failed.reason
@@ -171,7 +171,7 @@ def test_a_rank_that_fails_ends_its_cell_and_not_the_run(bench: Bench, fault: st
 
 @two_cores
 def test_a_hanging_rank_leaves_the_stacks_of_both(bench: Bench) -> None:
-    options = Options(budget=1, launch=0.2, zygotes=1, timeout=5.0)
+    options = Options(budget=1, launch=0.2, fork_servers=1, timeout=5.0)
     records = bench.run("faults", "fault=none,hang", "devices=2", options=options)
     log = bench.folder / next(record for record in records if record.point["fault"] == "hang").log
     stacks = [path.read_text() for path in (log, log.with_name(f"{log.stem}-rank1.log"))]
@@ -280,7 +280,7 @@ def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
             nonzero_gradients=1.0,
         )
         effective = {"threads": threads, "cores": [core], "loop": "plain"}
-        return Result(ledger, effective, {"peak_memory_host": core}, 4, Instrumented())
+        return Result(ledger, effective, {"peak_memory_host": core}, 4, CallbackMetrics())
 
     both = arm_result([result(1, 3), result(2, 5)])
     assert both.effective == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}

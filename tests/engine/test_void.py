@@ -20,7 +20,7 @@ from bench.results.record import Record
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the states of processes in /proc")
 
-QUICK = Options(budget=60, launch=0.1, zygotes=1, timeout=4.0, launches=2)
+QUICK = Options(budget=60, launch=0.1, fork_servers=1, timeout=4.0, launches=2)
 
 
 class Saboteur(Silent):
@@ -45,7 +45,7 @@ def outcomes(records: tuple[Record, ...]) -> list[tuple[int, set[str]]]:
 
 
 def kill(bench: Bench, number: int) -> Callable[[], None]:
-    return lambda: os.kill(bench.fleet.zygotes["torch-0"].process.pid, number)
+    return lambda: os.kill(bench.fleet.fork_servers["torch-0"].process.pid, number)
 
 
 def test_a_launch_whose_interpreter_is_killed_is_void_and_made_again(bench: Bench) -> None:
@@ -83,7 +83,7 @@ def test_two_in_a_row_end_the_run_and_a_resumed_one_measures_what_was_not(bench:
 @pytest.mark.long
 def test_what_was_never_launched_says_why(bench: Bench) -> None:
     saboteur = Saboteur(kill(bench, signal.SIGSTOP), ())
-    records = bench.run("outlaws", "crime=none,stop-zygote", "at=1,2", options=QUICK, progress=saboteur)
+    records = bench.run("outlaws", "crime=none,stop-fork-server", "at=1,2", options=QUICK, progress=saboteur)
     assert {record.outcome for record in records} == {"void"}
     assert any("its interpreter 'torch-0' was stopped (state T)" in record.reason for record in records)
     assert len(records) == len({(record.cell, record.launch) for record in records})
@@ -91,11 +91,11 @@ def test_what_was_never_launched_says_why(bench: Bench) -> None:
 
 
 def test_an_interpreter_that_was_stopped_between_launches_is_replaced(bench: Bench) -> None:
-    before = bench.fleet.zygotes.get("torch-0")
+    before = bench.fleet.fork_servers.get("torch-0")
     kill(bench, signal.SIGSTOP)() if before else None
     records = bench.run("outlaws", "crime=none", options=QUICK)
     assert outcomes(records) == [(0, {"ok"}), (1, {"ok"})]
-    assert bench.fleet.zygotes["torch-0"] is not before
+    assert bench.fleet.fork_servers["torch-0"] is not before
 
 
 def test_logs_that_are_removed_cost_nothing(bench: Bench) -> None:
@@ -123,7 +123,7 @@ def test_a_run_that_sleeps_loses_nothing_and_one_that_is_hung_up_ends_in_order(t
         "3s",
         "--budget",
         "60s",
-        "--no-look",
+        "--no-instrument",
     ]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True

@@ -10,7 +10,7 @@ from conftest import Bench
 from bench.engine.options import Options
 from bench.errors import SpecError
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts processes through /proc")

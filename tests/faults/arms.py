@@ -9,7 +9,7 @@ from typing import Any
 
 from .fault import Fault, codes
 
-RUN = "bench run faulty --suites suites --threads 1 --no-look --budget 3s --timeout 12s"
+RUN = "bench run faulty --suites suites --threads 1 --no-instrument --budget 3s --timeout 12s"
 CRASHED, TIMEOUT, OK = ("crashed",), ("timeout",), ("ok",)
 
 
@@ -271,7 +271,7 @@ FAULTS: tuple[Fault, ...] = (
             "socket-noise": {"what": "writes 32 bytes of noise into its socket"},
             "socket-list": {"what": "sends a list for a message"},
             "socket-no-op": {"what": "sends a message without its kind"},
-            "socket-wrong-op": {"what": "sends a message that is the zygote's"},
+            "socket-wrong-op": {"what": "sends a message that is the fork server's"},
             "socket-wrong-types": {"what": "sends a message with fields of the wrong type"},
             "socket-nan": {"what": "sends NaN for a time"},
             "socket-surrogate": {"what": "sends a lone surrogate"},
@@ -295,11 +295,11 @@ FAULTS: tuple[Fault, ...] = (
         options=" --timeout 8s",
     ),
     *(
-        alone(f"zygote-{name}", f"sends {name.upper()} to its zygote", ("void", "crashed", "internal", "timeout", "ok"),
+        alone(f"fork-server-{name}", f"sends {name.upper()} to its fork server", ("void", "crashed", "internal", "timeout", "ok"),
               listed, codes=codes(0, 3), options=" --timeout 10s", limit=180.0)
         for name, listed in (
-            ("sigkill", "kills its zygote (SIGKILL; SIGINT the same)"),
-            ("sigint", "kills its zygote (SIGKILL; SIGINT the same)"),
+            ("sigkill", "kills its fork server (SIGKILL; SIGINT the same)"),
+            ("sigint", "kills its fork server (SIGKILL; SIGINT the same)"),
             ("sigterm", ""),
             ("sigstop", ""),
         )
@@ -343,7 +343,7 @@ FAULTS: tuple[Fault, ...] = (
                 ("not-utf8", "not UTF-8", ""),
                 ("no-role", "without a role", ""),
                 ("strange-id", "of an arm that is not there", ""),
-                ("zygote", "of a zygote that is not there", ""),
+                ("fork-server", "of a fork server that is not there", ""),
             )
         },
         outcome=OK,

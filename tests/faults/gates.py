@@ -123,7 +123,7 @@ MNIST = "MNIST: truncated, giant dims, bomb, FIFO, folder is file / ro"
 RAW = "mkdir -p data/MNIST/raw; cd data/MNIST/raw; "
 FILES = "train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-ubyte t10k-labels-idx1-ubyte"
 DIGITS = (
-    "BENCH_DATA_DIR=$PWD/data exec bench run overhead --threads 1 --no-look --budget 3s --timeout 20s "
+    "BENCH_DATA_DIR=$PWD/data exec bench run overhead --threads 1 --no-instrument --budget 3s --timeout 20s "
     "--set data=mnist --set loop=plain --set batch_size=16"
 )
 

@@ -178,7 +178,7 @@ def spoiled(names: list[str]) -> str:
 VALUES = (
     *(
         Fault(f"value.{name}", f"a value of an axis: {name}", (
-            "bench run hostile --suites suites --threads 1 --no-look --budget 3s --timeout 20s",), codes(0, 2, 3),
+            "bench run hostile --suites suites --threads 1 --no-instrument --budget 3s --timeout 20s",), codes(0, 2, 3),
               before=spoiled(TOGETHER), check=PAGE_IS_SAFE + TABLE_IS_WHOLE, limit=180.0,
               listed=ROWS.get(name, TEXTS) if name in LISTED else "",
               after=("bench show", "bench show --format md", "bench show --format csv", "bench show --format json",
@@ -187,7 +187,7 @@ VALUES = (
     ),
     *(
         Fault(f"value.{name}", f"a value of an axis: {name}", (
-            "bench run hostile --suites suites --threads 1 --no-look --budget 3s --timeout 20s",), codes(0, 2, 3),
+            "bench run hostile --suites suites --threads 1 --no-instrument --budget 3s --timeout 20s",), codes(0, 2, 3),
               before=spoiled([name]), check=PAGE_IS_SAFE + TABLE_IS_WHOLE, limit=120.0,
               listed=ROWS.get(name, TEXTS) if name in LISTED else "",
               after=("bench list",) if name == "nul" else ("bench show", "bench report", "bench verify"))
@@ -219,7 +219,7 @@ VALUES = (
         )
     ),
     Fault("value.set-spins-1e10", "10^10 spins a step: longer than the timeout", (
-        "bench run tiny --suites suites --threads 1 --no-look --budget 3s --timeout 6s --set spins=1,10000000000",),
+        "bench run tiny --suites suites --threads 1 --no-instrument --budget 3s --timeout 6s --set spins=1,10000000000",),
         codes(3), listed="--set 1012, -1, nan, 5,000 digits; width 109", after=("bench show",)),
     Fault("value.set-no-equals", "--set without a value", ("bench list tiny --suites suites --set spins",), codes(2), quick=True),
     Fault("value.select-parentheses", "-k with 2,000 parentheses", (f"bench list -k '{'(' * 2000}loop{')' * 2000}'",), codes(2),
@@ -245,7 +245,7 @@ VALUES = (
         "bench gate faulty --suites suites --threads 1 --budget 15s --launch 300ms --timeout 20s --set fault=none,nul,html,json --junit gate.xml",),
         codes(3), listed="JUnit: NUL, ESC, ]]>", after=("\"$PYTHON\" -c 'import xml.etree.ElementTree as e; e.parse(\"gate.xml\")'",)),
     Fault("value.environment", "a hostile variable in the environment of all", (
-        "env \"X$(printf '\\377')=1\" \"Y=$(printf '\\033[31m')\" bench run tiny --suites suites --threads 1 --no-look --budget 3s",),
+        "env \"X$(printf '\\377')=1\" \"Y=$(printf '\\033[31m')\" bench run tiny --suites suites --threads 1 --no-instrument --budget 3s",),
         codes(0), after=("bench show", "bench report")),
 )  # fmt: skip
 FAULTS = (*SUITES, *VALUES)

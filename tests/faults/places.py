@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .fault import Fault, codes
 
-RUN = "bench run tiny --suites suites --threads 1 --no-look --budget 4s --timeout 20s"
+RUN = "bench run tiny --suites suites --threads 1 --no-instrument --budget 4s --timeout 20s"
 GATE = "bench gate tiny --suites suites --threads 1 --budget 15s --launch 300ms --timeout 20s"
 FULL = "No space left|full|cannot be written"
 KEPT = """
@@ -16,7 +16,7 @@ cat $(new results/*/records.jsonl) | "$PYTHON" -c 'import json, sys; [json.loads
 
 PLACES = (
     Fault("place.disk-full", "the disk is full after some records",
-          (f"smalldisk 100k results {RUN.replace('4s', '60s')} --target 0.001%",), codes(2), says=FULL, check=KEPT,
+          (f"smalldisk 100k results {RUN.replace('4s', '60s')} --precision-goal 0.001%",), codes(2), says=FULL, check=KEPT,
           before="rm -rf results/*", listed="disk full in a run (200k tmpfs)", needs=("mount",),
           after=('bench run --resume "$(ls -d results/*-* | tail -n 1)" --suites suites --budget 1s', "bench show")),
     Fault("place.disk-full-first", "the disk is full at the first record", (f"smalldisk 20k results {RUN}",), codes(2),

@@ -1,4 +1,4 @@
-"""Faults of the processes of a run: signals, zygotes, folders that go, strangers, and what is gone on with."""
+"""Faults of the processes of a run: signals, fork servers, folders that go, strangers, and what is gone on with."""
 
 # ruff: noqa: E501 - rows of a table, one a fault, with shell text that is not broken
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from .fault import Fault, codes
 
-LONG = "bench run tiny --suites suites --threads 1 --no-look --budget 10m --target 0.001% --timeout 8s"
-SHORT = "bench run tiny --suites suites --threads 1 --no-look --budget 18s --target 0.001% --timeout 8s"
+LONG = "bench run tiny --suites suites --threads 1 --no-instrument --budget 10m --precision-goal 0.001% --timeout 8s"
+SHORT = "bench run tiny --suites suites --threads 1 --no-instrument --budget 18s --precision-goal 0.001% --timeout 8s"
 RESUME = 'bench run --resume "$(ls -d results/*-* | grep -v -e "$GOOD" | tail -n 1)" --suites suites --budget 1s'
 INNOCENT = {"(all)": ("ok",)}
 
@@ -66,23 +66,23 @@ PROCESSES = (
     running("sigint-group", "Ctrl-C: SIGINT to the process group", "records 3; kill -INT -$BENCH_PID"),
     running("sigkill", "the conductor is killed", "records 3; kill -KILL $BENCH_PID", "conductor SIGKILL", codes=codes(-9)),
     running("sigkill-early", "the conductor is killed while interpreters start",
-            "zygotes_there; kill -KILL $BENCH_PID", codes=codes(-9), check=""),
+            "fork_servers_there; kill -KILL $BENCH_PID", codes=codes(-9), check=""),
     running("sigabrt", "SIGABRT", "records 3; kill -ABRT $BENCH_PID", codes=codes(-6)),
     running("sigusr1", "SIGUSR1 and SIGUSR2", "records 3; kill -USR1 $BENCH_PID", codes=codes(-10, 130)),
-    running("sigint-starting", "SIGINT while interpreters start", "zygotes_there; kill -INT $BENCH_PID",
+    running("sigint-starting", "SIGINT while interpreters start", "fork_servers_there; kill -INT $BENCH_PID",
             "SIGINT while interpreters start", check=""),
-    running("sigterm-starting", "SIGTERM while interpreters start", "zygotes_there; kill -TERM $BENCH_PID", check=""),
-    running("zygotes-between", "zygotes are killed between launches", "records 3; sleep 0.05; kill -KILL $(zygotes)",
-            "zygote SIGKILL between launches", commands=(SHORT,), codes=codes(0, 3), check=NOT_BLAMED),
-    running("zygotes-killed", "both zygotes are killed, arms live",
-            "records 3; arms_there 3; sleep 0.4; kill -KILL $(zygotes)", "both zygotes SIGKILL, arms live",
+    running("sigterm-starting", "SIGTERM while interpreters start", "fork_servers_there; kill -TERM $BENCH_PID", check=""),
+    running("fork-servers-between", "fork servers are killed between launches", "records 3; sleep 0.05; kill -KILL $(fork_servers)",
+            "fork server SIGKILL between launches", commands=(SHORT,), codes=codes(0, 3), check=NOT_BLAMED),
+    running("fork-servers-killed", "both fork servers are killed, arms live",
+            "records 3; arms_there 3; sleep 0.4; kill -KILL $(fork_servers)", "both fork servers SIGKILL, arms live",
             commands=(SHORT,), codes=codes(0, 3), check=NOT_BLAMED),
-    running("zygote-killed-first", "one zygote is killed in the first launch", "arms_there 3; sleep 0.4; "
-            "set -- $(zygotes); kill -KILL $1", commands=(SHORT,), codes=codes(0, 3), check=NOT_BLAMED),
-    running("zygotes-sigterm", "both zygotes get SIGTERM, arms live",
-            "records 3; arms_there 3; sleep 0.4; kill -TERM $(zygotes)", commands=(SHORT,), codes=codes(0, 3),
+    running("fork-server-killed-first", "one fork server is killed in the first launch", "arms_there 3; sleep 0.4; "
+            "set -- $(fork_servers); kill -KILL $1", commands=(SHORT,), codes=codes(0, 3), check=NOT_BLAMED),
+    running("fork-servers-sigterm", "both fork servers get SIGTERM, arms live",
+            "records 3; arms_there 3; sleep 0.4; kill -TERM $(fork_servers)", commands=(SHORT,), codes=codes(0, 3),
             check=NOT_BLAMED),
-    running("zygotes-stopped", "both zygotes are stopped", "records 3; kill -STOP $(zygotes)", "zygote SIGSTOP",
+    running("fork-servers-stopped", "both fork servers are stopped", "records 3; kill -STOP $(fork_servers)", "fork server SIGSTOP",
             commands=(SHORT,), codes=codes(0, 3), check=NOT_BLAMED),
     running("arm-killed", "one arm is killed from outside", "records 3; arms_there 3; set -- $(arms); kill -KILL $1",
             commands=(SHORT,), codes=codes(0, 3), check="", after=("bench show",)),
@@ -92,8 +92,8 @@ PROCESSES = (
     running("conductor-slept", "the conductor is stopped for 20 s with a --timeout of 8 s",
             "records 3; kill -STOP $BENCH_PID; sleep 20; kill -CONT $BENCH_PID", "conductor SIGSTOP 20 s (--timeout 8s)",
             commands=(SHORT.replace("18s", "45s"),), codes=codes(0, 3), check=NOT_BLAMED),
-    running("all-slept", "a virtual machine is paused: conductor, zygotes and arms stop for 15 s",
-            "records 3; held=\"$BENCH_PID $(zygotes) $(arms)\"; kill -STOP $held; sleep 15; kill -CONT $held || :",
+    running("all-slept", "a virtual machine is paused: conductor, fork servers and arms stop for 15 s",
+            "records 3; held=\"$BENCH_PID $(fork_servers) $(arms)\"; kill -STOP $held; sleep 15; kill -CONT $held || :",
             commands=(SHORT.replace("18s", "45s"),), codes=codes(0, 3), check=NOT_BLAMED),
     running("conductor-slept-first", "the same in the first launch", "arms_there 3; sleep 0.3; kill -STOP $BENCH_PID; "
             "sleep 12; kill -CONT $BENCH_PID", commands=(SHORT.replace("18s", "45s"),), codes=codes(0, 3),
@@ -136,7 +136,7 @@ PROCESSES = (
             "SIGINT while the run prints its result",
             commands=(SHORT.replace("18s", "3s"),), codes=codes(0, 130)),
     Fault("process.versions-killed", "`bench versions git:HEAD .` is killed",
-          ("bench versions git:HEAD . --suite tiny --suites suites --budget 10m --target 0.001%",), codes(-9),
+          ("bench versions git:HEAD . --suite tiny --suites suites --budget 10m --precision-goal 0.001%",), codes(-9),
           during="records 4; kill -KILL $BENCH_PID", listed="SIGKILL of `versions git:HEAD .`", check="""
 bench versions git:HEAD . --suite tiny --suites suites --budget 2s > /dev/null 2>&1
 [ "$(git worktree list | wc -l)" = 1 ] || die "worktrees are left: $(git worktree list | tail -n 1)"
@@ -156,7 +156,7 @@ bench versions git:HEAD . --suite tiny --suites suites --budget 2s > /dev/null 2
 STRANGERS = (
     *(Fault(
         f"stranger.{name}", f"a stranger at the conductor's socket: {what}", (SHORT.replace("18s", "6s"),), codes(0),
-        during=f"zygotes_there; knock {name}", check=ALL_OK, after=("bench show",), listed=listed, limit=100.0,
+        during=f"fork_servers_there; knock {name}", check=ALL_OK, after=("bench show",), listed=listed, limit=100.0,
     )
     for name, what, listed in (
         ("garbage", "4 kB of noise", "garbage, wrong key, frames of 231 on the socket"),
@@ -174,7 +174,7 @@ STRANGERS = (
           (SHORT.replace("18s", "6s"),), codes(0), listed="authkey in environ / argv of 6 children", limit=100.0,
           after=("bench show",), during="""
 arms_there 1
-for pid in $BENCH_PID $(zygotes) $(arms); do
+for pid in $BENCH_PID $(fork_servers) $(arms); do
   tr '\\0' '\\n' < /proc/$pid/environ | grep -i -e authkey && die "in the environment of $pid"
   tr '\\0' '\\n' < /proc/$pid/cmdline | grep -i -E -e authkey -e '[0-9a-f]{32}' && die "in the arguments of $pid"
 done

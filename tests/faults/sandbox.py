@@ -13,22 +13,23 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-TINY_RUN = "bench run tiny --suites suites --budget 10s --no-look --timeout 30s --threads 1"
+TINY_RUN = "bench run tiny --suites suites --budget 10s --no-instrument --timeout 30s --threads 1"
 
-# Words for `before`, `during` and `check`. Processes are found by the kernel's list of children: zygotes are those of
-# the program, arms those of zygotes.
+# Words for `before`, `during` and `check`. Processes are found by the kernel's list of children: fork servers are those
+# of the program, arms those of fork servers.
 PRELUDE = r"""
 set -u
 die() { echo "injection: $*" >&2; exit 99; }
 kin() { for pid in "$@"; do cat /proc/$pid/task/*/children 2>/dev/null; done; }
-zygotes() { for pid in $(kin $BENCH_PID); do grep -q zygote /proc/$pid/cmdline 2>/dev/null && echo $pid; done; }
-arms() { kin $(zygotes); }
+is_fork_server() { grep -q fork_server /proc/$1/cmdline 2>/dev/null; }
+fork_servers() { for pid in $(kin $BENCH_PID); do is_fork_server $pid && echo $pid; done; }
+arms() { kin $(fork_servers); }
 new() { for path in "$@"; do case $path in "$GOOD"*|"$BAD"*) ;; *) [ -e "$path" ] && echo "$path";; esac; done; }
 lines() { for path in $(new results/*/records.jsonl results/*/*/records.jsonl); do cat "$path"; done | wc -l; }
 until_() { n=0; until eval "$1"; do n=$((n+1)); [ $n -gt 1200 ] && die "waited in vain: $1"; \
   [ -e /proc/$BENCH_PID/stat ] || die "bench ended before: $1"; sleep 0.05; done; }
 records() { until_ "[ \$(lines) -ge $1 ]"; }
-zygotes_there() { until_ '[ -n "$(zygotes)" ]'; }
+fork_servers_there() { until_ '[ -n "$(fork_servers)" ]'; }
 arms_there() { until_ '[ $(arms | wc -w) -ge '"${1:-1}"' ]'; }
 run_folder() { new results/2*-* | tail -n 1; }
 """

@@ -131,7 +131,7 @@ def outcomes(tree: Path, tests: Sequence[str], patience: float = PATIENCE) -> Ma
         return {}
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # a pytest that was ended ends its zygotes
+            os.killpg(process.pid, signal.SIGTERM)  # a pytest that was ended ends its fork servers
         process.wait()
     return _read(report) if report.is_file() else {}
 

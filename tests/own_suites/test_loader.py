@@ -19,7 +19,7 @@ from bench.report import console, sentences
 from bench.results import store
 from bench.results.record import Record
 
-QUICK = Options(budget=1, launch=0.1, zygotes=1)
+QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 ALL = ",".join(loops.registry())
 BATCH, SAMPLES = 16, 176
 EPOCH = SAMPLES // BATCH  # 11 batches: the four audited steps and the rest of an epoch are no multiple of each other

@@ -49,7 +49,7 @@ def values(data: Mapping[str, Any], name: str, column: str = "result") -> dict[t
 
 
 def test_only_seconds_and_bytes_and_nothing_of_which_more_is_better(tmp_path: Path) -> None:
-    run = run_of(0, HASH, looks=2, **SHORT)
+    run = run_of(0, HASH, instrument=2, **SHORT)
     data = exported(tmp_path, run)
     known = json.loads((tmp_path / "benchmarks.json").read_text())
     units = {name: entry["unit"] for name, entry in known.items() if name != "version"}
@@ -60,7 +60,7 @@ def test_only_seconds_and_bytes_and_nothing_of_which_more_is_better(tmp_path: Pa
         "overhead.first_step_time": "seconds",
         "overhead.peak_memory_host": "bytes",
     }
-    assert set(data["results"]) == set(units)  # no page faults, nothing of the looking launches
+    assert set(data["results"]) == set(units)  # no page faults, nothing of the instrumented launches
     steps, inverse = values(data, "overhead.step_time"), values(data, "overhead.throughput_inverse")
     for key, step in steps.items():
         assert inverse[key] == pytest.approx(step / int(key[1]))

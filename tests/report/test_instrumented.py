@@ -1,4 +1,4 @@
-"""What looking launches saw, in frames, summary and reports: shown by what was declared, and never compared."""
+"""What instrumented launches saw, in frames, summary and reports: shown by what was declared, and never compared."""
 
 from __future__ import annotations
 
@@ -21,27 +21,34 @@ from bench.report import console, html, markdown, tables
 from bench.report import csv as csv_report
 from bench.report.text_layout import terminal_width
 from bench.report.units import quantity
-from bench.report.verify import recomputed
+from bench.report.verify import page_differences
 from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 
-RUN = make(launches=4, looks=3)
+RUN = make(launches=4, instrument=3)
 BLIND = make(launches=4)
 NAMES = [metric.name for metric in DECLARED]
 STEP = 2.5e-3  # plain at 256
 
 
-def with_look(run: StoredRun, index: int, **changes: Any) -> StoredRun:
-    return replace(run, looks=(*run.looks[:index], replace(run.looks[index], **changes), *run.looks[index + 1 :]))
+def with_record(run: StoredRun, index: int, **changes: Any) -> StoredRun:
+    return replace(
+        run,
+        instrumented=(
+            *run.instrumented[:index],
+            replace(run.instrumented[index], **changes),
+            *run.instrumented[index + 1 :],
+        ),
+    )
 
 
 def test_metrics_are_rows_of_the_same_frame_and_marked() -> None:
     rows = frames.launches(RUN)
-    looks = rows[rows["looking"]]
-    assert rows[~rows["looking"]].reset_index(drop=True).equals(frames.launches(BLIND))
-    assert list(dict.fromkeys(looks["metric"])) == NAMES
-    assert len(looks) == 3 * 3 * 3 * len(NAMES)  # launches, groups, arms without twins
-    one = looks[(looks["cell"] == cell_id(PLAIN, 256)) & (looks["launch"] == 1)].set_index("metric")
+    those = rows[rows["instrumented"]]
+    assert rows[~rows["instrumented"]].reset_index(drop=True).equals(frames.launches(BLIND))
+    assert list(dict.fromkeys(those["metric"])) == NAMES
+    assert len(those) == 3 * 3 * 3 * len(NAMES)  # launches, groups, arms without twins
+    one = those[(those["cell"] == cell_id(PLAIN, 256)) & (those["launch"] == 1)].set_index("metric")
     assert one["value"]["half_two"] == pytest.approx(1.25 * STEP * 3 / 4)
     assert (one["unit"]["grip"], one["better"]["grip"], one["loop"]["grip"]) == ("bytes", "higher", "plain")
 
@@ -52,62 +59,62 @@ def test_nothing_that_was_timed_is_touched() -> None:
     assert frames.cells(RUN).equals(frames.cells(BLIND))
     assert pause_factors(RUN.records) == pause_factors(BLIND.records)
     seen, blind = summarize(RUN), summarize(BLIND)
-    assert [replace(cell, looked={}) for cell in seen.cells] == list(blind.cells)
+    assert [replace(cell, instrumented={}) for cell in seen.cells] == list(blind.cells)
     assert replace(seen, cells=[], declared={}) == replace(blind, cells=[])
 
 
-def test_the_summary_has_an_interval_over_looking_launches() -> None:
+def test_the_summary_has_an_interval_over_instrumented_launches() -> None:
     summary = summarize(RUN)
     assert list(summary.declared) == NAMES
     cell = next(cell for cell in summary.cells if cell.id == cell_id(PLAIN, 256))
-    whole = cell.looked["whole_step"]
+    whole = cell.instrumented["whole_step"]
     assert whole.estimate == pytest.approx(STEP * 1.25)
     assert whole.low is not None
     assert whole.low < STEP * 1.25
     assert (whole.launches, whole.unit) == (3, "s")
-    assert cell.looked["stalls"].estimate == 0.0  # has no logarithm, and is shown all the same
-    assert not next(cell for cell in summary.cells if cell.twin).looked
+    assert cell.instrumented["stalls"].estimate == 0.0  # has no logarithm, and is shown all the same
+    assert not next(cell for cell in summary.cells if cell.twin).instrumented
     assert json.loads(json.dumps(summary.to_json()))["declared"]["stalls"]["limit"] == 0.5
 
 
-def test_a_cell_that_was_only_looked_at_is_not_measured() -> None:
-    run = make(launches=2, rounds=4, looks=1)
+def test_a_cell_that_was_only_instrumented_is_not_measured() -> None:
+    run = make(launches=2, rounds=4, instrument=1)
     summary = summarize(run)
     cell = next(cell for cell in summary.cells if cell.id == cell_id(PLAIN, 256))
     assert cell.outcome == "noisy"
-    assert cell.looked
+    assert cell.instrumented
     assert not cell.metrics
 
 
 def test_a_limit_that_is_passed_is_a_warning() -> None:
     assert not [text for text in summarize(RUN).warnings if "stalls" in text]
-    run = make(launches=2, looks=1)
-    late = with_look(run, 0, extra={**run.looks[0].extra, "stalls": 0.9})
+    run = make(launches=2, instrument=1)
+    late = with_record(run, 0, extra={**run.instrumented[0].extra, "stalls": 0.9})
     (warning,) = [text for text in summarize(late).warnings if "stalls" in text]
     assert warning == f"{cell_id(PLAIN, 32)}: stalls is 0.9, and should be 0.5 or less: how often it stood still"
     # The phases' sum is one of these: a twentieth of the step, and no more.
     assert (GAP.better, GAP.limit) == ("lower", 0.05)
 
 
-def test_a_failed_look_is_a_warning_and_nothing_else() -> None:
-    run = make(launches=2, looks=1)
-    failed = with_look(run, 1, outcome="crashed", reason="boom", extra={}, declared=())
+def test_a_failed_instrumented_launch_is_a_warning_and_nothing_else() -> None:
+    run = make(launches=2, instrument=1)
+    failed = with_record(run, 1, outcome="crashed", reason="boom", extra={}, declared=())
     summary = summarize(failed)
-    assert f"{cell_id(FABRIC, 32)}: looking launch 0 is crashed: boom" in summary.warnings
+    assert f"{cell_id(FABRIC, 32)}: instrumented launch 0 is crashed: boom" in summary.warnings
     cell = next(cell for cell in summary.cells if cell.id == cell_id(FABRIC, 32))
-    assert (cell.outcome, cell.reason, cell.looked) == ("ok", "", {})
-    assert recomputed(failed, html.render(failed, summary, drawings=()), ()) == []
+    assert (cell.outcome, cell.reason, cell.instrumented) == ("ok", "", {})
+    assert page_differences(failed, html.render(failed, summary, drawings=()), ()) == []
 
 
 def test_a_metric_that_nobody_declares_is_named() -> None:
-    run = with_look(RUN, 0, extra={"ghost": 1.0})
+    run = with_record(RUN, 0, extra={"ghost": 1.0})
     with pytest.raises(RunError, match="unknown metric 'ghost'; allowed: step_time"):
         frames.launches(run)
 
 
 def test_one_name_has_one_unit() -> None:
     other = replace(DECLARED[0], unit="bytes")
-    run = with_look(RUN, 4, declared=(other, *DECLARED[1:]))
+    run = with_record(RUN, 4, declared=(other, *DECLARED[1:]))
     with pytest.raises(RunError, match="metric 'half_one' in bytes, lower is better; elsewhere in s"):
         summarize(run)
 
@@ -120,8 +127,8 @@ def test_the_page_has_a_table_and_a_figure_of_them() -> None:
     assert "Where a step&#39;s time goes" in page
     assert "how often it stood still" in page
     for name in NAMES:
-        assert f'data-figure="cells/{cell_id(TRAINER, 2048)}/looked/{name}"' in page
-    assert recomputed(RUN, page) == []
+        assert f'data-figure="cells/{cell_id(TRAINER, 2048)}/instrumented/{name}"' in page
+    assert page_differences(RUN, page) == []
     assert html.render(RUN, summary) == page
     main = page[page.index("<h2>Cells</h2>") : page.index("<h2>Where a step's time and memory go")]
     assert "whole step" not in main.split("<figure>")[0]
@@ -130,14 +137,16 @@ def test_the_page_has_a_table_and_a_figure_of_them() -> None:
 
 def test_what_the_page_says_of_them_is_verified() -> None:
     page = html.render(RUN, summarize(RUN), drawings=())
-    path = f"cells/{cell_id(PLAIN, 256)}/looked/half_one"
+    path = f"cells/{cell_id(PLAIN, 256)}/instrumented/half_one"
     shown = re.search(rf'data-figure="{re.escape(path)}">([^<]*)<', page)
     assert shown is not None
     changed = page.replace(f'{path}">{shown[1]}', f'{path}">1 µs', 1)
-    assert recomputed(RUN, changed, ()) == [f"{path} (as text): the report says 1 µs, the records give {shown[1]}"]
-    index = next(number for number, look in enumerate(RUN.looks) if look.cell == cell_id(PLAIN, 256))
-    other = with_look(RUN, index, extra={**RUN.looks[index].extra, "half_one": 1.0})
-    assert [text for text in recomputed(other, page, ()) if text.startswith(f"{path}/estimate")]
+    assert page_differences(RUN, changed, ()) == [
+        f"{path} (as text): the report says 1 µs, the records give {shown[1]}"
+    ]
+    index = next(number for number, one in enumerate(RUN.instrumented) if one.cell == cell_id(PLAIN, 256))
+    other = with_record(RUN, index, extra={**RUN.instrumented[index].extra, "half_one": 1.0})
+    assert [text for text in page_differences(other, page, ()) if text.startswith(f"{path}/estimate")]
 
 
 def test_markdown_csv_and_console_show_them() -> None:

@@ -21,14 +21,15 @@ from bench.report import csv as csv_report
 from bench.report.figures import draw_run
 from bench.report.sentences import headlines, label
 from bench.report.text_layout import terminal_width
-from bench.report.units import given, percent, quantity, ratio, span, unbroken
+from bench.report.units import chosen_quantity, percent, quantity, ratio, span, unbreakable
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval
 
 NASTY = 'ValueError: </script><b>bold</b> | NaN?\n"quoted" ünï'
+TWO: dict[str, Any] = {"lengths": {32: 0.8e-3, 256: 2.5e-3}}
 FAILED = make(
     launches=3,
-    lengths={32: 0.8e-3, 256: 2.5e-3},
+    **TWO,
     failures={(TRAINER, 32, 1): ("crashed", NASTY), (FABRIC, 256, -1): ("unsupported", "no <x>")},
 )
 
@@ -73,8 +74,8 @@ def test_other_forms() -> None:
     assert ratio(1.0357, 1.034, 1.038) == "1.036 [1.034, 1.038]"
     assert ratio(1.0) == "1.000"
     assert span(0.8e-3, 9.07e-3, "s") == "0.8 to 9.1 ms"
-    assert given(0.012, "s") == "12 ms"
-    assert unbroken("a step of 12 ms [1, 2] or so") == "a step of 12\u00a0ms [1,\u00a02] or so"
+    assert chosen_quantity(0.012, "s") == "12 ms"
+    assert unbreakable("a step of 12 ms [1, 2] or so") == "a step of 12\u00a0ms [1,\u00a02] or so"
 
 
 def costed(**changes: Any) -> Summary:
@@ -211,7 +212,7 @@ def test_every_cell_outcome_and_reason_is_on_the_page(page: str) -> None:
     for words in (
         "a <fast> one & only",
         "bench run overhead --set loop=plain,fabric",
-        "target",
+        "precision-goal",
         "2025-01-01 00:00 UTC",
         "equal in 3 of 3 launches",
         "Every setting that was read back inside the steps was as requested",
@@ -256,7 +257,13 @@ def test_unequal_work_is_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "run", [make(launches=0), make(launches=1), make(launches=2, rounds=3), replace(make(launches=1), records=())]
+    "run",
+    [
+        make(launches=0),
+        make(launches=1, **TWO),
+        make(launches=2, rounds=3, **TWO),
+        replace(make(launches=1), records=()),
+    ],
 )
 def test_a_run_with_little_or_nothing_in_it_has_a_page(run: StoredRun) -> None:
     summary = summarize(run)

@@ -14,7 +14,7 @@ from bench.analysis.summary import summarize
 from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
-from bench.report.replay import judged_again
+from bench.report.replay import judge_again
 from bench.results.record import RECORD_SCHEMA
 from bench.results.store import StoredRun
 
@@ -24,7 +24,7 @@ PAGE = html.render(RUN, summarize(RUN), drawings=())
 
 def verify(run: StoredRun, page: str | None) -> list[str]:
     """Of pages without drawings."""
-    return module.recomputed(run, page, ())
+    return module.page_differences(run, page, ())
 
 
 def figures(page: str) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
         (r"<dt>precision</dt><dd>32-true", "<dt>precision</dt><dd>16-true", "precision: the report says 16-true"),
         (r"<td>equal in 4 of 4 launches</td>", "<td>equal in 3 of 4 launches</td>", "Equal work / "),
         (r"bbbbbbbbbbbb", "cccccccccccc", "final weights"),
-        (r"<td>target</td>", "<td>budget</td>", "Why each group stopped / "),
+        (r"<td>precision-goal</td>", "<td>budget</td>", "Why each group stopped / "),
         (r"180 s", "18 s", "Where the time went / wall"),
         (r"<h2>Equal work</h2>", "<h2>Work</h2>", "the report says Work"),
         (r"loopmark 0.1.0", "loopmark 0.2.0", "the report says"),
@@ -211,7 +211,7 @@ def test_a_ledger_that_was_changed_gives_another_outcome(change: dict[str, Any],
     record = RUN.records[index]
     spoiled = replace(record, ledger={**record.ledger, **change})
     run = replace(JUDGED, records=(*RUN.records[:index], spoiled, *RUN.records[index + 1 :]))
-    said = [text for text in judged_again(run) if text.startswith(f"{record.cell}, launch 0: its record says ok")]
+    said = [text for text in judge_again(run) if text.startswith(f"{record.cell}, launch 0: its record says ok")]
     assert [text for text in said if words in text]
 
 
@@ -224,9 +224,9 @@ def test_an_outcome_and_a_setting_that_were_changed_are_found() -> None:
         (replace(record, ledger={"steps": 3}), "cannot be judged again: KeyError: 'audited'"),
     ):
         run = replace(JUDGED, records=(RUN.records[0], changed, *RUN.records[2:]))
-        assert [text for text in judged_again(run) if words in text], words
+        assert [text for text in judge_again(run) if words in text], words
 
 
 def test_launches_that_are_missing_are_counted() -> None:
     run = replace(JUDGED, records=tuple(record for record in RUN.records if record.launch < 3))
-    assert [text for text in judged_again(run) if "run.json has 4 launches, the records are of 3" in text]
+    assert [text for text in judge_again(run) if "run.json has 4 launches, the records are of 3" in text]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from old_runs import record_as_of, run_as_of
 
 from bench.errors import RunError
 from bench.results import store
@@ -50,16 +51,16 @@ def test_a_record_survives_its_journey_through_json() -> None:
 
 
 def test_a_record_of_schema_1_is_still_read() -> None:
-    old = {name: value for name, value in encode_record(record()).items() if name not in ("looking", "declared")}
-    assert decode_record(json.loads(json.dumps({**old, "schema": 1}))) == record()
+    old = {name: value for name, value in encode_record(record()).items() if name not in ("instrumented", "declared")}
+    assert decode_record(json.loads(json.dumps(record_as_of(1, old)))) == record()
 
 
-def test_what_a_looking_launch_saw_survives_with_its_declaration() -> None:
+def test_what_an_instrumented_launch_saw_survives_with_its_declaration() -> None:
     stalls = Metric("stalls", "1", "lower", "how often it stood still", part_of="all", limit=0.5)
-    looking = record(turns=None, looking=True, extra={"stalls": 2.0}, declared=(stalls,))
-    assert decode_record(json.loads(json.dumps(encode_record(looking)))) == looking
-    with pytest.raises(RunError, match="a looking launch has no timed turns"):
-        record(looking=True)
+    instrumented = record(turns=None, instrumented=True, extra={"stalls": 2.0}, declared=(stalls,))
+    assert decode_record(json.loads(json.dumps(encode_record(instrumented)))) == instrumented
+    with pytest.raises(RunError, match="an instrumented launch has no timed turns"):
+        record(instrumented=True)
 
 
 def test_every_outcome_but_ok_has_a_reason() -> None:
@@ -105,16 +106,16 @@ def test_a_run_is_read_back(folder: store.RunFolder) -> None:
     assert run.id == folder.folder.name
 
 
-def test_a_run_of_schema_1_is_read_and_looking_records_stand_apart(folder: store.RunFolder) -> None:
-    folder.append([record(launch=1), record(turns=None, looking=True)])
+def test_a_run_of_schema_1_is_read_and_instrumented_records_stand_apart(folder: store.RunFolder) -> None:
+    folder.append([record(launch=1), record(turns=None, instrumented=True)])
     folder.close()
     for path in (folder.folder / store.RUN, folder.folder / store.RECORDS):
         assert '"schema"' in path.read_text()
     info = folder.folder / store.RUN
-    info.write_text(info.read_text().replace(f'"schema": {RECORD_SCHEMA}', '"schema": 1'))
+    info.write_text(json.dumps(run_as_of(1, json.loads(info.read_text()))))
     run = store.read_run(folder.folder)
-    assert [(item.launch, item.looking) for item in run.records] == [(0, False), (1, False)]
-    assert [(item.launch, item.looking) for item in run.looks] == [(0, True)]
+    assert [(item.launch, item.instrumented) for item in run.records] == [(0, False), (1, False)]
+    assert [(item.launch, item.instrumented) for item in run.instrumented] == [(0, True)]
 
 
 def test_a_second_writer_is_refused(folder: store.RunFolder) -> None:

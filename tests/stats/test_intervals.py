@@ -10,9 +10,9 @@ from itertools import product
 import pytest
 
 from bench.stats.intervals import (
+    GOAL_FROM,
     PLATEAU_FROM,
     PLATEAU_LAUNCHES,
-    TARGET_FROM,
     Interval,
     half_width,
     interval_of_differences,
@@ -143,10 +143,10 @@ def test_half_width_is_relative() -> None:
     assert half_width(Interval(0.0, -1.0, 1.0, 5)) is None
 
 
-def test_stops_at_the_target_but_not_before_it_may_look() -> None:
-    narrow = [None, *[0.001] * (TARGET_FROM - 2)]
+def test_stops_at_the_goal_but_not_before_it_may_be_judged() -> None:
+    narrow = [None, *[0.001] * (GOAL_FROM - 2)]
     assert stop_reason(narrow, 0.01) is None
-    assert stop_reason([*narrow, 0.001], 0.01) == "target"
+    assert stop_reason([*narrow, 0.001], 0.01) == "precision-goal"
     assert stop_reason([*narrow, 0.02], 0.01) is None
     assert stop_reason([], 0.01) is None
 
@@ -157,7 +157,7 @@ def test_stops_at_a_plateau() -> None:
     assert stop_reason(flat[:-1], 0.01) is None
     assert stop_reason(flat, 0.01) == "plateau"
     assert stop_reason([*start, 0.099, 0.099, 0.094, 0.099], 0.01) is None
-    assert stop_reason([*flat, 0.009], 0.01) == "target"
+    assert stop_reason([*flat, 0.009], 0.01) == "precision-goal"
 
 
 def test_thousands_of_values_have_an_interval() -> None:

@@ -61,9 +61,9 @@ def commit(crime: str) -> None:
         daemonize(lambda: time.sleep(602))
     if crime == "fork-bomb":
         daemonize(bomb)
-    if crime == "kill-zygote":
+    if crime == "kill-fork-server":
         os.kill(os.getppid(), signal.SIGKILL)
-    if crime == "stop-zygote":
+    if crime == "stop-fork-server":
         os.kill(os.getppid(), signal.SIGSTOP)
         os._exit(3)
     if crime == "surrogate":

@@ -1,4 +1,4 @@
-"""A suite whose looking launches carry a callback that comes from outside, as an installed distribution brings one."""
+"""A suite whose instrumented launches carry a callback from outside, as an installed distribution brings one."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Loop:
 
     Attributes:
         name: registry key, axis value, column and label.
-        preload: modules that its zygote imports, the first being torch; a plain arm's zygote never imports lightning.
+        preload: modules that its fork server imports, the first being torch; a plain arm's never imports lightning.
         run: trains `job.workload` over `job.stream` until the stream ends.
         title: the first line of the function's docstring.
     """

@@ -21,7 +21,7 @@ def plain(job: Job) -> None:
     if job.device.type == "xla":
         return lazy(job)
     if PRECISIONS[job.precision].autocast:
-        return mixed(job)
+        return mixed_precision(job)
     workload = job.workload
     model = wrapped_model(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
     optimizer = workload.optimizer(model.parameters())
@@ -33,7 +33,7 @@ def plain(job: Job) -> None:
         optimizer.step()
 
 
-def mixed(job: Job) -> None:
+def mixed_precision(job: Job) -> None:
     """The same with autocast around forward and loss, and in float16 with a scaler (torch's AMP recipe).
 
     Nobody who trains in bfloat16 scales the loss, so there the scaler is off, and costs what an `if` costs.

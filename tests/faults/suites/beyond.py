@@ -1,4 +1,4 @@
-"""Misdeeds of an arm beyond itself: children that stay, its connection, its zygote, the conductor."""
+"""Misdeeds of an arm beyond itself: children that stay, its connection, its fork server, the conductor."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _daemon_and_die() -> None:
 
 
 def _daemonize() -> None:
-    """A fork of this python, twice, in a session of its own: its environment is that of the zygote."""
+    """A fork of this python, twice, in a session of its own: its environment is that of the fork server."""
     if os.fork():
         return
     os.setsid()
@@ -161,7 +161,7 @@ def _socket_shut() -> None:
     sleeping()
 
 
-def _zygote(number: int) -> Callable[[], None]:
+def _fork_server(number: int) -> Callable[[], None]:
     def deed() -> None:
         os.kill(os.getppid(), number)
         time.sleep(0.5)
@@ -170,10 +170,10 @@ def _zygote(number: int) -> Callable[[], None]:
 
 
 LOSING |= {
-    "zygote-sigkill": _zygote(signal.SIGKILL),
-    "zygote-sigint": _zygote(signal.SIGINT),
-    "zygote-sigterm": _zygote(signal.SIGTERM),
-    "zygote-sigstop": _zygote(signal.SIGSTOP),
+    "fork-server-sigkill": _fork_server(signal.SIGKILL),
+    "fork-server-sigint": _fork_server(signal.SIGINT),
+    "fork-server-sigterm": _fork_server(signal.SIGTERM),
+    "fork-server-sigstop": _fork_server(signal.SIGSTOP),
 }
 
 
@@ -220,5 +220,5 @@ LOSING |= {
     "knock-not-utf8": _knocks(b"\xff\xfe"),
     "knock-no-role": _knocks(b'{"op": "hello"}'),
     "knock-strange-id": _knocks(b'{"op": "hello", "role": "arm", "id": "nobody#1.0", "rank": 0, "pid": 1}'),
-    "knock-zygote": _knocks(b'{"op": "hello", "role": "zygote", "id": "none", "pid": 1, "seconds": 0, "threads": 1}'),
+    "knock-fork-server": _knocks(b'{"op": "hello", "role": "fork-server", "id": "none", "pid": 1, "seconds": 0}'),
 }

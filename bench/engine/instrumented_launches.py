@@ -1,6 +1,6 @@
-"""The conductor's half of looking launches: which, how many, how long, and the steps looked at. No torch, no pandas.
+"""The conductor's half of instrumented launches: which, how many, how long, and their steps. No torch, no pandas.
 
-Looking launches come after all timed ones. Their arms are forked as always, carry callbacks, and are never compared.
+They come after all timed ones. Their arms are forked as always, carry callbacks, and are never compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.borders import file_name
 from bench.engine import budget
 from bench.engine.fleet import Fleet
 from bench.engine.launch import Race
-from bench.engine.processes import Arm, ArmLost, zygote_id
+from bench.engine.processes import Arm, ArmLost, fork_server_id
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
 from bench.machine.cores import Layout
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from bench.engine.options import Options, Progress
 
 # Of each group, by default: with three there is an interval.
-LOOKS = 3
-# Of each arm in one looking launch: enough for means, since nothing is compared.
-LOOK_SECONDS = 0.5
-LEAST_STEPS = 24  # two windows of Throughput, and two looks of PeakMemory at the workers
+INSTRUMENTED_LAUNCHES = 3
+# Of each arm in one instrumented launch: enough for means, since nothing is compared.
+INSTRUMENTED_SECONDS = 0.5
+LEAST_STEPS = 24  # two windows of Throughput, and two samples that PeakMemory takes of the workers
 # What they may take of the budget before timed launches are done; what these leave over is theirs as well.
 LARGEST_SHARE = 0.15
 
@@ -43,7 +43,7 @@ class Recorder(Protocol):
     """What the answers of an arm come to."""
 
     def __call__(
-        self, cell: Cell, race: Race, launch: int, zygote: int, order: int, started: str, seconds: float
+        self, cell: Cell, race: Race, launch: int, fork_server: int, order: int, started: str, seconds: float
     ) -> Record: ...
 
 
@@ -67,16 +67,16 @@ class Host:
 
 
 @dataclass
-class Seen:
-    """What is known of the looking launches of a group.
+class GroupInstrumentation:
+    """What is known of the instrumented launches of a group.
 
     Attributes:
         launches: how many there were.
         void: numbers of those that were disturbed from outside.
         cost: wall seconds of the last one.
-        failed: cells that are not looked at again.
+        failed: cells that are not instrumented again.
         start_up: seconds that an arm adds to a launch besides its turns, as the last timed launch has shown.
-        steps: seconds that the looked-at steps of an arm will take.
+        steps: seconds that the instrumented steps of an arm will take.
     """
 
     launches: int = 0
@@ -84,19 +84,19 @@ class Seen:
     cost: float = 0.0
     failed: set[str] = field(default_factory=set)
     start_up: float = budget.ARM_START
-    steps: float = LOOK_SECONDS
+    steps: float = INSTRUMENTED_SECONDS
 
     def expect(self, start_up: float, paces: Sequence[float]) -> None:
         """Take in what a timed launch tells: its start-up an arm, and the seconds of a step of each arm."""
         self.start_up = start_up
-        self.steps = max(LOOK_SECONDS, LEAST_STEPS * max(paces, default=0.0))
+        self.steps = max(INSTRUMENTED_SECONDS, LEAST_STEPS * max(paces, default=0.0))
 
     def price(self, arms: int) -> float:
-        """Seconds that the next looking launch is expected to take."""
-        return self.cost or budget.look(arms, self.start_up, self.steps)
+        """Seconds that the next instrumented launch is expected to take."""
+        return self.cost or budget.instrumented_launch(arms, self.start_up, self.steps)
 
     def take(self, record: Record) -> float:
-        """Take in the record of one cell in one looking launch; gives the launch's seconds, once each launch."""
+        """Take in the record of one cell in one instrumented launch; gives the launch's seconds, once each launch."""
         new = record.launch >= self.launches
         self.launches = max(self.launches, record.launch + 1)
         self.cost = record.launch_seconds
@@ -108,39 +108,39 @@ class Seen:
 
 
 def preload(cell: Cell) -> tuple[str, ...]:
-    """What the zygote of a looking arm has imported: what its loop needs, and lightning, whose hooks callbacks have.
+    """What the fork server of an instrumented arm imports: what its loop needs, and lightning, whose hooks they have.
 
-    So a plain arm that is looked at has lightning imported, which one that is timed never has; its record says so.
+    So a plain arm that is instrumented has lightning imported, which one that is timed never has; its record says so.
     """
     return tuple(dict.fromkeys((*cell.preload, "lightning")))
 
 
 def why_not() -> str | None:
-    """Why nothing can be looked at here, or None."""
+    """Why nothing can be instrumented here, or None."""
     return None if importlib.util.find_spec("lightning") else "the package 'lightning' is not installed"
 
 
 def reserve(plan: Plan, options: Options, imports: Mapping[tuple[str, ...], float] | None = None) -> float:
-    """Seconds of the budget that are kept for one looking launch of each group; none where they hold none.
+    """Seconds of the budget that are kept for one instrumented launch of each group; none where they hold none.
 
     Args:
         imports: seconds that the interpreters which are there took, by what they import.
     """
-    seen = imports or {}
+    took = imports or {}
     groups = [[cell for cell in group.runnable if not cell.twin] for group in plan.groups]
     cells = [cell for group in groups for cell in group]
-    if not options.looks or not cells or why_not():
+    if not options.instrument or not cells or why_not():
         return 0.0
-    each = [Seen().price(len(group)) for group in groups if group]
+    each = [GroupInstrumentation().price(len(group)) for group in groups if group]
     own = preload(cells[0])
-    there = own in seen or any(cell.preload == preload(cell) for cell in cells)
-    extra = 0.0 if there else budget.seconds_of_imports([own], seen, 1)
+    there = own in took or any(cell.preload == preload(cell) for cell in cells)
+    extra = 0.0 if there else budget.seconds_of_imports([own], took, 1)
     kept = min(LARGEST_SHARE * options.budget, extra + sum(each))
     return kept if kept >= extra + min(each) else 0.0
 
 
-class Looker:
-    """Makes looking launches.
+class Instrumenter:
+    """Makes instrumented launches.
 
     Args:
         fleet: whose arms are used.
@@ -163,74 +163,76 @@ class Looker:
         self._host = host
         self._given_up = False
 
-    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], Seen]]) -> int:
-        """Sweep after sweep of looking launches, as many as were asked for and as the budget has room for.
+    def run(self, groups: Sequence[tuple[Group, Sequence[Cell], GroupInstrumentation]]) -> int:
+        """Sweep after sweep of instrumented launches, as many as were asked for and as the budget has room for.
 
         Args:
-            groups: each with those of its cells that may be looked at, and what was seen of it.
+            groups: each with those of its cells that still run, and what is known of its instrumented launches.
 
         Returns:
-            How many groups were not looked at at all since the budget has no room for it.
+            How many groups were not instrumented at all since the budget has no room for it.
         """
         left_out: set[str] = set()
-        for sweep in range(self._options.looks):
-            for group, cells, seen in groups:
-                cells = [cell for cell in cells if not cell.twin and cell.id not in seen.failed]
-                if not cells or self._given_up or self._fleet.interrupts or seen.launches - len(seen.void) > sweep:
+        for sweep in range(self._options.instrument):
+            for group, cells, known in groups:
+                cells = [cell for cell in cells if not cell.twin and cell.id not in known.failed]
+                if not cells or self._given_up or self._fleet.interrupts or known.launches - len(known.void) > sweep:
                     continue
-                if self._host.elapsed() + self._price(cells, seen) > self._options.budget:
-                    left_out |= {group.id} if not seen.launches else set()
+                if self._host.elapsed() + self._price(cells, known) > self._options.budget:
+                    left_out |= {group.id} if not known.launches else set()
                     continue
-                self._progress.update(self._host.elapsed(), self._options.budget, f"{group.id} looking")
-                if self._disturbed(group, cells, seen) and self._disturbed(group, cells, seen):
+                self._progress.update(
+                    self._host.elapsed(), self._options.budget, f"{group.id} instrumented launch {known.launches + 1}"
+                )
+                if self._disturbed(group, cells, known) and self._disturbed(group, cells, known):
                     self._given_up = True
-                    self._progress.note("no more looking launches: two in a row are void; what was timed stands")
+                    self._progress.note("no more instrumented launches: two in a row are void; what was timed stands")
         return len(left_out)
 
-    def _disturbed(self, group: Group, cells: Sequence[Cell], seen: Seen) -> bool:
-        """Make a looking launch; whether it is void, so that it is to be made again."""
+    def _disturbed(self, group: Group, cells: Sequence[Cell], known: GroupInstrumentation) -> bool:
+        """Make an instrumented launch; whether it is void, so that it is to be made again."""
         baseline = group.cells[0].id
-        records = self._host.judge(self._look(cells, seen, baseline), baseline)
+        records = self._host.judge(self._launch(cells, known, baseline), baseline)
         self._host.folder.append(records)
         for record in records:
-            seen.take(record)
+            known.take(record)
             if record.outcome != "ok":
-                self._progress.note(f"{record.cell}, looking: {record.outcome}: {record.reason}")
+                self._progress.note(f"{record.cell}, instrumented: {record.outcome}: {record.reason}")
         return any(record.outcome == "void" for record in records)
 
-    def _price(self, cells: Sequence[Cell], seen: Seen) -> float:
-        """Seconds that a looking launch of these cells will take, and the interpreters that are there for it alone."""
+    def _price(self, cells: Sequence[Cell], known: GroupInstrumentation) -> float:
+        """Seconds that an instrumented launch of these cells will take, with the interpreters that it alone needs."""
         wanted = dict.fromkeys(preload(cell) for cell in cells)
-        missing = [own for own in wanted if zygote_id(own, 0) not in self._fleet.zygotes]
+        missing = [own for own in wanted if fork_server_id(own, 0) not in self._fleet.fork_servers]
         starting = budget.seconds_of_imports(missing, self._fleet.imports, len(self._place.usable) or 1)
-        return starting + seen.price(len(cells))
+        return starting + known.price(len(cells))
 
-    def _look(self, cells: Sequence[Cell], seen: Seen, baseline: str) -> list[Record]:
-        """One looking launch of these cells of a group: its records."""
-        began, started, number = time.monotonic(), timestamp(), seen.launches
+    def _launch(self, cells: Sequence[Cell], known: GroupInstrumentation, baseline: str) -> list[Record]:
+        """One instrumented launch of these cells of a group: its records."""
+        began, started, number = time.monotonic(), timestamp(), known.launches
         self._given_up = not self._interpreters([preload(cell) for cell in cells])
         if self._given_up:
             return []
         arms: dict[str, Arm] = {}
         for cell in cells:
-            log = self._host.folder.log(f"{file_name(cell.id)}-look-{number}")
-            request = {**self._host.request(cell, number), "look": True}
-            arms[cell.id] = self._fleet.start_arm(log.stem, zygote_id(preload(cell), 0), request, log)
+            log = self._host.folder.log(f"{file_name(cell.id)}-instrumented-{number}")
+            request = {**self._host.request(cell, number), "instrument": True}
+            arms[cell.id] = self._fleet.start_arm(log.stem, fork_server_id(preload(cell), 0), request, log)
         try:
             self._fleet.await_ready(list(arms.values()), self._options.timeout)
         except Interrupted:
             return self._interrupted()
-        race = looked_at(self._fleet, arms, self._place.arms, self._options.timeout, baseline)
+        race = instrumented_race(self._fleet, arms, self._place.arms, self._options.timeout, baseline)
         if self._fleet.interrupts:
             return self._interrupted()
         seconds = time.monotonic() - began
         return [
-            replace(self._host.record(cell, race, number, 0, order, started, seconds), looking=True)
+            replace(self._host.record(cell, race, number, 0, order, started, seconds), instrumented=True)
             for order, cell in enumerate(cells)
         ]
 
     def _interrupted(self) -> list[Record]:
-        self._progress.note("interrupted: looking launches are left out; what was timed stands")
+        self._progress.note("interrupted: instrumented launches are left out; what was timed stands")
         return []
 
     def _interpreters(self, preloads: Sequence[tuple[str, ...]]) -> bool:
@@ -238,30 +240,32 @@ class Looker:
         reason = why_not()
         try:
             if reason is None:
-                self._fleet.ensure_zygotes([(0, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
+                self._fleet.ensure_fork_servers([(0, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
         except BenchError as error:
             reason = str(error)
         if reason is not None:
-            self._progress.note(f"no looking launches: {reason}")
+            self._progress.note(f"no instrumented launches: {reason}")
         return reason is None
 
 
-def looked_at(fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeout: float, baseline: str) -> Race:
-    """Audited steps and warm-up as in a timed launch, then the looked-at steps of each arm in one turn, then results.
+def instrumented_race(
+    fleet: Fleet, arms: Mapping[str, Arm], cores: Sequence[int], timeout: float, baseline: str
+) -> Race:
+    """Audited steps and warm-up as in a timed launch, then each arm's instrumented steps in one turn, then results.
 
     Args:
         arms: by cell id, all waiting at their first pull, or lost. They are ended.
         baseline: whose steps tell how many are taken; any other's where it is lost. All arms take the same number.
     """
-    race = Race(fleet, arms, cores, timeout, LOOK_SECONDS)
+    race = Race(fleet, arms, cores, timeout, INSTRUMENTED_SECONDS)
     race.warm_up(baseline)
     # Means, not medians: where steps return before their work is done only the sum of a stretch is right.
     pace = {name: statistics.fmean(race.warmups[name][len(race.warmups[name]) // 2 :]) for name in race.alive}
     if pace:
-        steps = max(LEAST_STEPS, math.ceil(LOOK_SECONDS / pace.get(baseline, min(pace.values()))))
+        steps = max(LEAST_STEPS, math.ceil(INSTRUMENTED_SECONDS / pace.get(baseline, min(pace.values()))))
         for name in race.alive:
             try:
-                fleet.turn(arms[name], Go(steps, look=True), timeout)
+                fleet.turn(arms[name], Go(steps, instrument=True), timeout)
             except ArmLost:
                 continue  # `lost` is on the arm, and becomes the record's outcome
     race.finish()

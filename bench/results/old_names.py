@@ -1,0 +1,77 @@
+"""What earlier versions wrote under other names, read under those of today. Pure; schemas 1 to 3 (`record`).
+
+A file of such a schema has the old names only, and one of the present schema the new ones: a name of the other is an
+unknown field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import RunError
+
+RENAMED_IN = 4  # the schema with the new names
+
+RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
+METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}
+OPTION_NAMES = {"looks": "instrument", "target": "precision_goal", "zygotes": "fork_servers"}
+TIMING_NAMES = {"looks": "instrumented", "zygotes": "fork_servers"}
+STOP_NAMES = {"target": "precision-goal"}
+
+
+def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
+    """The JSON of a record of an earlier schema, with today's names.
+
+    Raises:
+        RunError: it has a field of a later schema.
+    """
+    made = _renamed(data, RECORD_NAMES, f"{where}: $")
+    if isinstance(extra := made.get("extra"), dict):
+        made["extra"] = {METRIC_NAMES.get(name, name): value for name, value in extra.items()}
+    if isinstance(declared := made.get("declared"), list):
+        made["declared"] = [_renamed_metric(metric) for metric in declared]
+    return made
+
+
+def renamed_run(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
+    """The same of run.json."""
+    made = dict(data)
+    for part, names in (("options", OPTION_NAMES), ("timing", TIMING_NAMES)):
+        if isinstance(values := made.get(part), dict):
+            made[part] = _renamed(values, names, f"{where}: $.{part}")
+    if isinstance(stops := made.get("stops"), dict):
+        made["stops"] = {group: _renamed_stop(stop) for group, stop in stops.items()}
+    return made
+
+
+def old_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under the names that earlier schemas have for them, as their digest was made."""
+    back = {new: old for old, new in OPTION_NAMES.items()}
+    return {back.get(name, name): value for name, value in options.items()}
+
+
+def _renamed(data: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    for new in names.values():
+        if new in data:
+            raise RunError(f"{where}: object contains unknown field `{new}`")
+    return {names.get(name, name): value for name, value in data.items()}
+
+
+def _renamed_metric(metric: Any) -> Any:
+    if not isinstance(metric, dict):
+        return metric
+    made = dict(metric)
+    for old, new in METRIC_NAMES.items():
+        if made.get("name") == old:
+            made["name"] = new
+        if isinstance(made.get("description"), str):
+            made["description"] = made["description"].replace(old, new)
+    return made
+
+
+def _renamed_stop(stop: Any) -> Any:
+    if isinstance(stop, dict) and isinstance(reason := stop.get("reason"), str):
+        return {**stop, "reason": STOP_NAMES.get(reason, reason)}
+    return stop
