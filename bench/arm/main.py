@@ -19,7 +19,7 @@ from bench.arm.instrument import Look
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
 from bench.arm.turn_gate import Gatekeeper, pin
-from bench.axes.accelerators.base import accelerator
+from bench.axes.accelerators import accelerator
 from bench.axes.loops import registry
 from bench.axes.loops.job import Job
 from bench.axes.precision import PRECISIONS
@@ -66,7 +66,7 @@ def _train(request: Mapping[str, Any], connection: Connection) -> protocol.Resul
     suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.named(request["suite"])
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
-    audit = Audit(workload.model, watch)
+    audit = Audit(workload.model, device, watch)
     look = Look(workload, device.device(request["rank"]), Job) if request.get("look") else None
     gate = Gatekeeper(connection, audit, device, request.get("cores", []), look)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)

@@ -74,7 +74,7 @@ class Gatekeeper:
         self.samples += taken.samples
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
-            self.rounded = self.rounded or rounded(batch)
+            self.rounded = self.rounded or rounded(batch, self._device)
         message = protocol.TurnReport(
             taken.seconds,
             taken.fetching,

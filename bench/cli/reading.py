@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.axes.accelerators.base import ACCELERATORS
+from bench.axes.accelerators import accelerators
 from bench.borders import json_text, one_line
 from bench.cli.arguments import Adder, allowed_budget, duration, positive, which
 from bench.cli.output import complain, say
@@ -134,7 +134,7 @@ def run_calibrate(arguments: argparse.Namespace) -> Ended:
 
     made, lines = [], []
     with progress(sys.stderr) as told:
-        for kind, device in ACCELERATORS.items():
+        for kind, device in accelerators().items():
             if device.unavailable():
                 continue
             told.phase(f"measuring the ceilings of {kind}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.axes.accelerators.base import ACCELERATORS, accelerator
+from bench.axes.accelerators import accelerator, accelerators
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
@@ -75,7 +75,7 @@ def add(command: Adder) -> None:
 def list_cells(arguments: argparse.Namespace) -> Ended:
     """`bench list`"""
     made, _ = planned(arguments)
-    for name in ACCELERATORS:
+    for name in accelerators():
         reason = accelerator(name).unavailable()
         say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in made.suites.items():

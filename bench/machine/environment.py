@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench.axes.accelerators import accelerators
 from bench.machine.cores import usable_cores
 from bench.machine.process_env import arm_environment
 from bench.results.version import __version__
@@ -50,7 +51,8 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
         "commit": _commit(),
         "executable_is_venv": sys.prefix != sys.base_prefix,
     }
-    for package in PACKAGES:
+    packages = (package for device in accelerators().values() for package in device.packages)
+    for package in dict.fromkeys((*PACKAGES, *packages)):
         try:
             values[package] = version(package)
         except PackageNotFoundError:
