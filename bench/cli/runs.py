@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.axes.accelerators.base import ACCELERATORS, accelerator
+from bench.axes.accelerators import accelerator, accelerators
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
@@ -88,7 +88,7 @@ def add(command: Adder) -> None:
 def list_cells(arguments: argparse.Namespace) -> Ended:
     """`bench list`"""
     plan, _ = planned(everything(selected(arguments)))
-    for name in ACCELERATORS:
+    for name in accelerators():
         reason = accelerator(name).unavailable()
         say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in plan.suites.items():

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.axes.accelerators.base import accelerator
+from bench.axes.accelerators import accelerator
 from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order

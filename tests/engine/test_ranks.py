@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.axes import loops
-from bench.axes import strategy as strategies
-from bench.axes.accelerators.base import accelerator
+from bench.axes.accelerators import accelerator
+from bench.axes.strategy import resolve_strategy
 from bench.engine.arm_request import downgrades
 from bench.engine.merge_ranks import Turn, arm_result, blame, turn
 from bench.engine.options import Options
@@ -235,7 +235,10 @@ def test_a_batch_that_cannot_be_shared_is_a_cell_with_its_reason() -> None:
     ],
 )
 def test_what_no_strategy_can_do(strategy: str, devices: int, kind: str, loop: str, words: str | None) -> None:
-    reason = strategies.unsupported_strategy(strategy, devices, kind, loop)
+    wrapping = resolve_strategy(strategy, devices)
+    driver = accelerator(kind)
+    asked = wrapping != "single_device"  # else the plan does not ask
+    reason = driver.unsupported_strategy(wrapping, lightning=loop != "plain") if asked else None
     assert (reason is None) == (words is None)
     assert words is None or words in str(reason)
 
