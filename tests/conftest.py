@@ -19,10 +19,11 @@ from bench.results.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = Path(__file__).resolve().parent / "suites"
+pytest_plugins = ("tiers",)
 
 
 @pytest.fixture(scope="session")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A fleet with one fork server of each preload, for all tests of the session."""
     with Fleet(1, tmp_path_factory.mktemp("fork_servers")) as warm:
         warm.ensure_fork_servers([(0, ("torch",)), (0, ("torch", "lightning"))], 0)

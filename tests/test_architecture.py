@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from imports import imports
 
 BENCH = ROOT / "bench"
 FILES = sorted(BENCH.rglob("*.py"))
@@ -66,35 +66,6 @@ def wing_of(path: Path) -> str:
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-@dataclass
-class Imports:
-    """Dotted names that a file imports, those for types only among the late ones."""
-
-    top: set[str] = field(default_factory=set)
-    late: set[str] = field(default_factory=set)
-    types: set[str] = field(default_factory=set)
-
-
-def imports(path: Path) -> Imports:
-    found = Imports()
-
-    def visit(node: ast.AST, kept: set[str]) -> None:
-        for child in ast.iter_child_nodes(node):
-            where = kept
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and kept is found.top:
-                where = found.late
-            elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-                where = found.types
-            if isinstance(child, ast.Import):
-                where |= {alias.name for alias in child.names}
-            elif isinstance(child, ast.ImportFrom) and child.module:
-                where |= {f"{child.module}.{alias.name}" for alias in child.names} | {child.module}
-            visit(child, where)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")), found.top)
-    return found
 
 
 IMPORTS = {path: imports(path) for path in FILES}

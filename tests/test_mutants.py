@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,18 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@cache
+def tests_in(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
 @pytest.mark.parametrize("one", MUTANTS, ids=lambda one: f"{one.trap}-{one.what}")
 def test_every_mutation_can_be_applied_and_names_tests_that_there_are(one: Mutant) -> None:
     path = ROOT / one.file
     assert mutated(path.read_text(encoding="utf-8"), one) != path.read_text(encoding="utf-8")
     for test, name in zip(one.tests, one.names, strict=True):
-        tests = ast.parse((ROOT / test.partition("::")[0]).read_text(encoding="utf-8"))
-        assert name in {node.name for node in ast.walk(tests) if isinstance(node, ast.FunctionDef)}
+        assert name in tests_in(ROOT / test.partition("::")[0])
 
 
 @pytest.mark.parametrize("trap", TRAPS)

@@ -12,8 +12,9 @@ import math
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from histories import run_of
 from hypothesis import example, given, settings
 from synthetic import TRAINER, make
 from test_borders import PIECES, hostile
+from tiers import examples
 
 from bench.analysis import history as histories
 from bench.analysis.summary import summarize
@@ -155,7 +157,7 @@ HARMLESS = infected("x")
 HARMLESS_PAGE = html.render(HARMLESS, summarize(HARMLESS), drawings=())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(hostile)
 @example(ALL)
 @example("")
@@ -184,15 +186,16 @@ def harmless_drawn() -> str:
     return html.render(HARMLESS, summarize(HARMLESS))
 
 
-@pytest.mark.parametrize("text", [ALL, "$a^$", "_" + "x" * 300, ""])
-def test_a_run_with_hostile_texts_is_drawn(text: str, harmless_drawn: str) -> None:
-    run = infected(text)
-    summary = summarize(run)
-    drawings = figures.draw_run(run, summary)
-    assert len(drawings) == 4
-    tags = {element.tag.rpartition("}")[2] for svg in svgs(drawings) for element in svg.iter()}
-    assert not tags & {"script", "foreignObject", "image", "a", "iframe"}
-    as_page(html.render(run, summary, drawings=drawings), harmless_drawn)
+def test_a_run_with_hostile_texts_is_drawn(harmless_drawn: str, repeats: Callable[[int, int], int]) -> None:
+    texts = [ALL, "$a^$", "_" + "x" * 300, ""]
+    for text in texts[: repeats(1, len(texts))]:
+        run = infected(text)
+        summary = summarize(run)
+        drawings = figures.draw_run(run, summary)
+        assert len(drawings) == 4
+        tags = {element.tag.rpartition("}")[2] for svg in svgs(drawings) for element in svg.iter()}
+        assert not tags & {"script", "foreignObject", "image", "a", "iframe"}
+        as_page(html.render(run, summary, drawings=drawings), harmless_drawn)
 
 
 def judged(text: str) -> gate_judgement.Gate:
@@ -216,7 +219,7 @@ def judged(text: str) -> gate_judgement.Gate:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
@@ -235,7 +238,7 @@ def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
     assert len(root.findall("testcase")) == 3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
@@ -247,18 +250,22 @@ def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
         as_markdown(comparison.markdown(found))
 
 
+@cache
+def measured() -> list[histories.MetricSeries]:
+    return histories.analyse(histories.points([run_of(number, f"{number:040x}") for number in range(4)])[0]).series
+
+
 def history_of(text: str) -> histories.History:
-    series = histories.analyse(histories.points([run_of(number, f"{number:040x}") for number in range(4)])[0]).series
     told = [
         replace(
             one, cell=f"c{text}", group=f"g{text}", machine=f"m{text}", unit=f"u{text}", metric=f"n{text}", note=text
         )
-        for one in series[:2]
+        for one in measured()[:2]
     ]
     return histories.History(f"n{text}", "commit", "x", told, [text])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_a_history_comes_through_every_sink_whole(text: str) -> None:
@@ -268,12 +275,17 @@ def test_a_history_comes_through_every_sink_whole(text: str) -> None:
     assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}  # its tables may be wider than a terminal
 
 
+@pytest.fixture(scope="module")
+def harmless_history() -> str:
+    return history_report.page(history_of("x"))
+
+
 @pytest.mark.parametrize("text", [ALL, "$a^$"])
-def test_the_page_of_a_history_is_whole(text: str) -> None:
-    as_page(history_report.page(history_of(text)), history_report.page(history_of("x")))
+def test_the_page_of_a_history_is_whole(text: str, harmless_history: str) -> None:
+    as_page(history_report.page(history_of(text)), harmless_history)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(hostile)
 @example(ALL)
 def test_what_asv_is_given_is_valid_json_in_its_folder(text: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from synthetic import FABRIC, PLAIN, TRAINER, Truth, make
+from tiers import examples
 
 from bench.analysis import claims
 from bench.analysis.costs import LEAST_SPAN, REACH, Cost, costs, models
@@ -171,7 +172,7 @@ def cost_of(summary: Summary, value: str) -> Cost:
     return next(cost for cost in summary.costs if cost.value == value and not cost.twin)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.floats(1.01, 6), st.floats(1e-7, 1e4))
 def test_no_cost_is_stated_beyond_the_data(spread: float, reference: float) -> None:
     lengths = {32: 1e-3, 256: spread * 1e-3}
@@ -242,7 +243,7 @@ def test_what_cannot_be_is_measured_instead() -> None:
     assert not re.search(r"-1\d\d(\.\d)? %", everywhere(run))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.floats(-0.95, 3), min_size=3, max_size=3), st.floats(1e-5, 1), st.sampled_from([0.0, 0.1, 0.5]))
 def test_no_stated_cost_ends_a_step_before_it_begins(shares: list[float], reference: float, sd: float) -> None:
     lengths = {32: 1e-3, 64: 2.5e-3, 128: 4e-3}

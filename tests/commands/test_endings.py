@@ -89,22 +89,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_exception_ends_a_command_with_a_verdict(
     command: str, state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = cli.parser
+    def raising(arguments: argparse.Namespace) -> Ended:
+        raise error
+
+    broken = cli.parser()
+    for below in broken._subparsers._group_actions[0].choices.values():
+        below.set_defaults(run=raising)
+    monkeypatch.setattr(cli, "parser", lambda: broken)
     assert len(every_exception()) > 60
     more = (Unspeakable(), SystemExit(0), SystemExit(None), SystemExit("1"), OSError(28, "x"))
     for error in (*every_exception(), *more):
-
-        def raising(arguments: argparse.Namespace, error: BaseException = error) -> Ended:
-            raise error
-
-        def broken() -> argparse.ArgumentParser:
-            made = parser()
-            for name, below in made._subparsers._group_actions[0].choices.items():
-                assert name
-                below.set_defaults(run=raising)
-            return made
-
-        monkeypatch.setattr(cli, "parser", broken)
         code = cli.exit_code([command, *LEAST.get(command, [])])
         said = capsys.readouterr()
         assert code not in VERDICTS, f"{error!r} ended with {code}"

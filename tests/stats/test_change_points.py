@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from bench.stats import change_points
 
 NOISE = 0.005
+Repeats = Callable[[int, int], int]
 needs_ruptures = pytest.mark.skipif(
     importlib.util.find_spec("ruptures") is None, reason="ruptures is not installed (the extra `history`)"
 )
@@ -68,9 +69,9 @@ def test_the_spread_is_that_of_single_points_whatever_the_steps() -> None:
 
 
 @pytest.mark.parametrize(("step", "recall"), [(0.025, 0.8), (0.05, 1.0), (0.10, 1.0), (-0.05, 1.0)])
-def test_steps_are_found_where_they_are(step: float, recall: float) -> None:
-    exact = 0
-    for seed in range(50):
+def test_steps_are_found_where_they_are(step: float, recall: float, repeats: Repeats) -> None:
+    exact, runs = 0, repeats(5, 50)
+    for seed in range(runs):
         n, at = 60, 12 + seed % 36
         breaks = found(noise(seed, n) + math.log1p(step) * (np.arange(n) >= at))
         assert len(breaks) <= 1  # precision: nothing else is told
@@ -78,46 +79,47 @@ def test_steps_are_found_where_they_are(step: float, recall: float) -> None:
             assert abs(breaks[0].index - at) <= (0 if abs(step) >= 0.05 else 2)
             assert math.expm1(breaks[0].shift) == pytest.approx(step, abs=4 * NOISE)
             exact += breaks[0].index == at
-    assert exact >= recall * 50
+    assert exact >= recall * runs
 
 
-def test_a_step_of_the_harmless_size_is_told_or_not_but_never_elsewhere() -> None:
-    told = [found(noise(seed, 60) + math.log1p(0.02) * (np.arange(60) >= 30)) for seed in range(50)]
-    assert 10 <= sum(map(bool, told)) <= 40  # half of the estimates lie below 2 %
+def test_a_step_of_the_harmless_size_is_told_or_not_but_never_elsewhere(repeats: Repeats) -> None:
+    runs = repeats(10, 50)
+    told = [found(noise(seed, 60) + math.log1p(0.02) * (np.arange(60) >= 30)) for seed in range(runs)]
+    assert runs / 5 <= sum(map(bool, told)) <= runs * 4 / 5  # half of the estimates lie below 2 %
     assert {item.index for breaks in told for item in breaks} <= set(range(27, 34))
-    below = [found(noise(seed, 60) + math.log1p(0.01) * (np.arange(60) >= 30)) for seed in range(50)]
+    below = [found(noise(seed, 60) + math.log1p(0.01) * (np.arange(60) >= 30)) for seed in range(runs)]
     assert not any(below)
 
 
 @pytest.mark.parametrize(("name", "most"), [("gaussian", 2), ("spikes", 2), ("heavy", 4)])
-def test_series_without_a_change_have_none(name: str, most: int) -> None:
+def test_series_without_a_change_have_none(name: str, most: int, repeats: Repeats) -> None:
     """200 series of 200 points of 1 % noise: with spikes in 5 % of them; with the tails of t with 3 degrees."""
-    broken = 0
-    for seed in range(200):
+    broken, runs = 0, repeats(20, 200)
+    for seed in range(runs):
         random = np.random.default_rng(seed)
         values = random.standard_t(3, 200) * 0.01 if name == "heavy" else random.normal(0, 0.01, 200)
         spikes = (random.random(200) < 0.05) * random.exponential(0.05, 200) if name == "spikes" else 0.0
         broken += bool(found(values + spikes))
-    assert broken <= most
+    assert broken <= max(1, most * runs // 200)
 
 
-def test_noise_that_is_hardly_penalised_has_breaks() -> None:
+def test_noise_that_is_hardly_penalised_has_breaks(repeats: Repeats) -> None:
     """The check above can fail: with ruptures' usual penalty, or none of the other conditions, it does."""
-    broken = 0
-    for seed in range(50):
+    broken, runs = 0, repeats(10, 50)
+    for seed in range(runs):
         values = np.random.default_rng(seed).normal(0, 0.01, 200)
         broken += bool(change_points.exact(values, 0.5 * 0.01**2 * math.log(200)))
-    assert broken > 25
+    assert broken > runs / 2
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
-def test_a_burst_of_five_commits_at_most_is_no_change(length: int) -> None:
-    for seed in range(20):
+def test_a_burst_of_five_commits_at_most_is_no_change(length: int, repeats: Repeats) -> None:
+    for seed in range(repeats(4, 20)):
         assert found(noise(seed, 60) + 0.1 * ((np.arange(60) >= 30) & (np.arange(60) < 30 + length))) == []
 
 
-def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels_is_none() -> None:
-    for seed in range(20):
+def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels_is_none(repeats: Repeats) -> None:
+    for seed in range(repeats(4, 20)):
         breaks = found(noise(seed, 60) + 0.1 * ((np.arange(60) >= 30) & (np.arange(60) < 37)))
         assert [item.index for item in breaks] == [30, 37]
         assert breaks[0].shift > 0 > breaks[1].shift
@@ -125,9 +127,9 @@ def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels
         assert [item.index for item in stairs] == [30, 35]
 
 
-def test_a_ramp_is_told_and_only_where_it_rises() -> None:
+def test_a_ramp_is_told_and_only_where_it_rises(repeats: Repeats) -> None:
     ramp = 0.1 * np.clip((np.arange(90) - 30) / 30, 0, 1)
-    for seed in range(20):
+    for seed in range(repeats(4, 20)):
         breaks = found(noise(seed, 90) + ramp)
         assert breaks
         assert all(28 <= item.index <= 62 and item.shift > 0 for item in breaks)
@@ -151,9 +153,10 @@ def test_the_permutation_test_keeps_its_level() -> None:
 
 
 @pytest.mark.parametrize("n", [22, 31, 80])
-def test_the_newest_point_seldom_alarms_for_nothing(n: int) -> None:
-    fired = sum(change_points.newest([noise(seed, n, 0.02).tolist()]).fired for seed in range(1500))
-    assert fired <= 15  # 1 %
+def test_the_newest_point_seldom_alarms_for_nothing(n: int, repeats: Repeats) -> None:
+    runs = repeats(300, 1500)
+    fired = sum(change_points.newest([noise(seed, n, 0.02).tolist()]).fired for seed in range(runs))
+    assert fired <= 0.01 * runs
 
 
 def test_the_newest_point_alarms_for_a_step_and_says_what_it_lacks() -> None:
