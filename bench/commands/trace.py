@@ -21,7 +21,7 @@ from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.merge_ranks import ArmResult
 from bench.engine.options import Progress
-from bench.engine.processes import ArmLost, fork_server_id
+from bench.engine.processes import ArmLost
 from bench.errors import BenchError, SpecError
 from bench.machine.cores import layout
 from bench.plan.cell import Cell, Group, Plan
@@ -174,9 +174,7 @@ class TraceBench:
                 "steps": self._steps + EDGE_STEPS,
             },
         }
-        arm = self._fleet.start_arm(
-            name, fork_server_id(cell.preload, 0), asked, self._folder / store.LOGS / f"{name}.log"
-        )
+        arm = self._fleet.start_arm(cell.preload, asked, self._folder / store.LOGS / f"{name}.log")
         try:
             self._fleet.await_ready([arm], self._timeout)
             if arm.lost is not None:

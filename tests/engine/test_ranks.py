@@ -137,7 +137,7 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
         "memory_limit": None,
         "padding": 0,
     }
-    arm = bench.fleet.start_arm("alone", "torch-0", request, tmp_path / "alone.log")
+    arm = bench.fleet.start_arm(("torch",), request, tmp_path / "alone.log")
     bench.fleet.await_ready([arm], 20)
     bench.fleet.turn(arm, Go(2, audit=True), 20)
     result = bench.fleet.result(arm, 20)
