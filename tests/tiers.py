@@ -8,8 +8,8 @@
 | `long` | minutes of real runs or compiling: set by hand, as seconds cannot be read from code |
 | `quick` | none of these |
 
-`pytest -m quick` does not import the files that import torch. A test without `process` that starts a process fails,
-whatever is run, and so does a quick one that imports torch: nobody has to remember any of this.
+`pytest -m quick` does not import the files that import torch. A test without `process` or `torch` that starts a process
+fails, whatever is run, and so does a quick one that imports torch: nobody has to remember any of this.
 """
 
 from __future__ import annotations
@@ -181,7 +181,9 @@ class Guard:
         """An audit hook; these cannot be taken away, so there is one, and it has nothing to do between tests."""
         if self._item is None:
             return
-        if event in STARTS and self._item.get_closest_marker("process") is None:
+        # Libraries start some of their own when they are imported: torch's ask ldconfig for theirs.
+        free = any(self._item.get_closest_marker(tier) for tier in ("process", "torch"))
+        if event in STARTS and not free:
             self._refuse(f"starts a process ({event}{arguments[:2]}), which its code does not show: `processes`")
         elif event == "import" and str(arguments[0]) in HEAVY and self._item.get_closest_marker("quick"):
             self._refuse(f"imports {arguments[0]}, which its code does not show: `one_thread`")
