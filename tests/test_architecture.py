@@ -50,7 +50,7 @@ WINGS: Mapping[str, Rule] = {
     "report": rule(f"{_BELOW_COMMANDS} commands", top="numpy pandas matplotlib seaborn jinja2", inside="scipy"),
     "cli": rule(f"{_BELOW_COMMANDS} commands report"),
     "__main__": rule("cli"),
-    "__init__": rule("errors axes results plan commands analysis"),
+    "__init__": rule("errors axes results machine plan engine analysis commands report"),
     "spec": rule("axes plan"),
 }
 HEAVY = {
