@@ -18,9 +18,8 @@ Errors are exceptions of one tree, and a message names the thing, its value and 
     +-- RunError           a run cannot be read, written, resumed or compared
     +-- Unsupported        a cell cannot run here
 
-Whoever writes a suite, a loop, a metric or an accelerator takes `Suite`, `Workload`, `Point`, `register`, `Job`,
-`Metric` and `Accelerator` from here; callbacks are in `bench.callbacks`. Nothing here imports torch, lightning or
-pandas before it is needed.
+Suites, loops, metrics and accelerators are written with `Suite`, `Workload`, `Point`, `register`, `Job`, `Metric` and
+`Accelerator`; callbacks are in `bench.callbacks`. Torch, lightning and pandas are imported where they are needed.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bench.report  # noqa: F401 - whoever imported it later would put it in the place of the function of its name
 from bench.axes import old_names
 from bench.axes.accelerators.base import Accelerator
 from bench.axes.engine_axes import AxisValue, Point

@@ -19,7 +19,7 @@ from bench.engine.options import Options, Progress, Quiet
 from bench.engine.progress import progress as shown_progress
 from bench.errors import SpecError, shown
 from bench.plan import guard
-from bench.plan.quantities import ABOVE_ZERO, FROM_ZERO, ANY_WHOLE, number_of_bytes, seconds, share
+from bench.plan.quantities import ABOVE_ZERO, ANY_WHOLE, FROM_ZERO, number_of_bytes, seconds, share
 from bench.results import store
 from bench.stats.gate_rule import Rule
 
