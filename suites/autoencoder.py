@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
+from bench import Point, Workload
 from bench.errors import BenchError, one_of
 
 from .digits import SIDE, Split, load_digits, make_loader

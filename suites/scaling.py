@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Point, Suite, Workload
 
 
 def batch_of_one_rank(point: Point) -> int:

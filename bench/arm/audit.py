@@ -87,6 +87,7 @@ class Audit:
         self._matmul = _FirstMatmul(accelerator)
         self._versions: list[int] = []  # at the first watched step's beginning, then after each watched update
         self._open: ExitStack | None = None
+        self._mode = ExitStack()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -102,8 +103,9 @@ class Audit:
         hook = register_optimizer_step_post_hook(self._on_step)
         stack.callback(hook.remove)
         stack.enter_context(self._watch_backward())
+        self._mode = stack.enter_context(ExitStack())
         if self._compiled is None and self._matmul.dtype is None:
-            stack.enter_context(self._matmul)
+            self._mode.enter_context(self._matmul)
         self._open = stack
 
     def stop(self, steps: int) -> None:
@@ -142,6 +144,9 @@ class Audit:
             self.switches.read()
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
             self.losses.append(float(loss.detach()) / self.loss_scale)
+            if self._matmul.dtype is not None:
+                # Before the update: under a mode, one with `foreach` leaves version counters as they are (torch 2.13).
+                self._mode.close()
             if self._compiled is not None:
                 self.forward += loss.grad_fn is not None
                 self.training = self.training and self._model.training

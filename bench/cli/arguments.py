@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -101,12 +100,7 @@ def path(text: str) -> Path:
 
 def whole(text: str) -> int:
     """A whole number."""
-    try:
-        return int(word(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{quantities.brief(text)} is not a whole number; allowed: e.g. 0 or 42"
-        ) from None
+    return _as_whole(word(text))
 
 
 def measuring_options(
@@ -183,23 +177,16 @@ as_duration = _typed(quantities.duration, "Seconds from `90`, `90s`, `12ms`, `3m
 as_step = _typed(quantities.step, "Seconds of one step, with its unit.")
 as_fraction = _typed(quantities.fraction, "A fraction from `1%` or `0.01`.")
 as_size = _typed(quantities.size, "Bytes from `4GiB`, `512MiB` or a number.")
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"{quantities.brief(text)} is not a whole number above 0; allowed: e.g. 1 or 4, of 9 digits at most"
-        )
-    return int(text)
+positive = _typed(quantities.ABOVE_ZERO.read, "A whole number above 0.")
+_as_whole = _typed(quantities.ANY_WHOLE.read, "A whole number.")
 
 
 def count_from_zero(text: str) -> int:
     """A whole number from 0 on."""
-    if not text.isdigit():
-        allowed = "allowed: e.g. 0 or 3; name suites before --instrument"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; {allowed}")
-    return int(text)
+    try:
+        return quantities.FROM_ZERO.read(text)
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{error}; name suites before --instrument") from None
 
 
 def selected(arguments: argparse.Namespace) -> Selection:

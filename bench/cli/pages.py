@@ -14,6 +14,7 @@ from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ended
 from bench.errors import SpecError
 from bench.machine import environment
+from bench.report import FORMATS, renderer
 from bench.results import baselines, files, store
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def add(command: Adder) -> None:
     """The commands of this file."""
     showing = command("show", show, "print a run")
     which(showing)
-    showing.add_argument("--format", choices=("table", "json", "csv", "md"), default="table")
+    showing.add_argument("--format", choices=(*FORMATS, "json"), default="table")
     reporting = command("report", write_report, "write a run's page, one self-contained HTML file")
     which(reporting)
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
@@ -69,15 +70,12 @@ def print_run(run: store.StoredRun) -> None:
 
 def show(arguments: argparse.Namespace) -> Ended:
     """`bench show`"""
-    from bench.report import console, csv, markdown
-
     run = chosen(arguments.which, arguments.out)
     summary = summary_of(run, arguments)
     if arguments.format == "json":
         say(json_text(summary.to_json(), indent=1))
     else:
-        writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
-        say(writer(summary))
+        say(renderer(arguments.format)(summary))
     return DONE
 
 

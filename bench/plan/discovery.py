@@ -73,7 +73,7 @@ def load_suite(path: Path) -> Suite:
         loaded = _imported(path)
     suite = getattr(loaded, "suite", None)
     if not isinstance(suite, Suite):
-        raise SpecError(f"{path}: `suite` is {type(suite).__name__}, not a bench.plan.suite.Suite")
+        raise SpecError(f"{path}: `suite` is {type(suite).__name__}, not a bench.Suite")
     return suite
 
 
@@ -105,7 +105,7 @@ def all_suites(folders: Sequence[Path] = ()) -> dict[str, tuple[Suite, str]]:
             mistakes += error.mistakes
             continue
         if not isinstance(suite, Suite):
-            mistakes.append(f"{where}: {type(suite).__name__} is not a bench.plan.suite.Suite")
+            mistakes.append(f"{where}: {type(suite).__name__} is not a bench.Suite")
         elif suite.name in found:
             mistakes.append(f"{where}: suite {suite.name!r} is there already; rename one of them")
         else:
