@@ -1,4 +1,4 @@
-"""What all suites of the autoencoder share: its axes at their usual values, their choices, and how it is built. No torch.
+"""What all suites of the autoencoder share: axes at their usual values, their choices, how it is built. No torch.
 
 So a suite's file shows only what is its own.
 """

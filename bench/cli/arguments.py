@@ -138,6 +138,11 @@ def selection(added: argparse.ArgumentParser, *, option: bool = False, default: 
         added.add_argument("suites", nargs="*", metavar="SUITE", help=told)
     added.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
     added.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
+    suite_folders(added)
+
+
+def suite_folders(added: argparse.ArgumentParser) -> None:
+    """Where suites are looked for besides."""
     added.add_argument(
         "--suites",
         dest="folders",

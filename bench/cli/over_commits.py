@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.analysis import comparability
 from bench.borders import json_text
-from bench.cli.arguments import Adder, command_line, given_options, measuring_options
+from bench.cli.arguments import Adder, command_line, given_options, measuring_options, suite_folders
 from bench.cli.output import complain, say
 from bench.cli.pages import chosen
 from bench.cli.runs import print_measured
@@ -50,15 +50,7 @@ def add(command: Adder) -> None:
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
     measuring_options(racing, "wall time for all of it; it begins when the commits are checked out; default: 3m")
     racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
-    racing.add_argument(
-        "--suites",
-        dest="folders",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="a folder with more suite files",
-    )
+    suite_folders(racing)
     racing.set_defaults(instrument=0)
 
 
