@@ -238,7 +238,7 @@ def compare(a: Folder, b: Folder, *, allow_environment_mismatch: bool = False, o
     """Two runs or baselines, cell by cell: `bench compare`.
 
     Args:
-        a, b: a baseline's name, a run's id or folder; ratios are b over a.
+        a, b: a baseline's name, a run's id under `out`, or its folder; ratios are b over a.
         allow_environment_mismatch: whether ratios are given although the machines or versions differ.
 
     Raises:
