@@ -40,7 +40,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 @cache
-def names_of_tests(file: Path) -> set[str]:
+def functions_in(file: Path) -> set[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -50,7 +50,7 @@ def test_every_mutation_can_be_applied_and_names_tests_that_there_are(one: Mutan
     path = ROOT / one.file
     assert mutated(path.read_text(encoding="utf-8"), one) != path.read_text(encoding="utf-8")
     for test, name in zip(one.tests, one.names, strict=True):
-        assert name in names_of_tests(ROOT / test.partition("::")[0])
+        assert name in functions_in(ROOT / test.partition("::")[0])
 
 
 @pytest.mark.parametrize("trap", TRAPS)

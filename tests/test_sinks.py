@@ -12,7 +12,7 @@ import math
 import re
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -25,7 +25,7 @@ from histories import run_of
 from hypothesis import example, given, settings
 from synthetic import TRAINER, make
 from test_borders import PIECES, hostile
-from tiers import examples
+from tiers import Choice, examples
 
 from bench.analysis import history as histories
 from bench.analysis.summary import summarize
@@ -186,9 +186,9 @@ def harmless_drawn() -> str:
     return html.render(HARMLESS, summarize(HARMLESS))
 
 
-def test_a_run_with_hostile_texts_is_drawn(harmless_drawn: str, repeats: Callable[[int, int], int]) -> None:
+def test_a_run_with_hostile_texts_is_drawn(harmless_drawn: str, cases: Choice) -> None:
     texts = [ALL, "$a^$", "_" + "x" * 300, ""]
-    for text in texts[: repeats(1, len(texts))]:
+    for text in texts[: cases(1, len(texts))]:
         run = infected(text)
         summary = summarize(run)
         drawings = figures.draw_run(run, summary)

@@ -4,7 +4,8 @@
 |---|---|
 | `process` | the fixture `processes`, by way of others too, or code that starts a process, its own or that of tests/ |
 | `torch` | an import of torch or lightning, in code as above, or at the top of its file by way of any other |
-| `simulation` | the fixture `repeats`, and is repeated as often as it takes to be sure |
+| `thorough` | the fixture `cases`, and tries them all; its other half, which tries some, is quick |
+| `simulation` | the fixture `repeats`, and repeats as often as it takes to be sure; its other half is quick |
 | `long` | minutes of real runs or compiling: set by hand, as seconds cannot be read from code |
 | `quick` | none of these |
 
@@ -28,7 +29,7 @@ import pytest
 from imports import file_of, packages_at_the_top
 
 TESTS = Path(__file__).resolve().parent
-SLOWER = frozenset({"process", "torch", "simulation", "long", "xla"})
+SLOWER = frozenset({"process", "torch", "thorough", "simulation", "long", "xla"})
 HEAVY = frozenset({"torch", "torchvision", "torch_xla", "lightning"})
 STARTERS = frozenset({"subprocess", "multiprocessing", "fork", "forkpty", "posix_spawn"})
 # What CPython tells audit hooks (PEP 578) when a process is started; os.popen and asyncio come down to these.
@@ -40,13 +41,22 @@ def processes() -> None:
     """May start processes, where the code does not show it: asked for by a test, or by a fixture for all of its own."""
 
 
+Choice = Callable[[int, int], int]
+
+
 @pytest.fixture(params=[pytest.param(False, id="few"), pytest.param(True, id="full", marks=pytest.mark.simulation)])
-def repeats(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+def repeats(request: pytest.FixtureRequest) -> Choice:
     """`repeats(few, full)`: how often to repeat a simulation. The test is there twice, quick and as a `simulation`.
 
     Its limits are to be made for the number that it gets: what is rare is not expected in few.
     """
     return lambda few, full: full if request.param else few
+
+
+@pytest.fixture(params=[pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.thorough)])
+def cases(request: pytest.FixtureRequest) -> Choice:
+    """`cases(some, all)`: how much of what takes long to try. The test is there twice, quick and `thorough`."""
+    return lambda some, every: every if request.param else some
 
 
 def examples(most: int) -> int:

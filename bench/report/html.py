@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,7 @@ def drawn_by() -> str:
     return ", ".join(f"{name} {version(name)}" for name in names)
 
 
+@cache  # a template is compiled once an environment, which takes longer than to fill it
 def template_environment() -> jinja2.Environment:
     """Templates whose texts are escaped for HTML, and have no control, direction or surrogate characters."""
     environment = jinja2.Environment(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, Truth, cell_id, group_id, make
+from tiers import Choice
 
 from bench.analysis import frames
 from bench.analysis.costs import Cost, fitted_line
@@ -109,7 +109,7 @@ def test_the_fit_finds_a_fixed_and_a_proportional_part() -> None:
 
 @pytest.mark.parametrize("launches", [6, 12])
 @pytest.mark.parametrize("noise", ["gaussian", "spikes"])
-def test_printed_intervals_cover_the_truth(launches: int, noise: Any, repeats: Callable[[int, int], int]) -> None:
+def test_printed_intervals_cover_the_truth(launches: int, noise: Any, repeats: Choice) -> None:
     # Through records, frames and pairing: in full 40 runs of 3 cells that are compared, so 120 intervals, of which 114
     # are expected to cover; under 105 would be 4 standard deviations off.
     truth = Truth(lengths={256: 2.5e-3}, launches=launches, rounds=9, noise=noise)

@@ -14,6 +14,7 @@ from functools import partial
 
 import pytest
 from synthetic import make, wide
+from tiers import Choice
 
 from bench.analysis import frames, synthetic
 from bench.analysis.summary import Summary, summarize
@@ -82,8 +83,8 @@ SINKS: dict[str, Callable[[StoredRun, Summary], object]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_summary_and_every_sink_grow_with_the_cells(kind: str, repeats: Callable[[int, int], int]) -> None:
-    cells = repeats(4, FEW)
+def test_the_summary_and_every_sink_grow_with_the_cells(kind: str, cases: Choice) -> None:
+    cells = cases(8, FEW)
     few, many = KINDS[kind](wide(cells)), KINDS[kind](wide(TIMES * cells))
     summaries = summarize(few), summarize(many)  # imports and caches, too
     counts = {"summarize": [calls(partial(summarize, run)) for run in (few, many)]}

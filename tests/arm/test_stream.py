@@ -77,14 +77,14 @@ def test_the_loop_is_held_until_the_gate_answers() -> None:
 
     thread = threading.Thread(target=loop)
     thread.start()
-    time.sleep(1.0)
+    time.sleep(0.5)
     assert len(steps) == 2
     assert len(gate.taken) == 1
     leave.set()
     thread.join(5)
     assert len(steps) == 3
     # The time held is in no turn.
-    assert sum(gate.taken[1].seconds) < 0.5
+    assert sum(gate.taken[1].seconds) < 0.25
 
 
 def test_a_loader_is_iterated_again_and_counted() -> None:

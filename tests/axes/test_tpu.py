@@ -86,6 +86,7 @@ def plan(*settings: str, select: str | None = None, suite: str = "overhead") -> 
     return make_plan(suites, [suite], settings=settings, select=select)
 
 
+@pytest.mark.usefixtures("processes")
 def test_without_a_tpu_a_cell_is_unsupported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PJRT_DEVICE", raising=False)
     monkeypatch.setattr(tpu, "GOOGLE", "0xffffffff")  # also where there is one
@@ -96,6 +97,7 @@ def test_without_a_tpu_a_cell_is_unsupported_with_its_reason(monkeypatch: pytest
     assert {cell.unsupported for cell in unasked} == {"set PJRT_DEVICE=CPU to run torch_xla on the CPU"}
 
 
+@pytest.mark.usefixtures("processes")
 def test_on_the_cpu_device_no_cell_is_called_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PJRT_DEVICE", "CPU")
     made = plan("accelerator=tpu,xla-cpu,cpu", "batch_size=64")
@@ -106,6 +108,7 @@ def test_on_the_cpu_device_no_cell_is_called_tpu(monkeypatch: pytest.MonkeyPatch
     assert [cell.point["accelerator"] for cell in compared.cells] == ["cpu", "cpu", "xla-cpu"]
 
 
+@pytest.mark.usefixtures("processes")
 def test_only_interpreters_of_xla_cells_import_torch_xla(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PJRT_DEVICE", "CPU")
     cells = plan("accelerator=cpu,tpu", "batch_size=64").cells

@@ -150,6 +150,7 @@ def interrupted(tmp_path: Path) -> tuple[Path, Path]:
     return opened.folder, suites
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("name", ["mine.py", "helper.py", "deeper.py"])
 def test_a_run_whose_suite_was_edited_is_not_gone_on_with(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
@@ -165,6 +166,7 @@ def test_a_run_whose_suite_was_edited_is_not_gone_on_with(
     assert (folder / store.RUN).read_bytes() == whole
 
 
+@pytest.mark.usefixtures("processes")
 def test_only_how_long_and_how_exactly_may_be_said_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, suites = interrupted(tmp_path)
     asked = ["run", "--resume", str(folder), "--suites", str(suites)]

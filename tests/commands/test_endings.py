@@ -163,6 +163,7 @@ RUDE = {
 }
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("text", RUDE.values(), ids=list(RUDE))
 def test_a_rude_suite_is_one_message(text: str, tmp_path: Path, state: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "suites").mkdir()
@@ -193,6 +194,7 @@ def test_a_folder_that_is_named_twice_counts_once() -> None:
     assert call("list", "overhead", "--suites", str(ROOT / "suites")).returncode == 0
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_hanging_suite_file_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "IMPORT_PATIENCE", 0.3)
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\nsuite = 1")

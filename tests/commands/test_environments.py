@@ -96,6 +96,7 @@ def test_an_environment_is_built_once_and_has_what_was_asked_for(
         assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("complete")} == before
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_version_that_does_not_resolve_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(environments, "SHARED", ())

@@ -244,6 +244,7 @@ def steps_of(number: int) -> list[dict[str, Any]]:
     return [event(f"ProfilerStep#{index}", 100.0 * index, 90.0, "user_annotation") for index in range(number)]
 
 
+@pytest.mark.usefixtures("processes")
 def test_work_on_a_device_belongs_to_the_step_that_launched_it() -> None:
     events = [
         *steps_of(4),
@@ -282,6 +283,7 @@ def test_work_on_a_device_belongs_to_the_step_that_launched_it() -> None:
     assert row.split()[1:7] == ["1.5", "0.5", "0", "0.5", "0.5", "0.5"]
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_rank_that_does_something_else_is_said() -> None:
     names = ("aten::add", "aten::add", "aten::mul")
     seen = [profile_of([*steps_of(4), event(name, 110, 20)], 2, name) for name in names]

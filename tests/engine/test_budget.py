@@ -151,6 +151,7 @@ def test_nothing_begins_after_the_deadline_but_the_least(bench: Bench) -> None:
         assert seconds_of(record.started) + timedelta(seconds=record.launch_seconds) <= deadline + longest
 
 
+@pytest.mark.usefixtures("processes")
 def test_interpreters_that_do_not_fit_are_not_started(tmp_path: Path) -> None:
     """Neither a second set, nor those that only instrumented launches would use."""
     suite, file = discovery.all_suites()["overhead"]

@@ -252,6 +252,7 @@ def test_more_threads_than_cores_are_refused() -> None:
         calibrate.calibrate("cpu", 9999)
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.skipif(accelerator("cuda").unavailable() is None, reason="there is a CUDA device here")
 def test_a_device_that_torch_does_not_find_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="finds no CUDA device"):
@@ -289,6 +290,7 @@ def test_the_table_tells_reasons_and_what_had_not_settled() -> None:
     assert "64.0 MiB" in text
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_process_that_fails_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RunError, match="calibration of cpu ended with 1"):

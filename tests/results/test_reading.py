@@ -15,6 +15,7 @@ import pytest
 from histories import save
 from old_runs import record_as_of, run_as_of
 from synthetic import make
+from tiers import Choice
 
 from bench.analysis import confirmation
 from bench.analysis.summary import summarize
@@ -105,12 +106,10 @@ def test_a_record_with_one_wrong_value_is_one_message_or_means_something(tmp_pat
     assert refused > 1000
 
 
-def test_a_run_json_with_one_wrong_value_is_one_message_or_is_told(
-    folder: Path, repeats: Callable[[int, int], int]
-) -> None:
+def test_a_run_json_with_one_wrong_value_is_one_message_or_is_told(folder: Path, cases: Choice) -> None:
     path = folder / store.RUN
     info = json.loads(path.read_text())
-    refused, one_in = 0, repeats(7, 1)  # 7 has no divisor with the number of wrong values, so all of these are tried
+    refused, one_in = 0, cases(7, 1)  # 7 has no divisor with the number of wrong values, so all of these are tried
     for number, (place, data) in enumerate(itertools.islice(spoiled(info), 0, None, one_in)):
         path.write_text(json.dumps(data))
         found = outcome(store.read_run, folder)

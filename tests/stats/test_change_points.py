@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from tiers import Choice
 
 from bench.stats import change_points
 
 NOISE = 0.005
-Repeats = Callable[[int, int], int]
 needs_ruptures = pytest.mark.skipif(
     importlib.util.find_spec("ruptures") is None, reason="ruptures is not installed (the extra `history`)"
 )
@@ -69,7 +69,7 @@ def test_the_spread_is_that_of_single_points_whatever_the_steps() -> None:
 
 
 @pytest.mark.parametrize(("step", "recall"), [(0.025, 0.8), (0.05, 1.0), (0.10, 1.0), (-0.05, 1.0)])
-def test_steps_are_found_where_they_are(step: float, recall: float, repeats: Repeats) -> None:
+def test_steps_are_found_where_they_are(step: float, recall: float, repeats: Choice) -> None:
     exact, runs = 0, repeats(5, 50)
     for seed in range(runs):
         n, at = 60, 12 + seed % 36
@@ -82,7 +82,7 @@ def test_steps_are_found_where_they_are(step: float, recall: float, repeats: Rep
     assert exact >= recall * runs
 
 
-def test_a_step_of_the_harmless_size_is_told_or_not_but_never_elsewhere(repeats: Repeats) -> None:
+def test_a_step_of_the_harmless_size_is_told_or_not_but_never_elsewhere(repeats: Choice) -> None:
     runs = repeats(10, 50)
     told = [found(noise(seed, 60) + math.log1p(0.02) * (np.arange(60) >= 30)) for seed in range(runs)]
     assert runs / 5 <= sum(map(bool, told)) <= runs * 4 / 5  # half of the estimates lie below 2 %
@@ -92,7 +92,7 @@ def test_a_step_of_the_harmless_size_is_told_or_not_but_never_elsewhere(repeats:
 
 
 @pytest.mark.parametrize(("name", "most"), [("gaussian", 2), ("spikes", 2), ("heavy", 4)])
-def test_series_without_a_change_have_none(name: str, most: int, repeats: Repeats) -> None:
+def test_series_without_a_change_have_none(name: str, most: int, repeats: Choice) -> None:
     """200 series of 200 points of 1 % noise: with spikes in 5 % of them; with the tails of t with 3 degrees."""
     broken, runs = 0, repeats(20, 200)
     for seed in range(runs):
@@ -103,7 +103,7 @@ def test_series_without_a_change_have_none(name: str, most: int, repeats: Repeat
     assert broken <= max(1, most * runs // 200)
 
 
-def test_noise_that_is_hardly_penalised_has_breaks(repeats: Repeats) -> None:
+def test_noise_that_is_hardly_penalised_has_breaks(repeats: Choice) -> None:
     """The check above can fail: with ruptures' usual penalty, or none of the other conditions, it does."""
     broken, runs = 0, repeats(10, 50)
     for seed in range(runs):
@@ -113,12 +113,12 @@ def test_noise_that_is_hardly_penalised_has_breaks(repeats: Repeats) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
-def test_a_burst_of_five_commits_at_most_is_no_change(length: int, repeats: Repeats) -> None:
+def test_a_burst_of_five_commits_at_most_is_no_change(length: int, repeats: Choice) -> None:
     for seed in range(repeats(4, 20)):
         assert found(noise(seed, 60) + 0.1 * ((np.arange(60) >= 30) & (np.arange(60) < 30 + length))) == []
 
 
-def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels_is_none(repeats: Repeats) -> None:
+def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels_is_none(repeats: Choice) -> None:
     for seed in range(repeats(4, 20)):
         breaks = found(noise(seed, 60) + 0.1 * ((np.arange(60) >= 30) & (np.arange(60) < 37)))
         assert [item.index for item in breaks] == [30, 37]
@@ -127,7 +127,7 @@ def test_a_longer_burst_is_a_change_and_one_back_and_a_short_stop_between_levels
         assert [item.index for item in stairs] == [30, 35]
 
 
-def test_a_ramp_is_told_and_only_where_it_rises(repeats: Repeats) -> None:
+def test_a_ramp_is_told_and_only_where_it_rises(repeats: Choice) -> None:
     ramp = 0.1 * np.clip((np.arange(90) - 30) / 30, 0, 1)
     for seed in range(repeats(4, 20)):
         breaks = found(noise(seed, 90) + ramp)
@@ -153,7 +153,7 @@ def test_the_permutation_test_keeps_its_level() -> None:
 
 
 @pytest.mark.parametrize("n", [22, 31, 80])
-def test_the_newest_point_seldom_alarms_for_nothing(n: int, repeats: Repeats) -> None:
+def test_the_newest_point_seldom_alarms_for_nothing(n: int, repeats: Choice) -> None:
     runs = repeats(300, 1500)
     fired = sum(change_points.newest([noise(seed, n, 0.02).tolist()]).fired for seed in range(runs))
     assert fired <= 0.01 * runs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from noise import MODELS, races
 from scipy import stats
+from tiers import Choice
 
 from bench.errors import SpecError
 from bench.stats.gate_rule import Judgement, LaunchSeries, Rule, Verdict, judge_launches, overall, smallest_detectable
@@ -19,9 +19,8 @@ from bench.stats.intervals import interval_of_differences
 from bench.stats.signed_rank import bound_index, holm, signed_rank_p, upper_bound
 
 RULE = Rule()
-FEW, GATES = 100, 2000
+FEW, GATES = 50, 2000
 LAUNCHES = RULE.screen + RULE.looks[-1]
-Repeats = Callable[[int, int], int]
 
 
 def deviations(rate: float, runs: int) -> float:
@@ -223,7 +222,7 @@ def judged_races(model: str, gates: int, slowdown: float, seed: int = 2) -> list
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("slowdown", [0.0, RULE.margin], ids=["same", "harmless"])
-def test_false_alarms_are_at_most_the_nominal_rate(model: str, slowdown: float, repeats: Repeats) -> None:
+def test_false_alarms_are_at_most_the_nominal_rate(model: str, slowdown: float, repeats: Choice) -> None:
     gates = repeats(FEW, GATES)
     judgements = judged_races(model, gates, slowdown)
     alarms = [judged.decisions[1].verdict in ("regression", "invalid") for judged in judgements]
@@ -231,7 +230,7 @@ def test_false_alarms_are_at_most_the_nominal_rate(model: str, slowdown: float, 
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_with_all_looks_taken_false_alarms_are_at_most_the_nominal_rate(model: str, repeats: Repeats) -> None:
+def test_with_all_looks_taken_false_alarms_are_at_most_the_nominal_rate(model: str, repeats: Choice) -> None:
     # At the edge of what is harmless, without the screen and without passes that end a gate early.
     gates = repeats(FEW, GATES)
     made = races(model, gates, RULE.looks[-1], 3, RULE.margin)
@@ -242,9 +241,9 @@ def test_with_all_looks_taken_false_alarms_are_at_most_the_nominal_rate(model: s
     assert np.mean(alarms) <= at_most(RULE.alpha, gates)
 
 
-def test_with_several_cells_the_rate_is_that_of_the_family(repeats: Repeats) -> None:
+def test_with_several_cells_the_rate_is_that_of_the_family(repeats: Choice) -> None:
     # Eight cells at the edge, all flagged whatever the screen said.
-    gates = repeats(50, 500)
+    gates = repeats(25, 500)
     made = [races("gaussian", gates, RULE.looks[-1], seed, RULE.margin).head for seed in range(8)]
     alarms = 0
     for gate in range(gates):
@@ -254,7 +253,7 @@ def test_with_several_cells_the_rate_is_that_of_the_family(repeats: Repeats) -> 
 
 
 @pytest.mark.parametrize("model", ["correlated", "bimodal"])
-def test_a_test_that_pools_rounds_alarms_far_too_often(model: str, repeats: Repeats) -> None:
+def test_a_test_that_pools_rounds_alarms_far_too_often(model: str, repeats: Choice) -> None:
     """The simulations can tell a wrong test from a right one: this one is wrong, and they say so."""
     gates = repeats(FEW, GATES)
     made = races(model, gates, RULE.screen, 2)
@@ -267,7 +266,7 @@ COUNTS = (4, 5, 6, 7, 8, 10, 12, 16, 20)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_intervals_of_ratios_cover(model: str, repeats: Repeats) -> None:
+def test_intervals_of_ratios_cover(model: str, repeats: Choice) -> None:
     gates = repeats(FEW, GATES)
     made = races(model, gates, COUNTS[-1], 4)
     for n in COUNTS:
@@ -276,7 +275,7 @@ def test_intervals_of_ratios_cover(model: str, repeats: Repeats) -> None:
 
 
 @pytest.mark.parametrize("model", [model for model in MODELS if model != "drift"])
-def test_intervals_of_step_times_cover_the_median_launch(model: str, repeats: Repeats) -> None:
+def test_intervals_of_step_times_cover_the_median_launch(model: str, repeats: Choice) -> None:
     """Of a machine that drifts a step has no one time, and no interval covers it. Ratios have no such trouble."""
     gates = repeats(FEW, GATES)
     truth = float(np.median(races(model, gates, COUNTS[-1], 5).base))
@@ -289,7 +288,7 @@ def test_intervals_of_step_times_cover_the_median_launch(model: str, repeats: Re
 
 
 @pytest.mark.parametrize("sd", [0.005, 0.01, 0.02, 0.03, 0.05])
-def test_power_rises_and_keeps_what_the_gate_prints(sd: float, repeats: Repeats) -> None:
+def test_power_rises_and_keeps_what_the_gate_prints(sd: float, repeats: Choice) -> None:
     runs = repeats(60, 600)
     generator = np.random.default_rng(int(1e4 * sd))
     noise = generator.normal(0.0, sd, (runs, LAUNCHES))
@@ -306,7 +305,7 @@ def test_power_rises_and_keeps_what_the_gate_prints(sd: float, repeats: Repeats)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_printed_slowdown_is_seen_on_every_machine(model: str, repeats: Repeats) -> None:
+def test_the_printed_slowdown_is_seen_on_every_machine(model: str, repeats: Choice) -> None:
     gates = repeats(FEW, 400)
     quiet = races(model, gates, LAUNCHES, 6)
     sd = float(quiet.head.std())
