@@ -83,7 +83,7 @@ FAILURES: dict[Any, Any] = {
 RUNS = {
     "a run": make(launches=2),
     "one launch": make(launches=1),
-    "instrumented": make(launches=2, looks=2),
+    "instrumented": make(launches=2, instrument=2),
     "failures": make(launches=2, failures=FAILURES),
     "nothing measured": replace(make(launches=1), records=()),
     "no cells": replace(make(lengths={}), records=()),
@@ -310,7 +310,7 @@ def test_a_run_in_a_thread_is_its_own_whatever_is_newer(there: Measured, tmp_pat
     (run,) = runs
     assert bench.load(out=tmp_path).folder == other
     assert run.folder != other
-    assert run.info["options"] | {"budget": BUDGET, "seed": 3, "looks": 0} == run.info["options"]
+    assert run.info["options"] | {"budget": BUDGET, "seed": 3, "instrument": 0} == run.info["options"]
     assert list(run.cells["batch_size"]) == [32, 32]
     assert set(run.cells["outcome"]) <= {"ok", "noisy"}, run.cells["reason"].tolist()
 
