@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bench.analysis.history import History
     from bench.analysis.run import Run
     from bench.commands.compare import Comparison
-    from bench.commands.confirm import Confirmed
+    from bench.commands.confirm import ChangeRace
     from bench.commands.gate_judgement import Gate
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
@@ -287,7 +287,7 @@ def confirm(
     out: Folder = "results",
     repository: Folder = ".",
     progress: bool | Progress = False,
-) -> Confirmed:
+) -> ChangeRace:
     """Race the two commits of a suspected change on this machine, now: `bench confirm`.
 
     Args, besides those of `run`:

@@ -96,7 +96,7 @@ def names_of(columns: Sequence[Column]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
 
 
-def typed(columns: Mapping[str, object], kinds: Sequence[Column]) -> pd.DataFrame:
+def typed_table(columns: Mapping[str, object], kinds: Sequence[Column]) -> pd.DataFrame:
     """A table of these columns, each with its dtype; those that `kinds` lacks are axes.
 
     A table without rows has them too: columns of objects cannot mask, and have no median and no logarithm.

@@ -22,7 +22,7 @@ from bench.analysis.columns import (
     TURN_COLUMNS,
     axis_values,
     names_of,
-    typed,
+    typed_table,
 )
 from bench.errors import RunError, one_of
 from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
@@ -77,7 +77,7 @@ def turns(run: StoredRun) -> pd.DataFrame:
     columns: dict[str, Any] = {name: np.concatenate(arrays) if arrays else [] for name, arrays in parts.items()}
     named = {**{name: rows[name] for name in _KEYS}, **columns}
     axes = {name: rows[name] for name in of_records.columns if name not in _KEYS}
-    return typed({**named, **axes}, TURN_COLUMNS)
+    return typed_table({**named, **axes}, TURN_COLUMNS)
 
 
 def _with_turns(run: StoredRun) -> list[Record]:
@@ -123,7 +123,7 @@ def _record_rows(run: StoredRun, records: Sequence[Record], taken: tuple[str, ..
     names = axis_columns(run, taken)
     keys = {name: [getattr(record, name) for record in records] for name in _KEYS}
     axes = {column: axis_values([record.point.get(axis) for record in records]) for axis, column in names.items()}
-    return typed({**keys, **axes}, TURN_COLUMNS)
+    return typed_table({**keys, **axes}, TURN_COLUMNS)
 
 
 def launches(run: StoredRun) -> pd.DataFrame:
@@ -166,7 +166,7 @@ def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metri
         "samples": [samples for _, _, samples in found],
     }
     axes = {name: rows[name] for name in rows.columns if name not in columns}
-    return typed({**columns, **axes}, LAUNCH_COLUMNS)
+    return typed_table({**columns, **axes}, LAUNCH_COLUMNS)
 
 
 def declared_metrics(run: StoredRun) -> dict[str, Metric]:
@@ -265,7 +265,7 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
     medians = medians[medians["rounds"] >= LEAST_ROUNDS].reset_index(drop=True)
     columns = {name: planned[name].take(medians["number"]).reset_index(drop=True) for name in names_of(KEY_COLUMNS)}
     columns["baseline"] = planned["cell"].take(medians["baseline"]).reset_index(drop=True)
-    return typed({**columns, **{name: medians[name] for name in medians.columns[2:]}}, PAIR_COLUMNS)
+    return typed_table({**columns, **{name: medians[name] for name in medians.columns[2:]}}, PAIR_COLUMNS)
 
 
 def cells(run: StoredRun) -> pd.DataFrame:
@@ -298,7 +298,7 @@ def cells(run: StoredRun) -> pd.DataFrame:
     }
     axes = axis_columns(run, names_of(PLANNED_COLUMNS))
     values = {column: axis_values([cell["point"].get(axis) for cell in planned]) for axis, column in axes.items()}
-    return typed({**columns, **values}, PLANNED_COLUMNS)
+    return typed_table({**columns, **values}, PLANNED_COLUMNS)
 
 
 def _outcome(cell: Mapping[str, Any], records: list[Record], *, finished: bool) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, axis_values, names_of, typed
+from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, axis_values, names_of, typed_table
 from bench.analysis.estimates import MetricEstimate, StepDifference
 from bench.analysis.frames import Frames, axis_columns, frames_of
 from bench.analysis.summary import Summary, summarize
@@ -88,7 +88,7 @@ class Run:
             values |= _with_ends(metric, [cell.metrics.get(metric) for cell in cells])
         values |= _with_ends("ratio", [cell.versus.ratio if cell.versus else None for cell in cells])
         values |= _with_ends("difference", [cell.versus.difference if cell.versus else None for cell in cells])
-        return typed(values, columns)
+        return typed_table(values, columns)
 
     @property
     def launches(self) -> pd.DataFrame:

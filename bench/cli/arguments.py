@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from bench.cli.output import complain
-from bench.commands.endings import Ended
+from bench.commands.endings import Ending
 from bench.commands.selection import DEFAULT_SUITE, Selection
 from bench.errors import SpecError
 from bench.plan import quantities
@@ -18,7 +18,9 @@ from bench.plan import quantities
 class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
-    def __call__(self, name: str, run: Callable[[argparse.Namespace], Ended], text: str) -> argparse.ArgumentParser: ...
+    def __call__(
+        self, name: str, run: Callable[[argparse.Namespace], Ending], text: str
+    ) -> argparse.ArgumentParser: ...
 
 
 class Parser(argparse.ArgumentParser):
@@ -194,7 +196,7 @@ def count_from_zero(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{error}; name suites before --instrument") from None
 
 
-def selected(arguments: argparse.Namespace) -> Selection:
+def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
     """The cells that the command line names."""
     return Selection(
         suites=tuple(arguments.suites),

@@ -38,7 +38,7 @@ class Selection:
     threads: int = 1
 
 
-def planned(
+def plan_selection(
     selection: Selection, change: Callable[[Suite], Suite] = lambda suite: suite
 ) -> tuple[Plan, dict[str, str]]:
     """The plan of a selection, and the file of each of its suites.
@@ -61,7 +61,7 @@ def planned(
     return plan, {name: every[name][1] for name in plan.suites}
 
 
-def everything(selection: Selection) -> Selection:
+def with_all_suites(selection: Selection) -> Selection:
     """The same, with every suite that there is where none is named."""
     return replace(selection, suites=selection.suites or tuple(discovery.all_suites(selection.folders)))
 
@@ -77,7 +77,7 @@ def planned_sides(selection: Selection, sides: Sequence[str]) -> tuple[Plan, dic
         suite, _ = discovery.all_suites(selection.folders)[DEFAULT_SUITE]
         length = environments.one_length(suite, selection.settings, selection.select)
     wanted = replace(selection, settings=(*selection.settings, *length))
-    plan, files = planned(wanted, lambda suite: environments.over_sides(suite, sides))
+    plan, files = plan_selection(wanted, lambda suite: environments.over_sides(suite, sides))
     return plan, files, f"one step length, {length[0]}; --set takes others" if length else ""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.analysis.trace_profile import EDGE_STEPS, TracedCell, read_trace, trace_document
 from bench.borders import file_name
-from bench.commands.selection import Selection, planned
+from bench.commands.selection import Selection, plan_selection
 from bench.engine.arm_request import downgrades, request, requested_settings
 from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
@@ -67,7 +67,7 @@ def trace_selection(selection: Selection, steps: int, timeout: float, out: Path,
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise SpecError(f"steps: {steps!r} is not possible; allowed: a whole number above 0")
-    plan, files = planned(selection)
+    plan, files = plan_selection(selection)
     return trace(plan, files, store.fresh_folder(out, "traces"), steps, timeout, progress)
 
 
