@@ -26,6 +26,7 @@ XLA_TESTS = [
     "tests/axes/test_precision.py",
     "tests/arm/test_stream.py",
 ]
+SLOWEST = "--durations=25"
 CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
 
 
@@ -74,10 +75,18 @@ def history(session: nox.Session) -> None:
 
 
 @nox.session
-def tests(session: nox.Session) -> None:
-    """Run pytest, with the arguments after `--`; without any, all tests but the long ones (`-- -m long`)."""
+def quick(session: nox.Session) -> None:
+    """Run the tests that need no process and no torch, in seconds, with pytest's arguments after `--`."""
     _install(session, "--editable", ".[history]", *GROUPS["tests"])
-    session.run("pytest", *(session.posargs or ["-m", "not long"]))
+    # Of matrices this small, the threads of the linear algebra would mostly wait for each other.
+    session.run("pytest", "-m", "quick", SLOWEST, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest, with the arguments after `--`; without any, all tests but long ones and simulations in full."""
+    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    session.run("pytest", SLOWEST, *(session.posargs or ["-m", "not long and not simulation"]))
 
 
 @nox.session

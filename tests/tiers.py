@@ -166,7 +166,7 @@ def markers(item: pytest.Function) -> set[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function):
-            for name in markers(item):
+            for name in markers(item) - {mark.name for mark in item.iter_markers()}:
                 item.add_marker(name)
 
 
