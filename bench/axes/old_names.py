@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 OLD_NAMES: Mapping[str, str] = {
-    "bench.accelerators": "bench.axes.accelerators.base",
+    "bench.accelerators": "bench.axes.accelerators",
     "bench.loops": "bench.axes.loops",
     "bench.loops.lazy": "bench.axes.loops.plain_xla",
     "bench.precision": "bench.axes.precision",
