@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench.report  # noqa: F401 - whoever imported it later would put it in the place of the function of its name
-from bench.axes import old_names
+from bench.axes import old_modules
 from bench.axes.accelerators.base import Accelerator
 from bench.axes.engine_axes import AxisValue, Point
 from bench.axes.loops import register
@@ -58,7 +58,7 @@ __all__ += ["compare", "environment", "history", "load", "report", "suites", "ve
 Folder = str | Path
 Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
-old_names.install()
+old_modules.install()
 
 
 def run(

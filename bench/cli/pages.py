@@ -14,7 +14,7 @@ from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import SpecError
 from bench.machine import environment
-from bench.report import FORMATS, renderer
+from bench.report import SUMMARY_FORMATS, renderer
 from bench.results import baselines, files, store
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add(command: Adder) -> None:
     """The commands of this file."""
     showing = command("show", show, "print a run")
     which(showing)
-    showing.add_argument("--format", choices=(*FORMATS, "json"), default="table")
+    showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
     reporting = command("report", write_report, "write a run's page, one self-contained HTML file")
     which(reporting)
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bench.analysis.summary import Summary
 
 # What `bench show --format` takes beside json: the module whose `render` makes it. docs/adding/report-format.md.
-FORMATS: Mapping[str, str] = {
+SUMMARY_FORMATS: Mapping[str, str] = {
     "table": "bench.report.console",
     "csv": "bench.report.csv",
     "md": "bench.report.markdown",
@@ -19,5 +19,5 @@ FORMATS: Mapping[str, str] = {
 
 def renderer(name: str) -> Callable[[Summary], str]:
     """The function that makes this format, which is imported now, with pandas behind it."""
-    render: Callable[[Summary], str] = importlib.import_module(FORMATS[name]).render
+    render: Callable[[Summary], str] = importlib.import_module(SUMMARY_FORMATS[name]).render
     return render

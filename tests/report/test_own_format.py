@@ -12,7 +12,7 @@ from conftest import ROOT
 from synthetic import make
 
 from bench.analysis.summary import summarize
-from bench.report import FORMATS, renderer
+from bench.report import SUMMARY_FORMATS, renderer
 
 PAGE = ROOT / "docs" / "adding" / "report-format.md"
 BLOCK = re.compile(r"`([\w./]+)`:\n\n```python\n(.*?)```", re.DOTALL)
@@ -41,6 +41,6 @@ def test_the_page_is_followed_to_the_letter(tmp_path: Path) -> None:
     assert "jsonl" in told.stdout
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", SUMMARY_FORMATS)
 def test_every_format_has_its_function(name: str) -> None:
     assert "overhead" in renderer(name)(summarize(make(launches=2)))

@@ -12,7 +12,7 @@ import pytest
 from adding import install, python
 
 import bench
-from bench.axes import old_names
+from bench.axes import old_modules
 
 # What files of that time import, by module.
 WANTED = {
@@ -29,8 +29,8 @@ WANTED = {
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_modules_are_found_by_their_old_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = name in old_names.OLD_NAMES
+def test_modules_are_found_by_their_old_modules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = name in old_modules.OLD_MODULES
     if old:
         monkeypatch.delitem(sys.modules, name, raising=False)
     with warnings.catch_warnings(record=True) as caught:
@@ -42,11 +42,11 @@ def test_modules_are_found_by_their_old_names(name: str, monkeypatch: pytest.Mon
     if not old:
         assert said == []
         return
-    new = old_names.OLD_NAMES[name]
+    new = old_modules.OLD_MODULES[name]
     assert module is importlib.import_module(new)
     assert module.__name__ == module.__spec__.name == new  # type: ignore[union-attr]
     assert len(said) == 1
-    assert said[0].startswith(f"{name} is {new} now, and the old name may go in version {old_names.GOES_IN}")
+    assert said[0].startswith(f"{name} is {new} now, and the old name may go in version {old_modules.GOES_IN}")
 
 
 def test_what_is_within_an_old_package_is_the_one_of_the_new(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +77,8 @@ def test_the_names_are_one_thing() -> None:
         bench.Suite,
         bench.Job,
     )
-    old_names.install()
-    assert sum(type(finder).__module__ == old_names.__name__ for finder in sys.meta_path) == 1
+    old_modules.install()
+    assert sum(type(finder).__module__ == old_modules.__name__ for finder in sys.meta_path) == 1
 
 
 SUITE = """

@@ -15,7 +15,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-OLD_NAMES: Mapping[str, str] = {
+OLD_MODULES: Mapping[str, str] = {
     "bench.accelerators": "bench.axes.accelerators",
     "bench.loops": "bench.axes.loops",
     "bench.loops.lazy": "bench.axes.loops.plain_xla",
@@ -29,10 +29,10 @@ GOES_IN = "0.4"  # two minor releases after the one in which the new names came
 def new_name(fullname: str) -> str | None:
     """What a module of an old name, or one within it, is called now; None where the name is not of these."""
     package, _, name = fullname.rpartition(".")
-    return OLD_NAMES.get(fullname) or (f"{OLD_NAMES[package]}.{name}" if package in OLD_NAMES else None)
+    return OLD_MODULES.get(fullname) or (f"{OLD_MODULES[package]}.{name}" if package in OLD_MODULES else None)
 
 
-class _OldNames(MetaPathFinder, Loader):
+class _OldModules(MetaPathFinder, Loader):
     """Finds a module by its old name, and says the new one, once, since then it is in `sys.modules`."""
 
     def find_spec(
@@ -56,5 +56,5 @@ class _OldNames(MetaPathFinder, Loader):
 
 def install() -> None:
     """Let old names be found, from now on."""
-    if not any(isinstance(finder, _OldNames) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _OldNames())  # before the one that would find files within a package of an old name
+    if not any(isinstance(finder, _OldModules) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _OldModules())  # before the one that would find files within a package of an old name
