@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from adding import install, python
@@ -149,18 +150,22 @@ class Counted(Callback):
 """
 
 
-def test_a_suite_a_loop_and_a_callback_of_the_old_layout_are_measured(tmp_path: Path) -> None:
-    """And who runs them is not told of names; that is for those who write them, and turn such warnings on."""
+def theirs(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    """The records of a run of the old files: `bench run theirs`."""
     for name, text in (("their_suite", SUITE), ("their_loop", LOOP), ("their_callback", CALLBACK)):
-        (tmp_path / f"{name}.py").write_text(text)
-    install(tmp_path, "their-loop", "bench.loops", theirs="their_loop:theirs")
-    install(tmp_path, "their-callback", "bench.callbacks", theirs="their_callback:Counted")
-    axes = ("--set", "size=16,64", "--budget", "20s")
-    done = python("-m", "bench", "run", "theirs", "--suites", ".", *axes, folder=tmp_path)
+        (folder / f"{name}.py").write_text(text)
+    install(folder, "their-loop", "bench.loops", theirs="their_loop:theirs")
+    install(folder, "their-callback", "bench.callbacks", theirs="their_callback:Counted")
+    done = python("-m", "bench", "run", "theirs", "--suites", ".", *arguments, folder=folder)
     assert done.returncode == 0, done.stderr
+    # Who runs them is not told of names; that is for those who write them, and turn such warnings on.
     assert "DeprecationWarning" not in done.stderr
-    (file,) = tmp_path.glob("results/*/records.jsonl")
-    records = [json.loads(line) for line in file.read_text().splitlines()]
+    (file,) = folder.glob("results/*/records.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_suite_and_a_loop_of_the_old_layout_are_measured(tmp_path: Path) -> None:
+    records = theirs(tmp_path, "--set", "size=16,64", "--budget", "4s")
     outcomes = {(record["point"]["loop"], record["point"]["size"]): record["outcome"] for record in records}
     assert outcomes == {
         ("plain", 16): "ok",
@@ -168,6 +173,11 @@ def test_a_suite_a_loop_and_a_callback_of_the_old_layout_are_measured(tmp_path: 
         ("plain", 64): "unsupported",
         ("theirs", 64): "unsupported",
     }, [record["reason"] for record in records]
+
+
+@pytest.mark.long  # a budget that has room for an instrumented launch on a busy machine
+def test_a_callback_of_the_old_layout_is_in_instrumented_launches(tmp_path: Path) -> None:
+    records = theirs(tmp_path, "--budget", "40s")
     counts = {
         record["point"]["loop"]: record["extra"]["batches_counted"]
         for record in records
