@@ -20,6 +20,7 @@ from bench.axes.loops.job import Job
 from bench.callbacks import registry
 from bench.engine import budget
 from bench.engine.conductor import Conductor
+from bench.engine.fleet import Fleet
 from bench.engine.instrumented_launches import LEAST_STEPS, GroupInstrumentation, preload, reserve
 from bench.engine.options import Options
 from bench.plan import discovery, plan
@@ -34,9 +35,16 @@ SMALL = ("batch_size=64",)
 PHASES = ("data", "transfer", "forward", "backward", "optimizer", "rest")
 
 
-def test_every_loop_is_instrumented_and_its_phases_are_its_step(bench: Bench) -> None:
+@pytest.fixture(scope="module")
+def overhead(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> store.StoredRun:
+    """All loops, timed and instrumented, once for all tests that only read."""
+    bench = Bench(fleet, tmp_path_factory.mktemp("overhead"))
     bench.run("overhead", *SMALL, options=QUICK)
-    run = store.read_run(bench.folder)
+    return store.read_run(bench.folder)
+
+
+def test_every_loop_is_instrumented_and_its_phases_are_its_step(overhead: store.StoredRun) -> None:
+    run = overhead
     assert [record.point["loop"] for record in run.instrumented] == list(loops.registry())
     for record in run.instrumented:
         assert (record.outcome, record.instrumented, record.turns, record.twin) == ("ok", True, None, False), (
@@ -62,8 +70,9 @@ def test_every_loop_is_instrumented_and_its_phases_are_its_step(bench: Bench) ->
     assert ["TrainerBridge" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
 
 
-def test_timed_launches_carry_no_callback(bench: Bench) -> None:
-    records = bench.run("overhead", *SMALL, "loop=plain,trainer-barebones,trainer", options=QUICK)
+def test_timed_launches_carry_no_callback(overhead: store.StoredRun) -> None:
+    records = overhead.records
+    assert {record.point["loop"] for record in records} == set(loops.registry())
     for record in records:
         assert not record.instrumented
         assert not record.extra
@@ -86,10 +95,8 @@ def test_what_failed_is_not_tried_again_with_callbacks(bench: Bench) -> None:
     assert "never compared" in console.render(summary)
 
 
-def test_what_was_seen_reaches_frame_summary_page_and_verify(bench: Bench) -> None:
-    bench.run("overhead", *SMALL, "loop=plain,fabric", options=QUICK)
-    run = store.read_run(bench.folder)
-    run = replace(run, info={**run.info, "finished": "now"})
+def test_what_was_seen_reaches_frame_summary_page_and_verify(overhead: store.StoredRun) -> None:
+    run = replace(overhead, info={**overhead.info, "finished": "now"})
     rows = frames.launches(run)
     those = rows[rows["instrumented"]]
     assert set(those["cell"]) == {record.cell for record in run.instrumented}
@@ -131,9 +138,21 @@ def test_two_ranks_are_instrumented_and_the_first_tells(bench: Bench) -> None:
         assert record.extra["samples_per_second_global"] > record.extra["samples_per_second"]
 
 
-def instrumented(bench: Bench, callback: str, *, launches: int = 1) -> store.StoredRun:
-    select = "callback=" + ("Counting" if callback == "Counting" else f"Counting,{callback}")
-    bench.run("outsiders", select, options=replace(QUICK, instrument=launches))
+BAD = {
+    "Raising": ("crashed", "ZeroDivisionError: in the hook"),
+    "Endless": ("unsupported", "batches_seen is inf; allowed: a finite number"),
+    "Thief": ("unsupported", "metric 'step_time' of Thief is one of the engine already"),
+    "Undeclared": ("unsupported", "unknown metric of Undeclared 'other'; allowed: batches_seen"),
+    "Stranger": ("unsupported", "Stranger is no callback that measures"),
+}
+
+
+@pytest.fixture(scope="module")
+def outsiders(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> store.StoredRun:
+    """Two instrumented launches of a group in which one callback is fine, and all others are not."""
+    bench = Bench(fleet, tmp_path_factory.mktemp("outsiders"))
+    select = f"callback={','.join(('Counting', *BAD))}"
+    bench.run("outsiders", select, options=replace(QUICK, instrument=2))
     return store.read_run(bench.folder)
 
 
@@ -141,8 +160,8 @@ def of(run: store.StoredRun, callback: str) -> Record:
     return next(record for record in run.instrumented if record.point["callback"] == callback)
 
 
-def test_a_callback_from_outside_comes_by_its_entry_point(bench: Bench) -> None:
-    record = of(instrumented(bench, "Counting"), "Counting")
+def test_a_callback_from_outside_comes_by_its_entry_point(outsiders: store.StoredRun) -> None:
+    record = of(outsiders, "Counting")
     assert record.outcome == "ok", record.reason
     assert record.effective["callbacks"].startswith("Counting, ")
     # It heard of the instrumented steps only, and those are the steps that the audited ones and the warm-up left.
@@ -150,23 +169,14 @@ def test_a_callback_from_outside_comes_by_its_entry_point(bench: Bench) -> None:
     assert next(metric for metric in record.declared if metric.name == "batches_seen").unit == "batches"
 
 
-@pytest.mark.parametrize(
-    ("callback", "outcome", "words"),
-    [
-        ("Raising", "crashed", "ZeroDivisionError: in the hook"),
-        ("Endless", "unsupported", "batches_seen is inf; allowed: a finite number"),
-        ("Thief", "unsupported", "metric 'step_time' of Thief is one of the engine already"),
-        ("Undeclared", "unsupported", "unknown metric of Undeclared 'other'; allowed: batches_seen"),
-        ("Stranger", "unsupported", "Stranger is no callback that measures"),
-    ],
-)
-def test_a_bad_callback_is_an_outcome_and_spoils_nothing(bench: Bench, callback: str, outcome: str, words: str) -> None:
-    run = instrumented(bench, callback, launches=2)
+@pytest.mark.parametrize("callback", BAD)
+def test_a_bad_callback_is_an_outcome_and_spoils_nothing(outsiders: store.StoredRun, callback: str) -> None:
+    run, (outcome, words) = outsiders, BAD[callback]
     failed = of(run, callback)
     assert (failed.outcome, failed.extra) == (outcome, {})
     assert words in failed.reason
-    # The run went on, the others were instrumented, and the cell is not tried again.
-    assert of(run, "Counting").outcome == "ok"
+    # The run went on, the good one was instrumented again, and the cell is not tried again.
+    assert [record.outcome for record in run.instrumented if record.point["callback"] == "Counting"] == ["ok", "ok"]
     assert sum(record.point["callback"] == callback for record in run.instrumented) == 1
     # What was timed stands.
     assert {record.outcome for record in run.records} == {"ok"}

@@ -211,7 +211,7 @@ def test_two_commits_race_and_the_slower_one_is_told(repository: Path, monkeypat
         "--suites",
         str(SUITES),
         "--budget",
-        "12s",
+        "8s",
         "--out",
         str(repository / "results"),
         cwd=repository,

@@ -28,7 +28,6 @@ def only(records: tuple[Record, ...], fault: str) -> Record:
         ("raise", "crashed", "RuntimeError: the loss is in no mood"),
         ("exit", "crashed", "exited with status 7"),
         ("kill", "crashed", "killed by SIGKILL"),
-        ("hang", "timeout", "within 6 s"),
         ("allocate", "oom", "memory"),
         ("build", "crashed", "cannot be built"),
         ("unsupported", "unsupported", "cannot run on a Sunday"),
@@ -37,6 +36,10 @@ def only(records: tuple[Record, ...], fault: str) -> Record:
     ],
 )
 def test_a_fault_is_an_outcome_with_a_reason(bench: Bench, fault: str, outcome: str, words: str) -> None:
+    failing(bench, fault, outcome, words)
+
+
+def failing(bench: Bench, fault: str, outcome: str, words: str) -> Record:
     records = bench.run("faults", f"fault=none,{fault}", options=QUICK)
     failed = only(records, fault)
     assert failed.outcome == outcome
@@ -48,12 +51,12 @@ def test_a_fault_is_an_outcome_with_a_reason(bench: Bench, fault: str, outcome: 
     assert twin.turns is not None
     assert len(twin.turns.round) >= 8
     assert not any(_alive(arm.pid) for arm in bench.fleet.arms.values())
+    return failed
 
 
-def test_a_timeout_leaves_the_stacks_in_the_log(bench: Bench) -> None:
-    records = bench.run("faults", "fault=none,hang", options=QUICK)
-    log = bench.folder / only(records, "hang").log
-    text = log.read_text()
+def test_a_timeout_is_an_outcome_and_leaves_the_stacks_in_the_log(bench: Bench) -> None:
+    failed = failing(bench, "hang", "timeout", "within 6 s")
+    text = (bench.folder / failed.log).read_text()
     assert "most recent call first" in text
     assert "faulty.py" in text
     assert " in loss" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.axes import loops
 from bench.axes.accelerators import accelerator
 from bench.axes.strategy import resolve_strategy
 from bench.engine.arm_request import downgrades
+from bench.engine.fleet import Fleet
 from bench.engine.merge_ranks import Turn, arm_result, blame, turn
 from bench.engine.options import Options
 from bench.machine.cores import layout
@@ -36,10 +38,21 @@ def of_two(records: tuple[Record, ...]) -> dict[str, Record]:
     return {str(record.point["loop"]): record for record in records if record.point["devices"] == 2}
 
 
+@pytest.fixture(scope="module")
+def scaled(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Record, ...]]:
+    """All loops on one rank and on two, once for all tests that only read."""
+    return {
+        scaling: Bench(fleet, tmp_path_factory.mktemp(scaling)).run(
+            "scaling", *SMALL, f"scaling={scaling}", options=QUICK
+        )
+        for scaling in ("weak", "strong")
+    }
+
+
 @two_cores
 @pytest.mark.parametrize("scaling", ["weak", "strong"])
-def test_all_loops_do_the_same_work_on_two_ranks(bench: Bench, scaling: str) -> None:
-    records = bench.run("scaling", *SMALL, f"scaling={scaling}", options=QUICK)
+def test_all_loops_do_the_same_work_on_two_ranks(scaled: Mapping[str, tuple[Record, ...]], scaling: str) -> None:
+    records = scaled[scaling]
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     found = of_two(records)
     assert set(found) == set(loops.registry())
@@ -74,10 +87,10 @@ def test_loops_that_race_on_two_ranks_have_equal_ledgers(bench: Bench, precision
 
 
 @two_cores
-def test_trap_6_threads_are_those_asked_for_under_ddp(bench: Bench) -> None:
+def test_trap_6_threads_are_those_asked_for_under_ddp(fleet: Fleet, scaled: Mapping[str, tuple[Record, ...]]) -> None:
     """Lightning would set OMP_NUM_THREADS to cores over processes, torchrun to 1; all loops get what was asked for."""
-    assert "OMP_NUM_THREADS" not in os.environ or bench.fleet.threads == 1
-    for record in of_two(bench.run("scaling", *SMALL, "scaling=weak", options=QUICK)).values():
+    assert "OMP_NUM_THREADS" not in os.environ or fleet.threads == 1
+    for record in of_two(scaled["weak"]).values():
         assert record.effective["threads"] == record.requested["threads"] == 1
         # A core of its own for each rank, and all of them told.
         assert record.effective["cores"] == record.requested["cores"]
@@ -85,11 +98,9 @@ def test_trap_6_threads_are_those_asked_for_under_ddp(bench: Bench) -> None:
 
 
 @two_cores
-def test_trap_12_samples_and_throughput_are_those_of_all_ranks(bench: Bench) -> None:
+def test_trap_12_samples_and_throughput_are_those_of_all_ranks(scaled: Mapping[str, tuple[Record, ...]]) -> None:
     """One sampler for all loops, which neither pads nor gives a sample twice; the global batch is what is counted."""
-    weak = bench.run("scaling", *SMALL, "scaling=weak", options=QUICK)
-    strong = bench.run("scaling", *SMALL, "scaling=strong", options=QUICK)
-    for records, batch in ((weak, 64), (strong, 32)):
+    for records, batch in ((scaled["weak"], 64), (scaled["strong"], 32)):
         for record in of_two(records).values():
             assert record.effective["sampler"] == "DistributedSampler"
             assert record.samples_per_step == batch
@@ -152,11 +163,14 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
         ("kill", "crashed", "rank 1 of 2: killed by SIGKILL"),
         ("exit", "crashed", "rank 1 of 2: exited with status 7"),
         ("raise", "crashed", "rank 1 of 2: RuntimeError: the loss is in no mood"),
-        ("hang", "timeout", "rank 1 of 2 did not finish its turn within 6 s (others waited for it)"),
         ("other-weights", "unequal-work", "initial_weights differ between ranks"),
     ],
 )
 def test_a_rank_that_fails_ends_its_cell_and_not_the_run(bench: Bench, fault: str, outcome: str, words: str) -> None:
+    failing(bench, fault, outcome, words)
+
+
+def failing(bench: Bench, fault: str, outcome: str, words: str) -> Record:
     options = Options(budget=1, launch=0.2, fork_servers=1, timeout=6.0)
     records = bench.run("faults", f"fault=none,{fault}", "devices=2", options=options)
     failed = next(record for record in records if record.point["fault"] == fault)
@@ -167,13 +181,14 @@ def test_a_rank_that_fails_ends_its_cell_and_not_the_run(bench: Bench, fault: st
         for rank in arm.ranks:
             with pytest.raises(ProcessLookupError):
                 os.kill(rank.pid, 0)
+    return failed
 
 
 @two_cores
-def test_a_hanging_rank_leaves_the_stacks_of_both(bench: Bench) -> None:
-    options = Options(budget=1, launch=0.2, fork_servers=1, timeout=5.0)
-    records = bench.run("faults", "fault=none,hang", "devices=2", options=options)
-    log = bench.folder / next(record for record in records if record.point["fault"] == "hang").log
+def test_a_hanging_rank_is_a_timeout_and_leaves_the_stacks_of_both(bench: Bench) -> None:
+    words = "rank 1 of 2 did not finish its turn within 6 s (others waited for it)"
+    failed = failing(bench, "hang", "timeout", words)
+    log = bench.folder / failed.log
     stacks = [path.read_text() for path in (log, log.with_name(f"{log.stem}-rank1.log"))]
     assert all("most recent call first" in text for text in stacks)
     assert "faulty.py" in stacks[1]

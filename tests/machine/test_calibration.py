@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, call
+from conftest import ROOT
 
 from bench.axes.accelerators import accelerator
 from bench.errors import RunError, SpecError, Unsupported
@@ -259,9 +259,30 @@ def test_a_device_that_torch_does_not_find_is_unsupported() -> None:
         calibrate.calibrate("cuda", 1, 1.0)
 
 
-def test_the_command_measures_prints_and_keeps(home: Path) -> None:
-    done = call("env", "--calibrate", "--budget", "1s", "--format", "json")
+CALIBRATING = """
+import sys
+from bench import cli
+try: cli.main(["env", "--calibrate", "--budget", "1s", "--format", "json"])
+finally: print("IMPORTED", *{"torch", "numpy", "pandas"} & set(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The command, and where it keeps what it measured: once, as it imports torch."""
+    cache = tmp_path_factory.mktemp("cache")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cache)}
+    command = [sys.executable, "-c", CALIBRATING]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done, cache
+
+
+def test_the_command_measures_prints_and_keeps(
+    measured: tuple[subprocess.CompletedProcess[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, cache = measured
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     (shown,) = [one for one in json.loads(done.stdout)["calibrations"] if one["environment"]["accelerator"] == "cpu"]
     names = [ceiling["name"] for ceiling in shown["ceilings"]]
     assert names == ["matmul_float32", "matmul_bfloat16", "matmul_float16", "matmul_float64", "copy"]
@@ -297,14 +318,9 @@ def test_a_process_that_fails_is_one_message(monkeypatch: pytest.MonkeyPatch) ->
         calibrate.calibrate("cpu", 1, 1.0)
 
 
-def test_measuring_leaves_the_parent_without_torch(home: Path) -> None:
-    code = (
-        "import sys; sys.argv = ['bench']\n"
-        "from bench import cli\n"
-        "try: cli.main(['env', '--calibrate', '--budget', '50ms', '--format', 'json'])\n"
-        "except SystemExit as end: assert end.code == 0\n"
-        "assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert list(home.iterdir())
+def test_measuring_leaves_the_parent_without_torch(
+    measured: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, cache = measured
+    assert "IMPORTED\n" in done.stderr
+    assert list((cache / "loopmark" / "calibrations").iterdir())
