@@ -28,7 +28,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bench.report  # noqa: F401 - whoever imported it later would put it in the place of the function of its name
 from bench.axes import old_modules
 from bench.axes.accelerators.base import Accelerator
 from bench.axes.engine_axes import AxisValue, Point
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Accelerator", "AxisValue", "Job", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported"]
 __all__ += ["confirm", "gate", "resume", "run", "trace", "versions"]
-__all__ += ["compare", "environment", "history", "load", "report", "suites", "verify"]
+__all__ += ["compare", "environment", "history", "load", "suites", "verify", "write_report"]
 
 Folder = str | Path
 Values = Mapping[str, AxisValue | Sequence[AxisValue]]
@@ -335,7 +334,7 @@ def trace(
         return trace_selection(selection, *how, told)
 
 
-def report(run: Run, path: Folder | None = None) -> Path:
+def write_report(run: Run, path: Folder | None = None) -> Path:
     """Write a run's page, one self-contained HTML file: `bench report`.
 
     Args:

@@ -269,8 +269,8 @@ def test_it_is_loaded_by_id_folder_and_as_the_newest(there: Measured, capsys: py
 
 def test_its_page_is_written_and_verified_as_often_as_one_likes(there: Measured, tmp_path: Path) -> None:
     assert there.page.exists()
-    path = bench.report(there.resumed, tmp_path / "page.html")
-    assert bench.report(there.resumed, str(path)) == path
+    path = bench.write_report(there.resumed, tmp_path / "page.html")
+    assert bench.write_report(there.resumed, str(path)) == path
     assert not bench.verify(there.resumed, path).differences
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("overhead", "underfoot", 1), encoding="utf-8")

@@ -158,7 +158,7 @@ WRONG_TYPES: list[tuple[str, str, Call]] = [
     ("step", "0", lambda: bench.load(step=0)),
     ("step", "None", lambda: bench.load(step=None)),  # type: ignore[arg-type]
     ("run", "None", lambda: bench.compare(None, None)),  # type: ignore[arg-type]
-    ("run", "'newest'", lambda: bench.report("newest")),  # type: ignore[arg-type]
+    ("run", "'newest'", lambda: bench.write_report("newest")),  # type: ignore[arg-type]
     ("run", "'newest'", lambda: bench.verify("newest")),  # type: ignore[arg-type]
     ("sides", "3", lambda: bench.versions(3, ".")),  # type: ignore[arg-type]
     ("suites", "'overhead'", lambda: bench.versions(".", ".", suites="overhead")),
@@ -221,7 +221,7 @@ def test_a_page_that_is_not_there(empty: Path, capsys: pytest.CaptureFixture[str
         bench.verify(run)
     assert ("", str(raised.value)) == told(capsys, "verify", str(folder))
     with pytest.raises(bench.RunError) as raised:
-        bench.report(run, "/proc/nowhere/page.html")
+        bench.write_report(run, "/proc/nowhere/page.html")
     assert ("", str(raised.value)) == told(capsys, "report", str(folder), "-o", "/proc/nowhere/page.html")
 
 

@@ -114,7 +114,7 @@ def test_it_measures(site: Path, tmp_path: Path) -> None:
     code = (
         "import bench\n"
         "run = bench.run('overhead', set={'loop': 'plain', 'batch_size': 32, 'samples': 512}, budget=4, instrument=0)\n"
-        "bench.report(run)\n"
+        "bench.write_report(run)\n"
         "print(len(run.cells), set(run.cells['outcome']) <= {'ok', 'noisy'}, bench.verify(run).differences)\n"
     )
     done = python("-c", code, path=str(site), cwd=tmp_path)

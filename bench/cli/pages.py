@@ -26,7 +26,7 @@ def add(command: Adder) -> None:
     showing = command("show", show, "print a run")
     which(showing)
     showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
-    reporting = command("report", write_report, "write a run's page, one self-contained HTML file")
+    reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
     which(reporting)
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     verifying = command("verify", verify_run, "recompute every figure of a run's page from its raw records")
@@ -79,7 +79,7 @@ def show(arguments: argparse.Namespace) -> Ending:
     return DONE
 
 
-def write_report(arguments: argparse.Namespace) -> Ending:
+def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
     from bench.report import html
 
