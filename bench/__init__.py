@@ -8,9 +8,8 @@ What the command line does, from Python:
     >>> run = bench.run("overhead", set={"batch_size": [64]}, budget="30s")
     >>> run.cells[["loop", "ratio", "ratio_low", "ratio_high", "outcome"]]
 
-Functions take the options of the commands by their names, and give values: a `Run`, a `Gate`, a `Comparison`, a
-`History`. Names that are not there are answered as on the command line, with all that are allowed. docs/api.md has
-every column of every table.
+Functions take the options of the commands by their names, and give values. Names that are not there are answered as on
+the command line, with all that are allowed. docs/api.md has every column of every table.
 
 Errors are exceptions of one tree, and a message names the thing, its value and what is allowed:
 
@@ -19,9 +18,8 @@ Errors are exceptions of one tree, and a message names the thing, its value and 
     +-- RunError           a run cannot be read, written, resumed or compared
     +-- Unsupported        a cell cannot run here
 
-Whoever writes a suite, a loop, a metric or an accelerator takes `Suite`, `Workload`, `Point`, `register`, `Job`,
-`Metric` and `Accelerator` from here; callbacks are in `bench.callbacks`. Nothing here imports torch, lightning or
-pandas before it is needed.
+Suites, loops, metrics and accelerators are written with `Suite`, `Workload`, `Point`, `register`, `Job`, `Metric` and
+`Accelerator`; callbacks are in `bench.callbacks`. Torch, lightning and pandas are imported where they are needed.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.axes import old_modules
 from bench.axes.accelerators.base import Accelerator
 from bench.axes.engine_axes import AxisValue, Point
 from bench.axes.loops import register
@@ -44,43 +43,21 @@ if TYPE_CHECKING:
     from bench.analysis.history import History
     from bench.analysis.run import Run
     from bench.commands.compare import Comparison
-    from bench.commands.confirm import Confirmed
+    from bench.commands.confirm import ChangeRace
     from bench.commands.gate_judgement import Gate
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
     from bench.report.verify import Verification
 
-__all__ = [
-    "Accelerator",
-    "AxisValue",
-    "BenchError",
-    "Job",
-    "Metric",
-    "Point",
-    "RunError",
-    "SpecError",
-    "Suite",
-    "Unsupported",
-    "Workload",
-    "__version__",
-    "compare",
-    "confirm",
-    "environment",
-    "gate",
-    "history",
-    "load",
-    "register",
-    "report",
-    "resume",
-    "run",
-    "suites",
-    "trace",
-    "verify",
-    "versions",
-]
+__all__ = ["Accelerator", "AxisValue", "Job", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
+__all__ += ["BenchError", "RunError", "SpecError", "Unsupported"]
+__all__ += ["confirm", "gate", "resume", "run", "trace", "versions"]
+__all__ += ["compare", "environment", "history", "load", "suites", "verify", "write_report"]
 
 Folder = str | Path
 Values = Mapping[str, AxisValue | Sequence[AxisValue]]
+
+old_modules.install()
 
 
 def run(
@@ -104,8 +81,7 @@ def run(
         suites: names; none: `overhead`.
         set: values by axis, one or several, instead of the suite's own: `{"batch_size": [64, 256]}`.
         select: cells whose id matches: words, `and`, `or`, `not`, parentheses.
-        budget: wall time of everything, in seconds or as `"3m"`; 3 minutes where nothing is said, and BENCH_BUDGET at
-            most.
+        budget: wall time of everything, in seconds or as `"3m"`, which is the default; BENCH_BUDGET at most.
         precision_goal: stop at ratios that are known to plus or minus this: 0.01 or `"1%"`.
         timeout: seconds for one answer of an arm.
         seed: of orders, data and weights.
@@ -122,26 +98,28 @@ def run(
     """
     from bench.analysis.run import Run
     from bench.commands import run as commands
-    from bench.commands.python_arguments import listener, options_of, selection_of
+    from bench.commands.python_arguments import listener, options_of, path_of, selection_of
 
     given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument)
     selection = selection_of(suites, set, select, folders, threads)
     with listener(progress) as told:
-        return Run(commands.run(selection, given, Path(out), told, command=["bench.run"]))
+        return Run(commands.run(selection, given, path_of("out", out), told, command=["bench.run"]))
 
 
 def resume(
     run: Folder,
     *,
     budget: float | str | None = None,
+    precision_goal: float | str | None = None,
     timeout: float | str | None = None,
+    instrument: int | None = None,
     folders: Sequence[Folder] = (),
     out: Folder = "results",
     progress: bool | Progress = False,
 ) -> Run:
     """Go on with a run that was stopped: `bench run --resume`.
 
-    Args:
+    Args, besides those of `run`:
         run: its id or folder.
 
     Raises:
@@ -149,11 +127,12 @@ def resume(
     """
     from bench.analysis.run import Run
     from bench.commands import run as commands
-    from bench.commands.python_arguments import listener, options_of
+    from bench.commands.python_arguments import listener, options_of, path_of, paths_of
 
-    given = options_of(budget, None, timeout, None, None, None, None)
+    given = options_of(budget, precision_goal, timeout, instrument=instrument)
+    which, more = str(path_of("run", run)), paths_of("folders", folders)
     with listener(progress) as told:
-        return Run(commands.resume(str(run), given, [Path(folder) for folder in folders], Path(out), told))
+        return Run(commands.resume(which, given, more, path_of("out", out), told))
 
 
 def load(run: Folder | None = None, *, out: Folder = "results", step: float | str = "12ms") -> Run:
@@ -167,11 +146,12 @@ def load(run: Folder | None = None, *, out: Folder = "results", step: float | st
         RunError: there is none, or it cannot be read, or is a baseline that was changed.
     """
     from bench.analysis.run import Run
-    from bench.plan.quantities import seconds
+    from bench.commands.python_arguments import path_of
+    from bench.plan.quantities import step_seconds
     from bench.results import baselines
 
-    stored = baselines.find_run(None if run is None else str(run), Path(out))
-    return Run(stored, reference_step=seconds("step", step) or 0.012)
+    which, length = None if run is None else str(path_of("run", run)), step_seconds("step", step)
+    return Run(baselines.find_run(which, path_of("out", out)), reference_step=length)
 
 
 def gate(
@@ -195,27 +175,25 @@ def gate(
 ) -> Gate:
     """Is it slower? `bench gate`: a verdict, which is then in gate.json of a new folder under `out`.
 
-    Args:
+    Args, besides those of `run`:
         against: a commit that the code in the working folder is raced with; None: the suite's own compared axis.
         allow_dirty: whether files may then differ from the commit.
         margin: the equivalence margin, a slowdown that is harmless: 0.01 or `"1%"`.
         target: a slowdown that is promised to be caught.
         launch: seconds of turns in one launch.
 
-    The other arguments are those of `run`.
-
     Raises:
         SpecError: all that is wrong with names, values and arguments.
         BenchError: a side cannot be built, interpreters do not start, or the folder cannot be written.
     """
     from bench.commands import gate as commands
-    from bench.commands.python_arguments import gate_options, listener, options_of, rule_of, selection_of
+    from bench.commands.python_arguments import gate_options, listener, options_of, path_of, rule_of, selection_of
 
     rule = rule_of(margin, target)
     options = gate_options(options_of(budget, None, timeout, seed, threads, memory_limit, instrument or 0), launch)
     selection = selection_of(suites, set, select, folders, threads)
     with listener(progress) as told:
-        return commands.gate(selection, rule, options, Path(out), told, against=against, dirty=allow_dirty)
+        return commands.gate(selection, rule, options, path_of("out", out), told, against=against, dirty=allow_dirty)
 
 
 def versions(
@@ -236,42 +214,40 @@ def versions(
 ) -> Run:
     """Race environments on this machine, now: `bench versions`.
 
-    Args:
+    Args, besides those of `run`:
         sides: requirements (`"lightning==2.5.*"`), folders, `git:COMMIT`; the first one is the baseline.
         requirements: of all sides.
-
-    The other arguments are those of `run`.
 
     Raises:
         SpecError: as `run`; fewer than two sides, or texts that name none.
         BenchError: an environment cannot be built, or as `run`.
     """
     from bench.analysis.run import Run
-    from bench.commands.python_arguments import listener, options_of, selection_of
+    from bench.commands.python_arguments import listener, options_of, path_of, selection_of, texts_of
     from bench.commands.race_environments import race_environments
 
     given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, 0)
     selection = selection_of(suites, set, select, folders, threads)
+    named = texts_of("sides", sides), texts_of("requirements", requirements)
     with listener(progress) as told:
-        return Run(
-            race_environments(sides, requirements, selection, given, Path(out), told, command=["bench.versions"])
-        )
+        return Run(race_environments(*named, selection, given, path_of("out", out), told, command=["bench.versions"]))
 
 
 def compare(a: Folder, b: Folder, *, allow_environment_mismatch: bool = False, out: Folder = "results") -> Comparison:
     """Two runs or baselines, cell by cell: `bench compare`.
 
     Args:
-        a, b: a baseline's name, a run's id or folder; ratios are b over a.
+        a, b: a baseline's name, a run's id under `out`, or its folder; ratios are b over a.
         allow_environment_mismatch: whether ratios are given although the machines or versions differ.
 
     Raises:
         RunError: one of them is not there, or cannot be read.
     """
     from bench.commands import compare as commands
+    from bench.commands.python_arguments import path_of
     from bench.results import baselines
 
-    first, second = (baselines.find_run(str(one), Path(out)) for one in (a, b))
+    first, second = (baselines.find_run(str(path_of("run", one)), path_of("out", out)) for one in (a, b))
     return commands.compare(first, second, allow_mismatch=allow_environment_mismatch)
 
 
@@ -280,16 +256,20 @@ def history(
 ) -> History:
     """Series over commits: change points, boundaries, alarms: `bench history`. What cannot be read is warned of.
 
+    Args:
+        metric: whose series; `ratio` too.
+        suites: only these; none: all.
+        out: where the runs lie.
+        repository: the git repository of their commits.
+
     Raises:
         RunError: no run under `out` belongs to a commit.
     """
-    import warnings
-
+    from bench.commands.python_arguments import path_of, texts_of, warn
     from bench.commands.read_history import read_history
 
-    return read_history(
-        Path(out), Path(repository), metric, suites, tell=lambda text: warnings.warn(text, stacklevel=3)
-    )
+    where = path_of("out", out), path_of("repository", repository)
+    return read_history(*where, metric, texts_of("suites", suites), tell=warn)
 
 
 def confirm(
@@ -298,23 +278,32 @@ def confirm(
     *,
     budget: float | str | None = None,
     precision_goal: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
     folders: Sequence[Folder] = (),
     out: Folder = "results",
     repository: Folder = ".",
     progress: bool | Progress = False,
-) -> Confirmed:
+) -> ChangeRace:
     """Race the two commits of a suspected change on this machine, now: `bench confirm`.
+
+    Args, besides those of `run`:
+        before, after: the commits before and after the change.
+        repository: the git repository that has them.
 
     Raises:
         RunError: nothing is suspected between the two, or the race did not measure a suspected cell.
     """
     from bench.commands.confirm import confirm_change
-    from bench.commands.python_arguments import listener, options_of, warn
+    from bench.commands.python_arguments import listener, options_of, path_of, paths_of, text_of, warn
 
-    given, more = options_of(budget, precision_goal, None, None, None, None, 0), [Path(folder) for folder in folders]
+    commits = text_of("before", before), text_of("after", after), path_of("repository", repository)
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument=0)
+    where = paths_of("folders", folders), path_of("out", out)
     with listener(progress) as told:
-        where = Path(repository), given, more, Path(out)
-        return confirm_change(before, after, *where, told, command=["bench.confirm"], tell=warn)
+        return confirm_change(*commits, given, *where, told, command=["bench.confirm"], tell=warn)
 
 
 def trace(
@@ -329,34 +318,36 @@ def trace(
 ) -> Traces:
     """Profiler traces, and what one loop does that another does not: `bench trace`.
 
-    Args:
+    Args, besides those of `run`:
         steps: counted steps of each cell.
 
     Raises:
         BenchError: as `run`.
     """
-    from bench.commands.python_arguments import listener, selection_of
+    from bench.commands.python_arguments import listener, path_of, selection_of
     from bench.commands.trace import trace_selection
-    from bench.plan.quantities import seconds
+    from bench.plan.quantities import ABOVE_ZERO, seconds
 
     selection = selection_of(suites, set, select, folders, None)
+    how = ABOVE_ZERO.given("steps", steps) or 20, seconds("timeout", timeout) or 60.0, path_of("out", out)
     with listener(progress) as told:
-        return trace_selection(selection, steps, seconds("timeout", timeout) or 60.0, Path(out), told)
+        return trace_selection(selection, *how, told)
 
 
-def report(run: Run, path: Folder | None = None) -> Path:
+def write_report(run: Run, path: Folder | None = None) -> Path:
     """Write a run's page, one self-contained HTML file: `bench report`.
 
     Args:
         path: where to; None: report.html in the run's folder.
 
-    Returns:
-        Where it is.
+    Raises:
+        RunError: it cannot be written.
     """
+    from bench.commands.python_arguments import page_of
     from bench.report import html
-    from bench.results import files, store
+    from bench.results import files
 
-    where = run.folder / store.REPORT if path is None else Path(path)
+    where = page_of(run, path)
     files.write_aside(where, html.render(run.stored, run.summary))
     return where
 
@@ -370,12 +361,12 @@ def verify(run: Run, path: Folder | None = None) -> Verification:
     Raises:
         RunError: there is no page, or it cannot be read.
     """
+    from bench.commands.python_arguments import page_of
     from bench.report.pages import page_text
     from bench.report.verify import examine
-    from bench.results import store
 
-    where = run.folder / store.REPORT if path is None else Path(path)
-    return examine(run.stored, page_text(run.stored, where))
+    page = page_of(run, path)
+    return examine(run.stored, page_text(run.stored, page))
 
 
 def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
@@ -387,13 +378,22 @@ def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
     Raises:
         SpecError: all that is wrong with any of them.
     """
+    from bench.commands.python_arguments import paths_of
     from bench.plan import discovery
 
-    return {name: suite for name, (suite, _) in discovery.all_suites([Path(folder) for folder in folders]).items()}
+    return {name: suite for name, (suite, _) in discovery.all_suites(paths_of("folders", folders)).items()}
 
 
 def environment(threads: int = 1) -> Mapping[str, str | int | float | bool]:
-    """The machine and the software, as runs record them: `bench env`."""
-    from bench.machine import environment as machine
+    """The machine and the software, as runs record them: `bench env`.
 
-    return machine.environment(threads)
+    Args:
+        threads: of every arm.
+
+    Raises:
+        SpecError: it is no whole number above 0.
+    """
+    from bench.machine import environment as machine
+    from bench.plan.quantities import ABOVE_ZERO
+
+    return machine.environment(ABOVE_ZERO.given("threads", threads) or 1)

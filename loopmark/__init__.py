@@ -21,8 +21,9 @@ def bench_package() -> Path:
     ours = Path(__file__).resolve().parent.parent / "bench"
     try:
         package = importlib.import_module("bench")
-    except Exception as error:  # whatever the other one raises while it is imported
-        raise ImportError(_other(str(error) or type(error).__name__)) from error
+    except (Exception, SystemExit) as error:  # whatever the other one does while it is imported
+        text = " ".join(str(error).split())
+        raise ImportError(_other(f"{type(error).__name__}: {text}" if text else type(error).__name__)) from error
     where = getattr(package, "__file__", None)
     if where is None or Path(where).resolve().parent != ours or "Workload" not in getattr(package, "__all__", ()):
         raise ImportError(_other(f"found at {where}"))

@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from bench.axes.engine_axes import AxisValue
-from bench.axes.loops.workload import Workload
+from bench import AxisValue, Workload
 from peers.tool import BATCH
 from suites.autoencoder import autoencoder_workload
 from suites.overhead import suite

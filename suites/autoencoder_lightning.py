@@ -10,8 +10,8 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .autoencoder import LEARNING_RATE, AutoEncoder, make_optimizer, reconstruction_loss
 from .digits import SPLITS, Digits, Split, default_data_dir, fetch_mnist, load_digits, make_loader
+from .modules import LEARNING_RATE, AutoEncoder, make_optimizer, reconstruction_loss
 
 
 class LitAutoEncoder(LightningModule):

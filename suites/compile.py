@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Suite
 
-
-def build(point: Point) -> Workload:
-    from .autoencoder import autoencoder_workload
-
-    return autoencoder_workload(point)
-
+from .autoencoder_axes import CHOICES, autoencoder_axes, build_autoencoder
 
 suite = Suite(
     name="compile",
     title="when torch.compile has paid for itself, in every loop",
-    axes={
-        "compile": ("off", "default"),
-        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
-        "batch_size": (256,),
-        "width": (64,),
-        "latent": (3,),
-        "data": ("synthetic",),
-        "variant": ("mlp",),
-        "samples": (8192,),
-        "num_workers": (0,),
-        "persistent_workers": (False,),
-        "pin_memory": (False,),
-    },
+    axes=autoencoder_axes(
+        {
+            "compile": ("off", "default"),
+            "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+            "batch_size": (256,),
+        }
+    ),
     compare="compile",
     baseline="off",
-    choices={"data": ("synthetic", "mnist"), "variant": ("mlp", "conv")},
-    build=build,
+    choices=CHOICES,
+    build=build_autoencoder,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Point, Suite, Workload
+
+from .autoencoder_axes import CHOICES, autoencoder_axes, build_autoencoder
 
 # One axis for settings that only make sense together: workers that persist need workers.
 LOADERS = {
@@ -27,34 +27,33 @@ def settings(point: Point) -> dict[str, bool]:
 
 
 def build(point: Point) -> Workload:
-    from .autoencoder import autoencoder_workload
-
     count, persistent = LOADERS[str(point["loader"])]
-    return autoencoder_workload({**point, "num_workers": count, "persistent_workers": persistent})
+    return build_autoencoder({**point, "num_workers": count, "persistent_workers": persistent})
 
 
 suite = Suite(
     name="loader",
     title="which loader setting stops starving the loop, over whole epochs",
-    axes={
-        "loader": ("in-process", "1-worker", "2-persistent-workers"),
-        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
-        "batch_size": (128,),
-        "width": (128,),
-        "latent": (3,),
-        "data": ("synthetic",),
-        # Each sample fetched and collated by itself, as torchvision's datasets are: whole batches starve nobody.
-        "access": ("sample",),
-        "variant": ("mlp",),
-        "samples": (4096,),
-        "pin_memory": (False,),
-    },
+    axes=autoencoder_axes(
+        {
+            "loader": ("in-process", "1-worker", "2-persistent-workers"),
+            "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+            "batch_size": (128,),
+            "width": (128,),
+            "latent": (3,),
+            "data": ("synthetic",),
+            # Each sample fetched and collated by itself, as torchvision's datasets are: whole batches starve nobody.
+            "access": ("sample",),
+            "variant": ("mlp",),
+            "samples": (4096,),
+        },
+        without=("num_workers", "persistent_workers"),
+    ),
     compare="loader",
     baseline="in-process",
     choices={
         "loader": tuple(LOADERS),
-        "data": ("synthetic", "mnist"),
-        "variant": ("mlp", "conv"),
+        **CHOICES,
         "access": ("sample", "batch"),
     },
     epochs=True,

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Suite
 
-
-def build(point: Point) -> Workload:
-    from .autoencoder import autoencoder_workload
-
-    return autoencoder_workload(point)
-
+from .autoencoder_axes import CHOICES, autoencoder_axes, build_autoencoder
 
 suite = Suite(
     name="overhead",
     title="what fabric, trainer-barebones and trainer cost a step over plain PyTorch",
-    axes={
-        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
-        "batch_size": (64, 512, 1536),
-        "data": ("synthetic",),
-        "variant": ("mlp",),
-        "width": (64,),
-        "latent": (3,),
-        "samples": (8192,),
-        "num_workers": (0,),
-        "persistent_workers": (False,),
-        "pin_memory": (False,),
-    },
+    axes=autoencoder_axes(
+        {
+            "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+            "batch_size": (64, 512, 1536),
+            "data": ("synthetic",),
+            "variant": ("mlp",),
+        }
+    ),
     compare="loop",
     baseline="plain",
-    choices={"data": ("synthetic", "mnist"), "variant": ("mlp", "conv")},
+    choices=CHOICES,
     length_axis="batch_size",
-    build=build,
+    build=build_autoencoder,
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Point, Suite, Workload
+
+from .autoencoder_axes import autoencoder_axes, build_autoencoder
 
 SAME = ("none", "again")
 
@@ -14,9 +14,7 @@ SAME = ("none", "again")
 def build(point: Point) -> Workload:
     from bench.arm.slow_loader import Burn
 
-    from .autoencoder import autoencoder_workload
-
-    workload = autoencoder_workload(point)
+    workload = build_autoencoder(point)
     asked = str(point["slowdown"])
     percent = 0.0 if asked in SAME else float(asked)
     # Both sides go through the same loader, so that they differ by what is burnt and by nothing else. It is no
@@ -28,16 +26,16 @@ def build(point: Point) -> Workload:
 suite = Suite(
     name="power",
     title="does the gate see a slowdown of so many percent, and none in the same code `again`",
-    axes={
-        # Text, so that the baseline can be there twice; any other number goes too.
-        "slowdown": ("none", "again", "1", "2", "3", "5", "10"),
-        "batch_size": (64,),
-        "data": ("synthetic",),
-        "variant": ("mlp",),
-        "width": (64,),
-        "latent": (3,),
-        "samples": (8192,),
-    },
+    axes=autoencoder_axes(
+        {
+            # Text, so that the baseline can be there twice; any other number goes too.
+            "slowdown": ("none", "again", "1", "2", "3", "5", "10"),
+            "batch_size": (64,),
+            "data": ("synthetic",),
+            "variant": ("mlp",),
+        },
+        without=("num_workers", "persistent_workers", "pin_memory"),
+    ),
     compare="slowdown",
     baseline="none",
     build=build,

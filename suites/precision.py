@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Suite
 
-
-def build(point: Point) -> Workload:
-    from .autoencoder import autoencoder_workload
-
-    return autoencoder_workload(point)
-
+from .autoencoder_axes import CHOICES, autoencoder_axes, build_autoencoder
 
 suite = Suite(
     name="precision",
     title="which precision is fastest and keeps the loss, in every loop",
-    axes={
-        "precision": ("32-true", "bf16-mixed", "16-mixed", "bf16-true"),
-        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
-        "batch_size": (512,),
-        # Wide enough that arithmetic, which a precision can save, is most of the step.
-        "width": (256,),
-        "latent": (3,),
-        "data": ("synthetic",),
-        "variant": ("mlp",),
-        "samples": (8192,),
-        "num_workers": (0,),
-        "persistent_workers": (False,),
-        "pin_memory": (False,),
-    },
+    axes=autoencoder_axes(
+        {
+            "precision": ("32-true", "bf16-mixed", "16-mixed", "bf16-true"),
+            "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+            "batch_size": (512,),
+            # Wide enough that arithmetic, which a precision can save, is most of the step.
+            "width": (256,),
+        }
+    ),
     compare="precision",
     baseline="32-true",
-    choices={"data": ("synthetic", "mnist"), "variant": ("mlp", "conv")},
-    build=build,
+    choices=CHOICES,
+    build=build_autoencoder,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.axes.engine_axes import Point
-from bench.axes.loops.workload import Workload
-from bench.plan.suite import Suite
+from bench import Point, Suite, Workload
+
+from .autoencoder_axes import CHOICES, autoencoder_axes, build_autoencoder
 
 
 def batch_of_one_rank(point: Point) -> int:
@@ -21,32 +21,25 @@ def refuses(point: Point) -> str | None:
 
 
 def build(point: Point) -> Workload:
-    from .autoencoder import autoencoder_workload
-
-    return autoencoder_workload({**point, "batch_size": batch_of_one_rank(point)})
+    return build_autoencoder({**point, "batch_size": batch_of_one_rank(point)})
 
 
 suite = Suite(
     name="scaling",
     title="what more devices bring, weak (each its own batch) and strong (one batch shared), in every loop",
-    axes={
-        "devices": (1, 2),
-        "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
-        "scaling": ("weak", "strong"),
-        "batch_size": (512,),
-        # Wide enough that there are gradients to exchange: 0.8 million parameters, 3.3 MB a step.
-        "width": (512,),
-        "latent": (3,),
-        "data": ("synthetic",),
-        "variant": ("mlp",),
-        "samples": (8192,),
-        "num_workers": (0,),
-        "persistent_workers": (False,),
-        "pin_memory": (False,),
-    },
+    axes=autoencoder_axes(
+        {
+            "devices": (1, 2),
+            "loop": ("plain", "fabric", "trainer-barebones", "trainer"),
+            "scaling": ("weak", "strong"),
+            "batch_size": (512,),
+            # Wide enough that there are gradients to exchange: 0.8 million parameters, 3.3 MB a step.
+            "width": (512,),
+        }
+    ),
     compare="devices",
     baseline=1,
-    choices={"data": ("synthetic", "mnist"), "variant": ("mlp", "conv"), "scaling": ("weak", "strong")},
+    choices={**CHOICES, "scaling": ("weak", "strong")},
     refuses=refuses,
     build=build,
 )

@@ -88,16 +88,15 @@ def repository(folder: Path, *, whole: bool) -> None:
             shutil.copyfile(ROOT / name, folder / name)
     (folder / "suites" / "mine.py").write_text(own_suite(), encoding="utf-8")
     if not whole:
-        path = folder / "suites" / "overhead.py"
-        text = path.read_text(encoding="utf-8")
-        for much, little in (
-            ('("plain", "fabric", "trainer-barebones", "trainer")', '("plain",)'),
-            ("(64, 512, 1536)", "(64,)"),
-            ("(8192,)", "(512,)"),
+        for file, much, little in (
+            ("overhead.py", '("plain", "fabric", "trainer-barebones", "trainer")', '("plain",)'),
+            ("overhead.py", "(64, 512, 1536)", "(64,)"),
+            ("autoencoder_axes.py", "(8192,)", "(512,)"),
         ):
-            assert much in text, f"suites/overhead.py has no {much} any more"
-            text = text.replace(much, little)
-        path.write_text(text, encoding="utf-8")
+            path = folder / "suites" / file
+            text = path.read_text(encoding="utf-8")
+            assert much in text, f"suites/{file} has no {much} any more"
+            path.write_text(text.replace(much, little), encoding="utf-8")
     program = folder / "bin" / "bench"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bench "$@"\n')
@@ -114,7 +113,7 @@ def repository(folder: Path, *, whole: bool) -> None:
 def own_suite() -> str:
     """README's suite of one's own, in tiny sizes: what it costs is not what is asked here."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(from bench.plan.suite.*?)```", text, flags=re.DOTALL)
+    (block,) = re.findall(r"```python\n(from bench import Suite.*?)```", text, flags=re.DOTALL)
     return block
 
 

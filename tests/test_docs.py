@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -61,34 +57,3 @@ def test_every_module_is_in_the_structure() -> None:
     structure = (ROOT / "docs" / "structure.md").read_text(encoding="utf-8")
     names = sorted({path.name for path in (ROOT / "bench").rglob("*.py") if not path.name.startswith("__")})
     assert [name for name in names if f"`{name}`" not in structure] == []
-
-
-@pytest.mark.skipif(shutil.which("uv") is None, reason="builds the wheel with uv, which nox[uv] brings")
-def test_an_installed_bench_has_its_suites(tmp_path: Path) -> None:
-    build = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path / "dist"), str(ROOT)]
-    subprocess.run([*build, "--build-constraint", str(ROOT / "constraints.txt")], check=True, timeout=120)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    # -P and -I would hide the folder: PYTHONPATH alone leads to the unpacked wheel, far from the checkout.
-    listed = subprocess.run(
-        [sys.executable, "-m", "bench", "list"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path / "site"), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "overhead[loop=trainer,batch_size=64]" in listed.stdout
-    where = "import bench.plan.discovery as d; print(d.suites_folder())"
-    told = subprocess.run(
-        [sys.executable, "-c", where],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path / "site")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert told.stdout.strip() == str(tmp_path / "site" / "bench" / "suites")

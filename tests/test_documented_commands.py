@@ -60,6 +60,7 @@ CLASSES = (
     Class(r"bench list", "run", says="overhead"),
     Class(PREPARING, "run", says="bench report"),
     Class(r"bench run --resume RUN", "run", says="RUN"),
+    Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
     Class(
         r"bench run (overhead|-k|precision|scaling|compile|loader|--set|--instrument|mine)\b.*",
         "long",

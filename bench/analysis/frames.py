@@ -14,6 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.columns import (
+    KEY_COLUMNS,
+    LAUNCH_COLUMNS,
+    PAIR_COLUMNS,
+    PLANNED_COLUMNS,
+    TURN_COLUMNS,
+    axis_values,
+    names_of,
+    typed_table,
+)
 from bench.errors import RunError, one_of
 from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
 from bench.results.store import StoredRun
@@ -23,12 +33,7 @@ from bench.stats.ratios import LEAST_ROUNDS
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
 MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
 
-_SECONDS = ("step_time", "first_step_time", "cpu_time")
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
-_SOME = ("rank_spread", "data_time", "epoch_gap")  # NaN where an arm has none
-_TURN_COLUMNS = (*_KEYS, "round", "position", *_SECONDS, "involuntary", "page_faults", "stolen", *_SOME)
-_LAUNCH_COLUMNS = (*_KEYS, "instrumented", "metric", "unit", "better", "value", "samples")
-_CELL_COLUMNS = ("suite", "group", "cell", "twin", "baseline", "outcome", "reason", "launches")
 
 
 @dataclass(frozen=True)
@@ -55,28 +60,24 @@ def frames_of(run: StoredRun) -> Frames:
 def turns(run: StoredRun) -> pd.DataFrame:
     """One row per turn of every record that has turns, those of failed and of short launches included.
 
-    Columns: suite, group, cell, twin, launch, outcome (of the record), round, position, step_time (s, of the counted
-    steps, over the launch's pause factor), first_step_time (s), cpu_time (s, step_time times the share of the turn that
-    the arm was on a processor), involuntary (switches), page_faults (a step), stolen (s), rank_spread (s a step, NaN
-    for an arm of one process), data_time (s a step, NaN in older records), epoch_gap (s, NaN unless a turn is a whole
-    epoch), axes.
+    Columns: `columns.TURN_COLUMNS`, axes.
 
     Raises:
         RunError: a turn took no time, or none that is a number.
     """
     factors = pause_factors(run.records)
     records = _with_turns(run)
-    parts: dict[str, list[Any]] = {name: [] for name in _TURN_COLUMNS if name not in _KEYS}
+    parts: dict[str, list[Any]] = {name: [] for name in names_of(TURN_COLUMNS) if name not in _KEYS}
     for record in records:
         for name, column in _columns_of(record, factors[record.group, record.launch]).items():
             parts[name].append(column)
-    of_records = _record_rows(run, records, _TURN_COLUMNS)
+    of_records = _record_rows(run, records, names_of(TURN_COLUMNS))
     # Taken row by row from a frame of one row a record: keys and axes of 100,000 turns are not built one by one.
     rows = of_records.take(_record_numbers(records)).reset_index(drop=True)
     columns: dict[str, Any] = {name: np.concatenate(arrays) if arrays else [] for name, arrays in parts.items()}
     named = {**{name: rows[name] for name in _KEYS}, **columns}
     axes = {name: rows[name] for name in of_records.columns if name not in _KEYS}
-    return _typed({**named, **axes}, (*_SECONDS, "page_faults", "stolen", *_SOME))
+    return typed_table({**named, **axes}, TURN_COLUMNS)
 
 
 def _with_turns(run: StoredRun) -> list[Record]:
@@ -121,17 +122,16 @@ def _record_rows(run: StoredRun, records: Sequence[Record], taken: tuple[str, ..
     """One row a record: its keys and its axes, as they stand in a frame with the columns `taken`."""
     names = axis_columns(run, taken)
     keys = {name: [getattr(record, name) for record in records] for name in _KEYS}
-    axes = {column: [record.point.get(axis) for record in records] for axis, column in names.items()}
-    return pd.DataFrame({**keys, **axes})
+    axes = {column: axis_values([record.point.get(axis) for record in records]) for axis, column in names.items()}
+    return typed_table({**keys, **axes}, TURN_COLUMNS)
 
 
 def launches(run: StoredRun) -> pd.DataFrame:
     """One row per cell, launch and metric: of launches that measured LEAST_ROUNDS rounds, and of instrumented ones.
 
-    Columns: suite, group, cell, twin, launch, outcome (of the record), instrumented, metric, unit, better, value,
-    samples (how many raw values it rests on), axes. A metric that is a column of `turns` has the median over the
-    launch's turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory`
-    and `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
+    Columns: `columns.LAUNCH_COLUMNS`, axes. A metric that is a column of `turns` has the median over the launch's
+    turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and
+    `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
 
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
@@ -152,7 +152,7 @@ def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metri
         numbers += [len(records)] * len(values)
         records.append(record)
         found += [(name, value, samples) for name, (value, samples) in values.items()]
-    of_records = _record_rows(run, records, _LAUNCH_COLUMNS).assign(
+    of_records = _record_rows(run, records, names_of(LAUNCH_COLUMNS)).assign(
         instrumented=[record.instrumented for record in records]
     )
     rows = of_records.take(numbers).reset_index(drop=True)
@@ -165,13 +165,8 @@ def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metri
         "value": [value for _, value, _ in found],
         "samples": [samples for _, _, samples in found],
     }
-    return _typed({**columns, **{name: rows[name] for name in rows.columns if name not in columns}}, ("value",))
-
-
-def _typed(columns: Mapping[str, Any], floats: Iterable[str]) -> pd.DataFrame:
-    # A frame without rows would have columns of objects, which cannot mask, have no median and no logarithm.
-    types: dict[str, Any] = {name: bool for name in ("twin", "instrumented") if name in columns}
-    return pd.DataFrame(columns).astype({**types, **dict.fromkeys(floats, float)})
+    axes = {name: rows[name] for name in rows.columns if name not in columns}
+    return typed_table({**columns, **axes}, LAUNCH_COLUMNS)
 
 
 def declared_metrics(run: StoredRun) -> dict[str, Metric]:
@@ -234,8 +229,7 @@ def pairs(run: StoredRun) -> pd.DataFrame:
     Turns of cell and baseline are paired by round, which takes out what the machine did to both; launches with fewer
     than LEAST_ROUNDS pairs are left out.
 
-    Columns: suite, group, cell, twin, baseline, launch, rounds, log_ratio (median over rounds of ln(cell / baseline) of
-    step times), difference (s, median over rounds of cell - baseline), baseline_step_time (s, median over rounds).
+    Columns: `columns.PAIR_COLUMNS`.
     """
     return _pairs(cells(run), turns(run))
 
@@ -269,18 +263,17 @@ def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
         .reset_index()
     )
     medians = medians[medians["rounds"] >= LEAST_ROUNDS].reset_index(drop=True)
-    keys = planned[["suite", "group", "cell", "twin"]].take(medians["number"]).reset_index(drop=True)
-    baselines = planned["cell"].take(medians["baseline"]).reset_index(drop=True)
-    return keys.assign(baseline=baselines, **{name: medians[name] for name in medians.columns[2:]})
+    columns = {name: planned[name].take(medians["number"]).reset_index(drop=True) for name in names_of(KEY_COLUMNS)}
+    columns["baseline"] = planned["cell"].take(medians["baseline"]).reset_index(drop=True)
+    return typed_table({**columns, **{name: medians[name] for name in medians.columns[2:]}}, PAIR_COLUMNS)
 
 
 def cells(run: StoredRun) -> pd.DataFrame:
     """One row per planned cell, those that could not run or were not reached included, in the plan's order.
 
-    Columns: suite, group, cell, twin, baseline (id, or None), outcome, reason, launches (records of launches that were
-    started), axes. The outcome is `ok` only if that of every launch is; else it is that of the first launch that
-    was not, and the reason says which launch; void launches do not count where there are others. A cell that the run
-    ended without reaching has the outcome `timeout`.
+    Columns: `columns.PLANNED_COLUMNS`, axes; `baseline` is None where there is none. The outcome is `ok` only if that
+    of every launch is; else it is that of the first launch that was not, and the reason says which launch; void
+    launches do not count where there are others. A cell that the run ended without reaching has the outcome `timeout`.
 
     Raises:
         RunError: there are records of a cell that the plan lacks.
@@ -293,19 +286,19 @@ def cells(run: StoredRun) -> pd.DataFrame:
         records[record.cell].append(record)
     finished = bool(run.info.get("finished"))
     fates = [_outcome(cell, records[cell["id"]], finished=finished) for cell in planned]
-    columns: dict[str, list[Any]] = {name: [cell[name] for cell in planned] for name in ("suite", "group")}
+    columns: dict[str, Any] = {name: [cell[name] for cell in planned] for name in ("suite", "group")}
     columns |= {
         "cell": [cell["id"] for cell in planned],
         "twin": [cell["twin"] for cell in planned],
-        "baseline": [cell["baseline"] for cell in planned],
+        # Made here, since pandas would make NaN of the None of a missing baseline, which is no reason and no JSON.
+        "baseline": pd.Series([cell["baseline"] for cell in planned], dtype=object),
         "outcome": [outcome for outcome, _ in fates],
         "reason": [reason for _, reason in fates],
         "launches": [sum(record.launch >= 0 for record in records[cell["id"]]) for cell in planned],
     }
-    axes = axis_columns(run, _CELL_COLUMNS)
-    columns |= {column: [cell["point"].get(axis) for cell in planned] for axis, column in axes.items()}
-    # Without this, pandas turns the None of a missing baseline into NaN, which is no reason and no JSON.
-    return _typed(columns, ()).astype({"baseline": object})
+    axes = axis_columns(run, names_of(PLANNED_COLUMNS))
+    values = {column: axis_values([cell["point"].get(axis) for cell in planned]) for axis, column in axes.items()}
+    return typed_table({**columns, **values}, PLANNED_COLUMNS)
 
 
 def _outcome(cell: Mapping[str, Any], records: list[Record], *, finished: bool) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,36 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.estimates import CellSummary
+from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, axis_values, names_of, typed_table
+from bench.analysis.estimates import MetricEstimate, StepDifference
 from bench.analysis.frames import Frames, axis_columns, frames_of
 from bench.analysis.summary import Summary, summarize
 from bench.results.store import StoredRun
-
-# Columns of `Run.cells` after those of the axes, in their order: name, dtype, unit, what it is. docs/api.md has the
-# same table.
-CELL_COLUMNS: tuple[tuple[str, str, str, str], ...] = (
-    ("outcome", "object", "", "what became of the cell: `ok`, `noisy`, `unsupported`, `unequal-work`, ..."),
-    ("reason", "object", "", "why it is not `ok`, or empty"),
-    ("launches", "int64", "1", "launches that were started"),
-    ("step_time", "float64", "s", "seconds of a step; NaN where it was not measured"),
-    ("step_time_low", "float64", "s", "lower end of its 95 % interval over launches"),
-    ("step_time_high", "float64", "s", "upper end"),
-    ("throughput", "float64", "samples/s", "samples a second, all ranks together"),
-    ("throughput_low", "float64", "samples/s", "lower end of its interval"),
-    ("throughput_high", "float64", "samples/s", "upper end"),
-    ("ratio", "float64", "1", "step time over the baseline's; NaN where no ratio may be taken, and for the baseline"),
-    ("ratio_low", "float64", "1", "lower end of its 95 % interval"),
-    ("ratio_high", "float64", "1", "upper end"),
-    ("difference", "float64", "s", "seconds a step more than the baseline"),
-    ("difference_low", "float64", "s", "lower end of its 95 % interval"),
-    ("difference_high", "float64", "s", "upper end"),
-)
-KEY_COLUMNS: tuple[tuple[str, str, str, str], ...] = (
-    ("suite", "object", "", "the suite's name"),
-    ("group", "object", "", "the cells that raced each other: the id without the compared axis"),
-    ("cell", "object", "", "the cell's id"),
-    ("twin", "bool", "", "whether it is the baseline's second copy, the A/A control"),
-)
+from bench.stats.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -92,35 +68,27 @@ class Run:
 
         Columns, units and dtypes: docs/api.md. An axis that has the name of another column is called `axis_<name>`.
         """
-        return pd.DataFrame([self._row(cell) for cell in self.summary.cells], columns=self._columns()).astype(
-            {name: dtype for name, dtype, _, _ in (*KEY_COLUMNS, *CELL_COLUMNS)}
-        )
-
-    def _columns(self) -> list[str]:
-        names = [name for name, _, _, _ in (*KEY_COLUMNS, *CELL_COLUMNS)]
-        return [*names[: len(KEY_COLUMNS)], *axis_columns(self.stored, names).values(), *names[len(KEY_COLUMNS) :]]
-
-    def _row(self, cell: CellSummary) -> dict[str, object]:
-        names = [name for name, _, _, _ in (*KEY_COLUMNS, *CELL_COLUMNS)]
-        row: dict[str, object] = {"suite": cell.suite, "group": cell.group, "cell": cell.id, "twin": cell.twin}
-        row |= {column: cell.point.get(axis) for axis, column in axis_columns(self.stored, names).items()}
-        row |= {"outcome": cell.outcome, "reason": cell.reason, "launches": self._launches[cell.id]}
-        versus = cell.versus
-        estimates = {
-            "step_time": cell.metrics.get("step_time"),
-            "throughput": cell.metrics.get("throughput"),
-            "ratio": versus.ratio if versus else None,
-            "difference": versus.difference if versus else None,
+        cells = self.summary.cells
+        columns = (*KEY_COLUMNS, *CELL_COLUMNS)
+        launches = dict(zip(self._frames.cells["cell"], self._frames.cells["launches"], strict=True))
+        values: dict[str, Any] = {
+            "suite": [cell.suite for cell in cells],
+            "group": [cell.group for cell in cells],
+            "cell": [cell.id for cell in cells],
+            "twin": [cell.twin for cell in cells],
         }
-        for name, estimate in estimates.items():
-            values = (None, None, None) if estimate is None else (estimate.estimate, estimate.low, estimate.high)
-            row |= zip((name, f"{name}_low", f"{name}_high"), values, strict=True)
-        return row
-
-    @cached_property
-    def _launches(self) -> Mapping[str, int]:
-        frame = self._frames.cells
-        return dict(zip(frame["cell"], frame["launches"], strict=True))
+        for axis, name in axis_columns(self.stored, names_of(columns)).items():
+            values[name] = axis_values([cell.point.get(axis) for cell in cells])
+        values |= {
+            "outcome": [cell.outcome for cell in cells],
+            "reason": [cell.reason for cell in cells],
+            "launches": [launches[cell.id] for cell in cells],
+        }
+        for metric in ("step_time", "throughput"):
+            values |= _with_ends(metric, [cell.metrics.get(metric) for cell in cells])
+        values |= _with_ends("ratio", [cell.versus.ratio if cell.versus else None for cell in cells])
+        values |= _with_ends("difference", [cell.versus.difference if cell.versus else None for cell in cells])
+        return typed_table(values, columns)
 
     @property
     def launches(self) -> pd.DataFrame:
@@ -139,3 +107,9 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<bench.Run {self.id}: {len(self.stored.info['plan']['cells'])} cells in {self.folder}>"
+
+
+def _with_ends(name: str, estimates: Sequence[MetricEstimate | Interval | StepDifference | None]) -> dict[str, Any]:
+    """Three columns: estimates, and the ends of their intervals."""
+    parts = {name: "estimate", f"{name}_low": "low", f"{name}_high": "high"}
+    return {column: [getattr(one, part, None) for one in estimates] for column, part in parts.items()}

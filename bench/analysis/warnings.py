@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
+from bench.axes.accelerators import accelerators
 from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
@@ -66,7 +67,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):
             cell = by_id[baseline]
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
-    warnings += _xla_warnings(run)
+    warnings += _accelerator_warnings(run)
     changing = _changing(run)
     warnings += [
         f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"
@@ -105,13 +106,9 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
     return warnings
 
 
-def _xla_warnings(run: StoredRun) -> list[str]:
-    found = []
-    if any(record.effective.get("accelerator") == "xla-cpu" for record in run.records):
-        found.append(
-            "xla-cpu is torch_xla's CPU device, where loops can be tried without a TPU: "
-            "its figures say nothing of a TPU"
-        )
+def _accelerator_warnings(run: StoredRun) -> list[str]:
+    used = {record.effective.get("accelerator") for record in run.records}
+    found = [device.caution for name, device in accelerators().items() if name in used and device.caution]
     compiled: dict[str, list[int]] = {}
     for record in run.records:
         compiled.setdefault(record.cell, []).append(record.effective.get("compilations_timed", 0))

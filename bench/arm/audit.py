@@ -21,7 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.arm.switches import Switches, listeners
-from bench.axes.accelerators import xla
+from bench.axes.accelerators.base import Accelerator
 
 if TYPE_CHECKING:
     from bench.arm.compile_watch import CompileWatch
@@ -35,8 +35,9 @@ MATMUL_OPERATORS = (
 class _FirstMatmul(TorchDispatchMode):
     """Remembers dtype and device of the first matrix product's result."""
 
-    def __init__(self) -> None:
+    def __init__(self, accelerator: Accelerator) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._accelerator = accelerator
         self.dtype: torch.dtype | None = None
         self.device: torch.device | None = None
 
@@ -49,7 +50,7 @@ class _FirstMatmul(TorchDispatchMode):
             and isinstance(result, torch.Tensor)
             and func._schema.name.split("::")[1] in MATMUL_OPERATORS
         ):
-            self.dtype, self.device = xla.real_dtype(result), result.device
+            self.dtype, self.device = self._accelerator.real_dtype(result), result.device
         return result
 
 
@@ -58,12 +59,14 @@ class Audit:
 
     Args:
         model: whose parameters are trained.
+        accelerator: that was asked for; it says what devices and dtypes really are.
         compiled: what sees the compiled regions, where there are any: no hook and no dispatch mode may go in there, so
             a forward pass is then counted by the loss that it left to the backward pass.
     """
 
-    def __init__(self, model: torch.nn.Module, compiled: CompileWatch | None = None) -> None:
+    def __init__(self, model: torch.nn.Module, accelerator: Accelerator, compiled: CompileWatch | None = None) -> None:
         self._model = model
+        self._accelerator = accelerator
         self._compiled = compiled
         self._parameters: list[torch.nn.Parameter] = []
         self._leaf = next(
@@ -81,9 +84,10 @@ class Audit:
         self.compiled_around_ddp = False
         self.autocast = "off"
         self.loss_scale = 1.0
-        self._matmul = _FirstMatmul()
+        self._matmul = _FirstMatmul(accelerator)
         self._versions: list[int] = []  # at the first watched step's beginning, then after each watched update
         self._open: ExitStack | None = None
+        self._mode = ExitStack()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -99,8 +103,9 @@ class Audit:
         hook = register_optimizer_step_post_hook(self._on_step)
         stack.callback(hook.remove)
         stack.enter_context(self._watch_backward())
+        self._mode = stack.enter_context(ExitStack())
         if self._compiled is None and self._matmul.dtype is None:
-            stack.enter_context(self._matmul)
+            self._mode.enter_context(self._matmul)
         self._open = stack
 
     def stop(self, steps: int) -> None:
@@ -139,6 +144,9 @@ class Audit:
             self.switches.read()
             loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
             self.losses.append(float(loss.detach()) / self.loss_scale)
+            if self._matmul.dtype is not None:
+                # Before the update: under a mode, one with `foreach` leaves version counters as they are (torch 2.13).
+                self._mode.close()
             if self._compiled is not None:
                 self.forward += loss.grad_fn is not None
                 self.training = self.training and self._model.training
@@ -182,10 +190,10 @@ class Audit:
 
     def effective(self) -> dict[str, Any]:
         """The settings that were really in force inside the watched steps, switches also after every turn."""
-        parameter = xla.real_dtype(self._parameters[0]) if self._parameters else None
+        parameter = self._accelerator.real_dtype(self._parameters[0]) if self._parameters else None
         seen = self._compiled or self._matmul
         return {
-            "accelerator": xla.kind(seen.device) if seen.device else "none seen",
+            "accelerator": self._accelerator.kind(seen.device) if seen.device else "none seen",
             "precision": precision_name(parameter, seen.dtype),
             "devices": self.ranks,
             "strategy": self.strategy,
@@ -273,15 +281,15 @@ def batch_digest(batch: Any, start: int) -> int:
     return zlib.crc32(repr(batch).encode(), start)
 
 
-def has_other_dtype(batch: Any) -> bool:
+def has_other_dtype(batch: Any, accelerator: Accelerator) -> bool:
     """Whether a tensor of a batch has another dtype on its device than it says: its bytes tell of the device, then.
 
     Fabric moves batches before the stream hands them out, so under XLA_USE_BF16 they come back in fewer bits.
     """
     if isinstance(batch, torch.Tensor):
-        return xla.real_dtype(batch) != batch.dtype
+        return accelerator.real_dtype(batch) != batch.dtype
     parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
-    return any(map(has_other_dtype, parts))
+    return any(has_other_dtype(part, accelerator) for part in parts)
 
 
 def _bytes(tensor: torch.Tensor) -> memoryview:

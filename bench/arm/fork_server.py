@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 import bench.protocol as protocol
+from bench.axes.accelerators import accelerators
 from bench.machine import strays
 from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, ForkServerHello
 
@@ -33,8 +34,6 @@ from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, 
 LATE_IMPORTS = {
     "torch": ("torch._dynamo", "torch.optim", "torch.utils.data", "torch.distributed", "bench.arm.main"),
     "lightning": ("lightning.pytorch", "lightning.fabric"),
-    # Importing torch_xla starts neither a thread nor its PJRT client; the first tensor on the device does.
-    "torch_xla": ("torch_xla.core.xla_model", "torch_xla.debug.metrics", "torch_xla.runtime"),
 }
 
 
@@ -48,7 +47,7 @@ def main() -> None:
     began = time.perf_counter()
     for name in setup["preload"]:
         importlib.import_module(name)
-        for late in LATE_IMPORTS.get(name, ()):
+        for late in late_imports(name):
             importlib.import_module(late)
     # Objects of the imports are put aside: a collection in an arm would copy every page that the two share.
     gc.collect()
@@ -65,6 +64,12 @@ def main() -> None:
     )
     connection.send_bytes(protocol.encode(hello))
     serve(connection, setup)
+
+
+def late_imports(package: str) -> list[str]:
+    """What is imported with a package, by the table above and by the accelerators that need it."""
+    own = [module for one in accelerators().values() if package in one.packages for module in one.late_imports]
+    return list(dict.fromkeys((*LATE_IMPORTS.get(package, ()), *own)))
 
 
 def serve(connection: Connection, setup: Mapping[str, Any]) -> None:

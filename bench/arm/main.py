@@ -19,7 +19,7 @@ from bench.arm.instrument import Instruments
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
-from bench.axes.accelerators.base import accelerator
+from bench.axes.accelerators import accelerator
 from bench.axes.loops import registry
 from bench.axes.loops.job import Job
 from bench.axes.precision import PRECISIONS
@@ -64,7 +64,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.find_suite(request["suite"])
     workload = suite.build(request["point"])
     initial = weights_digest(workload.model)
-    audit = Audit(workload.model, watch)
+    audit = Audit(workload.model, device, watch)
     instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
     gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)

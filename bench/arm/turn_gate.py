@@ -83,7 +83,7 @@ class Gatekeeper:
         self.samples += taken.samples
         for batch in batches:
             self.digest = batch_digest(batch, self.digest)
-            self.rounded = self.rounded or has_other_dtype(batch)
+            self.rounded = self.rounded or has_other_dtype(batch, self._device)
         message = protocol.TurnReport(
             taken.seconds,
             taken.fetching,

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from bench.axes import loops
+from bench.axes.accelerators import accelerators
 from bench.axes.compile_mode import COMPILE_MODES
 from bench.axes.precision import MATMUL_PRECISIONS, PRECISIONS
 from bench.axes.strategy import STRATEGIES
-
-if TYPE_CHECKING:
-    pass
-
 
 AxisValue = str | int | float | bool
 
@@ -28,7 +24,7 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
     """
     return {
         "loop": tuple(loops.registry()),
-        "accelerator": ("cpu", "cuda", "mps", "tpu", "xla-cpu"),
+        "accelerator": tuple(accelerators()),
         "precision": tuple(PRECISIONS),
         "matmul_precision": MATMUL_PRECISIONS,
         "devices": (1,),

@@ -56,21 +56,4 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
-def unsupported_precision(name: str, accelerator: str, *, lightning: bool = True) -> str | None:
-    """Why a precision cannot run on an accelerator, or None. Read in torch 2.13's and Lightning 2.6.6's sources.
-
-    Args:
-        lightning: whether Fabric or Trainer is asked for it.
-    """
-    if name == "64-true" and accelerator == "mps":
-        return "mps has no 64-bit floating point"
-    if accelerator in ("tpu", "xla-cpu"):
-        # 16-true is not here: Lightning takes it, XLA ignores it, and the arm reads that back.
-        if lightning and name not in ("32-true", "bf16-true", "16-true"):
-            return f"Lightning runs no {name} on XLA"
-        if name == "16-mixed":
-            return "on XLA mixed precision is bfloat16's: bf16-mixed"
-    return None
-
-
 MATMUL_PRECISIONS = ("highest", "high", "medium")

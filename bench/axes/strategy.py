@@ -1,7 +1,7 @@
-"""How several devices train one model, and how a model is compiled: the names, and what cannot run. No torch.
+"""How several devices train one model: the names, and what they mean. No torch. What cannot run, accelerators say.
 
-Fabric and Trainer are given Lightning's name of a strategy and torch's of a compile mode, and do as they do; what they
-really did is read back. The plain loop asks here. Read in torch 2.13's and Lightning 2.6.6's sources.
+Fabric and Trainer are given Lightning's name of a strategy and do as they do; what they really did is read back. The
+plain loop asks here.
 """
 
 from __future__ import annotations
@@ -23,17 +23,3 @@ def resolve_strategy(strategy: str, devices: int) -> Wrapping:
 def ranks(strategy: str, devices: int) -> int:
     """Processes that are ranks of a process group; 0 where one process trains by itself."""
     return 0 if resolve_strategy(strategy, devices) == "single_device" else devices
-
-
-def unsupported_strategy(strategy: str, devices: int, accelerator: str, loop: str) -> str | None:
-    """Why a strategy cannot run, or None."""
-    wrapping = resolve_strategy(strategy, devices)
-    if wrapping == "single_device":
-        return None
-    if accelerator in ("tpu", "xla-cpu"):
-        return f"one {accelerator} device only: Lightning's strategy for several is `xla`, and it is not driven here"
-    if accelerator == "mps":
-        return f"no {wrapping} on {accelerator}: Lightning and torch have none there"
-    if wrapping == "fsdp" and accelerator != "cuda" and loop != "plain":
-        return f"Lightning runs fsdp on cuda only, not on {accelerator}"
-    return None

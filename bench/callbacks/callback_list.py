@@ -33,7 +33,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 
-from bench.axes.accelerators.base import Accelerator, accelerator
+from bench.axes.accelerators import accelerator_of_type
+from bench.axes.accelerators.base import Accelerator
 from bench.results.record import Metric
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def accelerator_of(pl_module: LightningModule) -> Accelerator:
     Raises:
         SpecError: a device type that this program does not know.
     """
-    kind = str(pl_module.device.type)
-    return accelerator("tpu", lightning=True) if kind == "xla" else accelerator(kind)  # torch_xla's type is xla
+    return accelerator_of_type(str(pl_module.device.type))
 
 
 @dataclass

@@ -21,7 +21,7 @@ from bench.borders import encodable, one_line
 from bench.cli import gates, over_commits, pages, runs
 from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare, say
-from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ended
+from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ending
 from bench.errors import BenchError
 from bench.plan import guard
 from bench.results.version import __version__
@@ -61,7 +61,7 @@ def _ended(argv: Sequence[str] | None) -> int:
         say("", end="")  # what argparse has printed is still on its way
         return CODES["done"]
     ended = arguments.run(arguments)
-    if not isinstance(ended, Ended):
+    if not isinstance(ended, Ending):
         raise TypeError(f"`bench {arguments.command}` ended with {ended!r}, which says nothing")
     if ended.word == "interrupted":
         complain("interrupted")
@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"loopmark {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], Ended], text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         return added

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from bench.cli.output import complain
-from bench.commands.endings import Ended
+from bench.commands.endings import Ending
 from bench.commands.selection import DEFAULT_SUITE, Selection
 from bench.errors import SpecError
 from bench.plan import quantities
@@ -19,7 +18,9 @@ from bench.plan import quantities
 class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
-    def __call__(self, name: str, run: Callable[[argparse.Namespace], Ended], text: str) -> argparse.ArgumentParser: ...
+    def __call__(
+        self, name: str, run: Callable[[argparse.Namespace], Ending], text: str
+    ) -> argparse.ArgumentParser: ...
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,12 +102,7 @@ def path(text: str) -> Path:
 
 def whole(text: str) -> int:
     """A whole number."""
-    try:
-        return int(word(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{quantities.brief(text)} is not a whole number; allowed: e.g. 0 or 42"
-        ) from None
+    return _as_whole(word(text))
 
 
 def measuring_options(
@@ -144,6 +140,11 @@ def selection(added: argparse.ArgumentParser, *, option: bool = False, default: 
         added.add_argument("suites", nargs="*", metavar="SUITE", help=told)
     added.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
     added.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
+    suite_folders(added)
+
+
+def suite_folders(added: argparse.ArgumentParser) -> None:
+    """Where suites are looked for besides."""
     added.add_argument(
         "--suites",
         dest="folders",
@@ -183,26 +184,19 @@ as_duration = _typed(quantities.duration, "Seconds from `90`, `90s`, `12ms`, `3m
 as_step = _typed(quantities.step, "Seconds of one step, with its unit.")
 as_fraction = _typed(quantities.fraction, "A fraction from `1%` or `0.01`.")
 as_size = _typed(quantities.size, "Bytes from `4GiB`, `512MiB` or a number.")
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"{quantities.brief(text)} is not a whole number above 0; allowed: e.g. 1 or 4, of 9 digits at most"
-        )
-    return int(text)
+positive = _typed(quantities.ABOVE_ZERO.read, "A whole number above 0.")
+_as_whole = _typed(quantities.ANY_WHOLE.read, "A whole number.")
 
 
 def count_from_zero(text: str) -> int:
     """A whole number from 0 on."""
-    if not text.isdigit():
-        allowed = "allowed: e.g. 0 or 3; name suites before --instrument"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on; {allowed}")
-    return int(text)
+    try:
+        return quantities.FROM_ZERO.read(text)
+    except SpecError as error:
+        raise argparse.ArgumentTypeError(f"{error}; name suites before --instrument") from None
 
 
-def selected(arguments: argparse.Namespace) -> Selection:
+def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
     """The cells that the command line names."""
     return Selection(
         suites=tuple(arguments.suites),

@@ -10,11 +10,11 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from bench.cli.arguments import given_options, selected
+from bench.cli.arguments import given_options, selection_of_arguments
 from bench.cli.output import say
-from bench.commands.endings import CELLS_FAILED, DONE, Ended
+from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.commands.run import chosen_options
-from bench.commands.selection import planned
+from bench.commands.selection import plan_selection
 from bench.engine.arm_request import request
 from bench.errors import SpecError
 from bench.machine.cores import layout
@@ -25,9 +25,9 @@ from bench.plan.select import selector
 STEPS = 8  # after those that are watched
 
 
-def debug(arguments: argparse.Namespace) -> Ended:
+def debug(arguments: argparse.Namespace) -> Ending:
     """Train the first cell that was selected for a few steps, here; nothing is measured, and nothing is kept."""
-    plan, files = planned(selected(arguments))
+    plan, files = plan_selection(selection_of_arguments(arguments))
     options = chosen_options(given_options(arguments))
     cell = first_cell(plan, arguments.select)
     environment, _ = arm_environment(options.threads, 0)

@@ -8,11 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.borders import json_text
-from bench.cli.arguments import Adder, as_duration, as_fraction, as_size, old_name, positive, selected, selection
+from bench.cli.arguments import (
+    Adder,
+    as_duration,
+    as_fraction,
+    as_size,
+    old_name,
+    positive,
+    selection,
+    selection_of_arguments,
+)
 from bench.cli.output import complain, say
-from bench.cli.pages import chosen
+from bench.cli.pages import choose_run
 from bench.commands import false_alarms, gate
-from bench.commands.endings import DONE, INTERRUPTED, Ended
+from bench.commands.endings import DONE, INTERRUPTED, Ending
 from bench.commands.gate_judgement import Gate
 from bench.commands.selection import allowed_budget
 from bench.engine.options import Options
@@ -71,7 +80,7 @@ def add(command: Adder) -> None:
     naming.add_argument("--format", choices=("table", "json"), default="table")
 
 
-def gate_suites(arguments: argparse.Namespace) -> Ended:
+def gate_suites(arguments: argparse.Namespace) -> Ending:
     """`bench gate`"""
     from bench.engine.progress import progress
 
@@ -90,7 +99,7 @@ def gate_suites(arguments: argparse.Namespace) -> Ended:
             raise RunError(f"{path}: cannot be written: its folder is not there")
     with progress(sys.stderr) as told:
         done = gate.gate(
-            selected(arguments),
+            selection_of_arguments(arguments),
             rule,
             options,
             arguments.out,
@@ -101,7 +110,7 @@ def gate_suites(arguments: argparse.Namespace) -> Ended:
     return print_gate(done, arguments, arguments.out / done.gate)
 
 
-def print_gate(found: Gate, arguments: argparse.Namespace, folder: Path) -> Ended:
+def print_gate(found: Gate, arguments: argparse.Namespace, folder: Path) -> Ending:
     """The verdict in the formats that were asked for; gives how it ended."""
     from bench.report import gate
 
@@ -115,10 +124,10 @@ def print_gate(found: Gate, arguments: argparse.Namespace, folder: Path) -> Ende
         files.append(arguments.summary, gate.markdown(found, sentence) + "\n")
     if arguments.junit is not None:
         files.write_aside(arguments.junit, gate.junit(found, sentence))
-    return INTERRUPTED if found.interrupted else Ended(found.verdict, folder / store.GATE)
+    return INTERRUPTED if found.interrupted else Ending(found.verdict, folder / store.GATE)
 
 
-def run_compare(arguments: argparse.Namespace) -> Ended:
+def run_compare(arguments: argparse.Namespace) -> Ending:
     """`bench compare`"""
     from bench.commands import compare
     from bench.report import comparison
@@ -129,10 +138,10 @@ def run_compare(arguments: argparse.Namespace) -> Ended:
         say(json_text(found.to_json(), indent=1))
     else:
         say({"table": comparison.console, "md": comparison.markdown}[arguments.format](found), end="")
-    return Ended("invalid") if found.invalid else DONE
+    return Ending("invalid") if found.invalid else DONE
 
 
-def run_baseline(arguments: argparse.Namespace) -> Ended:
+def run_baseline(arguments: argparse.Namespace) -> Ending:
     """`bench baseline`"""
     if arguments.what == "list":
         if arguments.name is not None:
@@ -156,7 +165,7 @@ def run_baseline(arguments: argparse.Namespace) -> Ended:
         baselines.delete(arguments.name, arguments.out)
         say(f"baseline {arguments.name} is deleted")
         return DONE
-    run = chosen(arguments.which, arguments.out)
+    run = choose_run(arguments.which, arguments.out)
     one = baselines.save_baseline(arguments.name, run, arguments.out)
     say(f"baseline {one.name}: run {one.run}, copied to {one.folder}")
     return DONE

@@ -8,24 +8,24 @@ from pathlib import Path
 
 from bench.analysis import comparability
 from bench.borders import json_text
-from bench.cli.arguments import Adder, command_line, given_options, measuring_options
+from bench.cli.arguments import Adder, command_line, given_options, measuring_options, suite_folders
 from bench.cli.output import complain, say
-from bench.cli.pages import chosen
+from bench.cli.pages import choose_run
 from bench.cli.runs import print_measured
-from bench.commands.endings import DONE, Ended
+from bench.commands.endings import DONE, Ending
 from bench.commands.read_history import read_history
 from bench.errors import RunError
 from bench.machine import git
 from bench.machine.git import Commit
 from bench.results import files, store
 
-FORMATS = ("asv",)
+EXPORT_FORMATS = ("asv",)
 
 
 def add(command: Adder) -> None:
     """The commands of this file."""
     exporting = command("export", export_runs, "write runs as another program's files: asv's results")
-    exporting.add_argument("to", choices=FORMATS, help="whose files")
+    exporting.add_argument("to", choices=EXPORT_FORMATS, help="whose files")
     exporting.add_argument("which", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
     _runs(exporting)
     exporting.add_argument(
@@ -50,15 +50,7 @@ def add(command: Adder) -> None:
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
     measuring_options(racing, "wall time for all of it; it begins when the commits are checked out; default: 3m")
     racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
-    racing.add_argument(
-        "--suites",
-        dest="folders",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="a folder with more suite files",
-    )
+    suite_folders(racing)
     racing.set_defaults(instrument=0)
 
 
@@ -69,7 +61,7 @@ def _runs(added: argparse.ArgumentParser) -> None:
     added.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
 
 
-def export_runs(arguments: argparse.Namespace) -> Ended:
+def export_runs(arguments: argparse.Namespace) -> Ending:
     """`bench export`"""
     from bench.report import asv
 
@@ -78,7 +70,7 @@ def export_runs(arguments: argparse.Namespace) -> Ended:
     unread: list[str] = []
     for which in arguments.which or [None]:
         try:
-            run = store.intact(chosen(which, arguments.out))
+            run = store.intact(choose_run(which, arguments.out))
             commit = named or git.resolve_commit(comparability.commit(run), arguments.repo)
             if not asv.benchmarks(run):
                 raise RunError(f"run {run.id}: nothing in it for asv: no cell has a time or a number of bytes")
@@ -97,7 +89,7 @@ def export_runs(arguments: argparse.Namespace) -> Ended:
     return DONE
 
 
-def show_history(arguments: argparse.Namespace) -> Ended:
+def show_history(arguments: argparse.Namespace) -> Ending:
     """`bench history`"""
     from bench.report import history as layout
 
@@ -110,7 +102,7 @@ def show_history(arguments: argparse.Namespace) -> Ended:
     return DONE
 
 
-def race_suspects(arguments: argparse.Namespace) -> Ended:
+def race_suspects(arguments: argparse.Namespace) -> Ending:
     """`bench confirm`"""
     from bench.commands.confirm import confirm_change
     from bench.engine.progress import progress

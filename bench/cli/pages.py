@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from bench.borders import json_text, one_line
 from bench.cli.arguments import Adder, as_duration, positive, which
 from bench.cli.output import complain, say
-from bench.commands.endings import CELLS_FAILED, DONE, Ended
+from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import SpecError
 from bench.machine import environment
+from bench.report import SUMMARY_FORMATS, renderer
 from bench.results import baselines, files, store
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def add(command: Adder) -> None:
     """The commands of this file."""
     showing = command("show", show, "print a run")
     which(showing)
-    showing.add_argument("--format", choices=("table", "json", "csv", "md"), default="table")
-    reporting = command("report", write_report, "write a run's page, one self-contained HTML file")
+    showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
+    reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
     which(reporting)
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     verifying = command("verify", verify_run, "recompute every figure of a run's page from its raw records")
@@ -47,7 +48,7 @@ def summary_of(run: store.StoredRun, arguments: argparse.Namespace) -> Summary:
     return summarize(run, reference_step=arguments.step)
 
 
-def chosen(which: str | None, out: Path) -> store.StoredRun:
+def choose_run(which: str | None, out: Path) -> store.StoredRun:
     """The run of that id or folder, or the newest; a baseline's is as it was saved.
 
     Raises:
@@ -67,37 +68,34 @@ def print_run(run: store.StoredRun) -> None:
     say(console.render(summarize(run)))
 
 
-def show(arguments: argparse.Namespace) -> Ended:
+def show(arguments: argparse.Namespace) -> Ending:
     """`bench show`"""
-    from bench.report import console, csv, markdown
-
-    run = chosen(arguments.which, arguments.out)
+    run = choose_run(arguments.which, arguments.out)
     summary = summary_of(run, arguments)
     if arguments.format == "json":
         say(json_text(summary.to_json(), indent=1))
     else:
-        writer = {"table": console.render, "csv": csv.render, "md": markdown.render}[arguments.format]
-        say(writer(summary))
+        say(renderer(arguments.format)(summary))
     return DONE
 
 
-def write_report(arguments: argparse.Namespace) -> Ended:
+def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
     from bench.report import html
 
-    run = chosen(arguments.which, arguments.out)
+    run = choose_run(arguments.which, arguments.out)
     path: Path = arguments.output or run.folder / store.REPORT
     files.write_aside(path, html.render(run, summary_of(run, arguments)))
     say(str(path))
     return DONE
 
 
-def verify_run(arguments: argparse.Namespace) -> Ended:
+def verify_run(arguments: argparse.Namespace) -> Ending:
     """`bench verify`"""
     from bench.report.pages import page_text
     from bench.report.verify import examine
 
-    run = chosen(arguments.which, arguments.out)
+    run = choose_run(arguments.which, arguments.out)
     path: Path = arguments.report or run.folder / store.REPORT
     found = examine(run, page_text(run, path))
     for difference in found.differences:
@@ -106,7 +104,7 @@ def verify_run(arguments: argparse.Namespace) -> Ended:
     return CELLS_FAILED if found.differences else DONE
 
 
-def show_environment(arguments: argparse.Namespace) -> Ended:
+def show_environment(arguments: argparse.Namespace) -> Ending:
     """`bench env`"""
     if arguments.calibrate:
         return run_calibrate(arguments)
@@ -121,7 +119,7 @@ def show_environment(arguments: argparse.Namespace) -> Ended:
     return DONE
 
 
-def run_calibrate(arguments: argparse.Namespace) -> Ended:
+def run_calibrate(arguments: argparse.Namespace) -> Ending:
     """`bench env --calibrate`: every accelerator that is here."""
     from bench.commands.ceilings import measure_ceilings
     from bench.engine.progress import progress

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.axes.accelerators.base import ACCELERATORS, accelerator
+from bench.axes.accelerators import accelerator, accelerators
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
@@ -18,14 +18,14 @@ from bench.cli.arguments import (
     measuring_options,
     old_name,
     positive,
-    selected,
     selection,
+    selection_of_arguments,
 )
 from bench.cli.debug import debug
 from bench.cli.output import say
 from bench.cli.pages import print_run
-from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ended
-from bench.commands.selection import allowed_budget, everything, planned
+from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
+from bench.commands.selection import allowed_budget, plan_selection, with_all_suites
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
@@ -85,10 +85,10 @@ def add(command: Adder) -> None:
     )
 
 
-def list_cells(arguments: argparse.Namespace) -> Ended:
+def list_cells(arguments: argparse.Namespace) -> Ending:
     """`bench list`"""
-    plan, _ = planned(everything(selected(arguments)))
-    for name in ACCELERATORS:
+    plan, _ = plan_selection(with_all_suites(selection_of_arguments(arguments)))
+    for name in accelerators():
         reason = accelerator(name).unavailable()
         say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in plan.suites.items():
@@ -100,7 +100,7 @@ def list_cells(arguments: argparse.Namespace) -> Ended:
     return DONE
 
 
-def run_suites(arguments: argparse.Namespace) -> Ended:
+def run_suites(arguments: argparse.Namespace) -> Ending:
     """`bench run`"""
     from bench.commands import run
     from bench.engine.progress import progress
@@ -112,7 +112,7 @@ def run_suites(arguments: argparse.Namespace) -> Ended:
     given = given_options(arguments)
     with progress(sys.stderr) as told:
         if arguments.resume is None:
-            done = run.run(selected(arguments), given, arguments.out, told, command=command_line())
+            done = run.run(selection_of_arguments(arguments), given, arguments.out, told, command=command_line())
         elif arguments.suites or arguments.settings or arguments.select:
             raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
         else:
@@ -120,7 +120,7 @@ def run_suites(arguments: argparse.Namespace) -> Ended:
     return print_measured(done, resumable=True)
 
 
-def race_versions(arguments: argparse.Namespace) -> Ended:
+def race_versions(arguments: argparse.Namespace) -> Ending:
     """`bench versions`"""
     from bench.commands.race_environments import race_environments
     from bench.engine.progress import progress
@@ -129,7 +129,7 @@ def race_versions(arguments: argparse.Namespace) -> Ended:
         done = race_environments(
             arguments.sides,
             arguments.more,
-            selected(arguments),
+            selection_of_arguments(arguments),
             given_options(arguments),
             arguments.out,
             told,
@@ -138,26 +138,28 @@ def race_versions(arguments: argparse.Namespace) -> Ended:
     return print_measured(done, resumable=False)
 
 
-def print_measured(run: store.StoredRun, *, resumable: bool) -> Ended:
+def print_measured(run: store.StoredRun, *, resumable: bool) -> Ending:
     """What was measured; gives how it ended."""
-    from bench.commands.run import failed, interrupted
+    from bench.commands.run import has_failures, was_interrupted
 
     print_run(run)
     say(f"\nrun {run.folder}; its page: bench report {run.folder}")
-    if interrupted(run):
+    if was_interrupted(run):
         say("interrupted" + (f"; to go on: bench run --resume {run.folder}" if resumable else ""))
         return INTERRUPTED
-    return CELLS_FAILED if failed(run) else DONE
+    return CELLS_FAILED if has_failures(run) else DONE
 
 
-def trace_suites(arguments: argparse.Namespace) -> Ended:
+def trace_suites(arguments: argparse.Namespace) -> Ending:
     """`bench trace`"""
     from bench.commands.trace import trace_selection
     from bench.engine.progress import progress
     from bench.report import trace as layout
 
     with progress(sys.stderr) as told:
-        done = trace_selection(selected(arguments), arguments.steps, arguments.timeout, arguments.out, told)
+        done = trace_selection(
+            selection_of_arguments(arguments), arguments.steps, arguments.timeout, arguments.out, told
+        )
     if arguments.format == "json":
         say(json_text(done.to_json(), indent=1))
     else:
@@ -173,7 +175,7 @@ def trace_suites(arguments: argparse.Namespace) -> Ended:
     return CELLS_FAILED if any(traced.outcome in FAILED_OUTCOMES for traced in done.cells) else DONE
 
 
-def run_selftest(arguments: argparse.Namespace) -> Ended:
+def run_selftest(arguments: argparse.Namespace) -> Ending:
     """`bench selftest`"""
     from bench.commands import selftest
     from bench.engine.progress import progress
@@ -196,7 +198,7 @@ def run_selftest(arguments: argparse.Namespace) -> Ended:
     return DONE if all(check["ok"] for check in checks) else CELLS_FAILED
 
 
-def measure_power(arguments: argparse.Namespace) -> Ended:
+def measure_power(arguments: argparse.Namespace) -> Ending:
     """`bench selftest --power`"""
     from bench.commands import false_alarms, gate_power
     from bench.engine.progress import progress

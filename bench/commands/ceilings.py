@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.axes.accelerators.base import ACCELERATORS
+from bench.axes.accelerators import accelerators
 from bench.commands.selection import allowed_budget
 from bench.engine.options import Progress
 from bench.errors import Unsupported
@@ -38,7 +38,7 @@ def measure_ceilings(threads: int, budget: float | None, progress: Progress) -> 
     """
     files: dict[Path, Calibration] = {}
     reasons: dict[str, str] = {}
-    for kind, device in ACCELERATORS.items():
+    for kind, device in accelerators().items():
         if device.unavailable():
             continue
         progress.phase(f"measuring the ceilings of {kind}")

@@ -12,7 +12,7 @@ from bench.analysis.confirmation import Confirmation, Suspicion
 from bench.commands import environments
 from bench.commands.read_history import read_history
 from bench.commands.run import Measurement, chosen_options, measure_cells
-from bench.commands.selection import Selection, planned
+from bench.commands.selection import Selection, plan_selection
 from bench.engine.options import Progress
 from bench.errors import RunError
 from bench.machine import git
@@ -23,7 +23,7 @@ from bench.stats.intervals import Interval
 
 
 @dataclass(frozen=True)
-class Confirmed:
+class ChangeRace:
     """What a race said.
 
     Attributes:
@@ -48,7 +48,7 @@ def confirm_change(
     *,
     command: Sequence[str],
     tell: Callable[[str], None],
-) -> Confirmed:
+) -> ChangeRace:
     """Race the commits before and after a suspected change, in the cells where it is suspected.
 
     Args:
@@ -78,7 +78,7 @@ def confirm_change(
 
     done = confirmation.confirmations_of(first, second, suspicions, race, timestamp())
     path = store.append_confirmations(out, [confirmation.encode_confirmation(item) for item in done])
-    return Confirmed(tuple(done), path, runs[-1])
+    return ChangeRace(tuple(done), path, runs[-1])
 
 
 def selection_of_cells(cells: Sequence[str], folders: Sequence[Path], threads: int) -> Selection:
@@ -111,8 +111,8 @@ def _raced(
 ) -> StoredRun:
     """The run in which two commits raced."""
     sides = [environments.COMMIT + commit for commit in (before, after)]
-    plan, files = planned(selection, lambda suite: environments.over_sides(suite, sides))
-    with environments.prepared(environments.parse_sides(sides), progress) as ready:
+    plan, files = plan_selection(selection, lambda suite: environments.over_sides(suite, sides))
+    with environments.ready_sides(environments.parse_sides(sides), progress) as ready:
         work = Measurement(plan, environments.side_files(files, ready), chosen_options(given), ready)
         return measure_cells(work, out, progress, command=command)
 

@@ -30,7 +30,7 @@ JUDGEMENTS: frozenset[EndingWord] = frozenset({"pass", "improvement", "regressio
 
 
 @dataclass(frozen=True)
-class Ended:
+class Ending:
     """How a command ended.
 
     Attributes:
@@ -55,6 +55,6 @@ class Ended:
         return CODES[self.word]
 
 
-DONE = Ended("done")
-CELLS_FAILED = Ended("failed")
-INTERRUPTED = Ended("interrupted")
+DONE = Ending("done")
+CELLS_FAILED = Ending("failed")
+INTERRUPTED = Ending("interrupted")

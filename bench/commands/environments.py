@@ -113,7 +113,7 @@ def one_length(suite: Suite, settings: Sequence[str], select: str | None) -> lis
 
 
 @contextmanager
-def prepared(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str, Side]]:
+def ready_sides(wishes: Sequence[Wish], progress: Progress) -> Iterator[Mapping[str, Side]]:
     """The sides, all built before any is timed; their checkouts are removed at the end, their environments kept.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.commands.gate_judgement import Gate, gate_of, gated_cells, is_counted, launches_of_stages, standing
+from bench.commands.gate_judgement import Gate, gate_of, gate_standing, gated_cells, is_counted, launches_of_stages
 from bench.commands.gate_setup import Setup, prepared_gate
 from bench.commands.run import Measurement, run_document
 from bench.commands.selection import Selection
@@ -83,7 +83,7 @@ def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress:
     first.close()
     with setup.fleet(options.threads, first.logs) as fleet:
         while groups:
-            judgement, broken = standing(made, stages, rule)
+            judgement, broken = gate_standing(made, stages, rule)
             left = options.budget - (time.monotonic() - began)
             if not judgement.wanted or broken or left <= 0:
                 break

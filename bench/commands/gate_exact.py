@@ -38,7 +38,7 @@ class Exact:
     verdict: Literal["pass", "regression", "improvement", "unsteady"]
 
 
-def compared(group: Group, records: Sequence[Record], instrumented: Sequence[Record]) -> list[Exact]:
+def exact_metrics(group: Group, records: Sequence[Record], instrumented: Sequence[Record]) -> list[Exact]:
     """The exact metrics of each cell of a group beside its baseline's.
 
     Args:

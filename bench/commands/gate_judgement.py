@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.commands.endings import CODES
-from bench.commands.gate_exact import COUNTS, Exact, compared
+from bench.commands.gate_exact import COUNTS, Exact, exact_metrics
 from bench.errors import RunError
 from bench.plan.cell import Cell, Group, Plan
 from bench.results import store
@@ -85,7 +85,7 @@ def voided_groups(run: store.StoredRun) -> dict[str, str]:
     return {group: f"void: {last}" for group, stop in stops.items() if stop["reason"] == "void"}
 
 
-def standing(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule) -> tuple[Judgement, dict[str, str]]:
+def gate_standing(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule) -> tuple[Judgement, dict[str, str]]:
     """Where the gate stands with what was measured, and why cells are unusable, by id.
 
     Args:
@@ -153,11 +153,11 @@ def gate_of(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name:
         for cell in group.runnable
         if not cell.twin
     ]
-    judgement, broken = standing(kept, stages, rule)
+    judgement, broken = gate_standing(kept, stages, rule)
     by_cell = {decision.cell: decision for decision in judgement.decisions}
     records = [record for run in stages.values() for record in run.records]
     instrumented = [record for run in stages.values() for record in run.instrumented]
-    exact = [found for group in kept.groups for found in compared(group, records, instrumented)]
+    exact = [found for group in kept.groups for found in exact_metrics(group, records, instrumented)]
     decisions = []
     for group in kept.groups:
         for cell in group.cells[1:]:

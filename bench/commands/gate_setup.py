@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.commands import environments
-from bench.commands.selection import Selection, planned, planned_sides
+from bench.commands.selection import Selection, plan_selection, planned_sides
 from bench.engine.fleet import Fleet
 from bench.engine.options import Progress
 from bench.errors import RunError
@@ -49,7 +49,7 @@ def prepared_gate(selection: Selection, progress: Progress, against: str | None,
         RunError: files differ from the commit, so that the verdict would be of none.
     """
     if against is None:
-        plan, files = planned(selection)
+        plan, files = plan_selection(selection)
         yield Setup(plan, files)
         return
     wishes = environments.parse_sides([environments.COMMIT + against, "."])
@@ -58,7 +58,7 @@ def prepared_gate(selection: Selection, progress: Progress, against: str | None,
         progress.note(length)
     changed = environments.dirty()
     known = [f"the code in this folder differs from its commit in {', '.join(changed[:5])}"] if changed else []
-    with environments.prepared(wishes, progress) as sides:
+    with environments.ready_sides(wishes, progress) as sides:
         if changed and not dirty:
             raise RunError(f"{known[0]}, so the verdict would be of no commit; commit it, or say --allow-dirty")
         yield Setup(plan, environments.side_files(files, sides), sides, tuple(known))

@@ -2,53 +2,120 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.axes.engine_axes import AxisValue
 from bench.commands.gate import GATE_BUDGET, LAUNCH
 from bench.commands.run import chosen_options
 from bench.commands.selection import Selection, allowed_budget, settings_of
 from bench.engine.options import Options, Progress, Quiet
-from bench.engine.progress import progress as shown
-from bench.errors import SpecError
+from bench.engine.progress import progress as shown_progress
+from bench.errors import SpecError, quote
 from bench.plan import guard
-from bench.plan.quantities import number_of_bytes, seconds, share
+from bench.plan.quantities import ABOVE_ZERO, ANY_WHOLE, FROM_ZERO, number_of_bytes, seconds, share
+from bench.results import store
 from bench.stats.gate_rule import Rule
+
+if TYPE_CHECKING:
+    from bench.analysis.run import Run
 
 
 def warn(text: str) -> None:
-    """Say something that the command line says on standard error, as a warning of the code that called `bench`."""
-    warnings.warn(text, stacklevel=4)
+    """Say something that the command line says on standard error, as a warning of the line that called `bench`."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "bench":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
+
+
+def path_of(name: str, value: str | Path) -> Path:
+    """A file or folder, by its path.
+
+    Raises:
+        SpecError: it is no path, or an empty text, which would be the working folder; names the argument.
+    """
+    if not isinstance(value, str | os.PathLike) or not str(value).strip() or "\0" in str(value):
+        raise SpecError(f"{name}: {quote(value)} is not possible; allowed: a path, as a text or a pathlib.Path")
+    return Path(value)
+
+
+def paths_of(name: str, values: Iterable[str | Path]) -> list[Path]:
+    """Several of them.
+
+    Raises:
+        SpecError: it is no list of paths; names the argument.
+    """
+    return [path_of(name, value) for value in _several(name, values)]
+
+
+def texts_of(name: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Texts, as suites, sides and requirements are.
+
+    Raises:
+        SpecError: it is no list of texts; names the argument.
+    """
+    return tuple(text_of(name, value) for value in _several(name, values))
+
+
+def text_of(name: str, value: str) -> str:
+    """One of them.
+
+    Raises:
+        SpecError: it is none; names the argument.
+    """
+    if not isinstance(value, str):
+        raise SpecError(f"{name}: {quote(value)} is not possible; allowed: a text")
+    return value
+
+
+def _several(name: str, values: Iterable[Any]) -> list[Any]:
+    if isinstance(values, str | bytes | os.PathLike) or not isinstance(values, Iterable):
+        raise SpecError(f"{name}: {quote(values)} is not possible; allowed: a list, e.g. [{quote(str(values))}]")
+    return list(values)
+
+
+def page_of(run: Run, path: str | Path | None) -> Path:
+    """Where a run's page is: `path`, or report.html in the run's folder.
+
+    Raises:
+        SpecError: the run is none that was measured or loaded, or the path is none.
+    """
+    from bench.analysis.run import Run
+
+    if not isinstance(run, Run):
+        raise SpecError(f"run: {quote(run)} is not possible; allowed: what bench.run and bench.load give")
+    return run.folder / store.REPORT if path is None else path_of("path", path)
 
 
 def options_of(
     budget: float | str | None,
-    precision_goal: float | str | None,
-    timeout: float | str | None,
-    seed: int | None,
-    threads: int | None,
-    memory_limit: int | str | None,
-    instrument: int | None,
+    precision_goal: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    instrument: int | None = None,
 ) -> dict[str, Any]:
-    """Options by the names of `Options`, from arguments as Python code gives them."""
-    for name, value, least in (("seed", seed, None), ("threads", threads, 1), ("instrument", instrument, 0)):
-        whole = value is None or (isinstance(value, int) and not isinstance(value, bool))
-        if not whole or (value is not None and least is not None and value < least):
-            allowed = "a whole number" + ("" if least is None else f" from {least} on")
-            raise SpecError(f"{name}: {value!r} is not possible; allowed: {allowed}")
+    """Options by the names of `Options`, from arguments as Python code gives them.
+
+    Raises:
+        SpecError: one is not possible; names it.
+    """
     return {
         "budget": seconds("budget", budget),
         "precision_goal": share("precision_goal", precision_goal),
         "timeout": seconds("timeout", timeout),
-        "seed": seed,
-        "threads": threads,
+        "seed": ANY_WHOLE.given("seed", seed),
+        "threads": ABOVE_ZERO.given("threads", threads),
         "memory_limit": number_of_bytes("memory_limit", memory_limit),
-        "instrument": instrument,
+        "instrument": FROM_ZERO.given("instrument", instrument),
     }
 
 
@@ -73,27 +140,43 @@ def gate_options(given: Mapping[str, Any], launch: float | str | None) -> Option
 
 
 def selection_of(
-    suites: Sequence[str],
+    suites: Iterable[str],
     values: Mapping[str, AxisValue | Sequence[AxisValue]] | None,
     select: str | None,
-    folders: Sequence[str | Path],
+    folders: Iterable[str | Path],
     threads: int | None,
 ) -> Selection:
     """The cells that Python code names.
 
     Raises:
-        SpecError: an axis has no value, or one that no axis can have.
+        SpecError: an argument is not what it must be, or an axis has no value, or one that no axis can have.
     """
-    settings = settings_of({} if values is None else values)
-    return Selection(tuple(suites), settings, select, tuple(Path(folder) for folder in folders), threads or 1)
+    return Selection(
+        texts_of("suites", suites),
+        settings_of({} if values is None else values),
+        None if select is None else text_of("select", select),
+        tuple(paths_of("folders", folders)),
+        threads or 1,
+    )
 
 
 @contextmanager
 def listener(progress: bool | Progress) -> Iterator[Progress]:
-    """Whom a command tells, and signals as the command heeds them."""
+    """Whom a command tells, and signals as the command heeds them.
+
+    Raises:
+        SpecError: nobody can be told by it.
+    """
     with guard.signals():
         if progress is True:
-            with shown(sys.stderr) as told:
+            with shown_progress(sys.stderr) as told:
                 yield told
+        elif progress is False:
+            yield Quiet()
+        elif all(callable(getattr(progress, name, None)) for name in ("phase", "update", "note")):
+            yield progress
         else:
-            yield Quiet() if progress is False else progress
+            raise SpecError(
+                f"progress: {quote(progress)} is not possible; allowed: True, False, or an object with phase, update "
+                "and note"
+            )

@@ -40,7 +40,7 @@ def race_environments(
     plan, files, length = planned_sides(selection, names)
     options = chosen_options(given)
     progress.note(f"baseline {names[0]}" + (f"; {length}" if length else ""))
-    with environments.prepared(wishes, progress) as ready:
+    with environments.ready_sides(wishes, progress) as ready:
         return measure_cells(
             Measurement(plan, environments.side_files(files, ready), options, ready), out, progress, command=command
         )

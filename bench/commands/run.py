@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.commands.selection import Selection, allowed_budget, planned
+from bench.commands.selection import Selection, allowed_budget, plan_selection
 from bench.engine.conductor import Conductor
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options, Progress
@@ -74,7 +74,7 @@ def run(
         SpecError: all that is wrong with the selection or the options.
         BenchError: interpreters do not start, or the folder cannot be written.
     """
-    plan, files = planned(selection)
+    plan, files = plan_selection(selection)
     return measure_cells(Measurement(plan, files, chosen_options(given)), out, progress, command=command)
 
 
@@ -126,12 +126,12 @@ def _conducted(work: Measurement, folder: store.RunFolder, info: Mapping[str, An
     return store.read_run(folder.folder)
 
 
-def interrupted(run: StoredRun) -> bool:
+def was_interrupted(run: StoredRun) -> bool:
     """Whether the user ended it."""
     return any(stop["reason"] == "interrupted" for stop in run.info["stops"].values())
 
 
-def failed(run: StoredRun) -> bool:
+def has_failures(run: StoredRun) -> bool:
     """Whether there are cells of which a launch failed."""
     return any(record.outcome in FAILED_OUTCOMES for record in counted_records(run.records))
 

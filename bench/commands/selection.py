@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 
 from bench.commands import environments
-from bench.errors import SpecError
+from bench.errors import SpecError, quote
 from bench.plan import discovery
 from bench.plan.cell import Plan
 from bench.plan.plan import make_plan
@@ -37,7 +38,7 @@ class Selection:
     threads: int = 1
 
 
-def planned(
+def plan_selection(
     selection: Selection, change: Callable[[Suite], Suite] = lambda suite: suite
 ) -> tuple[Plan, dict[str, str]]:
     """The plan of a selection, and the file of each of its suites.
@@ -60,7 +61,7 @@ def planned(
     return plan, {name: every[name][1] for name in plan.suites}
 
 
-def everything(selection: Selection) -> Selection:
+def with_all_suites(selection: Selection) -> Selection:
     """The same, with every suite that there is where none is named."""
     return replace(selection, suites=selection.suites or tuple(discovery.all_suites(selection.folders)))
 
@@ -76,7 +77,7 @@ def planned_sides(selection: Selection, sides: Sequence[str]) -> tuple[Plan, dic
         suite, _ = discovery.all_suites(selection.folders)[DEFAULT_SUITE]
         length = environments.one_length(suite, selection.settings, selection.select)
     wanted = replace(selection, settings=(*selection.settings, *length))
-    plan, files = planned(wanted, lambda suite: environments.over_sides(suite, sides))
+    plan, files = plan_selection(wanted, lambda suite: environments.over_sides(suite, sides))
     return plan, files, f"one step length, {length[0]}; --set takes others" if length else ""
 
 
@@ -101,16 +102,21 @@ def settings_of(values: Mapping[str, object]) -> tuple[str, ...]:
     """Values by axis, each one or a list of them, as the texts that the command line has: `batch_size=64,128`.
 
     Raises:
-        SpecError: an axis has no value, or one that no axis can have.
+        SpecError: it is no mapping, or an axis has no value, or one that no axis can have.
     """
+    if not isinstance(values, Mapping):
+        raise SpecError(
+            f"set: {quote(values)} is not possible; allowed: values by axis, e.g. {{'batch_size': [64, 256]}}"
+        )
     texts, mistakes = [], []
     for axis, value in values.items():
         several = list(value) if isinstance(value, list | tuple | range | set | frozenset) else [value]
-        odd = [item for item in several if not isinstance(item, str | int | float | bool)]
-        if odd or not several:
+        # A comma and an equals sign would make several values of one, and another axis.
+        odd = [item for item in several if not isinstance(item, str | Real) or "," in str(item)]
+        if odd or not several or not isinstance(axis, str) or "=" in axis:
             mistakes.append(
-                f"axis {axis!r}: {odd[0] if odd else value!r} is no value; allowed: a text, a number, True or False, "
-                "or a list of these"
+                f"axis {quote(axis)}: {quote(odd[0] if odd else value)} is no value; allowed: a text without a comma, "
+                "a number, True or False, or a list of these"
             )
             continue
         words = [str(item).lower() if isinstance(item, bool) else str(item) for item in several]

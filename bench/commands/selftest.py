@@ -25,7 +25,6 @@ from bench.engine.conductor import Conductor
 from bench.engine.fleet import Fleet
 from bench.engine.launch import Race, heap_padding
 from bench.engine.options import Options, Progress
-from bench.engine.processes import fork_server_id
 from bench.machine.cores import layout
 from bench.machine.process_env import PACKAGE_PARENT
 from bench.plan import discovery, plan
@@ -186,9 +185,7 @@ class CheckBench:
                 caches=self._fleet.caches,
                 padding=heap_padding(self._random),
             )
-            arms[cell.id] = self._fleet.start_arm(
-                name, fork_server_id(cell.preload, chosen), asked, self._folder / f"{name}.log"
-            )
+            arms[cell.id] = self._fleet.start_arm(cell.preload, asked, self._folder / f"{name}.log", number=chosen)
         self._fleet.await_ready(list(arms.values()), 60.0)
         for arm in arms.values():
             if arm.lost is not None:

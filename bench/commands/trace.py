@@ -15,13 +15,13 @@ from typing import Any
 
 from bench.analysis.trace_profile import EDGE_STEPS, TracedCell, read_trace, trace_document
 from bench.borders import file_name
-from bench.commands.selection import Selection, planned
+from bench.commands.selection import Selection, plan_selection
 from bench.engine.arm_request import downgrades, request, requested_settings
 from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.merge_ranks import ArmResult
 from bench.engine.options import Progress
-from bench.engine.processes import ArmLost, fork_server_id
+from bench.engine.processes import ArmLost
 from bench.errors import BenchError, SpecError
 from bench.machine.cores import layout
 from bench.plan.cell import Cell, Group, Plan
@@ -67,7 +67,7 @@ def trace_selection(selection: Selection, steps: int, timeout: float, out: Path,
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise SpecError(f"steps: {steps!r} is not possible; allowed: a whole number above 0")
-    plan, files = planned(selection)
+    plan, files = plan_selection(selection)
     return trace(plan, files, store.fresh_folder(out, "traces"), steps, timeout, progress)
 
 
@@ -174,9 +174,7 @@ class TraceBench:
                 "steps": self._steps + EDGE_STEPS,
             },
         }
-        arm = self._fleet.start_arm(
-            name, fork_server_id(cell.preload, 0), asked, self._folder / store.LOGS / f"{name}.log"
-        )
+        arm = self._fleet.start_arm(cell.preload, asked, self._folder / store.LOGS / f"{name}.log")
         try:
             self._fleet.await_ready([arm], self._timeout)
             if arm.lost is not None:

@@ -144,34 +144,36 @@ class Children:
         started = interpreters.start_fork_server(name, preload, side, environment, self.logs, self.door, home)
         self.fork_servers[name] = self._known[name] = started
 
-    def start_arm(self, name: str, server: str, request: Mapping[str, Any], log: Path) -> Arm:
+    def start_arm(self, preload: tuple[str, ...], request: Mapping[str, Any], log: Path, *, number: int = 0) -> Arm:
         """Ask a fork server for an arm. It begins at once; `await_ready` waits for its first pull.
 
         Args:
+            preload: what its fork server has imported.
+            number: of which set of fork servers, from 0.
             request: for every rank alike; `ranks` (0: one process that is no rank), and `cores`, a list for each rank.
-            log: of rank 0; that of rank 1 is called `NAME-rank1.log`.
+            log: of rank 0; that of rank 1 is called `NAME-rank1.log`. The arm has its name.
         """
-        keeper = self._known[server]
+        name, keeper = log.stem, self._known[fork_server_id(preload, number)]
         self._started += 1
         self.oom_before = oom_kills()
         count = max(1, request.get("ranks", 0))
-        paths = [log] + [log.with_name(f"{log.stem}-rank{number}.log") for number in range(1, count)]
-        members = [Rank(f"{name}#{self._started}.{number}", path) for number, path in enumerate(paths)]
+        paths = [log] + [log.with_name(f"{log.stem}-rank{rank}.log") for rank in range(1, count)]
+        members = [Rank(f"{name}#{self._started}.{rank}", path) for rank, path in enumerate(paths)]
         arm = Arm(f"{name}#{self._started}", keeper, members, time.perf_counter())
         self.arms[arm.id] = arm
         with suppress(OSError):  # its fork says so
             log.parent.mkdir(exist_ok=True)
         port = free_port() if request.get("ranks") else 0
-        for number, member in enumerate(members):
-            environ = rank_environment(number, count, port) if port else {}
+        for rank, member in enumerate(members):
+            environ = rank_environment(rank, count, port) if port else {}
             order = Fork(
                 arm=member.id,
-                rank=number,
+                rank=rank,
                 log=str(member.log),
-                scratch=str(self.scratch(arm.id) / str(number)),
-                temporary=str(self._temporary(arm, number)),
+                scratch=str(self.scratch(arm.id) / str(rank)),
+                temporary=str(self._temporary(arm, rank)),
                 environ={**request.get("environ", {}), **environ},
-                cores=request["cores"][number] if request.get("cores") else [],
+                cores=request["cores"][rank] if request.get("cores") else [],
                 request={key: value for key, value in request.items() if key not in ("environ", "cores")},
             )
             try:

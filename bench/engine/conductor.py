@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.axes.accelerators.base import accelerator
+from bench.axes.accelerators import accelerator
 from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
@@ -235,7 +235,7 @@ class Conductor:
             cell = state.cells[index]
             name = f"{file_name(cell.id)}-{number}"
             asked = self._request(cell, number, fleet.caches, alone=state.alone)
-            arms[cell.id] = fleet.start_arm(name, fork_server_id(cell.preload, chosen), asked, self._folder.log(name))
+            arms[cell.id] = fleet.start_arm(cell.preload, asked, self._folder.log(name), number=chosen)
             if state.alone:
                 fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)

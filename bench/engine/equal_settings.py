@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bench.axes.accelerators import accelerators
 from bench.results.record import Record
 
 # What Trainer switches on by itself is what one asks about when loops, or versions of Lightning, are compared.
@@ -21,7 +22,8 @@ _TRAINERS = {
     "trainer_callbacks": "the callbacks of these defaults by name; any other callback is in `callbacks`",
 }
 
-# By axis or requested setting that differs: the effective settings that follow from it, each with its reason.
+# By axis or requested setting that differs: the effective settings that follow from it, each with its reason. Those of
+# an accelerator alone are in its class.
 FOLLOWS: Mapping[str, Mapping[str, str]] = {
     "loop": {
         **_TRAINERS,
@@ -50,14 +52,11 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     },
     "accelerator": {
         "device": "another device is what is compared",
-        "graph_cut": "only XLA's graph is cut",
-        "torch_xla": "only XLA needs it",
-        "torch_xla_imported": "only XLA needs it",
     },
     "loader_workers": {"prefetch_factor": "torch fetches ahead where there are workers, by default 2 batches each"},
 }
 
-# Counted in an arm, not set in it: told by warnings and columns of their own.
+# Counted in an arm, not set in it: told by warnings and columns of their own. What a device counts is in its class.
 COUNTED_SETTINGS: Mapping[str, str] = {
     "graphs": "that inductor compiled; loops hand it other regions",
     "graph_breaks": "of these regions",
@@ -66,10 +65,6 @@ COUNTED_SETTINGS: Mapping[str, str] = {
     "cache_hits": "of the compiler's caches",
     "cache_misses": "of the compiler's caches",
     "cudagraph_skips": "CUDA graphs that were left out",
-    "compilations": "by XLA; the summary warns of those in timed turns",
-    "compilations_timed": "by XLA",
-    "graph_cuts_per_step": "by XLA",
-    "operators_on_cpu": "that XLA has not",
     "loss_scale": "moves with the updates that were skipped; whether there is one is `loss_scaled`, which is compared",
 }
 
@@ -100,9 +95,12 @@ def may_differ(record: Record, baseline: Record) -> frozenset[str]:
     """The effective settings that need not be the baseline's."""
     causes = {*_differing(record.point, baseline.point), *_differing(record.requested, baseline.requested)}
     following: Iterable[str] = (name for cause in causes for name in FOLLOWS.get(cause, ()))
+    counted = (name for device in accelerators().values() for name in device.counts)
+    devices = accelerators().values() if "accelerator" in causes else ()
+    of_devices = (name for device in devices for name in device.settings)
     # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
     callbacks = ("callbacks",) if record.instrumented else ()
-    return frozenset((*COUNTED_SETTINGS, *causes, *following, *callbacks))
+    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks))
 
 
 def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:

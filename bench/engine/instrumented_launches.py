@@ -217,7 +217,7 @@ class Instrumenter:
         for cell in cells:
             log = self._host.folder.log(f"{file_name(cell.id)}-instrumented-{number}")
             request = {**self._host.request(cell, number), "instrument": True}
-            arms[cell.id] = self._fleet.start_arm(log.stem, fork_server_id(preload(cell), 0), request, log)
+            arms[cell.id] = self._fleet.start_arm(preload(cell), request, log)
         try:
             self._fleet.await_ready(list(arms.values()), self._options.timeout)
         except Interrupted:

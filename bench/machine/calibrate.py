@@ -18,7 +18,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
-from bench.axes.accelerators.base import Accelerator, accelerator
+from bench.axes.accelerators import accelerator
+from bench.axes.accelerators.base import Accelerator
 from bench.errors import RunError, SpecError, Unsupported
 from bench.machine.calibration import Calibration, Ceiling, fingerprint
 from bench.machine.cores import layout, usable_cores
@@ -138,9 +139,8 @@ def main() -> None:
     try:
         here.prepare()
         device = here.device()
-        if device.type == "xla":
-            # Nobody cuts the graph here: products whose results nobody asks for would be counted and never done.
-            raise Unsupported("torch_xla is lazy, and the ceilings are those of calls that are done when they are made")
+        if reason := here.unsupported_calibration():
+            raise Unsupported(reason)
         wanted = list(jobs(here, device))
         share = request["budget"] / sum(job.weight for job in wanted)
         found = [asdict(measure_ceiling(job, share * job.weight)) for job in wanted]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench.axes.accelerators import accelerators
 from bench.machine.cores import usable_cores
 from bench.machine.git import commit_here
 from bench.machine.process_env import arm_environment
@@ -50,7 +51,8 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
         "commit": commit_here(),
         "executable_is_venv": sys.prefix != sys.base_prefix,
     }
-    for package in PACKAGES:
+    packages = (package for device in accelerators().values() for package in device.packages)
+    for package in dict.fromkeys((*PACKAGES, *packages)):
         try:
             values[package] = version(package)
         except PackageNotFoundError:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.axes import loops
-from bench.axes.accelerators.base import Accelerator, accelerator
+from bench.axes.accelerators import accelerator
+from bench.axes.accelerators.base import Accelerator
 from bench.axes.engine_axes import AxisValue, Point
 from bench.plan.side import SIDE
 from bench.plan.suite import Suite

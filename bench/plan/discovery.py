@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
+from bench.axes.engine_axes import engine_axes
 from bench.errors import SpecError, one_of
 from bench.plan import guard
 from bench.plan.suite import Suite
@@ -72,7 +73,7 @@ def load_suite(path: Path) -> Suite:
         loaded = _imported(path)
     suite = getattr(loaded, "suite", None)
     if not isinstance(suite, Suite):
-        raise SpecError(f"{path}: `suite` is {type(suite).__name__}, not a bench.plan.suite.Suite")
+        raise SpecError(f"{path}: `suite` is {type(suite).__name__}, not a bench.Suite")
     return suite
 
 
@@ -92,6 +93,7 @@ def all_suites(folders: Sequence[Path] = ()) -> dict[str, tuple[Suite, str]]:
     Raises:
         SpecError: all that is wrong with any of them; two that have the same name, too.
     """
+    engine_axes()  # what is wrong with loops and accelerators from outside is said once, and not of every suite
     mistakes: list[str] = []
     found: dict[str, tuple[Suite, str]] = {}
     for entry in entry_points(group="bench.suites"):
@@ -103,7 +105,7 @@ def all_suites(folders: Sequence[Path] = ()) -> dict[str, tuple[Suite, str]]:
             mistakes += error.mistakes
             continue
         if not isinstance(suite, Suite):
-            mistakes.append(f"{where}: {type(suite).__name__} is not a bench.plan.suite.Suite")
+            mistakes.append(f"{where}: {type(suite).__name__} is not a bench.Suite")
         elif suite.name in found:
             mistakes.append(f"{where}: suite {suite.name!r} is there already; rename one of them")
         else:

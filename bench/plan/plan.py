@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.axes import compile_mode, loops, precision, strategy
-from bench.axes.accelerators import xla
+from bench.axes import loops, strategy
+from bench.axes.accelerators import real_name
 from bench.axes.engine_axes import AxisValue, Point, engine_axes
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
@@ -103,7 +103,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
 
 
 def _value(accelerator: AxisValue) -> AxisValue:
-    return str(xla.real_name(accelerator))
+    return real_name(str(accelerator))
 
 
 def _baseline(suite: Suite) -> AxisValue:
@@ -142,20 +142,21 @@ def refusal_reason(suite: Suite, point: Point, threads: int) -> str:
 
 def unsupported_reason(point: Point, threads: int = 1) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
-    kind, loop, devices = str(point["accelerator"]), str(point["loop"]), int(point["devices"])
-    driver = device(point)
+    devices, mode, lightning = int(point["devices"]), str(point["compile"]), _lightning(point)
+    driver, wrapping = device(point), strategy.resolve_strategy(str(point["strategy"]), devices)
     reasons = (
         driver.unavailable,
-        lambda: precision.unsupported_precision(str(point["precision"]), kind, lightning=_lightning(point)),
-        lambda: strategy.unsupported_strategy(str(point["strategy"]), devices, kind, loop),
-        lambda: compile_mode.unsupported_compile(str(point["compile"]), kind),
+        lambda: None if driver.lightning or not lightning else f"Lightning does not drive {driver.name}",
+        lambda: driver.unsupported_precision(str(point["precision"]), lightning=lightning),
+        lambda: None if wrapping == "single_device" else driver.unsupported_strategy(wrapping, lightning=lightning),
+        lambda: None if mode == "off" else driver.unsupported_compile(mode),
         lambda: driver.too_many(devices, threads),
     )
     for ask in reasons:
         reason = ask()
         if reason is not None:
             return reason
-    for module in loops.registry()[str(point["loop"])].preload:
+    for module in (*driver.packages, *loops.registry()[str(point["loop"])].preload):
         if importlib.util.find_spec(module) is None:
             return f"the package {module!r} is not installed"
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
 
 from bench.errors import SpecError, quote
 
@@ -79,6 +81,57 @@ def size(text: str) -> int:
     return int(number)
 
 
+def largest(value: float) -> float:
+    """The largest number of its kind that a record may hold: JSON's readers hold it exactly, and its square is finite.
+
+    Of an axis, say; `bench.results.decoding` refuses what is above, once there is a folder that it is written to.
+    """
+    return 2**53 if isinstance(value, int) else 1e100
+
+
+@dataclass(frozen=True)
+class WholeNumbers:
+    """Whole numbers that an option takes: what they are called, the least one, and how many digits they may have."""
+
+    name: str
+    least: int
+    digits: int
+    examples: str
+
+    def read(self, text: str) -> int:
+        """One of them from a text.
+
+        Raises:
+            SpecError: it is none.
+        """
+        number = int(text) if re.fullmatch(f"-?[0-9]{{1,{self.digits}}}", text) else None
+        if number is None or number < self.least:
+            raise SpecError(f"{brief(text)} is not {self._told}")
+        return number
+
+    def given(self, name: str, value: object) -> int | None:
+        """One of them that Python code gave, or None.
+
+        Raises:
+            SpecError: it is none; names the argument.
+        """
+        if value is None:
+            return None
+        number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+        if number is None or not self.least <= number < 10**self.digits:
+            raise SpecError(f"{name}: {quote(value)} is not {self._told}")
+        return number
+
+    @property
+    def _told(self) -> str:
+        return f"{self.name}; allowed: e.g. {self.examples}, of {self.digits} digits at most"
+
+
+ANY_WHOLE = WholeNumbers("a whole number", 1 - 10**15, 15, "0 or 42")
+ABOVE_ZERO = WholeNumbers("a whole number above 0", 1, 9, "1 or 4")
+FROM_ZERO = WholeNumbers("a whole number from 0 on", 0, 9, "0 or 3")
+
+
 def seconds(name: str, value: float | str | None) -> float | None:
     """A time that Python code gave: seconds, or a text as `duration` reads it.
 
@@ -86,6 +139,18 @@ def seconds(name: str, value: float | str | None) -> float | None:
         SpecError: it is neither; names the argument.
     """
     return _number(name, value, duration, "seconds above 0, or a text", "'90s'", LONGEST_DURATION)
+
+
+def step_seconds(name: str, value: float | str) -> float:
+    """A step's time that Python code gave: seconds, or a text as `step` reads it.
+
+    Raises:
+        SpecError: it is neither; names the argument.
+    """
+    given = _number(name, value, step, "seconds above 0, or a text", "'12ms'", LONGEST_DURATION)
+    if given is None:
+        raise SpecError(f"{name}: None is not possible; allowed: seconds above 0, or a text, e.g. '12ms'")
+    return given
 
 
 def share(name: str, value: float | str | None) -> float | None:
@@ -103,12 +168,18 @@ def number_of_bytes(name: str, value: int | str | None) -> int | None:
     Raises:
         SpecError: it is neither; names the argument.
     """
-    number = _number(name, value, size, "bytes above 0, or a text", "'4GiB'", LARGEST_SIZE)
+    number = _number(name, value, size, "bytes, 1 at least, or a text", "'4GiB'", LARGEST_SIZE, least=1)
     return None if number is None else int(number)
 
 
 def _number(
-    name: str, value: float | str | None, read: Callable[[str], float], allowed: str, example: str, most: float
+    name: str,
+    value: float | str | None,
+    read: Callable[[str], float],
+    allowed: str,
+    example: str,
+    most: float,
+    least: float = math.ulp(0.0),
 ) -> float | None:
     if value is None:
         return None
@@ -117,6 +188,6 @@ def _number(
             return read(value)
         except SpecError as error:
             raise SpecError(f"{name}: {error}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise SpecError(f"{name}: {quote(value)} is not possible; allowed: {allowed}, e.g. {example}")
     return float(value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.axes.engine_axes import AxisValue
 from bench.errors import SpecError, one_of, quote, without_middle
+from bench.plan.quantities import largest
 from bench.plan.suite import Suite, all_axes, allowed_values
 
 
@@ -32,6 +33,8 @@ def parse_value(suite: Suite, axis: str, text: str) -> AxisValue:
             raise SpecError(f"axis {axis!r}: {quote(text)} is not of type {kind.__name__}, e.g. {example}") from None
         if isinstance(value, float) and not math.isfinite(value):
             raise SpecError(f"axis {axis!r}: {text!r} is not finite; allowed: any finite number")
+        if isinstance(value, int | float) and value > largest(value):
+            raise SpecError(f"axis {axis!r}: {quote(value)} is too large; allowed: up to {largest(value)}")
     allowed = allowed_values(suite, axis)
     if allowed is not None and value not in allowed:
         raise SpecError(one_of(f"value of axis {axis!r}", text, allowed))

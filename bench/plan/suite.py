@@ -6,7 +6,6 @@ that the parent can list and plan without it; `build(point)` imports what it nee
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from bench.axes.engine_axes import OPEN, AxisValue, Point, engine_axes
 from bench.axes.loops.workload import Workload
-from bench.errors import SpecError, one_of
+from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
+from bench.plan.quantities import largest
 
 if TYPE_CHECKING:
     pass
@@ -93,8 +93,10 @@ def suite_mistakes(suite: Suite) -> list[str]:
         kinds = {type(value) for value in values}
         if not kinds <= {str, int, float, bool} or len(kinds) > 1:
             mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be str, all int, all float or all bool")
-        if any(isinstance(value, float) and not math.isfinite(value) for value in values):
-            mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be finite")
+        if any(isinstance(value, int | float) and not abs(value) <= largest(value) for value in values):
+            mistakes.append(
+                f"axis {axis!r}: values {quote(list(values))} must all be finite; allowed: up to {largest(0)}"
+            )
         if len(set(values)) < len(values):
             mistakes.append(f"axis {axis!r}: values {list(values)!r} repeat")
         mistakes += [

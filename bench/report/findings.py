@@ -26,7 +26,7 @@ def beside(cells: Iterable[CellSummary]) -> str:
     return f"the twin, the same code, {' and '.join(read)}" if read else "the twin, the same code, has no interval"
 
 
-def scaling(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
+def scaling_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
     """How much of so many devices' work is done, and what the rest is lost to."""
     sentences = []
     for answer in answers:
@@ -60,7 +60,7 @@ def _scaled(answer: Finding, more: float) -> tuple[float | None, float | None]:
     )
 
 
-def compiling(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
+def compile_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
     """After how many steps a compile mode has paid for itself, from a cold and from a warm cache."""
     by_cell: dict[str, dict[str, Finding]] = {}
     for answer in answers:
@@ -136,7 +136,7 @@ def sides(cells: Sequence[CellSummary], axis: str) -> list[str]:
     return sentences
 
 
-def loading(answers: Sequence[Finding], cells: Mapping[str, CellSummary], axis: str) -> list[str]:
+def loader_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary], axis: str) -> list[str]:
     """How long the baseline waits for its batches, and the first setting that stops it."""
     found = [answer for answer in answers if answer.kind == "waiting" and answer.estimate is not None]
     if not found:

@@ -201,8 +201,8 @@ def _answers(axis: str, cells: Sequence[CellSummary], own: Sequence[Finding]) ->
     if axis == SIDES:
         return findings.sides(cells, axis)
     if axis == "devices":
-        return findings.scaling(own, by_id) or [_choice(axis, cells)]
-    more = findings.compiling(own, by_id) if axis == "compile" else findings.loading(own, by_id, axis)
+        return findings.scaling_answers(own, by_id) or [_choice(axis, cells)]
+    more = findings.compile_answers(own, by_id) if axis == "compile" else findings.loader_answers(own, by_id, axis)
     if axis == "compile" and more and all(answer.estimate is None for answer in own):
         return more  # that none is faster is said there, with what it costs
     return [_choice(axis, cells), *more]

@@ -227,19 +227,19 @@ def test_the_sentence_of_scaling() -> None:
         cell(1, axis="devices", instrumented=phases()),
         cell(2, axis="devices", ratio=(1.25, 1.2, 1.3), samples=128, instrumented=phases(backward=9.0)),
     ]
-    (text,) = findings.scaling(asked("devices", *cells), by_id(cells))
+    (text,) = findings.scaling_answers(asked("devices", *cells), by_id(cells))
     assert text == (
         "2 devices do 1.60 × [1.54, 1.67] the work of one in the same time: 80 % [77, 83] efficiency; "
         "most of the rest is lost to this: communication-bound."
     )
     single = [cells[0], cell(2, axis="devices", ratio=(1.0, None, None), samples=128)]
-    (text,) = findings.scaling(asked("devices", *single), by_id(single))
+    (text,) = findings.scaling_answers(asked("devices", *single), by_id(single))
     assert text == "No efficiency of 2 devices can be told: one launch gives no interval."
 
 
 def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
     cells = [cell(2, axis="devices", samples=128), cell(4, axis="devices", ratio=(1.25, 1.2, 1.3), samples=256)]
-    (text,) = findings.scaling(asked("devices", *cells), by_id(cells))
+    (text,) = findings.scaling_answers(asked("devices", *cells), by_id(cells))
     assert text.startswith("4 devices do 1.60 × [1.54, 1.67] the work of 2 in the same time: 80 % [77, 83] efficiency")
 
 
@@ -270,7 +270,7 @@ def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
 )
 def test_the_sentence_of_compiling(difference: tuple[float, float | None, float | None], text: str) -> None:
     cells = compiled(difference)
-    assert findings.compiling(asked("compile", *cells), by_id(cells)) == [text]
+    assert findings.compile_answers(asked("compile", *cells), by_id(cells)) == [text]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +293,13 @@ def test_the_sentence_of_compiling(difference: tuple[float, float | None, float 
 )
 def test_the_sentence_of_loading(shares: dict[str, float], text: str) -> None:
     cells = loaders(**shares)
-    assert findings.loading(asked("loader", *cells), by_id(cells), "loader") == [text]
+    assert findings.loader_answers(asked("loader", *cells), by_id(cells), "loader") == [text]
 
 
 def test_no_sentence_without_an_answer() -> None:
-    assert findings.scaling([], {}) == findings.compiling([], {}) == findings.loading([], {}, "loader") == []
+    assert (
+        findings.scaling_answers([], {})
+        == findings.compile_answers([], {})
+        == findings.loader_answers([], {}, "loader")
+        == []
+    )

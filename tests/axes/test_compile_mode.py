@@ -13,14 +13,17 @@ from conftest import Bench
 from bench.analysis import summary as stats
 from bench.arm import compile_watch
 from bench.axes import compile_mode, loops
+from bench.axes.accelerators import accelerators
+from bench.axes.engine_axes import engine_axes
 from bench.engine import conductor
 from bench.engine.conductor import GroupState
 from bench.engine.options import Options
 from bench.machine.cores import layout
+from bench.plan import plan
 from bench.results import store
 
 pytestmark = pytest.mark.skipif(
-    compile_mode.unsupported_compile("default", "cpu") is not None, reason="torch.compile needs a C++ compiler here"
+    accelerators()["cpu"].unsupported_compile("default") is not None, reason="torch.compile needs a C++ compiler here"
 )
 
 QUICK = Options(budget=1, launch=0.1, fork_servers=1)
@@ -115,12 +118,15 @@ def test_trap_14_a_recompile_on_the_short_last_batch_is_counted_and_warned_of(be
 
 
 def test_modes_that_a_device_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compile_mode.unsupported_compile("off", "tpu") is None
-    assert "CUDA graphs" in str(compile_mode.unsupported_compile("reduce-overhead", "cpu"))
-    assert compile_mode.unsupported_compile("reduce-overhead", "cuda") is None
-    assert compile_mode.unsupported_compile("default", "tpu") is not None
+    devices = accelerators()
+    assert "CUDA graphs" in str(devices["cpu"].unsupported_compile("reduce-overhead"))
+    assert devices["cuda"].unsupported_compile("reduce-overhead") is None
+    assert devices["tpu"].unsupported_compile("default") is not None
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert "C++ compiler" in str(compile_mode.unsupported_compile("default", "cpu"))
+    assert "C++ compiler" in str(devices["cpu"].unsupported_compile("default"))
+    point = {axis: values[0] for axis, values in engine_axes().items()}
+    assert plan.unsupported_reason(point) is None  # nobody is asked for a compiler where nothing is compiled
+    assert "C++ compiler" in str(plan.unsupported_reason({**point, "compile": "default"}))
 
 
 # torch 2.13's own inductor uses what its jit has deprecated.

@@ -11,8 +11,9 @@ from conftest import Bench
 from bench.arm.audit import Audit
 from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
+from bench.axes.accelerators import accelerators
 from bench.axes.loops.job import Job
-from bench.axes.precision import PRECISIONS, unsupported_precision
+from bench.axes.precision import PRECISIONS
 from bench.engine.options import Options
 from bench.plan import discovery
 from bench.results.record import Record
@@ -104,7 +105,7 @@ def test_trap_5_updates_that_a_scaler_skips_are_counted_as_skipped(skips: int) -
     """A real scaler, whose first scales overflow float16 gradients; the first watched steps are among the skipped."""
     model = torch.nn.Linear(4, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
-    audit = Audit(model)
+    audit = Audit(model, accelerators()["cpu"])
     # 60,000 is near float16's largest number: a scale of 2 to the power of `skips` overflows that many times.
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**skips)
     steps = 8
@@ -154,8 +155,9 @@ def test_across_precisions_the_loss_curve_decides() -> None:
 
 
 def test_what_cannot_run_anywhere_is_known_before_it_is_tried() -> None:
-    assert unsupported_precision("64-true", "mps") is not None
-    assert unsupported_precision("16-mixed", "tpu") is not None
-    assert [
-        name for name in PRECISIONS if unsupported_precision(name, "cpu") or unsupported_precision(name, "cuda")
-    ] == []
+    devices = accelerators()
+    assert devices["mps"].unsupported_precision("64-true", lightning=True) is not None
+    assert devices["tpu"].unsupported_precision("16-mixed", lightning=True) is not None
+    for name in PRECISIONS:
+        assert devices["cpu"].unsupported_precision(name, lightning=True) is None
+        assert devices["cuda"].unsupported_precision(name, lightning=True) is None

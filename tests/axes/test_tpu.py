@@ -14,9 +14,8 @@ from conftest import ROOT, SUITES
 from synthetic import make
 
 from bench.analysis.summary import summarize
-from bench.axes.accelerators import xla
-from bench.axes.accelerators.base import ACCELERATORS, TorchTPU, accelerator
-from bench.axes.precision import PRECISIONS, unsupported_precision
+from bench.axes.accelerators import accelerator, accelerators, tpu, xla
+from bench.axes.precision import PRECISIONS
 from bench.plan import discovery
 from bench.plan.cell import Plan
 from bench.plan.plan import make_plan
@@ -39,10 +38,11 @@ TORCH_TPU = ("Requires-Dist: libtpu>=0.0.50", "Requires-Dist: torch>=2.11.0,<=2.
 def test_torch_tpu_is_known_by_its_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "torch_tpu", "0.2.0", *TORCH_TPU)
     monkeypatch.syspath_prepend(tmp_path)
-    assert xla.no_torch_tpu() is None
-    assert isinstance(accelerator("tpu"), TorchTPU)
+    assert tpu.no_torch_tpu() is None
+    assert isinstance(accelerator("tpu"), tpu.TorchTPU)
+    assert accelerator("tpu").name == "tpu"
     # Lightning knows nothing of it.
-    assert accelerator("tpu", lightning=True) is ACCELERATORS["tpu"]
+    assert accelerator("tpu", lightning=True) is accelerators()["tpu"]
 
 
 @pytest.mark.parametrize("metadata", [("Summary: processors of another maker",), ("Requires-Dist: torch",)])
@@ -51,8 +51,8 @@ def test_another_package_of_that_name_is_not_taken_for_it(
 ) -> None:
     install(tmp_path, "torch_tpu", "2.1.0", *metadata)
     monkeypatch.syspath_prepend(tmp_path)
-    assert "is not TorchTPU's: it is that of torch_tpu 2.1.0" in str(xla.no_torch_tpu())
-    assert accelerator("tpu") is ACCELERATORS["tpu"]
+    assert "is not TorchTPU's: it is that of torch_tpu 2.1.0" in str(tpu.no_torch_tpu())
+    assert accelerator("tpu") is accelerators()["tpu"]
 
 
 def test_a_module_that_hides_the_distribution_is_not_taken_for_it(
@@ -65,14 +65,14 @@ def test_a_module_that_hides_the_distribution_is_not_taken_for_it(
     (first / "torch_tpu.py").write_text("")
     monkeypatch.syspath_prepend(second)
     monkeypatch.syspath_prepend(first)
-    assert "is not TorchTPU's" in str(xla.no_torch_tpu())
+    assert "is not TorchTPU's" in str(tpu.no_torch_tpu())
 
 
 def test_a_module_without_a_distribution_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "torch_tpu").mkdir()
     (tmp_path / "torch_tpu" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    assert "belongs to no distribution" in str(xla.no_torch_tpu())
+    assert "belongs to no distribution" in str(tpu.no_torch_tpu())
 
 
 def test_torch_xla_for_another_torch_is_no_torch_xla(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def plan(*settings: str, select: str | None = None, suite: str = "overhead") -> 
 @pytest.mark.usefixtures("processes")
 def test_without_a_tpu_a_cell_is_unsupported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PJRT_DEVICE", raising=False)
-    monkeypatch.setattr(xla, "GOOGLE", "0xffffffff")  # also where there is one
+    monkeypatch.setattr(tpu, "GOOGLE", "0xffffffff")  # also where there is one
     cells = plan("accelerator=tpu", "batch_size=64").cells
     assert {cell.point["accelerator"] for cell in cells} == {"tpu"}
     assert {cell.unsupported for cell in cells} == {"no TPU on this machine: no PCI device of vendor 0xffffffff"}
@@ -121,12 +121,11 @@ def test_only_interpreters_of_xla_cells_import_torch_xla(monkeypatch: pytest.Mon
 
 def test_precisions_on_xla_are_those_of_the_loop() -> None:
     for name in ("tpu", "xla-cpu"):
-        lightning = {
-            precision for precision in PRECISIONS if not unsupported_precision(precision, name, lightning=True)
-        }
+        refuses = accelerators()[name].unsupported_precision
+        lightning = {precision for precision in PRECISIONS if not refuses(precision, lightning=True)}
         assert lightning == {"32-true", "bf16-true", "16-true"}  # 16-true it takes, and XLA ignores: read back
-        assert unsupported_precision("16-mixed", name, lightning=False) is not None
-        assert unsupported_precision("bf16-mixed", name, lightning=False) is None
+        assert refuses("16-mixed", lightning=False) is not None
+        assert refuses("bf16-mixed", lightning=False) is None
 
 
 def test_a_lazy_device_has_no_ceilings() -> None:

@@ -20,7 +20,9 @@ missing = xla.no_torch_xla()
 pytestmark = [
     pytest.mark.xla,
     pytest.mark.skipif(missing is not None, reason=f"{missing}; nox -s xla brings it"),
-    pytest.mark.skipif(missing is None and not xla.on_cpu(), reason="PJRT_DEVICE=CPU is not set; nox -s xla sets it"),
+    pytest.mark.skipif(
+        missing is None and not xla.xla_on_cpu(), reason="PJRT_DEVICE=CPU is not set; nox -s xla sets it"
+    ),
 ]
 
 QUICK = Options(budget=1, launch=0.1, fork_servers=1, timeout=120)

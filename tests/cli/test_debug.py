@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 from bench.cli.debug import first_cell
-from bench.commands.selection import Selection, planned
+from bench.commands.selection import Selection, plan_selection
 from bench.errors import SpecError
 
 SUITE = """
@@ -69,9 +69,9 @@ def test_a_debugger_that_is_left_and_an_error_of_the_users(tmp_path: Path) -> No
 
 
 def test_the_cell_is_the_first_that_was_asked_for() -> None:
-    plan, _ = planned(Selection(settings=("batch_size=32,64",)))
+    plan, _ = plan_selection(Selection(settings=("batch_size=32,64",)))
     assert first_cell(plan, "loop=trainer and batch_size=64").point["batch_size"] == 64
     assert first_cell(plan, None).point["loop"] == "plain"
-    several, _ = planned(Selection(settings=("devices=2",)))
+    several, _ = plan_selection(Selection(settings=("devices=2",)))
     with pytest.raises(SpecError, match="no cell that runs in one process here"):
         first_cell(several, None)

@@ -13,12 +13,14 @@ import pytest
 import synthetic
 from conftest import SUITES
 from histories import repository, run_of, save
+from old_runs import run_as_of
 
 from bench import cli
 from bench.engine.options import Options
 from bench.machine import environment
 from bench.plan import discovery, plan
 from bench.results import identity, run_info, store
+from bench.results.record import RECORD_SCHEMA
 
 READERS = {
     "show": ["show", "RUN"],
@@ -188,6 +190,23 @@ def test_only_how_long_and_how_exactly_may_be_said_anew(tmp_path: Path, capsys: 
     run = store.read_run(folder)
     assert (run.info["options"]["budget"], run.info["options"]["seed"]) == (2.0, 3)
     assert run.broken == ()
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_run_that_an_older_version_began_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, suites = interrupted(tmp_path)
+    path = folder / store.RUN
+    info = run_as_of(3, json.loads(path.read_text()))
+    options = run_info.options_digest(json.loads(path.read_text())["options"], 3)
+    path.write_text(json.dumps({**info, "digests": {**info["digests"], "options": options}}))
+    assert store.read_run(folder).broken == ()
+    asked = ["run", "--resume", str(folder), "--suites", str(suites), "--target", "5%", "--no-look"]
+    assert cli.exit_code(asked) == 0, capsys.readouterr()
+    assert capsys.readouterr().err.count("an older version began it (schema 3)") == 1
+    run = store.read_run(folder)
+    assert (run.info["schema"], run.broken, len(run.records) > 0) == (RECORD_SCHEMA, (), True)
+    assert (run.info["options"]["precision_goal"], run.info["options"]["instrument"]) == (0.05, 0)
+    assert not {"target", "looks", "zygotes"} & run.info["options"].keys()
 
 
 def test_a_run_with_lost_records_and_a_baseline_are_not_gone_on_with(

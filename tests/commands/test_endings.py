@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import cli, errors
-from bench.commands.endings import CODES, JUDGEMENTS, REFUSED, UNFORESEEN, Ended
+from bench.commands.endings import CODES, JUDGEMENTS, REFUSED, UNFORESEEN, Ending
 from bench.plan import guard
 
 VERDICTS = {CODES[word] for word in (*JUDGEMENTS, "invalid", "done")}
@@ -89,7 +89,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_exception_ends_a_command_with_a_verdict(
     command: str, state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def raising(arguments: argparse.Namespace) -> Ended:
+    def raising(arguments: argparse.Namespace) -> Ending:
         raise error
 
     broken = cli.parser()
@@ -126,18 +126,18 @@ def test_a_command_that_does_not_say_how_it_ended_has_not_ended_well(
 @pytest.mark.parametrize("word", sorted(JUDGEMENTS))
 def test_a_judgement_needs_the_file_that_holds_it(word: str, tmp_path: Path) -> None:
     kept = tmp_path / "gate.json"
-    for unearned in (Ended(word), Ended(word, kept)):
+    for unearned in (Ending(word), Ending(word, kept)):
         with pytest.raises(ValueError, match="not earned"):
             assert unearned.code
     kept.write_text("{}")
-    assert Ended(word, kept).code == CODES[word]
+    assert Ending(word, kept).code == CODES[word]
 
 
 @given(st.text())
 def test_no_other_word_has_a_code(word: str) -> None:
     if word not in CODES:
         with pytest.raises(ValueError, match="no command ends with"):
-            assert Ended(word).code
+            assert Ending(word).code
 
 
 SUITE = (

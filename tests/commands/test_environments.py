@@ -12,7 +12,7 @@ from conftest import SUITES, Silent, call
 
 from bench.axes import loops
 from bench.cli import parser
-from bench.cli.arguments import selected
+from bench.cli.arguments import selection_of_arguments
 from bench.commands import environments
 from bench.commands.environments import Wish
 from bench.commands.selection import planned_sides
@@ -82,7 +82,7 @@ def test_an_environment_is_built_once_and_has_what_was_asked_for(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(environments, "SHARED", ())  # torch is not what this asks for
     wishes = [Wish("old", ("six==1.16.0",)), Wish("new", ("six==1.17.0",)), Wish("new (2)", ("six==1.17.0",), copy=1)]
-    with environments.prepared(wishes, Silent()) as sides:
+    with environments.ready_sides(wishes, Silent()) as sides:
         told = [
             subprocess.run([side.python, "-c", "import six; print(six.__version__)"], capture_output=True, text=True)
             for side in sides.values()
@@ -92,7 +92,7 @@ def test_an_environment_is_built_once_and_has_what_was_asked_for(
         assert len({len(path) for side in sides.values() for path in side.paths[1:]}) == 1
     silent = Silent()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("complete")}
-    with environments.prepared(wishes, silent):
+    with environments.ready_sides(wishes, silent):
         assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("complete")} == before
 
 
@@ -102,7 +102,7 @@ def test_a_version_that_does_not_resolve_is_one_sentence(tmp_path: Path, monkeyp
     monkeypatch.setattr(environments, "SHARED", ())
     words = r"six==99\.99: its environment cannot be built: .*six==99\.99"
     wish = Wish("six==99.99", ("six==99.99",))
-    with pytest.raises(BenchError, match=words), environments.prepared([wish], Silent()):
+    with pytest.raises(BenchError, match=words), environments.ready_sides([wish], Silent()):
         pass
     assert not list(tmp_path.rglob("complete"))  # nothing half built is taken for an environment
 
@@ -129,7 +129,7 @@ def test_a_commit_that_is_not_there(repository: Path, monkeypatch: pytest.Monkey
     words = r"git:nowhere: cannot be checked out: .*nowhere"
     with (
         pytest.raises(BenchError, match=words),
-        environments.prepared([Wish("git:nowhere", commit="nowhere")], Silent()),
+        environments.ready_sides([Wish("git:nowhere", commit="nowhere")], Silent()),
     ):
         pass
 
@@ -137,7 +137,7 @@ def test_a_commit_that_is_not_there(repository: Path, monkeypatch: pytest.Monkey
 def test_checkouts_are_removed_and_dirty_files_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
     wishes = environments.parse_sides(["git:HEAD~1", "."])
-    with environments.prepared(wishes, Silent()) as sides:
+    with environments.ready_sides(wishes, Silent()) as sides:
         old, new = sides.values()
         assert "range(1)" in (Path(old.paths[-1]) / "sidecode.py").read_text()
         assert "range(400)" in (Path(new.paths[-1]) / "sidecode.py").read_text()
@@ -155,7 +155,7 @@ def test_a_side_brings_its_own_suite_file_where_it_has_one(repository: Path, mon
     own.write_text("x = 1\n")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message", "a suite")
-    with environments.prepared(environments.parse_sides(["git:HEAD~1", "git:HEAD"]), Silent()) as sides:
+    with environments.ready_sides(environments.parse_sides(["git:HEAD~1", "git:HEAD"]), Silent()) as sides:
         old, new = sides.values()
         assert environments.side_file(str(own), old) == str(own)
         assert environments.side_file(str(own), new) == str(Path(new.paths[-1]) / "bench_suites" / "mine.py")
@@ -188,14 +188,14 @@ def test_one_step_length_is_raced_unless_the_user_names_some(
 
 def test_three_minutes_hold_intervals_of_the_default_race() -> None:
     arguments = parser().parse_args(["versions", ".", "git:HEAD"])
-    made, _, told = planned_sides(selected(arguments), [".", "git:HEAD"])
+    made, _, told = planned_sides(selection_of_arguments(arguments), [".", "git:HEAD"])
     assert "batch_size=64" in told
     assert [group.cells[0].point["loop"] for group in made.groups] == list(loops.registry())
     assert {cell.point["batch_size"] for cell in made.cells} == {64}
     race = group_state.work([GroupState(group, list(group.runnable)) for group in made.groups])
     assert budget.forecast(race, 180.0, 0.0, 2, 2).launches >= 4
     explicit = parser().parse_args(["versions", ".", "git:HEAD", "--suite", "overhead"])
-    everything, _, told = planned_sides(selected(explicit), [".", "git:HEAD"])
+    everything, _, told = planned_sides(selection_of_arguments(explicit), [".", "git:HEAD"])
     assert (len(everything.groups), told) == (12, "")
 
 

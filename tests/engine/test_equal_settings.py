@@ -17,6 +17,7 @@ from bench.analysis import frames
 from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
 from bench.axes import loops
+from bench.axes.accelerators import accelerators
 from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, may_differ
 from bench.engine.equal_work import judge_work
 from bench.engine.options import Options
@@ -154,11 +155,30 @@ def test_a_setting_may_differ_only_where_it_was_asked_to(name: str, one: Any, ot
     assert judged(absent, baseline).outcome == "unequal-settings"
 
 
-@pytest.mark.parametrize(("cause", "name"), [(cause, name) for cause, own in FOLLOWS.items() for name in own])
+OF_DEVICES = {name for device in accelerators().values() for name in device.settings}
+
+
+@pytest.mark.parametrize(
+    ("cause", "name"),
+    [
+        *((cause, name) for cause, own in FOLLOWS.items() for name in own),
+        *(("accelerator", name) for name in sorted(OF_DEVICES)),
+    ],
+)
 def test_what_follows_from_an_axis_may_differ_with_it_and_not_without_it(cause: str, name: str) -> None:
     mine, baseline = record("s[b]", effective={name: "x"}), record("s[a]", effective={name: "y"})
     assert judged(mine, baseline).outcome == "unequal-settings"
     assert judged(replace(mine, point={cause: "x"}), replace(baseline, point={cause: "y"})).outcome == "ok"
+
+
+def test_what_a_device_counts_may_differ_as_its_class_says() -> None:
+    tables = [table for device in accelerators().values() for table in (device.counts, device.settings)]
+    assert all(reason for table in tables for reason in table.values())
+    counted = {name for device in accelerators().values() for name in device.counts}
+    assert counted == {"compilations", "compilations_timed", "graph_cuts_per_step", "operators_on_cpu"}
+    for name in counted:
+        mine, baseline = record("s[b]", effective={name: 1}), record("s[a]", effective={name: 2})
+        assert judged(mine, baseline).outcome == "ok"
 
 
 def test_trap_22_a_callback_or_profiler_in_a_timed_launch_is_seen_in_the_baseline_too() -> None:

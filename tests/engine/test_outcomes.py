@@ -99,7 +99,7 @@ def test_held_means_held_for_helper_threads_too(bench: Bench, tmp_path: Path) ->
             "padding": 0,
             "environ": {},
         }
-        arms.append(bench.fleet.start_arm(fault, "torch-0", request, tmp_path / f"{fault}.log"))
+        arms.append(bench.fleet.start_arm(("torch",), request, tmp_path / f"{fault}.log"))
     bench.fleet.await_ready(arms, 20)
     assert [arm.lost for arm in arms] == [None, None]
     assert [arm.helpers > 0 for arm in arms] == [True, False]

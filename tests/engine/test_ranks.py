@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.axes import loops
-from bench.axes import strategy as strategies
-from bench.axes.accelerators.base import accelerator
+from bench.axes.accelerators import accelerator
+from bench.axes.strategy import resolve_strategy
 from bench.engine.arm_request import downgrades
 from bench.engine.fleet import Fleet
 from bench.engine.merge_ranks import Turn, arm_result, blame, turn
@@ -148,7 +148,7 @@ def test_trap_13_the_world_is_as_large_as_it_is_and_not_as_was_asked_for(bench: 
         "memory_limit": None,
         "padding": 0,
     }
-    arm = bench.fleet.start_arm("alone", "torch-0", request, tmp_path / "alone.log")
+    arm = bench.fleet.start_arm(("torch",), request, tmp_path / "alone.log")
     bench.fleet.await_ready([arm], 20)
     bench.fleet.turn(arm, Go(2, audit=True), 20)
     result = bench.fleet.result(arm, 20)
@@ -250,7 +250,10 @@ def test_a_batch_that_cannot_be_shared_is_a_cell_with_its_reason() -> None:
     ],
 )
 def test_what_no_strategy_can_do(strategy: str, devices: int, kind: str, loop: str, words: str | None) -> None:
-    reason = strategies.unsupported_strategy(strategy, devices, kind, loop)
+    wrapping = resolve_strategy(strategy, devices)
+    driver = accelerator(kind)
+    asked = wrapping != "single_device"  # else the plan does not ask
+    reason = driver.unsupported_strategy(wrapping, lightning=loop != "plain") if asked else None
     assert (reason is None) == (words is None)
     assert words is None or words in str(reason)
 

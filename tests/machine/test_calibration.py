@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from bench.axes.accelerators.base import CUDA, accelerator
+from bench.axes.accelerators import accelerator
 from bench.errors import RunError, SpecError, Unsupported
 from bench.machine import calibrate, calibration, environment
 from bench.machine.calibrate import Cannot, CeilingSearch, Kernel, measure_ceiling
@@ -253,7 +253,7 @@ def test_more_threads_than_cores_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("processes")
-@pytest.mark.skipif(CUDA().unavailable() is None, reason="there is a CUDA device here")
+@pytest.mark.skipif(accelerator("cuda").unavailable() is None, reason="there is a CUDA device here")
 def test_a_device_that_torch_does_not_find_is_unsupported() -> None:
     with pytest.raises(Unsupported, match="finds no CUDA device"):
         calibrate.calibrate("cuda", 1, 1.0)

@@ -1,19 +1,12 @@
-"""What is specific to a device: is it there, wait for it, its peak memory, its name. Torch is imported in methods only.
+"""What an accelerator is: all that a device has of its own, asked of one class. Torch is imported in methods only.
 
 `unavailable` is asked by the parent, which never imports torch; it looks for the driver's files, not for torch's word.
 """
 
 from __future__ import annotations
 
-import glob
-import os
-import platform
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
-
-from bench.axes.accelerators import xla
-from bench.errors import SpecError, Unsupported, one_of
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -46,257 +39,139 @@ class NoWatch:
 
 
 class Accelerator:
-    """All that is specific to a device; the base answers for one that needs nothing special.
+    """A value of the axis `accelerator`, and all that is asked of it; the base answers for a device like most.
+
+    A new one is a subclass with a `name`, in a file of this folder or at an entry point of the group
+    `bench.accelerators`. It is made without arguments, by the parent and by every arm. Its file imports no torch at the
+    top. docs/adding/accelerator.md goes through it step by step.
 
     Attributes:
-        name: value of the axis, as Lightning spells it where Lightning knows it.
-        lightning: what Fabric and Trainer are given.
-        packages: what its interpreters import besides torch.
+        name: value of the axis, as Lightning spells it where Lightning knows it. The only one that must be given.
+        packages: what its interpreters import besides torch, before they fork.
+        late_imports: modules of these that programs import at their first step; imported with them.
+        settings: effective settings that only cells on it have, each with the reason why others need not.
+        counts: what `watch` tells that is counted and not set, each with what is counted; arms may differ in it.
+        caution: what a reader must be told of its figures, or None.
     """
 
-    name = "cpu"
+    name: str
     packages: tuple[str, ...] = ()
+    late_imports: tuple[str, ...] = ()
+    settings: Mapping[str, str] = {}
+    counts: Mapping[str, str] = {}
+    caution: str | None = None
 
     @property
     def lightning(self) -> str:
+        """What Fabric and Trainer are given as `accelerator`; "" where Lightning cannot drive it."""
         return self.name
 
-    def prepare(self) -> None:
-        """What an arm does before it builds anything."""
+    @property
+    def device_type(self) -> str:
+        """Torch's word for it: the type of `torch.device`."""
+        return self.name
 
-    def watch(self) -> DeviceWatch:
-        return NoWatch()
+    @property
+    def real_name(self) -> str:
+        """The name that its cells are planned, labelled and recorded under, where that depends on the environment."""
+        return self.name
+
+    def driver(self, *, lightning: bool) -> Accelerator:
+        """The accelerator that a loop gets, where several packages drive the device.
+
+        Args:
+            lightning: whether Fabric or Trainer is to use it.
+        """
+        return self
+
+    # Asked by the parent, while it plans. Reasons are whole clauses; the user reads them behind the cell's id.
 
     def unavailable(self) -> str | None:
         """Why cells cannot run on it on this machine, or None."""
         return None
 
     def count(self) -> int:
-        """How many of it there are for us, without asking torch. On the CPU a device is a process, and needs a core."""
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        """How many of it there are for us, without asking torch."""
+        return 1
 
     def too_many(self, devices: int, threads: int) -> str | None:
-        """Why so many devices cannot be had, or None."""
-        if devices == 1 or devices * threads <= self.count():  # one process may share its cores with its own threads
+        """Why so many devices, with so many threads each, cannot be had, or None."""
+        if devices <= self.count():
             return None
-        return (
-            f"devices={devices} with {threads} threads each need {devices * threads} cores, and {self.count()} are "
-            f"usable; allowed: 1 to {max(1, self.count() // threads)}"
-        )
+        return f"devices={devices}: there are fewer {self.name} devices; allowed: 1 to {self.count()}"
+
+    def unsupported_precision(self, name: str, *, lightning: bool) -> str | None:
+        """Why a precision cannot run on it, or None.
+
+        Args:
+            name: a key of `bench.axes.precision.PRECISIONS`.
+            lightning: whether Fabric or Trainer is asked for it.
+        """
+        return None
+
+    def unsupported_strategy(self, wrapping: Literal["ddp", "fsdp"], *, lightning: bool) -> str | None:
+        """Why several ranks cannot train on it in that way, or None."""
+        if wrapping == "fsdp" and lightning:
+            return f"Lightning runs fsdp on cuda only, not on {self.name}"
+        return None
+
+    def unsupported_compile(self, mode: str) -> str | None:
+        """Why torch.compile does not have that mode on it, or None; never asked for `off`."""
+        if mode == "reduce-overhead":
+            return f"reduce-overhead is CUDA graphs (torch._inductor.list_mode_options), which {self.name} has not"
+        return None
+
+    def unsupported_calibration(self) -> str | None:
+        """Why `bench env --calibrate` cannot measure its ceilings, or None."""
+        return None
+
+    # Asked in the arm, with torch.
+
+    def prepare(self) -> None:
+        """What an arm does before it builds anything."""
 
     def device(self, local_rank: int = 0) -> torch.device:
+        """The device that a rank trains on.
+
+        Raises:
+            Unsupported: torch does not find it; the cell's outcome is `unsupported`, with this reason.
+        """
         import torch
 
-        return torch.device(self.name)
+        return torch.device(self.device_type)
 
     @property
     def asynchronous(self) -> bool:
         """Whether a step may return before its work is done, so that a turn's edges must wait."""
-        return False
+        return self.device_type != "cpu"
 
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it."""
+        if self.asynchronous:
+            import torch
+
+            torch.accelerator.synchronize()
 
     def describe(self) -> str:
-        return platform.processor() or platform.machine()
+        """The device's own name, as its maker gives it."""
+        return self.name
+
+    def kind(self, device: torch.device) -> str:
+        """What a tensor's device is called in records: the name of this accelerator, or torch's word for another."""
+        return self.name if device.type == self.device_type else device.type
+
+    def real_dtype(self, tensor: torch.Tensor) -> torch.dtype:
+        """The dtype that a tensor has on its device, where that may be another than it says."""
+        return tensor.dtype
 
     def reset_peak_memory(self) -> None:
         """Begin a new peak."""
 
     def peak_memory(self) -> Mapping[str, int]:
-        """Bytes by metric name, since the last reset; nothing where the device has no memory of its own."""
+        """Bytes since the last reset, as `peak_memory_device` and `peak_memory_device_reserved`; nothing where the
+        device has no memory of its own."""
         return {}
 
-
-class Device(Accelerator):
-    """A device of its own beside the processor."""
-
-    def count(self) -> int:
-        return 1
-
-    def too_many(self, devices: int, threads: int) -> str | None:
-        if devices <= self.count():
-            return None
-        return f"devices={devices}: there are fewer {self.name} devices; allowed: 1 to {self.count()}"
-
-
-class CUDA(Device):
-    name = "cuda"
-
-    def count(self) -> int:
-        named = os.environ.get("CUDA_VISIBLE_DEVICES")
-        there = len(glob.glob("/dev/nvidia[0-9]*")) or len(glob.glob("/proc/driver/nvidia/gpus/*")) or 1
-        return there if named is None else min(there, len([name for name in named.split(",") if name.strip()]))
-
-    def unavailable(self) -> str | None:
-        if glob.glob("/dev/nvidia[0-9]*") or glob.glob("/proc/driver/nvidia/gpus/*") or sys.platform == "win32":
-            return None
-        return "no NVIDIA device on this machine: /dev/nvidia0 is not there"
-
-    def device(self, local_rank: int = 0) -> torch.device:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise Unsupported(f"torch {torch.__version__} finds no CUDA device")
-        torch.cuda.set_device(local_rank)
-        return torch.device("cuda", local_rank)
-
-    @property
-    def asynchronous(self) -> bool:
-        return True
-
-    def synchronize(self) -> None:
-        import torch
-
-        torch.cuda.synchronize()
-
-    def describe(self) -> str:
-        import torch
-
-        return torch.cuda.get_device_name()
-
-    def reset_peak_memory(self) -> None:
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-
-    def peak_memory(self) -> Mapping[str, int]:
-        import torch
-
-        return {
-            "peak_memory_device": torch.cuda.max_memory_allocated(),
-            "peak_memory_device_reserved": torch.cuda.max_memory_reserved(),
-        }
-
-
-class MPS(Device):
-    name = "mps"
-
-    def unavailable(self) -> str | None:
-        if sys.platform == "darwin" and platform.machine() == "arm64":
-            return None
-        return f"mps needs macOS on Apple silicon; this is {sys.platform} on {platform.machine()}"
-
-    @property
-    def asynchronous(self) -> bool:
-        return True
-
-    def synchronize(self) -> None:
-        import torch
-
-        torch.mps.synchronize()
-
-    def peak_memory(self) -> Mapping[str, int]:
-        # MPS keeps no peak; the driver's pool never shrinks while the process trains, so its size is one.
-        import torch
-
-        return {"peak_memory_device_reserved": torch.mps.driver_allocated_memory()}
-
-
-class XLA(Device):
-    """A TPU through torch_xla. The client must not start before Fabric or Trainer is made: they set XLA_USE_BF16."""
-
-    name = "tpu"
-    packages = ("torch_xla",)
-
-    def unavailable(self) -> str | None:
-        return xla.no_tpu() or xla.no_torch_xla()
-
-    def device(self, local_rank: int = 0) -> torch.device:
-        import torch
-
-        return torch.device("xla", local_rank)
-
-    @property
-    def asynchronous(self) -> bool:
-        return True
-
-    def synchronize(self) -> None:
-        xla.wait()
-
-    def describe(self) -> str:
-        return xla.hardware()
-
-    def peak_memory(self) -> Mapping[str, int]:
-        return xla.peak_memory()
-
     def watch(self) -> DeviceWatch:
-        return xla.XLAWatch()
-
-
-class XLAOnCPU(XLA):
-    """PJRT's CPU device, for the sake of testing: the code path of a TPU, and none of its figures."""
-
-    name = xla.CPU
-
-    @property
-    def lightning(self) -> str:
-        return "tpu"
-
-    def unavailable(self) -> str | None:
-        if not xla.on_cpu():
-            return "set PJRT_DEVICE=CPU to run torch_xla on the CPU"
-        return xla.no_torch_xla()
-
-    def prepare(self) -> None:
-        if "lightning" in sys.modules:
-            xla.answer_lightning()
-
-    def describe(self) -> str:
-        return f"{xla.hardware()}, PJRT's CPU device: no TPU"
-
-
-class TorchTPU(Device):
-    """A TPU through torch_tpu, which is eager and registers itself as torch's accelerator."""
-
-    name = "tpu"
-
-    def unavailable(self) -> str | None:
-        return xla.no_tpu() or xla.no_torch_tpu()
-
-    def prepare(self) -> None:
-        reason = xla.load_torch_tpu()
-        if reason:
-            raise Unsupported(reason)
-
-    @property
-    def asynchronous(self) -> bool:
-        return True
-
-    def synchronize(self) -> None:
-        import torch
-
-        torch.accelerator.synchronize()
-
-    def describe(self) -> str:
-        return "TPU through torch_tpu"
-
-    def reset_peak_memory(self) -> None:
-        import torch
-
-        torch.accelerator.reset_peak_memory_stats()
-
-    def peak_memory(self) -> Mapping[str, int]:
-        import torch
-
-        return {"peak_memory_device": torch.accelerator.max_memory_allocated()}
-
-
-ACCELERATORS: dict[str, Accelerator] = {kind.name: kind() for kind in (Accelerator, CUDA, MPS, XLA, XLAOnCPU)}
-
-
-def accelerator(name: str, *, lightning: bool = False) -> Accelerator:
-    """The accelerator of that name, spelled as Lightning spells it.
-
-    Args:
-        lightning: whether Fabric or Trainer is to use it. They drive TPUs through torch_xla only; other loops take
-            torch_tpu where it is installed.
-
-    Raises:
-        SpecError: there is none of that name.
-    """
-    if name not in ACCELERATORS:
-        raise SpecError(one_of("accelerator", name, ACCELERATORS))
-    if name == "tpu" and not lightning and xla.no_torch_tpu() is None:
-        return TorchTPU()
-    return ACCELERATORS[name]
+        """What reads the device's own counters at the edges of turns."""
+        return NoWatch()

@@ -11,9 +11,9 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from bench.axes.plugins import plugins
 from bench.errors import SpecError
 
 if TYPE_CHECKING:
@@ -55,11 +55,14 @@ def register(name: str, *, preload: tuple[str, ...]) -> Callable[[Callable[[Job]
 
 @cache
 def registry() -> Mapping[str, Loop]:
-    """Every loop by name, `plain` first: those of this package, then those of the entry-point group `bench.loops`."""
+    """Every loop by name, `plain` first: those of this package, then those of the entry-point group `bench.loops`.
+
+    Raises:
+        SpecError: an entry point does not import, or two loops have the same name.
+    """
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    for entry in entry_points(group="bench.loops"):
-        entry.load()
+    plugins("bench.loops")  # their functions register themselves as they are imported
     order = ["plain", "fabric", "trainer-barebones", "trainer"]
     names = [name for name in order if name in _loops] + sorted(set(_loops) - set(order))
     return {name: _loops[name] for name in names}

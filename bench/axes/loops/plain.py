@@ -61,7 +61,7 @@ def wrapped_model(model: torch.nn.Module, job: Job) -> torch.nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     if job.strategy != "single_device":
-        distributed.init_process_group("nccl" if job.device.type == "cuda" else "gloo")
+        distributed.init_process_group(distributed.get_default_backend_for_device(job.device))
     if job.strategy == "ddp":
         model = DistributedDataParallel(model, device_ids=[job.device] if job.device.type == "cuda" else None)
     elif job.strategy == "fsdp":

@@ -1,0 +1,113 @@
+"""The columns of a run's tables: name, dtype, unit, and what they are. docs/api.md has the same tables.
+
+Behind these, but for pairs, stands a column for each axis of the run's suites. Texts are `object` in every version of
+pandas. An axis has the dtype of its values: `int64`, `float64`, `bool`, or `object` for texts, and where the suite of
+some cell lacks the axis: there it is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+
+class Column(NamedTuple):
+    """A column of a table; units are SI without prefixes, "1" for a plain number and "" for what is none."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+_SUITE = Column("suite", "object", "", "the suite's name")
+_GROUP = Column("group", "object", "", "the cells that race each other: the id without the compared axis")
+_CELL = Column("cell", "object", "", "the cell's id")
+_TWIN = Column("twin", "bool", "", "whether it is the baseline's second copy, the A/A control")
+_BASELINE = Column("baseline", "object", "", "the id of the cell that it is compared with")
+_LAUNCH = Column("launch", "int64", "", "the launch's number within the group, from 0")
+_OUTCOME = Column("outcome", "object", "", "what became of the cell in this launch")
+_RECORD = (_SUITE, _GROUP, _CELL, _TWIN, _LAUNCH, _OUTCOME)
+
+# Of `Run.cells`: the axes stand between the two.
+KEY_COLUMNS = (_SUITE, _GROUP, _CELL, _TWIN)
+CELL_COLUMNS = (
+    Column("outcome", "object", "", "what became of the cell: `ok`, `noisy`, `unsupported`, `unequal-work`, ..."),
+    Column("reason", "object", "", "why it is not `ok`, or empty"),
+    Column("launches", "int64", "1", "launches that were started"),
+    Column("step_time", "float64", "s", "seconds of a step; NaN where it was not measured"),
+    Column("step_time_low", "float64", "s", "lower end of its 95 % interval over launches"),
+    Column("step_time_high", "float64", "s", "upper end"),
+    Column("throughput", "float64", "samples/s", "samples a second, all ranks together"),
+    Column("throughput_low", "float64", "samples/s", "lower end of its interval"),
+    Column("throughput_high", "float64", "samples/s", "upper end"),
+    Column("ratio", "float64", "1", "step time over the baseline's; NaN for the baseline, and where none may be taken"),
+    Column("ratio_low", "float64", "1", "lower end of its 95 % interval"),
+    Column("ratio_high", "float64", "1", "upper end"),
+    Column("difference", "float64", "s", "seconds a step more than the baseline"),
+    Column("difference_low", "float64", "s", "lower end of its 95 % interval"),
+    Column("difference_high", "float64", "s", "upper end"),
+)
+
+TURN_COLUMNS = (
+    *_RECORD,
+    Column("round", "int64", "", "the round, from 0"),
+    Column("position", "int64", "", "the turn's place within the round, from 0"),
+    Column("step_time", "float64", "s", "a counted step, as undisturbed: over the pause factor of the launch"),
+    Column("first_step_time", "float64", "s", "the turn's first step, which finds cold caches"),
+    Column("cpu_time", "float64", "s", "step_time times the share of the turn that the arm was on a processor"),
+    Column("involuntary", "int64", "1", "involuntary context switches during the turn"),
+    Column("page_faults", "float64", "faults", "page faults a step that needed no disk"),
+    Column("stolen", "float64", "s", "what the hypervisor took from the arm's cores during the turn"),
+    Column("rank_spread", "float64", "s", "by how much the slowest rank's step took longer; NaN of one rank"),
+    Column("data_time", "float64", "s", "the part of step_time in which the loop waited; NaN in older records"),
+    Column("epoch_gap", "float64", "s", "by how much an epoch's first step took longer; NaN unless turns are epochs"),
+)
+
+LAUNCH_COLUMNS = (
+    *_RECORD,
+    Column(
+        "instrumented", "bool", "", "whether the launch carried callbacks; such are numbered apart, and never compared"
+    ),
+    Column("metric", "object", "", "the metric's name"),
+    Column("unit", "object", "", "its unit, SI without prefix"),
+    Column("better", "object", "", "`lower` or `higher`"),
+    Column("value", "float64", "of its row", "the launch's value: of a column of `turns`, the median over its turns"),
+    Column("samples", "int64", "1", "raw values that it rests on"),
+)
+
+PAIR_COLUMNS = (
+    *KEY_COLUMNS,
+    _BASELINE,
+    _LAUNCH,
+    Column("rounds", "int64", "1", "rounds in which both took their turn"),
+    Column("log_ratio", "float64", "1", "median over rounds of ln(step time / the baseline's step time)"),
+    Column("difference", "float64", "s", "median over rounds of step time less the baseline's"),
+    Column("baseline_step_time", "float64", "s", "median over rounds"),
+)
+
+# Of `frames.cells`, which knows outcomes and no figures.
+PLANNED_COLUMNS = (*KEY_COLUMNS, _BASELINE, *CELL_COLUMNS[:3])
+
+
+def names_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
+
+
+def typed_table(columns: Mapping[str, object], kinds: Sequence[Column]) -> pd.DataFrame:
+    """A table of these columns, each with its dtype; those that `kinds` lacks are axes.
+
+    A table without rows has them too: columns of objects cannot mask, and have no median and no logarithm.
+    """
+    table = pd.DataFrame(columns)
+    named = {column.name: column.dtype for column in kinds}
+    return table.astype({name: named.get(name, table[name].dtype) for name in table.columns})
+
+
+def axis_values(values: Sequence[object]) -> pd.Series:
+    """An axis as a column: values of one type have its dtype, all else are objects, among them None as it is."""
+    kinds = {type(value) for value in values}
+    plain = len(kinds) == 1 and kinds <= {bool, int, float}
+    return pd.Series(values, dtype=next(iter(kinds)) if plain else object)
