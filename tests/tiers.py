@@ -247,8 +247,8 @@ guard = Guard()
 
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(guard.audit)
-    if config.option.markexpr == "quick":  # a tenth of the examples that tests have otherwise
-        hypothesis.settings.register_profile("quick", max_examples=10)
+    if config.option.markexpr == "quick":  # some of the examples that tests have otherwise
+        hypothesis.settings.register_profile("quick", max_examples=5)
         hypothesis.settings.load_profile("quick")
 
 
