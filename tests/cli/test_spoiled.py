@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,12 +68,18 @@ SPOILED = {
 }
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Two runs: GOOD, and RUN, to be spoiled."""
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved")
     for name in ("GOOD", "RUN"):
-        save(replace(made(), info={**made().info, "run": name}), tmp_path)
-    return tmp_path
+        save(replace(made(), info={**made().info, "run": name}), folder)
+    return folder
+
+
+@pytest.fixture
+def out(saved: Path, tmp_path: Path) -> Path:
+    """Two runs: GOOD, and RUN, to be spoiled."""
+    return Path(shutil.copytree(saved, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED)

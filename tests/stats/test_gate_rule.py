@@ -289,7 +289,7 @@ def test_intervals_of_step_times_cover_the_median_launch(model: str, repeats: Ch
 
 @pytest.mark.parametrize("sd", [0.005, 0.01, 0.02, 0.03, 0.05])
 def test_power_rises_and_keeps_what_the_gate_prints(sd: float, repeats: Choice) -> None:
-    runs = repeats(60, 600)
+    runs = repeats(30, 600)
     generator = np.random.default_rng(int(1e4 * sd))
     noise = generator.normal(0.0, sd, (runs, LAUNCHES))
 
