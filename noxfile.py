@@ -79,7 +79,7 @@ def quick(session: nox.Session) -> None:
     """Run the tests that need no process and no torch, in seconds, with pytest's arguments after `--`."""
     _install(session, "--editable", ".[history]", *GROUPS["tests"])
     # Of matrices this small, the threads of the linear algebra would mostly wait for each other.
-    session.run("pytest", "-m", "quick", SLOWEST, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
+    session.run("python", "-m", "tests.quick", SLOWEST, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
 
 @nox.session

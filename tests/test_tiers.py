@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import quick
 import tiers
 
 ELSEWHERE = """
@@ -162,7 +163,7 @@ def tree(tmp_path: Path) -> Path:
     project = tmp_path / "project"
     tests = project / "tests"
     tests.mkdir(parents=True)
-    for name in ("tiers.py", "imports.py"):
+    for name in ("tiers.py", "imports.py", "quick.py"):
         shutil.copy(tiers.TESTS / name, tests)
     shutil.copy(tiers.TESTS.parent / "pyproject.toml", project)
     for path, text in {
@@ -199,14 +200,14 @@ def test_markers_are_what_a_test_does(tree: Path) -> None:
 def test_only_what_is_quick_is_collected_and_torch_is_not_imported(tree: Path) -> None:
     (tree.parent / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
     said = run(tree, "-m", "quick", "--ignore", "tests/test_sly.py")
-    quick = [name for name, found in EXPECTED.items() if found == QUICK]
-    assert re.findall(r"^TIERS (\S+)", said, flags=re.MULTILINE) == quick
-    assert f"{len(quick)} passed" in said
+    names = [name for name, found in EXPECTED.items() if found == QUICK]
+    assert re.findall(r"^TIERS (\S+)", said, flags=re.MULTILINE) == names
+    assert f"{len(names)} passed" in said
 
 
-@pytest.mark.parametrize("quick", [True, False])
-def test_the_guard_fails_a_test_that_does_more_than_its_tier(tree: Path, quick: bool) -> None:
-    said = run(tree, *(["-m", "quick"] if quick else []), "tests/test_sly.py")
+@pytest.mark.parametrize("selected", [["-m", "quick"], []])
+def test_the_guard_fails_a_test_that_does_more_than_its_tier(tree: Path, selected: list[str]) -> None:
+    said = run(tree, *selected, "tests/test_sly.py")
     failed = set(re.findall(r"^FAILED \S+::(\w+)", said, flags=re.MULTILINE))
     assert failed == {"test_start", "test_fork", "test_hides_it", "test_in_a_thread", "test_load"}
     for words in ("starts a process (subprocess.Popen", "starts a process (os.fork", "imports torch"):
@@ -217,3 +218,40 @@ def test_the_guard_fails_a_test_that_does_more_than_its_tier(tree: Path, quick: 
 def test_a_quick_test_asks_for_few_examples() -> None:
     assert tiers.examples(3) == 3
     assert tiers.examples(1000) in (10, 100)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_every_quick_file_is_the_share_of_one_process(tree: Path, processes: int) -> None:
+    said = "".join(
+        run(tree, "-m", "quick", f"--share={number}/{processes}", "--ignore", "tests/test_sly.py")
+        for number in range(1, processes + 1)
+    )
+    names = [name for name, found in EXPECTED.items() if found == QUICK]
+    assert sorted(re.findall(r"^TIERS (\S+)", said, flags=re.MULTILINE)) == sorted(names)
+    shared = tiers.shared_out(processes)
+    assert set(shared.values()) == set(range(1, processes + 1))
+    assert len(shared) > 30
+
+
+def test_quick_tests_are_shared_out_unless_a_path_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    assert quick.shares(["-k", "intervals", "-x"]) == quick.MOST
+    assert quick.shares([f"{__file__}::test_quick_tests_are_shared_out_unless_a_path_is_named"]) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
+    assert quick.shares([]) == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([5, 0], 0), ([5, 5], 5), ([5, 1], 1), ([2, 1], 2), ([0, -9], -9)]
+)
+def test_the_worst_of_all_processes_counts(codes: list[int], code: int) -> None:
+    assert quick.exit_code(codes) == code
+
+
+def test_a_failure_in_another_process_is_told(tree: Path) -> None:
+    (tree / "tests" / "test_sly.py").write_text("def test_sly():\n    assert 6 * 7 == 54\n")
+    environment = {**os.environ, "PYTHONPATH": str(tree.parent)}
+    command = [sys.executable, "-m", "tests.quick"]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "assert (6 * 7) == 54" in done.stdout

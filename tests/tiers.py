@@ -170,11 +170,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(name)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", type=share, metavar="N/M", help="with -m quick: the files of one process of several")
+
+
+def share(text: str) -> tuple[int, int]:
+    """`2/3` as numbers: the second process of three."""
+    number, of = map(int, text.split("/"))
+    if not 1 <= number <= of:
+        raise ValueError(text)
+    return number, of
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Of quick tests alone, leave out the files that import torch: importing it takes seconds."""
-    if config.option.markexpr == "quick" and collection_path.suffix == ".py" and collection_path.is_file():
-        return bool(packages_at_the_top(collection_path) & HEAVY) or None
-    return None
+    """Of quick tests alone, leave out files that import torch, which takes seconds, and those of other processes."""
+    if config.option.markexpr != "quick" or not collection_path.match("test_*.py"):
+        return None
+    if packages_at_the_top(collection_path) & HEAVY:
+        return True
+    number, of = config.option.share or (1, 1)
+    return shared_out(of)[collection_path] != number or None
+
+
+@cache
+def shared_out(processes: int) -> dict[Path, int]:
+    """Which process has which file: each, beginning with the longest, goes to the one with the fewest lines so far."""
+    lines = {path: path.read_bytes().count(b"\n") for path in TESTS.rglob("test_*.py")}
+    own = dict.fromkeys(range(1, processes + 1), 0)
+    found = {}
+    for path in sorted(
+        (path for path in lines if not packages_at_the_top(path) & HEAVY), key=lambda path: -lines[path]
+    ):
+        found[path] = min(own, key=lambda number: own[number])
+        own[found[path]] += lines[path]
+    return found
 
 
 # --- the guard
