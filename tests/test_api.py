@@ -165,11 +165,6 @@ def test_importing_it_imports_nothing_heavy_and_importing_more_hides_nothing() -
 # --- a real run
 
 
-@pytest.fixture(scope="module")
-def processes() -> None:
-    """Fixtures and tests that ask for it start processes."""
-
-
 class Measured(NamedTuple):
     """The page's first block, done: the run as it was, and as it was gone on with, and where."""
 

@@ -75,11 +75,6 @@ CASES: list[tuple[list[str], Call]] = [
 
 
 @pytest.fixture
-def processes() -> None:
-    """Tests that ask for it start processes."""
-
-
-@pytest.fixture
 def empty(tmp_path: Path, processes: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, in which there is nothing."""
     monkeypatch.chdir(tmp_path)

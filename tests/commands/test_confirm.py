@@ -28,11 +28,6 @@ SHORT: dict[str, Any] = {"launches": 3, "rounds": 8}
 
 
 @pytest.fixture
-def processes() -> None:
-    """Tests that ask for it start processes: git."""
-
-
-@pytest.fixture
 def folder(processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of 22 commits, the 12th 10 % slower, with a run of each; it is the working folder."""
     for number, commit in enumerate(repository(tmp_path, 22)):
@@ -67,7 +62,7 @@ def race(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
 
     @contextmanager
-    def prepared(wishes: Sequence[Wish], progress: object) -> Iterator[Mapping[str, Side]]:
+    def ready_sides(wishes: Sequence[Wish], progress: object) -> Iterator[Mapping[str, Side]]:
         yield {wish.name: Side(wish.name, "python", ()) for wish in wishes}
 
     def measured(work: Measurement, out: Path, progress: object, *, command: Sequence[str]) -> StoredRun:
@@ -84,7 +79,7 @@ def race(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             made.append(name)
         return store.read_run(out / made[-2])
 
-    monkeypatch.setattr(confirm.environments, "prepared", prepared)
+    monkeypatch.setattr(confirm.environments, "ready_sides", ready_sides)
     monkeypatch.setattr(confirm, "measure_cells", measured)
     return made
 
