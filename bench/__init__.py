@@ -2,9 +2,8 @@
 
 The batch stream is the clock, the pause button and the ledger: whatever pulls batches can be measured.
 
-What the command line does, from Python:
+What the command line does, from Python, after `import bench`:
 
-    >>> import bench
     >>> run = bench.run("overhead", set={"batch_size": [64]}, budget="30s")
     >>> run.cells[["loop", "ratio", "ratio_low", "ratio_high", "outcome"]]
 
@@ -29,35 +28,52 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.axes import old_modules
-from bench.axes.accelerators.base import Accelerator
-from bench.axes.engine_axes import AxisValue, Point
-from bench.axes.loops import register
-from bench.axes.loops.job import Job
-from bench.axes.loops.workload import Workload
 from bench.errors import BenchError, RunError, SpecError, Unsupported
-from bench.plan.suite import Suite
-from bench.results.record import Metric
+from bench.plan.public_names import public_name
 from bench.results.version import __version__
 
 if TYPE_CHECKING:
     from bench.analysis.history import History
     from bench.analysis.run import Run
+    from bench.axes.accelerators.base import Accelerator
+    from bench.axes.engine_axes import AxisValue, Point
+    from bench.axes.loops import register
+    from bench.axes.loops.job import Job
+    from bench.axes.loops.workload import Workload
     from bench.commands.compare import Comparison
     from bench.commands.confirm import ChangeRace
     from bench.commands.gate_judgement import Gate
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
+    from bench.plan.suite import Suite
     from bench.report.verify import Verification
+    from bench.results.record import Metric
+
+    Folder = str | Path
+    Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
 __all__ = ["Accelerator", "AxisValue", "Job", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
-__all__ += ["BenchError", "RunError", "SpecError", "Unsupported"]
-__all__ += ["confirm", "gate", "resume", "run", "trace", "versions"]
+__all__ += [
+    "BenchError",
+    "RunError",
+    "SpecError",
+    "Unsupported",
+    "confirm",
+    "gate",
+    "resume",
+    "run",
+    "trace",
+    "versions",
+]
 __all__ += ["compare", "environment", "history", "load", "suites", "verify", "write_report"]
 
-Folder = str | Path
-Values = Mapping[str, AxisValue | Sequence[AxisValue]]
-
 old_modules.install()
+
+
+def __getattr__(name: str) -> object:
+    """A name that is imported when it is first asked for (PEP 562); it then stands here like any other."""
+    globals()[name] = value = public_name(name, __all__)
+    return value
 
 
 def run(
@@ -259,7 +275,6 @@ def history(
     Args:
         metric: whose series; `ratio` too.
         suites: only these; none: all.
-        out: where the runs lie.
         repository: the git repository of their commits.
 
     Raises:
@@ -316,10 +331,9 @@ def trace(
     out: Folder = "traces",
     progress: bool | Progress = False,
 ) -> Traces:
-    """Profiler traces, and what one loop does that another does not: `bench trace`.
+    """Profiler traces of so many `steps` a cell, and what one loop does that another does not: `bench trace`.
 
-    Args, besides those of `run`:
-        steps: counted steps of each cell.
+    Args, besides those of `run`: none.
 
     Raises:
         BenchError: as `run`.
@@ -335,10 +349,7 @@ def trace(
 
 
 def write_report(run: Run, path: Folder | None = None) -> Path:
-    """Write a run's page, one self-contained HTML file: `bench report`.
-
-    Args:
-        path: where to; None: report.html in the run's folder.
+    """Write a run's page, one self-contained HTML file, to `path` or to report.html in its folder: `bench report`.
 
     Raises:
         RunError: it cannot be written.
@@ -353,10 +364,7 @@ def write_report(run: Run, path: Folder | None = None) -> Path:
 
 
 def verify(run: Run, path: Folder | None = None) -> Verification:
-    """Recompute every figure of a run's page from its raw records: `bench verify`. Its `differences` say what is wrong.
-
-    Args:
-        path: the page; None: report.html in the run's folder.
+    """Recompute every figure of a run's page, at `path` or report.html in its folder, from its records: `bench verify`.
 
     Raises:
         RunError: there is no page, or it cannot be read.
@@ -365,15 +373,11 @@ def verify(run: Run, path: Folder | None = None) -> Verification:
     from bench.report.pages import page_text
     from bench.report.verify import examine
 
-    page = page_of(run, path)
-    return examine(run.stored, page_text(run.stored, page))
+    return examine(run.stored, page_text(run.stored, page_of(run, path)))
 
 
 def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
-    """Every suite that there is, by name: `bench list`.
-
-    Args:
-        folders: folders with more suite files.
+    """Every suite that there is, by name, those of more `folders` too: `bench list`.
 
     Raises:
         SpecError: all that is wrong with any of them.
@@ -385,10 +389,7 @@ def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
 
 
 def environment(threads: int = 1) -> Mapping[str, str | int | float | bool]:
-    """The machine and the software, as runs record them: `bench env`.
-
-    Args:
-        threads: of every arm.
+    """The machine and the software, as runs with so many `threads` an arm record them: `bench env`.
 
     Raises:
         SpecError: it is no whole number above 0.

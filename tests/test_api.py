@@ -26,6 +26,7 @@ import bench
 from bench import cli
 from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, LAUNCH_COLUMNS, PAIR_COLUMNS, TURN_COLUMNS, Column
 from bench.analysis.run import Run
+from bench.plan.public_names import HOMES
 from bench.results.store import StoredRun
 from bench.stats.ratios import LEAST_ROUNDS
 
@@ -127,6 +128,8 @@ def test_an_axis_that_is_called_like_a_column_has_another_name() -> None:
 
 def test_all_that_is_imported_or_defined_for_others_is_public() -> None:
     tree = ast.parse(Path(bench.__file__).read_text(encoding="utf-8"))
+    types = [node for node in tree.body if isinstance(node, ast.If)]
+    assert set(HOMES) <= {one.name for node in types for line in ast.walk(node) for one in getattr(line, "names", ())}
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     imported = {
         alias.name
@@ -134,7 +137,8 @@ def test_all_that_is_imported_or_defined_for_others_is_public() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bench.")
         for alias in node.names
     }
-    assert defined | imported == {*bench.__all__, "old_modules"}
+    inside = {"old_modules", "public_name", "__getattr__"}
+    assert defined | imported | set(HOMES) == {*bench.__all__, *inside}
     assert len(bench.__all__) == len(set(bench.__all__))
 
 

@@ -1,0 +1,1 @@
+"""Records to figures: frames, costs, estimates, summary, findings, history."""

@@ -1,0 +1,1 @@
+"""What can be varied: one room an axis."""

@@ -1,0 +1,1 @@
+"""This machine: environment, cores, process environment, memory, calibration, git."""

@@ -1,0 +1,1 @@
+"""What will run: suite, discovery, cells, selection."""

@@ -1,0 +1,33 @@
+"""Names that writers of suites and plug-ins take from `bench`, each with the module that has it.
+
+They are imported when they are first asked for: the command imports the package before it can answer a Ctrl-C, and
+every arm does, so both must be quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+
+HOMES: Mapping[str, str] = {
+    "Accelerator": "bench.axes.accelerators.base",
+    "AxisValue": "bench.axes.engine_axes",
+    "Job": "bench.axes.loops.job",
+    "Metric": "bench.results.record",
+    "Point": "bench.axes.engine_axes",
+    "Suite": "bench.plan.suite",
+    "Workload": "bench.axes.loops.workload",
+    "register": "bench.axes.loops",
+}
+
+
+def public_name(name: str, allowed: Iterable[str]) -> object:
+    """What `bench` has under a name of HOMES.
+
+    Raises:
+        AttributeError: it has none of that name; says which are `allowed`.
+    """
+    if name not in HOMES:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}; there are: {', '.join(allowed)}")
+    value: object = getattr(importlib.import_module(HOMES[name]), name)
+    return value

@@ -1,0 +1,1 @@
+"""What is written down: record, run.json, work ledger, store, baselines, safe files."""

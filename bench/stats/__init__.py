@@ -1,0 +1,1 @@
+"""Pure mathematics: intervals, ratios, signed rank, the gate's rule, change points."""
