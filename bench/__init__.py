@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from bench.results.record import Metric
 
     Folder = str | Path
+    Which = Run | Folder
     Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
 __all__ = ["Accelerator", "AxisValue", "Job", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
@@ -123,7 +124,7 @@ def run(
 
 
 def resume(
-    run: Folder,
+    run: Which,
     *,
     budget: float | str | None = None,
     precision_goal: float | str | None = None,
@@ -136,37 +137,37 @@ def resume(
     """Go on with a run that was stopped: `bench run --resume`.
 
     Args, besides those of `run`:
-        run: its id or folder.
+        run: its id or folder, or a `Run`.
 
     Raises:
         RunError: it cannot go on: the machine is another, the suites' files or the records are not those of the run.
     """
     from bench.analysis.run import Run
     from bench.commands import run as commands
-    from bench.commands.python_arguments import listener, options_of, path_of, paths_of
+    from bench.commands.python_arguments import listener, options_of, path_of, paths_of, which_run
 
     given = options_of(budget, precision_goal, timeout, instrument=instrument)
-    which, more = str(path_of("run", run)), paths_of("folders", folders)
+    which, more = which_run(run), paths_of("folders", folders)
     with listener(progress) as told:
         return Run(commands.resume(which, given, more, path_of("out", out), told))
 
 
-def load(run: Folder | None = None, *, out: Folder = "results", step: float | str = "12ms") -> Run:
+def load(run: Which | None = None, *, out: Folder = "results", step: float | str = "12ms") -> Run:
     """A run that was made before: `bench show`.
 
     Args:
-        run: its id, its folder, or a baseline's name or folder; None: the newest under `out`.
+        run: its id, its folder, a baseline's name or folder, or a `Run`; None: the newest under `out`.
         step: your step, in seconds or as `"12ms"`; costs are stated for it.
 
     Raises:
         RunError: there is none, or it cannot be read, or is a baseline that was changed.
     """
     from bench.analysis.run import Run
-    from bench.commands.python_arguments import path_of
+    from bench.commands.python_arguments import path_of, which_run
     from bench.plan.quantities import step_seconds
     from bench.results import baselines
 
-    which, length = None if run is None else str(path_of("run", run)), step_seconds("step", step)
+    which, length = None if run is None else which_run(run), step_seconds("step", step)
     return Run(baselines.find_run(which, path_of("out", out)), reference_step=length)
 
 
@@ -205,9 +206,8 @@ def gate(
     from bench.commands import gate as commands
     from bench.commands.python_arguments import gate_options, listener, options_of, path_of, rule_of, selection_of
 
-    rule = rule_of(margin, target)
     options = gate_options(options_of(budget, None, timeout, seed, threads, memory_limit, instrument or 0), launch)
-    selection = selection_of(suites, set, select, folders, threads)
+    rule, selection = rule_of(margin, target), selection_of(suites, set, select, folders, threads)
     with listener(progress) as told:
         return commands.gate(selection, rule, options, path_of("out", out), told, against=against, dirty=allow_dirty)
 
@@ -249,7 +249,7 @@ def versions(
         return Run(race_environments(*named, selection, given, path_of("out", out), told, command=["bench.versions"]))
 
 
-def compare(a: Folder, b: Folder, *, allow_environment_mismatch: bool = False, out: Folder = "results") -> Comparison:
+def compare(a: Which, b: Which, *, allow_environment_mismatch: bool = False, out: Folder = "results") -> Comparison:
     """Two runs or baselines, cell by cell: `bench compare`.
 
     Args:
@@ -260,10 +260,10 @@ def compare(a: Folder, b: Folder, *, allow_environment_mismatch: bool = False, o
         RunError: one of them is not there, or cannot be read.
     """
     from bench.commands import compare as commands
-    from bench.commands.python_arguments import path_of
+    from bench.commands.python_arguments import path_of, which_run
     from bench.results import baselines
 
-    first, second = (baselines.find_run(str(path_of("run", one)), path_of("out", out)) for one in (a, b))
+    first, second = (baselines.find_run(which_run(one), path_of("out", out)) for one in (a, b))
     return commands.compare(first, second, allow_mismatch=allow_environment_mismatch)
 
 

@@ -256,7 +256,7 @@ def test_it_is_gone_on_with(there: Measured) -> None:
 
 
 def test_it_is_loaded_by_id_folder_and_as_the_newest(there: Measured, capsys: pytest.CaptureFixture[str]) -> None:
-    for which in (there.first.id, there.first.folder, str(there.first.folder), None):
+    for which in (there.first.id, there.first.folder, str(there.first.folder), there.first, None):
         run = bench.load(which)
         assert (run.id, run.finished) == (there.first.id, True)
         assert run.cells.equals(there.resumed.cells)

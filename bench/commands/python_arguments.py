@@ -46,6 +46,17 @@ def path_of(name: str, value: str | Path) -> Path:
     return Path(value)
 
 
+def which_run(run: Run | str | Path) -> str:
+    """A run by its id, its folder, or itself, as it lies on the disk by now.
+
+    Raises:
+        SpecError: it is none of these.
+    """
+    from bench.analysis.run import Run
+
+    return str(path_of("run", run.folder if isinstance(run, Run) else run))
+
+
 def paths_of(name: str, values: Iterable[str | Path]) -> list[Path]:
     """Several of them.
 
