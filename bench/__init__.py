@@ -370,10 +370,10 @@ def verify(run: Run, path: Folder | None = None) -> Verification:
         RunError: there is no page, or it cannot be read.
     """
     from bench.commands.python_arguments import page_of
-    from bench.report.pages import page_text
-    from bench.report.verify import examine
+    from bench.report.verify import verify_page
 
-    return examine(run.stored, page_text(run.stored, page_of(run, path)))
+    page = page_of(run, path)
+    return verify_page(run.stored, page)
 
 
 def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:

@@ -92,12 +92,11 @@ def write_page(arguments: argparse.Namespace) -> Ending:
 
 def verify_run(arguments: argparse.Namespace) -> Ending:
     """`bench verify`"""
-    from bench.report.pages import page_text
-    from bench.report.verify import examine
+    from bench.report.verify import verify_page
 
     run = choose_run(arguments.which, arguments.out)
     path: Path = arguments.report or run.folder / store.REPORT
-    found = examine(run, page_text(run, path))
+    found = verify_page(run, path)
     for difference in found.differences:
         say(one_line(difference))
     say(f"{path}: {found.sentence}")

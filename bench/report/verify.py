@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.estimates import CellSummary
@@ -14,7 +15,7 @@ from bench.analysis.frames import MEASURED
 from bench.analysis.summary import Summary, summarize
 from bench.errors import RunError
 from bench.report import html
-from bench.report.pages import Page, differing_texts, parse_page
+from bench.report.pages import Page, differing_texts, page_text, parse_page
 from bench.report.replay import can_be_judged, judge_again
 from bench.results import decoding
 from bench.results.record import Record, Turns
@@ -51,6 +52,15 @@ class Verification:
         if self.differences:
             return f"{len(self.differences)} differences"
         return "; ".join([f"as the records give them: {', '.join(self.checked)}", *self.unchecked])
+
+
+def verify_page(run: StoredRun, path: Path) -> Verification:
+    """All that can be checked of a run and its page, as it lies on the disk.
+
+    Raises:
+        RunError: the page is not there, or not readable.
+    """
+    return examine(run, page_text(run, path))
 
 
 def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None = None) -> Verification:
