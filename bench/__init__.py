@@ -333,7 +333,7 @@ def trace(
 ) -> Traces:
     """Profiler traces of so many `steps` a cell, and what one loop does that another does not: `bench trace`.
 
-    Args, besides those of `run`: none.
+    Args, besides those of `run`: `steps`, 20 where nothing is said.
 
     Raises:
         BenchError: as `run`.

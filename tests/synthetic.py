@@ -134,7 +134,7 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
     records = []
     for order, (loop, twin) in enumerate(arms):
         outcome, reason = _fate(truth, loop, batch, launch, twin)
-        turns = Turns(truth.steps, **{name: tuple(values) for name, values in columns[loop, twin].items()})  # type: ignore[arg-type]
+        turns = Turns(truth.steps, **{name: tuple(values) for name, values in columns[loop, twin].items()})
         record = Record(
             suite=SUITE,
             cell=cell_id(loop, batch, twin=twin),

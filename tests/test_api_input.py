@@ -42,7 +42,7 @@ CASES: list[tuple[list[str], Call]] = [
     (["run", "--timeout", "721h"], lambda: bench.run(timeout="721h")),
     (["run", "--target", "150%"], lambda: bench.run(precision_goal="150%")),
     (["run", "--memory-limit", "much"], lambda: bench.run(memory_limit="much")),
-    (["run", "--seed", "x"], lambda: bench.run(seed="x")),  # type: ignore[arg-type]
+    (["run", "--seed", "x"], lambda: bench.run(seed="x")),
     (["run", "--seed", str(HUGE)], lambda: bench.run(seed=HUGE)),
     (["run", "--threads", "0"], lambda: bench.run(threads=0)),
     (["run", "--threads", "10000000000"], lambda: bench.run(threads=10000000000)),
@@ -112,56 +112,56 @@ def test_python_answers_as_the_command_line_does(
 
 
 WRONG_TYPES: list[tuple[str, str, Call]] = [
-    ("suites", "['overhead']", lambda: bench.run(["overhead"])),  # type: ignore[arg-type]
-    ("suites", "3", lambda: bench.run(3)),  # type: ignore[arg-type]
-    ("set", "['batch_size=3']", lambda: bench.run(set=["batch_size=3"])),  # type: ignore[arg-type]
-    ("set", "'batch_size=3'", lambda: bench.run(set="batch_size=3")),  # type: ignore[arg-type]
+    ("suites", "['overhead']", lambda: bench.run(["overhead"])),
+    ("suites", "3", lambda: bench.run(3)),
+    ("set", "['batch_size=3']", lambda: bench.run(set=["batch_size=3"])),
+    ("set", "'batch_size=3'", lambda: bench.run(set="batch_size=3")),
     ("axis 'batch_size'", "[]", lambda: bench.run(set={"batch_size": []})),
-    ("axis 'batch_size'", "None", lambda: bench.run(set={"batch_size": None})),  # type: ignore[dict-item]
-    ("axis 'batch_size'", "None", lambda: bench.run(set={"batch_size": [64, None]})),  # type: ignore[list-item]
-    ("axis 'batch_size'", "[64]", lambda: bench.run(set={"batch_size": [[64]]})),  # type: ignore[list-item]
+    ("axis 'batch_size'", "None", lambda: bench.run(set={"batch_size": None})),
+    ("axis 'batch_size'", "None", lambda: bench.run(set={"batch_size": [64, None]})),
+    ("axis 'batch_size'", "[64]", lambda: bench.run(set={"batch_size": [[64]]})),
     ("axis 'batch_size'", "'64,128'", lambda: bench.run(set={"batch_size": "64,128"})),
     ("axis 'data'", "'a,b'", lambda: bench.run(set={"data": ["synthetic", "a,b"]})),
-    ("axis 3", "3", lambda: bench.run(set={3: 3})),  # type: ignore[dict-item]
+    ("axis 3", "3", lambda: bench.run(set={3: 3})),
     ("axis 'batch_size=64'", "1", lambda: bench.run(set={"batch_size=64": 1})),
-    ("select", "3", lambda: bench.run(select=3)),  # type: ignore[arg-type]
+    ("select", "3", lambda: bench.run(select=3)),
     ("budget", "True", lambda: bench.run(budget=True)),
     ("budget", "0", lambda: bench.run(budget=0)),
     ("budget", "-1", lambda: bench.run(budget=-1)),
     ("budget", "nan", lambda: bench.run(budget=float("nan"))),
-    ("budget", "[3]", lambda: bench.run(budget=[3])),  # type: ignore[arg-type]
+    ("budget", "[3]", lambda: bench.run(budget=[3])),
     ("budget", str(HUGE), lambda: bench.run(budget=HUGE)),
     ("precision_goal", "1", lambda: bench.run(precision_goal=1)),
-    ("timeout", "{}", lambda: bench.run(timeout={})),  # type: ignore[arg-type]
+    ("timeout", "{}", lambda: bench.run(timeout={})),
     ("seed", "True", lambda: bench.run(seed=True)),
-    ("seed", "1.5", lambda: bench.run(seed=1.5)),  # type: ignore[arg-type]
-    ("threads", "'4'", lambda: bench.run(threads="4")),  # type: ignore[arg-type]
-    ("memory_limit", "0.5", lambda: bench.run(memory_limit=0.5)),  # type: ignore[arg-type]
+    ("seed", "1.5", lambda: bench.run(seed=1.5)),
+    ("threads", "'4'", lambda: bench.run(threads="4")),
+    ("memory_limit", "0.5", lambda: bench.run(memory_limit=0.5)),
     ("memory_limit", str(HUGE), lambda: bench.run(memory_limit=HUGE)),
     ("instrument", "-1", lambda: bench.run(instrument=-1)),
     ("instrument", "True", lambda: bench.gate(instrument=True)),
     ("folders", "'nowhere'", lambda: bench.run(folders="nowhere")),
-    ("folders", "None", lambda: bench.run(folders=None)),  # type: ignore[arg-type]
-    ("folders", "3", lambda: bench.suites([3])),  # type: ignore[list-item]
-    ("out", "3", lambda: bench.run(out=3)),  # type: ignore[arg-type]
+    ("folders", "None", lambda: bench.run(folders=None)),
+    ("folders", "3", lambda: bench.suites([3])),
+    ("out", "3", lambda: bench.run(out=3)),
     ("out", "''", lambda: bench.run(out="")),
     ("out", r"'a\x00b'", lambda: bench.run(out="a\0b")),
-    ("progress", "'yes'", lambda: bench.run(progress="yes")),  # type: ignore[arg-type]
-    ("run", "None", lambda: bench.resume(None)),  # type: ignore[arg-type]
+    ("progress", "'yes'", lambda: bench.run(progress="yes")),
+    ("run", "None", lambda: bench.resume(None)),
     ("run", "''", lambda: bench.load("")),
-    ("run", "3", lambda: bench.load(3)),  # type: ignore[arg-type]
+    ("run", "3", lambda: bench.load(3)),
     ("step", "0", lambda: bench.load(step=0)),
-    ("step", "None", lambda: bench.load(step=None)),  # type: ignore[arg-type]
-    ("run", "None", lambda: bench.compare(None, None)),  # type: ignore[arg-type]
-    ("run", "'newest'", lambda: bench.write_report("newest")),  # type: ignore[arg-type]
-    ("run", "'newest'", lambda: bench.verify("newest")),  # type: ignore[arg-type]
-    ("sides", "3", lambda: bench.versions(3, ".")),  # type: ignore[arg-type]
+    ("step", "None", lambda: bench.load(step=None)),
+    ("run", "None", lambda: bench.compare(None, None)),
+    ("run", "'newest'", lambda: bench.write_report("newest")),
+    ("run", "'newest'", lambda: bench.verify("newest")),
+    ("sides", "3", lambda: bench.versions(3, ".")),
     ("suites", "'overhead'", lambda: bench.versions(".", ".", suites="overhead")),
     ("requirements", "'six'", lambda: bench.versions(".", ".", requirements="six")),
     ("suites", "'overhead'", lambda: bench.history(suites="overhead")),
-    ("before", "1", lambda: bench.confirm(1, "b")),  # type: ignore[arg-type]
-    ("steps", "'many'", lambda: bench.trace(steps="many")),  # type: ignore[arg-type]
-    ("threads", "1.0", lambda: bench.environment(1.0)),  # type: ignore[arg-type]
+    ("before", "1", lambda: bench.confirm(1, "b")),
+    ("steps", "'many'", lambda: bench.trace(steps="many")),
+    ("threads", "1.0", lambda: bench.environment(1.0)),
 ]
 
 
@@ -201,7 +201,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 def test_values_of_numpy_are_values() -> None:
     """As columns of `run.cells` give them."""
     with pytest.raises(bench.SpecError, match=r"^unknown suite 'x'; allowed: "):
-        bench.run("x", set={"batch_size": [np.int64(64), 32.0]}, seed=np.int64(3), threads=np.int32(1))  # type: ignore[arg-type,list-item]
+        bench.run("x", set={"batch_size": [np.int64(64), 32.0]}, seed=np.int64(3), threads=np.int32(1))
 
 
 def test_the_pages_own_mistake_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ def test_modules_are_found_by_their_old_modules(name: str, monkeypatch: pytest.M
         return
     new = old_modules.OLD_MODULES[name]
     assert module is importlib.import_module(new)
-    assert module.__name__ == module.__spec__.name == new  # type: ignore[union-attr]
+    assert module.__name__ == module.__spec__.name == new
     assert len(said) == 1
     assert said[0].startswith(f"{name} is {new} now, and the old name may go in version {old_modules.GOES_IN}")
 

@@ -176,7 +176,7 @@ def test_pairs_join_by_round_not_by_place() -> None:
         name: tuple(reversed(getattr(turns, name)))
         for name in ("round", "position", "first", "counted", "cpu", "involuntary", "faults", "stolen")
     }
-    other = with_record(run, 2, turns=replace(turns, **back))  # type: ignore[arg-type]
+    other = with_record(run, 2, turns=replace(turns, **back))
     assert frames.pairs(other).equals(frames.pairs(run))
 
 

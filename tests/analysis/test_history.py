@@ -381,7 +381,7 @@ def test_confirm_races_the_two_commits_and_the_history_knows(tmp_path: Path) -> 
                     "stolen": 0.0,
                 }.items()
             }
-            turns = Turns(1, round=tuple(range(8)), position=tuple([0] * 8), **same)  # type: ignore[arg-type]
+            turns = Turns(1, round=tuple(range(8)), position=tuple([0] * 8), **same)
             records.append(
                 Record(
                     "sided",

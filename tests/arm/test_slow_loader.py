@@ -37,7 +37,7 @@ class Clock:
 def test_a_fraction_of_the_loops_own_step_is_burnt(monkeypatch: pytest.MonkeyPatch, fraction: float) -> None:
     clock = Clock(monkeypatch)
     handed = []
-    for batch in Burn(clock.loader(50), fraction):  # type: ignore[arg-type]
+    for batch in Burn(clock.loader(50), fraction):
         clock.now += 4_000_000
         handed.append(batch)
     assert handed == list(range(50))
@@ -47,7 +47,7 @@ def test_a_fraction_of_the_loops_own_step_is_burnt(monkeypatch: pytest.MonkeyPat
 
 def test_a_single_slow_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    for batch in Burn(clock.loader(50), 0.1):  # type: ignore[arg-type]
+    for batch in Burn(clock.loader(50), 0.1):
         clock.now += 400_000_000 if batch == 30 else 4_000_000
     assert clock.burnt[31:] == pytest.approx([0.0005] * len(clock.burnt[31:]))
 
@@ -78,7 +78,7 @@ def test_the_tally_is_kept_across_runs_and_for_its_environment(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert "none counted yet" in false_alarms.read_tally(1).sentence
     for verdict in ("pass", "pass", "regression"):
-        false_alarms.count_gate(1, false_alarms.SAME, verdict)  # type: ignore[arg-type]
+        false_alarms.count_gate(1, false_alarms.SAME, verdict)
     false_alarms.count_gate(1, "0.05", "regression")
     assert (
         false_alarms.read_tally(1).count(false_alarms.SAME, "inconclusive").sentence

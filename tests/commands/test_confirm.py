@@ -47,9 +47,7 @@ def raced(work: Measurement, slower: float) -> list[Record]:
             times = {name: (step,) * 8 for name in ("first", "counted", "cpu")}
             turns = Turns(1, round=tuple(range(8)), position=(0,) * 8, **times, **nothing)
             same = {"effective": {"accelerator": "cpu"}, "samples_per_step": 8, "turns": turns}
-            records.append(
-                Record(cell.suite, cell.id, cell.group, dict(cell.point), cell.twin, launch, "ok", **same)  # type: ignore[arg-type]
-            )
+            records.append(Record(cell.suite, cell.id, cell.group, dict(cell.point), cell.twin, launch, "ok", **same))
     return records
 
 

@@ -114,7 +114,7 @@ def test_a_changed_record_is_found() -> None:
 @pytest.mark.parametrize(
     "page",
     ["", "<html></html>", with_figures(figures(PAGE)).replace('"run":', '"run"'), with_figures([]), with_figures({})],
-)  # type: ignore[arg-type]
+)
 def test_a_page_without_readable_figures_is_a_difference(page: str) -> None:
     assert verify(RUN, page)
 

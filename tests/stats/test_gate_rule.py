@@ -128,7 +128,7 @@ def test_which_verdict_wins(verdicts: list[Verdict], expected: Verdict) -> None:
 )
 def test_a_rule_that_cannot_be_kept_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(SpecError, match=r"allowed|cannot"):
-        replace(RULE, **change)  # type: ignore[arg-type]
+        replace(RULE, **change)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -17,7 +17,7 @@ def build(point: Point) -> Workload:
     class Endless(IterableDataset[tuple[torch.Tensor]]):
         """No `__len__`: a DataLoader over it has one that raises."""
 
-        def __iter__(self):  # type: ignore[no-untyped-def]
+        def __iter__(self):
             return iter([(row,) for row in rows])
 
     datasets = {"known": TensorDataset(rows), "none": Endless(), "shorter": TensorDataset(rows[:16])}

@@ -22,7 +22,7 @@ def build(point: Point) -> Workload:
 
     return Workload(
         model=workload.model,
-        loss=loss,  # type: ignore[arg-type]
+        loss=loss,
         optimizer=workload.optimizer,
         batches=workload.batches,
         samples=workload.samples,
