@@ -20,7 +20,7 @@ def build(point: Point) -> Workload:
     # Both sides go through the same loader, so that they differ by what is burnt and by nothing else. It is no
     # DataLoader, which only Fabric insists on; the suite is one of plain loops.
     batches = Burn(workload.batches, percent / 100)
-    return replace(workload, batches=batches)  # type: ignore[arg-type]  # an iterable with a length is all it takes
+    return replace(workload, batches=batches)
 
 
 suite = Suite(

@@ -134,7 +134,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             "heap_padding": len(padding),
             **device.peak_memory(),
         },
-        samples_per_step=workload.samples,
+        samples_per_step=workload.samples if isinstance(workload.samples, int) else 0,
         instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
     )
     if in_process_group():

@@ -54,6 +54,10 @@ class Suite:
         workers: loader workers of a point, by default its `num_workers`; a group that has any runs on all cores.
         settings: effective settings by name that a point asks for besides those of `suite_settings`; they are read back
             in the arm, and along the compared axis they may differ as asked. Without torch: the parent calls it.
+        equal: what must be equal for a ratio: `weights`, `loss`, `samples` or `counts`; see
+            `bench.results.work_ledger`. "": as much as can be, `weights` where they can be compared bit for bit, else
+            `loss`.
+        tolerance: relative, of the loss of each audited step, where losses are compared; None: that of the precision.
     """
 
     name: str
@@ -68,6 +72,8 @@ class Suite:
     workers: Callable[[Point], int] = num_workers
     refuses: Callable[[Point], str | None] = lambda point: None
     settings: Callable[[Point], Mapping[str, AxisValue]] = lambda point: {}
+    equal: str = ""
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         mistakes = suite_mistakes(self)

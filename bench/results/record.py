@@ -36,12 +36,23 @@ SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 WHOLE_FROM = 3  # the first schema in which every field is there
 
 Outcome = Literal[
-    "ok", "unsupported", "downgraded", "unequal-settings", "unequal-work", "oom", "timeout", "crashed", "noisy", "void"
+    "ok",
+    "unsupported",
+    "downgraded",
+    "unequal-settings",
+    "unequal-work",
+    "oom",
+    "timeout",
+    "crashed",
+    "internal",
+    "drifting",
+    "noisy",
+    "void",
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 # An outcome that makes a run exit with 3; the others are honest answers about the machine.
 FAILED_OUTCOMES: frozenset[Outcome] = frozenset(
-    {"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "void"}
+    {"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "internal", "void"}
 )
 
 NonEmpty = Annotated[str, Meta(min_length=1)]

@@ -29,7 +29,7 @@ def fabric(job: Job) -> None:
     compiled = job.compiled(workload.model)
     model, optimizer = fabric.setup(compiled, workload.optimizer(workload.model.parameters()))
     model.train()
-    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):
+    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):  # type: ignore[arg-type]  # refused by it
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)

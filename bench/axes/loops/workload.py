@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
     from lightning.pytorch import LightningModule
-    from torch.utils.data import DataLoader
 
 
 @dataclass(frozen=True)
@@ -18,19 +17,29 @@ class Workload:
 
     Attributes:
         model: the module whose parameters are trained in place, by every loop; its weights are the ledger's digests.
+            None where `lightning` is the only side: then it is the LightningModule.
         loss: `loss(model, batch)` gives the scalar training loss. The model passed may be a wrapper of `model`.
-        optimizer: `optimizer(parameters)` gives the optimizer.
+        optimizer: `optimizer(parameters)` gives the optimizer, or a sequence of several.
         batches: the training batches of one epoch; iterated again when exhausted. Of several ranks (RANK and WORLD_SIZE
             in the environment, as torchrun sets them) each gives its own share.
-        samples: samples in one batch, of this rank.
-        lightning: gives the LightningModule around the same `model`; called only where lightning is imported.
+        samples: samples in one batch, of this rank; or `samples(batch)` that counts them; None: counted as the length
+            of the batch's first tensor that has a dimension.
+        lightning: gives the LightningModule around the same `model`; called only where lightning is imported. None, or
+            one that gives None: a module made of `loss` or `step`, `optimizer` and `schedule`.
         validation: validation batches for loops that validate, or None.
+        schedule: `schedule(optimizer)` gives the scheduler of the learning rate, which every loop steps after each
+            training step; of several optimizers it is called for each.
+        step: `step(training, batch)` does one training step instead of `loss`, zero_grad, backward, update: see
+            `bench.TrainingStep`.
     """
 
-    model: torch.nn.Module
-    loss: Callable[[torch.nn.Module, Any], torch.Tensor]
-    optimizer: Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]
-    batches: DataLoader[Any]
-    samples: int
-    lightning: Callable[[], LightningModule]
+    # Typed as loops find them: the arm fills in, or refuses, what a suite leaves out.
+    model: torch.nn.Module = None  # type: ignore[assignment]
+    loss: Callable[[torch.nn.Module, Any], torch.Tensor] = None  # type: ignore[assignment]
+    optimizer: Callable[[Iterable[torch.nn.Parameter]], Any] = None  # type: ignore[assignment]
+    batches: Iterable[Any] = ()
+    samples: int | Callable[[Any], int] | None = None
+    lightning: Callable[[], LightningModule] = None  # type: ignore[assignment]
     validation: Iterable[Any] | None = None
+    schedule: Callable[[torch.optim.Optimizer], Any] | None = None
+    step: Callable[[Any, Any], Any] | None = None
