@@ -13,6 +13,8 @@ Schema history:
        `instrumented_step_time`; in run.json the options `looks`, `target` and `zygotes` are `instrument`,
        `precision_goal` and `fork_servers`, their times go by the same names, and a group that stops at its precision
        goal says `precision-goal` for `target`. `old_names` reads versions 1 to 3 under these names.
+    5  ledgers tell of watched updates, of optimizers and their learning rates, and of what was equal; work is judged by
+       the kind of equality that the suite asks for. Nothing is renamed.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 
-RECORD_SCHEMA = 4
+RECORD_SCHEMA = 5
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 WHOLE_FROM = 3  # the first schema in which every field is there
 
@@ -238,6 +240,12 @@ class _Ledger(TypedDict, total=False):
     initial_weights: str
     final_weights: str
     rank_differences: list[str]
+    audited_updates: Count
+    audited_changes: Count
+    optimizers: list[str]
+    learning_rates: list[float]
+    faults: list[str]
+    equal: str
 
 
 class _Settings(TypedDict, total=False):
