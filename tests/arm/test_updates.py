@@ -24,13 +24,13 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", optimizer_classes())
 def test_an_update_is_an_update(name: str, way: str, device: str) -> None:
-    found = {implementation: seen(name, implementation, way, device) for implementation in IMPLEMENTATIONS}
+    found = {how: seen(name, how, way, device) for how in IMPLEMENTATIONS}
     assert found["default"] is not None
-    for implementation, one in found.items():
+    for how, one in found.items():
         if one is not None:
             truth, told = one
-            assert truth.changes > 0, implementation
-            assert told == truth, implementation
+            assert truth.changes > 0, how
+            assert told == truth, how
 
 
 def test_the_table_of_the_documentation_is_what_is_counted() -> None:
