@@ -53,8 +53,13 @@ def make(name: str, implementation: str, parameters: Iterable[nn.Parameter]) -> 
     options = {} if implementation == "default" else {implementation: True}
     try:
         return optimizer_classes()[name](list(parameters), lr=0.05, **options)
-    except (TypeError, RuntimeError):  # it knows no such argument; or not on this device, or not for these tensors
+    except (TypeError, RuntimeError):  # it knows no such argument; or not for these tensors
         return None
+
+
+def not_here(error: RuntimeError) -> bool:
+    """Whether this is an optimizer's refusal of a device, which some say at their first step only."""
+    return "fused=True" in str(error)
 
 
 def train(name: str, implementation: str, way: str, device: str) -> Truth | None:
@@ -85,7 +90,12 @@ def train(name: str, implementation: str, way: str, device: str) -> Truth | None
         if step % every == every - 1:
             for one in optimizers:
                 before = [parameter.detach().clone() for parameter in parameters]
-                one.step(closure) if name == "LBFGS" else one.step()
+                try:
+                    one.step(closure) if name == "LBFGS" else one.step()
+                except RuntimeError as error:
+                    if not_here(error):
+                        return None
+                    raise
                 truth.updates += 1
                 pairs = zip(before, parameters, strict=True)
                 truth.changes += any(not torch.equal(was, now.detach()) for was, now in pairs)
