@@ -102,7 +102,12 @@ class Ready(Message, frozen=True, tag="ready"):
 
 
 class TurnReport(Message, frozen=True, tag="taken"):
-    """A turn is over; see `bench.arm.stream.TurnTimes`. `helpers` is told after audited turns only."""
+    """A turn is over; see `bench.arm.stream.TurnTimes`. `helpers` is told after audited turns only, memory after timed.
+
+    Attributes:
+        resident: bytes of the process that are in main memory.
+        allocated: bytes that tensors have on the device; None where it has no memory of its own.
+    """
 
     seconds: tuple[StepSeconds, ...]
     fetching: tuple[Duration, ...]
@@ -110,6 +115,8 @@ class TurnReport(Message, frozen=True, tag="taken"):
     involuntary: Count
     faults: Count
     helpers: Count = 0
+    resident: Count = 0
+    allocated: Count | None = None
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

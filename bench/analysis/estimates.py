@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.stats.drift import Drift
 from bench.stats.intervals import Interval
 
 
@@ -47,7 +48,8 @@ class CellSummary:
     """What is known of one planned cell.
 
     `versus` is None for the baseline and where no ratio may be taken. `instrumented` are the metrics of
-    instrumented launches, which are never compared.
+    instrumented launches, which are never compared. `drift` is how the step time changes within a launch, as its turns
+    took it; None where it was not measured.
     """
 
     id: str
@@ -63,6 +65,7 @@ class CellSummary:
     versus: Versus | None
     instrumented: Mapping[str, MetricEstimate] = field(default_factory=dict)
     samples_per_step: int = 0
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True)

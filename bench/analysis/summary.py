@@ -14,11 +14,12 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.costs import Cost, costs
+from bench.analysis.drift import drifting
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
-from bench.results.record import Metric, Record
+from bench.results.record import SIGNED, Metric, Record
 from bench.results.store import StoredRun
 from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
@@ -105,15 +106,15 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         answers=findings_of(cells, compare),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
-        pause_factors=_pause_factors(run),
+        pause_factors=_pause_factors(run, frames),
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in extra},
     )
 
 
-def _pause_factors(run: StoredRun) -> dict[str, float]:
+def _pause_factors(run: StoredRun, frames: Frames) -> dict[str, float]:
     by_group: dict[str, list[float]] = {}
-    for (group, launch), factor in pause_factors(run.records).items():
+    for (group, launch), factor in pause_factors(run.records, drifting(frames.drifts)).items():
         if launch >= 0:
             by_group.setdefault(group, []).append(factor)
     return {group: statistics.median(factors) for group, factors in by_group.items()}
@@ -148,6 +149,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
                 versus=against,
                 instrumented=extra.get(row.cell, {}),
                 samples_per_step=record.samples_per_step if record else 0,
+                drift=frames.drifts.get(row.cell),
             )
         )
     return found
@@ -189,7 +191,7 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
     found: tuple[_OfCells, _OfCells] = ({}, {})
     for (instrumented, cell, metric), own in values.items():
         # A count of a callback's may be zero, which has no logarithm.
-        positive = all(value > 0 for value in own)
+        positive = metric not in SIGNED and all(value > 0 for value in own)
         interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
         found[instrumented].setdefault(cell, {})[metric] = MetricEstimate(
             *kinds[metric],

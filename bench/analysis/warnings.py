@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.drift import leak_warnings
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
 from bench.axes.accelerators import accelerators
@@ -68,6 +69,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
             cell = by_id[baseline]
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
     warnings += _accelerator_warnings(run)
+    warnings += leak_warnings(run.records)
     changing = _changing(run)
     warnings += [
         f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"

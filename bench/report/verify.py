@@ -199,7 +199,7 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
         if record.outcome in MEASURED:
             seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
-    factors = pause_factors(run.records)
+    factors = pause_factors(run.records, {cell.id for cell in summary.cells if cell.drift and cell.drift.material})
     for cell in summary.cells:
         own = by_cell.get(cell.id, [])
         values = [
