@@ -61,7 +61,7 @@ def compared_values(axis: str, cells: Sequence[CellSummary]) -> list[str]:
     """The sentences of one group."""
     base = baseline_name(axis, cells)
     raced = _raced(axis, cells)
-    lost = _without_ratio(axis, cells, base) if axis == SIDES or not raced else []
+    lost = _without_ratio(axis, cells, base, brief=axis != SIDES and bool(raced))
     if not raced:
         return lost or [f"there is no {axis} but {base} to compare."]
     if len(raced) > 1 and all(one.word == "one-launch" for one in raced):
@@ -187,13 +187,17 @@ def _fastest(axis: str, raced: Sequence[_Raced], base: str) -> list[str]:
     return [f"no {axis} is told to be faster than {base}."]
 
 
-def _without_ratio(axis: str, cells: Sequence[CellSummary], base: str) -> list[str]:
-    """Of the values that have no ratio, or of the baseline where it is to blame for all of them."""
+def _without_ratio(axis: str, cells: Sequence[CellSummary], base: str, *, brief: bool) -> list[str]:
+    """Of the values that have no ratio, or of the baseline where it is to blame for all; briefly, without why."""
     others = [cell for cell in cells if not cell.twin and _short(axis, cell.point[axis]) != base]
     for cell in cells:
         if not cell.twin and _short(axis, cell.point[axis]) == base and cell.outcome not in USABLE:
             return [f"nothing is compared: the baseline, {base}, is {cell.outcome} ({cell.reason})."]
     lost = [cell for cell in others if cell.versus is None or cell.outcome not in USABLE]
+    if brief:
+        named = [f"{_short(axis, cell.point[axis])} ({cell.outcome})" for cell in lost[:NAMED_VALUES]]
+        more = f" and {len(lost) - NAMED_VALUES} more" if len(lost) > NAMED_VALUES else ""
+        return [f"{axis}, without a ratio to {base}: {', '.join(named)}{more}."] if lost else []
     told = []
     for cell in lost[:SENTENCES]:
         name = _short(axis, cell.point[axis]) if axis == SIDES else label(axis, cell.point[axis])
