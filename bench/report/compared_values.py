@@ -20,7 +20,7 @@ from bench.stats.rounding import percent_of
 SENTENCES = 8
 NAMED_VALUES = 24
 # From a factor of 2 on people say "2.4 times", below "40 % less"; but not where the interval begins near none.
-TIMES, LEAST_TIMES = 2.0, 1.5
+AS_TIMES, LEAST_TIMES = 2.0, 1.5
 # An interval that reaches so far tells nothing that is worth its digits.
 HOPELESS = 100.0
 
@@ -110,11 +110,11 @@ def _told_amount(one: _Raced) -> str:
     ratio = one.work
     assert ratio.low is not None
     assert ratio.high is not None
-    if ratio.estimate >= TIMES and ratio.low >= LEAST_TIMES:
+    if ratio.estimate >= AS_TIMES and ratio.low >= LEAST_TIMES:
         return f"takes {factor(ratio.estimate, ratio.low, ratio.high)} the time {one.of}"
     if ratio.estimate > 1:
         return f"takes {_percent(ratio.estimate - 1, ratio.low - 1, ratio.high - 1)} more time {one.of}"
-    if ratio.estimate > 1 / TIMES or ratio.high > 1 / LEAST_TIMES:
+    if ratio.estimate > 1 / AS_TIMES or ratio.high > 1 / LEAST_TIMES:
         return f"takes {_percent(1 - ratio.estimate, 1 - ratio.high, 1 - ratio.low)} less time {one.of}"
     done = f"the {one.of.removeprefix('a ')}s in the same time"
     return f"does {factor(*(1 / max(end, 1e-300) for end in (ratio.estimate, ratio.high, ratio.low)))} {done}"

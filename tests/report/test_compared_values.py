@@ -388,6 +388,18 @@ def test_steps_of_more_samples_are_judged_by_their_samples() -> None:
     assert frame["sample_ratio"].isna().sum() == 3
 
 
+def test_times_a_sample_are_computed_again_by_the_verification() -> None:
+    run = race("batch", {"32": Arm(1e-3), "64": Arm(1.5e-3, samples=64)})
+    page = html.render(run, summarize(run), drawings=())
+    assert page_differences(run, page, drawings=()) == []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.analysis.summary._samples", lambda run: {("nobody", 0): 1.0})
+        without = html.render(run, summarize(run), drawings=())
+    assert any("per_sample" in text for text in page_differences(run, without, drawings=()))
+    records = tuple(replace(one, samples_per_step=2 * one.samples_per_step) if one.twin else one for one in run.records)
+    assert any("per_sample" in text for text in page_differences(replace(run, records=records), page, drawings=()))
+
+
 def test_where_steps_have_as_many_samples_or_nobody_counted_there_is_no_column() -> None:
     for samples in (32, 0):
         run = race("batch", {"a": Arm(1e-3), "b": Arm(1.2e-3, samples=samples)})

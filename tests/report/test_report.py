@@ -304,6 +304,15 @@ def test_the_console_fits_and_says_everything() -> None:
     assert "(twin)" in text
 
 
+def test_the_columns_of_the_console_line_up() -> None:
+    header, *lines = console.render(summarize(FAILED)).splitlines()
+    rows = [line for line in lines[: lines.index("Not ok:")] if re.match(r" +(plain|fabric|trainer)", line)]
+    assert len(rows) == len(summarize(FAILED).cells)
+    ends = {header.index(name) + len(name) for name in ("step time", "ratio", "difference")}
+    for row in (row for row in rows if " ok " in row and not row.lstrip().startswith("plain  ")):
+        assert all(row[end - 1] == "]" and row[end : end + 2].strip() == "" for end in ends), row
+
+
 def test_markdown_has_a_row_for_every_cell() -> None:
     summary = summarize(FAILED)
     text = markdown.render(summary)
