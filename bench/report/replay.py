@@ -15,7 +15,8 @@ from bench.results.record import Record
 from bench.results.store import StoredRun
 from bench.results.work_ledger import own_faults
 
-# Outcomes that follow from settings and ledgers; the others are what happened.
+# Outcomes that follow from settings and ledgers. The others are what happened, a fault of ours among it; `noisy` and
+# `drifting` are no launch's, but follow from the times of all.
 JUDGED_OUTCOMES = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
 JUDGED_FROM = 5  # the schema with which the present rules came
 

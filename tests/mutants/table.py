@@ -8,6 +8,7 @@ from __future__ import annotations
 from .harness import Mutant
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
+COMPARED = "tests/report/test_compared_values.py"
 FABRIC_LOADER = "fabric.setup_dataloaders(workload.batches)"
 TRAINERS = '        "max_epochs": 1,\n'
 
@@ -190,4 +191,28 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(28, "LT_ variables reach the arms", "bench/machine/process_env.py",
            'r"^(PL_.*|LT_.*|', 'r"^(PL_.*|',
            ("tests/engine/test_launch.py::test_defaults_of_lightning_that_hide_in_the_environment_are_scrubbed",)),
+    Mutant(18, "a value that is not told apart is called faster or slower", "bench/report/compared_values.py",
+           '    if one.word == "told":\n', '    if one.word != "one-launch":\n',
+           (f"{COMPARED}::test_what_is_not_told_says_why_and_how_much_it_may_be",)),
+    Mutant(18, "a start is never paid for as soon as the estimate says so", "bench/report/findings.py",
+           'if word == "told" and saved.low is not None and saved.low > 0:', "if saved.estimate > 0:",
+           (f"{COMPARED}::test_no_start_is_paid_for_or_never_where_that_cannot_be_told",)),
+    Mutant(18, "a loader's estimate stops the starving, whatever its interval", "bench/report/findings.py",
+           "if share.high is not None and share.high < STARVING_SHARE]", "if share.estimate < STARVING_SHARE]",
+           (f"{COMPARED}::test_no_loader_starves_or_is_fed_where_that_cannot_be_told",)),
+    Mutant(18, "two launches are never noisy", "bench/analysis/summary.py",
+           "    if versus and width and width > NOISY_HALF_WIDTH:",
+           "    if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches > FEW_LAUNCHES:",
+           ("tests/analysis/test_summary.py::"
+            "test_two_launches_are_told_to_be_few_and_noisy_where_their_interval_is_wide",)),
+    Mutant(19, "more samples in a step count against it twice", "bench/analysis/summary.py",
+           "[log - one for log, one", "[log + one for log, one",
+           (f"{COMPARED}::test_steps_of_more_samples_are_judged_by_their_samples",)),
+    Mutant(15, "a fault of ours is nobody's", "bench/analysis/warnings.py",
+           'if cell.outcome == "internal"]', 'if cell.outcome == "none"]',
+           ("tests/report/test_outcome_lists.py::test_every_format_has_the_outcome_with_its_reason",)),
+    Mutant(23, "what was equal is taken from any cell for all", "bench/report/tables.py",
+           "found.setdefault(cell.equal, []).append(cell)",
+           "found.setdefault(summary.cells[-2].equal, []).append(cell)",
+           (f"{COMPARED}::test_what_was_equal_is_said_by_cell_where_it_differs",)),
 )  # fmt: skip
