@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from conftest import Bench
@@ -12,18 +13,20 @@ from bench.analysis.summary import Summary, summarize
 from bench.engine.options import Options
 from bench.results import store
 
-# Four launches give an interval; half a second of turns has some hundred steps.
+# Four launches give an interval. Steps that mostly sleep are hardly disturbed by whoever else is on these cores.
 OPTIONS = Options(budget=50, launch=0.6, launches=4, fork_servers=1)
+SLEEPING = ("pause=0.003", "amount=200000")
+SLOPE = 200e-6
 
 
-def summary_of(bench: Bench, *settings: str) -> tuple[Summary, dict[str, CellSummary]]:
-    bench.run("changing", *settings, options=OPTIONS)
+def summary_of(bench: Bench, *settings: str, launch: float = 0.6) -> tuple[Summary, dict[str, CellSummary]]:
+    bench.run("changing", *settings, options=replace(OPTIONS, launch=launch))
     summary = summarize(store.read_run(bench.folder))
     return summary, {f"{cell.point['change']}{'#twin' * cell.twin}": cell for cell in summary.cells}
 
 
 def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> None:
-    summary, cells = summary_of(bench, "change=none,slower", "amount=20000")
+    summary, cells = summary_of(bench, "change=none,slower", *SLEEPING, launch=1.0)
     slower = cells["slower"]
     assert slower.outcome == "drifting", (slower.reason, slower.drift)
     assert re.match(r"its steps get slower: \+[\d.e+]+ % \[[\d.e+]+, [\d.e+]+\] every 100 steps", slower.reason)
@@ -32,10 +35,10 @@ def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> 
     assert drift is not None
     assert drift.low is not None
     assert drift.high is not None
-    # 20 µs, within the interval but for what a busy machine adds: who sleeps longer waits longer to be woken.
-    assert drift.low < 1.15 * 20e-6
-    assert drift.high > 0.95 * 20e-6
-    assert drift.estimate == pytest.approx(20e-6, rel=0.35)
+    # Within the interval, but for what a busy machine adds: who sleeps longer waits longer to be woken.
+    assert drift.low < 1.1 * SLOPE
+    assert drift.high > 0.95 * SLOPE
+    assert drift.estimate == pytest.approx(SLOPE, rel=0.25)
     # What did not change keeps its figures, though one of its group drifts.
     assert {cells["none"].outcome, cells["none#twin"].outcome} <= {"ok", "noisy"}
     assert cells["none#twin"].versus is not None
@@ -43,7 +46,7 @@ def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> 
 
 
 def test_a_baseline_that_gets_slower_leaves_nobody_a_ratio(bench: Bench) -> None:
-    summary, cells = summary_of(bench, "change=none,leaking", "amount=20000", "always=true")
+    summary, cells = summary_of(bench, "change=none,slower", "always=true", *SLEEPING, launch=2.0)
     assert cells["none"].outcome == "drifting"
     assert {cell.outcome for cell in cells.values()} <= {"drifting", "ok"}
     assert {cell.versus for cell in cells.values()} == {None}

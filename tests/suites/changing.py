@@ -21,8 +21,8 @@ def build(point: Point) -> Workload:
         nonlocal seen
         (rows,) = batch
         seen += 1
-        if change == "slower" or point["always"]:
-            time.sleep(amount * 1e-9 * seen)  # nanoseconds
+        slower = change == "slower" or bool(point["always"])
+        time.sleep(float(point["pause"]) + amount * 1e-9 * seen * slower)  # nanoseconds
         if change == "leaking":
             kept.append(torch.ones(amount, dtype=torch.uint8))  # bytes
         found: torch.Tensor = (model(rows) - rows).square().mean()
@@ -42,7 +42,7 @@ def build(point: Point) -> Workload:
 suite = Suite(
     name="changing",
     title="steps that change",
-    axes={"change": ("none", "slower", "leaking"), "amount": (20_000,), "always": (False,)},
+    axes={"change": ("none", "slower", "leaking"), "amount": (200_000,), "pause": (0.0,), "always": (False,)},
     compare="change",
     baseline="none",
     build=build,
