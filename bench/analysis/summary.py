@@ -19,7 +19,7 @@ from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
-from bench.results.record import SIGNED, Metric, Record
+from bench.results.record import ADDITIVE, Metric, Record
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
@@ -220,7 +220,7 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
     found: tuple[_OfCells, _OfCells] = ({}, {})
     for (instrumented, cell, metric), own in values.items():
         # A count of a callback's may be zero, which has no logarithm.
-        positive = metric not in SIGNED and all(value > 0 for value in own)
+        positive = metric not in ADDITIVE and all(value > 0 for value in own)
         interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
         found[instrumented].setdefault(cell, {})[metric] = MetricEstimate(
             *kinds[metric],

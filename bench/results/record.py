@@ -103,8 +103,8 @@ METRICS: dict[str, Metric] = {
 }
 
 
-# Metrics that may be of either sign: of them differences are taken, and never logarithms.
-SIGNED: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
+# Metrics that begin at 0, as sound cells have them: of them differences are taken, and never logarithms.
+ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
 
 # Columns that some turns do not have.
 LATER = ("spread", "fetching", "gap", *old_names.TURN_COLUMNS)

@@ -103,7 +103,7 @@ MUTANTS: tuple[Mutant, ...] = (
            "    return [list(range(count)) for _ in square]",
            ("tests/arm/test_stream.py::test_blocks_are_balanced_for_place_and_predecessor",)),
     Mutant(18, "intervals are half as wide as their launches say", "bench/stats/intervals.py",
-           "/ (n - 1) / n) * t_quantile(n - 1)", "/ (n - 1) / n) * t_quantile(n - 1) / 2",
+           "error * t_quantile(n - 1, confidence)", "error * t_quantile(n - 1, confidence) / 2",
            ("tests/stats/test_intervals.py::test_t_interval_by_hand",
             "tests/stats/test_intervals.py::test_intervals_cover_what_they_promise")),
     Mutant(19, "a fixed cost is told as a share of the step", "bench/analysis/costs.py",
