@@ -21,6 +21,7 @@ from bench.arm.switches import loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
 from bench.axes.accelerators import accelerator
 from bench.axes.loops.job import Job
+from bench.axes.loops.workload import complete_workload
 from bench.axes.precision import PRECISIONS
 from bench.errors import BenchError
 from bench.machine.memory import peak_resident, resident
@@ -63,7 +64,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         pin(request["cores"])
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.engine.launch
     torch.manual_seed(request["seed"])
-    workload = suite.build(request["point"])
+    workload = complete_workload(suite.build(request["point"]), lightning="lightning" in loop.preload)
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, device, watch)
     instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
@@ -115,6 +116,11 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             optimizer_updates=watched["optimizer_updates"],
             losses=tuple(protocol.loss(loss) for loss in watched["losses"]),
             nonzero_gradients=watched["nonzero_gradients"],
+            audited_updates=watched["audited_updates"],
+            audited_changes=watched["audited_changes"],
+            optimizers=tuple(watched["optimizers"]),
+            learning_rates=tuple(watched["learning_rates"]),
+            faults=tuple(watched["faults"]),
         ),
         effective={
             "loop": loop.name,

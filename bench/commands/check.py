@@ -148,7 +148,7 @@ def _in_arms(
     opened.close()
     records = store.read_run(opened.folder).records
     first = chosen.plan.groups[0]
-    checks = [*_value_checks(chosen, records), *_pair_checks(suite, first, records)]
+    checks = [*_value_checks(chosen, records), *_pair_checks(first, records)]
     if fleet.interrupts or not first.runnable:
         return checks, bool(fleet.interrupts)
     try:
@@ -258,7 +258,7 @@ def _value_checks(chosen: Covering, records: Sequence[Record]) -> Iterator[Suite
 # --- the baseline and its twin
 
 
-def _pair_checks(suite: Suite, group: Group, records: Sequence[Record]) -> Iterator[SuiteCheck]:
+def _pair_checks(group: Group, records: Sequence[Record]) -> Iterator[SuiteCheck]:
     """What the ledgers of two builds from one seed say; the suite's own code is the same in both."""
     base, twin = (
         next((record for record in records if record.cell == cell.id and record.ledger), None)
@@ -281,9 +281,13 @@ def _pair_checks(suite: Suite, group: Group, records: Sequence[Record]) -> Itera
             same = ledger[key] == twin.ledger[key]
             yield SuiteCheck(name, "ok" if same else "failed", "of two builds from one seed" if same else what)
     yield _samples_check(base)
-    finite = bool(ledger["losses"]) and all(math.isfinite(loss) for loss in ledger["losses"])
-    told = ", ".join(f"{loss:.4g}" for loss in ledger["losses"][:AUDITED_STEPS]) or "none seen"
-    yield SuiteCheck("loss", "ok" if finite else "failed", told if finite else f"not finite: {told}")
+    told = ", ".join(f"{loss:.4g}" for loss in ledger["losses"][:AUDITED_STEPS])
+    if not told:
+        yield SuiteCheck("loss", "not applicable", "none was handed to backward")
+    elif all(math.isfinite(loss) for loss in ledger["losses"]):
+        yield SuiteCheck("loss", "ok", told)
+    else:
+        yield SuiteCheck("loss", "failed", f"not finite: {told}")
     share = ledger["nonzero_gradients"]
     told = f"{100 * share:.0f} % of the parameters have one other than 0"
     yield SuiteCheck("gradients", "ok" if share > 0 else "failed", told if share > 0 else "all were zero in a step")
@@ -295,7 +299,7 @@ def _pair_checks(suite: Suite, group: Group, records: Sequence[Record]) -> Itera
     if twin is None or twin.outcome == "void":
         yield SuiteCheck("twin", "not applicable", "the twin did not come to its end")
     elif twin.outcome == "ok":
-        yield SuiteCheck("twin", "ok", f"does the baseline's work{f' ({suite.equal})' if suite.equal else ''}")
+        yield SuiteCheck("twin", "ok", f"equal to the baseline in {twin.ledger.get('equal') or 'its work'}")
     else:
         yield SuiteCheck("twin", "failed", f"{twin.outcome}: {twin.reason}")
 

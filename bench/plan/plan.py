@@ -187,6 +187,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "baseline": _baseline(suite),
                 "length_axis": suite.length_axis,
                 "axes": {axis: list(values) for axis, values in suite.axes.items()},
+                "equal": suite.equal,
+                "tolerance": suite.tolerance,
             }
             for name, suite in plan.suites.items()
         },
