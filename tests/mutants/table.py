@@ -8,6 +8,8 @@ from __future__ import annotations
 from .harness import Mutant
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
+SUITE_FILES = "tests/plan/test_suite_files.py"
+CHECKED = "tests/commands/test_check.py::test_a_fault_is_found_by_its_check"
 COMPARED = "tests/report/test_compared_values.py"
 FABRIC_LOADER = "fabric.setup_dataloaders(workload.batches)"
 TRAINERS = '        "max_epochs": 1,\n'
@@ -215,4 +217,39 @@ MUTANTS: tuple[Mutant, ...] = (
            "found.setdefault(cell.equal, []).append(cell)",
            "found.setdefault(summary.cells[-2].equal, []).append(cell)",
            (f"{COMPARED}::test_what_was_equal_is_said_by_cell_where_it_differs",)),
+    Mutant(41, "a suite's own loop is everybody's", "bench/axes/loops/__init__.py",
+           "there = _own[owner] if owner else _loops", "there = _loops",
+           (f"{SUITE_FILES}::test_two_suites_of_a_folder_have_each_a_loop_of_one_name",)),
+    Mutant(41, "a suite's own loop is not found when it is planned", "bench/plan/suite.py",
+           "{**loops.registry(), **{loop.name: loop for loop in suite.own_loops}}", "loops.registry()",
+           (f"{SUITE_FILES}::test_two_suites_of_a_folder_have_each_a_loop_of_one_name",)),
+    Mutant(41, "a suite's own loop may hide one that all have", "bench/plan/suite.py",
+           "            if name in loops.registry()\n", '            if name == "nothing"\n',
+           (f"{SUITE_FILES}::test_a_loop_that_is_none_is_one_message_of_its_suite",)),
+    Mutant(41, "only who looks for suites finds a class of one", "bench/plan/suite_files.py",
+           "sys.meta_path.insert(0, _SuiteFiles())",
+           'if "bench.plan.discovery" in sys.modules:\n    sys.meta_path.insert(0, _SuiteFiles())',
+           (f"{SUITE_FILES}::test_a_file_is_found_by_its_name_in_a_process_that_knows_nothing",)),
+    Mutant(41, "a file's name must be that of a module", "bench/plan/suite_files.py",
+           "{file.stem.replace('.', '_')}", "{file.stem}",
+           (f"{SUITE_FILES}::test_a_file_of_any_name_is_a_suite",)),
+    Mutant(41, "one file's mistake stops everybody", "bench/plan/discovery.py",
+           "            self.refused.append(Refusal(where, error.mistakes))\n", "            raise\n",
+           (f"{SUITE_FILES}::test_a_mistake_in_one_file_stops_nobody_else",)),
+    Mutant(41, "of two suites of one name the first is taken", "bench/plan/discovery.py",
+           "for name, own in self.found.items() if len(own) == 1}", "for name, own in self.found.items()}",
+           (f"{SUITE_FILES}::test_a_suite_of_a_name_that_ours_has_stops_only_those_two",)),
+    Mutant(41, "a file in the working folder is no path", "bench/plan/discovery.py",
+           'return name.endswith(".py") or ', "return ",
+           (f"{SUITE_FILES}::test_a_file_is_named_by_its_path",)),
+    Mutant(41, "a run of a file is gone on with by its name", "bench/commands/run.py",
+           "if file and Path(file).is_file() else", "if not file else",
+           (f"{SUITE_FILES}::test_own_loops_train_in_arms_and_the_run_is_gone_on_with",)),
+    Mutant(41, "two builds from one seed are alike unseen", "bench/commands/check.py",
+           "same = ledger[key] == twin.ledger[key]", "same = True", (CHECKED,)),
+    Mutant(41, "nobody waits for the end of a loader without a length", "bench/commands/check.py",
+           "MOST_BATCHES = 10_000", "MOST_BATCHES = 8", (CHECKED,)),
+    Mutant(41, "a check has only the first values", "bench/commands/check.py",
+           "for axis in suite.axes for cell in tried)", "for axis in suite.axes for cell in tried[:1])",
+           ("tests/commands/test_check.py::test_every_value_is_in_few_cells", CHECKED)),
 )  # fmt: skip
