@@ -62,7 +62,7 @@ class CellSummary:
     metrics: Mapping[str, MetricEstimate]
     versus: Versus | None
     instrumented: Mapping[str, MetricEstimate] = field(default_factory=dict)
-    samples_per_step: int = 0
+    samples_per_step: float = 0.0
 
 
 @dataclass(frozen=True)

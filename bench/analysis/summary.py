@@ -18,7 +18,7 @@ from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
-from bench.results.record import Metric, Record
+from bench.results.record import Metric, Record, counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
@@ -147,7 +147,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
                 metrics=metrics.get(row.cell, {}),
                 versus=against,
                 instrumented=extra.get(row.cell, {}),
-                samples_per_step=record.samples_per_step if record else 0,
+                samples_per_step=counted_samples(record) if record else 0.0,
             )
         )
     return found

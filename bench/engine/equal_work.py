@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.axes.precision import PRECISIONS
 from bench.engine import equal_settings
 from bench.results import work_ledger
-from bench.results.record import Record
+from bench.results.record import Record, counted_samples
 
 
 def judge_work(records: Sequence[Record], baseline_cell: str) -> list[Record]:
@@ -53,6 +53,6 @@ def _against(record: Record, baseline: Record) -> Record:
         bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
         tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
         same_precision=mine == theirs,
-        planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
+        planned=None if same_batches else (counted_samples(record), counted_samples(baseline)),
     )
     return replace(record, outcome="unequal-work", reason="; ".join(found)) if found else record

@@ -4,8 +4,11 @@ A ledger is a mapping of plain values:
 
     steps               steps taken, all of them: audited, warm-up, timed
     samples             samples handed out over these steps
+    smallest_batch      samples of the smallest batch, and
+    largest_batch       of the largest; of several ranks, over all of them
+    declared_samples    what the suite says that a batch has, or None: nothing, or by rank
     samples_digest      CRC-32 chain over the batches: every batch of audited steps, the last of every timed turn;
-                        "" where batches come back from the device in other bits than they went
+                        "" where batches come back from the device in other bits than they went, or cannot be read
     audited             steps that were watched
     forward, backward   calls seen in the audited steps
     optimizer_updates   changes of the parameters over all steps, by their version counters
@@ -23,6 +26,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from bench.results.sample_counts import sample_faults
+
 # A scaler that starts at 65,536 halves its scale with every skipped update, so a handful come first; more than this
 # share of all steps is training that does not train.
 SKIPPED_SHARE = 0.1
@@ -38,7 +43,7 @@ def own_faults(ledger: Mapping[str, Any], *, scaled: bool = False) -> list[str]:
     Args:
         scaled: whether the loss is scaled, so that some updates are skipped (GradScaler); they are recorded either way.
     """
-    faults = list(ledger.get("rank_differences", ()))
+    faults = [*ledger.get("rank_differences", ()), *sample_faults(ledger)]
     steps, audited = ledger["steps"], ledger["audited"]
     for name in ("forward", "backward"):
         if ledger[name] != audited:
@@ -62,7 +67,7 @@ def work_differences(
     bits: bool,
     tolerance: float = LOSS_TOLERANCE,
     same_precision: bool = True,
-    planned: tuple[int, int] | None = None,
+    planned: tuple[float, float] | None = None,
 ) -> list[str]:
     """How the work of an arm differs from the baseline's, as sentences; empty when it is equal.
 
@@ -86,7 +91,9 @@ def work_differences(
         for name in names
         if ledger[name] != baseline[name]
     ]
-    if planned is not None and ledger["samples"] * planned[1] != baseline["samples"] * planned[0]:
+    if planned is not None and not math.isclose(
+        ledger["samples"] * planned[1], baseline["samples"] * planned[0], rel_tol=1e-9
+    ):
         found.append(
             f"samples: {ledger['samples']} in steps of {planned[0]} against the baseline's {baseline['samples']} in "
             f"steps of {planned[1]}"

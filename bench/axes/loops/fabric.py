@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
+from bench.errors import Unsupported
 
 if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
     from bench.axes.loops.job import Job
 
 
@@ -29,8 +32,24 @@ def fabric(job: Job) -> None:
     compiled = job.compiled(workload.model)
     model, optimizer = fabric.setup(compiled, workload.optimizer(workload.model.parameters()))
     model.train()
-    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):  # type: ignore[arg-type]  # refused by it
+    for batch in job.stream(fabric.setup_dataloaders(dataloader(workload.batches))):
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)
         optimizer.step()
+
+
+def dataloader(batches: Any) -> DataLoader[Any]:
+    """The workload's batches, if Fabric can set them up.
+
+    Raises:
+        Unsupported: they are no DataLoader; with others `setup_dataloaders` ends in a TypeError (2.6.6).
+    """
+    from torch.utils.data import DataLoader
+
+    if not isinstance(batches, DataLoader):
+        raise Unsupported(
+            f"Fabric's setup_dataloaders takes a torch DataLoader only, and the workload's `batches` is a "
+            f"{type(batches).__name__}"
+        )
+    return batches
