@@ -8,7 +8,7 @@ from __future__ import annotations
 from .harness import Mutant
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
-FABRIC_LOADER = "fabric.setup_dataloaders(workload.batches)"
+FABRIC_LOADER = "fabric.setup_dataloaders(dataloader(workload.batches))"
 TRAINERS = '        "max_epochs": 1,\n'
 
 
