@@ -28,9 +28,18 @@ def blame_ourselves(error: Exception, doing: str) -> NoReturn:
     """
     torch = sys.modules.get("torch")
     devices = tuple(getattr(torch, name) for name in _DEVICE_ERRORS if hasattr(torch, name))
-    if isinstance(error, (MemoryError, *devices)) or "allocate memory" in str(error):
+    text = text_of(error)
+    if isinstance(error, (MemoryError, *devices)) or "allocate memory" in text:
         raise error
-    raise OwnFault(f"{doing}: {type(error).__name__}: {error}") from error
+    raise OwnFault(f"{doing}: {type(error).__name__}: {text}") from error
+
+
+def text_of(error: BaseException) -> str:
+    """What an exception says; one that cannot say it is no reason to fail otherwise."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its text cannot be had: {type(another).__name__})"
 
 
 def is_own_fault(error: BaseException) -> bool:

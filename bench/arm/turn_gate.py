@@ -14,6 +14,7 @@ from bench.arm.instrument import Instruments
 from bench.arm.own_faults import blame_ourselves
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
+from bench.machine.memory import resident
 
 
 class Wire(Protocol):
@@ -100,6 +101,8 @@ class Gatekeeper:
             taken.involuntary,
             taken.faults,
             helpers() if grant.audit else 0,  # loader workers start with the first fetch: there were none when ready
+            resident() if self._timed else 0,
+            self._device.allocated_memory() if self._timed else None,
         )
         self._connection.send_bytes(protocol.encode(message))
 
