@@ -14,7 +14,9 @@ from itertools import pairwise
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Protocol
 
-from bench.axes.loops.batches import batch_size, forever
+from bench.arm.own_faults import blame_ourselves
+from bench.axes.loops.batch_tree import batch_size
+from bench.axes.loops.batches import forever
 
 # Loops that ask for the length of an epoch see one epoch that does not end before the run does: what a loop does once
 # an epoch (validation, checkpoints) is not a cost of a step. Under 2**31, so that progress bars can print it.
@@ -43,7 +45,8 @@ class TurnTimes:
         cpu: processor seconds of the whole process, all threads.
         involuntary: involuntary context switches.
         faults: page faults that needed no disk: memory that the allocator had given back, or not had yet.
-        samples: samples handed out, as the batches themselves say.
+        samples: samples handed out, as the batches themselves say, or the workload's own function.
+        smallest, largest: samples of the smallest and of the largest batch.
     """
 
     seconds: tuple[float, ...]
@@ -52,6 +55,8 @@ class TurnTimes:
     involuntary: int
     faults: int
     samples: int
+    smallest: int
+    largest: int
 
 
 class TurnGate(Protocol):
@@ -77,11 +82,18 @@ class BatchStream:
     Args:
         gate: gives leave for turns and is told what they took.
         synchronize: waits for the device; called at the edges of a turn, never inside; None where nothing runs ahead.
+        size: counts the samples of a batch.
     """
 
-    def __init__(self, gate: TurnGate, synchronize: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        gate: TurnGate,
+        synchronize: Callable[[], None] | None = None,
+        size: Callable[[Any], int] = batch_size,
+    ) -> None:
         self._gate = gate
         self._synchronize = synchronize
+        self._size = size
 
     def __call__(self, loader: Iterable[Any]) -> Batches:
         """The stream over `loader`, which is iterated again each time it is exhausted."""
@@ -89,11 +101,11 @@ class BatchStream:
 
     def turns(self, loader: Iterable[Any]) -> Iterator[Any]:
         """Hand out batches, turn by turn, until the gate says that it is over."""
-        gate, synchronize = self._gate, self._synchronize
+        gate, synchronize, size = self._gate, self._synchronize, self._size
         batches = forever(loader)
         while (grant := gate.wait()) is not None:
             handed: list[Any] = []
-            samples = 0
+            sizes: list[int] = []
             audit = grant.audit
             gate.before(grant)
             if synchronize is not None:
@@ -106,7 +118,12 @@ class BatchStream:
             for _ in range(grant.steps):
                 batch = next(batches)
                 fetched.append(perf_counter_ns())
-                samples += batch_size(batch)
+                try:
+                    sizes.append(size(batch))
+                except Exception as error:
+                    if size is not batch_size:
+                        raise  # it is the workload's own
+                    blame_ourselves(error, "counting the samples of a batch")
                 if audit:
                     handed.append(batch)
                 yield batch
@@ -121,7 +138,9 @@ class BatchStream:
                 cpu=(cpu_after - cpu) / 1e9,
                 involuntary=after.ru_nivcsw - usage.ru_nivcsw,
                 faults=after.ru_minflt - usage.ru_minflt,
-                samples=samples,
+                samples=sum(sizes),
+                smallest=min(sizes),
+                largest=max(sizes),
             )
             gate.after(grant, taken, handed if audit else [batch])
 

@@ -86,7 +86,7 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
-        Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
+        Metric("throughput", "samples/s", "higher", "samples of a step, as counted, over step_time"),
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
         Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
@@ -182,7 +182,8 @@ class Record:
         ledger: the work that was done; see `bench.results.work_ledger`.
         turns: raw samples of the timed turns, or None.
         warmup: seconds of each step before the first turn, audited ones first.
-        samples_per_step: samples in one batch, all ranks together.
+        samples_per_step: samples of a step, all ranks together: the mean over all steps, rounded; in records whose
+            ledger has no `largest_batch`, as the suite declared it. `counted_samples` has it unrounded.
         memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
         extra: launch-level metrics by name, of callbacks.
         instrumented: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
@@ -243,6 +244,9 @@ class _Ledger(TypedDict, total=False):
 
     steps: Count
     samples: Count
+    smallest_batch: Count
+    largest_batch: Count
+    declared_samples: Count | None
     samples_digest: str
     audited: Count
     forward: Count
@@ -279,6 +283,14 @@ def counted_records(records: Iterable[Record]) -> list[Record]:
     kept = list(records)
     others = {record.cell for record in kept if record.outcome != "void"}
     return [record for record in kept if record.outcome != "void" or record.cell not in others]
+
+
+def counted_samples(record: Record) -> float:
+    """Samples of a step, all ranks together, as the ledger counted them; of older records as their suite has it."""
+    ledger = record.ledger
+    if "largest_batch" in ledger and ledger.get("steps"):
+        return float(ledger["samples"] / ledger["steps"])
+    return float(record.samples_per_step)
 
 
 def encode_record(record: Record) -> dict[str, Any]:

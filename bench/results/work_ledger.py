@@ -4,8 +4,11 @@ A ledger is a mapping of plain values:
 
     steps               steps taken, all of them: audited, warm-up, timed
     samples             samples handed out over these steps
+    smallest_batch      samples of the smallest batch, and
+    largest_batch       of the largest; of several ranks, over all of them
+    declared_samples    what the suite says that a batch has, or None: nothing, or by rank
     samples_digest      CRC-32 chain over the batches: every batch of audited steps, the last of every timed turn;
-                        "" where batches come back from the device in other bits than they went
+                        "" where batches come back from the device in other bits than they went, or cannot be read
     audited             steps that were watched
     forward, backward   calls seen in the audited steps
     optimizer_updates   steps of optimizers over all steps, those that a scaler skipped left out
@@ -32,6 +35,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from bench.results.sample_counts import sample_faults
 
 # A scaler that starts at 65,536 halves its scale with every skipped update, so a handful come first; more than this
 # share of the baseline's updates is training that does not train.
@@ -81,7 +86,7 @@ class Comparison:
 
 def own_faults(ledger: Mapping[str, Any]) -> list[str]:
     """What is wrong with a ledger by itself, as sentences: training that does not train."""
-    faults = [*ledger.get("rank_differences", ()), *ledger.get("faults", ())]
+    faults = [*ledger.get("rank_differences", ()), *ledger.get("faults", ()), *sample_faults(ledger)]
     watched = ledger.get("audited_updates", 0)
     if watched and not ledger["audited_changes"]:
         faults.append(f"{watched} optimizer updates were watched, and none of them changed a parameter")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from bench.arm.stream import ENDLESS, BatchStream, Grant, TurnTimes
-from bench.axes.loops.batches import batch_size
+from bench.axes.loops.batch_tree import batch_size
 from bench.engine.turn_order import block_length, rounds, williams_square
 from bench.results.work_ledger import own_faults
 
@@ -110,7 +111,10 @@ def test_an_empty_loader_is_an_error_and_no_endless_loop() -> None:
         list(BatchStream(Gate([Grant(1)]))([]))
 
 
-@pytest.mark.parametrize("batch", [b"ab", (b"ab", b"c"), {"x": b"ab", "y": b"c"}, [[b"ab"], 1]])
+DATA = array("b", b"ab")
+
+
+@pytest.mark.parametrize("batch", [b"ab", (b"ab", b"c"), {"x": DATA, "y": b"c"}, [[DATA], 1]])
 def test_the_size_of_a_batch_is_that_of_its_first_tensor(batch: Any) -> None:
     assert batch_size(batch) == 2
 

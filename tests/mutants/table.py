@@ -11,7 +11,7 @@ SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_
 SUITE_FILES = "tests/plan/test_suite_files.py"
 CHECKED = "tests/commands/test_check.py::test_a_fault_is_found_by_its_check"
 COMPARED = "tests/report/test_compared_values.py"
-FABRIC_LOADER = "fabric.setup_dataloaders(workload.batches)"
+FABRIC_LOADER = "fabric.setup_dataloaders(dataloader(workload.batches))"
 TRAINERS = '        "max_epochs": 1,\n'
 
 
@@ -144,6 +144,35 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(40, "what was not seen is a downgrade", "bench/engine/arm_request.py",
            "not in (value, NOT_SEEN)}", "not in (value,)}",
            ("tests/engine/test_every_training.py::test_a_model_without_a_product_is_judged_by_weights_and_outputs",)),
+    Mutant(41, "a batch is as long as what comes first in it", "bench/axes/loops/batch_tree.py",
+           "        if type(first) is torch.Tensor and first.dim():\n", "        if hasattr(first, \"__len__\"):\n",
+           ("tests/axes/test_batches.py::test_the_samples_of_any_batch_are_counted",)),
+    Mutant(41, "what a batch holds is told by its address", "bench/arm/batch_digest.py",
+           "            text = kind.__qualname__\n", "            text = object.__repr__(value)\n",
+           ("tests/axes/test_batches.py::test_the_digest_of_any_batch_is_that_of_its_contents",)),
+    Mutant(41, "values of a sparse batch have no digest", "bench/arm/batch_digest.py",
+           "        yield from (tensor._indices(), tensor._values())\n", "        yield from (tensor._indices(),)\n",
+           ("tests/axes/test_batches.py::test_the_digest_of_any_batch_is_that_of_its_contents",)),
+    Mutant(41, "objects are not asked to move", "bench/axes/loops/batch_tree.py",
+           '        asked = callable(getattr(kind, "to", None))\n', "        asked = False\n",
+           ("tests/axes/test_batches.py::test_the_tensors_of_any_batch_are_moved",)),
+    Mutant(41, "an exhausted iterator is an empty loader", "bench/axes/loops/batches.py",
+           "        if empty and epoch:\n", "        if empty and epoch < 0:\n",
+           ("tests/engine/test_samples.py::"
+            "test_batches_that_are_no_dataloader_are_taken_or_refused_with_the_reason",)),
+    Mutant(41, "a fault of our own is a crash of the training", "bench/arm/own_faults.py",
+           "    raise OwnFault(f\"{doing}: ", "    raise RuntimeError(f\"{doing}: ",
+           ("tests/engine/test_samples.py::test_a_fault_of_our_own_is_told_as_ours",)),
+    Mutant(41, "declared samples are believed", "bench/results/sample_counts.py",
+           "    if declared is None or not steps:\n", "    if declared or not steps:\n",
+           ("tests/engine/test_samples.py::test_samples_are_counted_and_what_is_declared_is_checked",)),
+    Mutant(41, "throughput is that of the largest batch", "bench/results/record.py",
+           '        return float(ledger["samples"] / ledger["steps"])\n',
+           '        return float(ledger["largest_batch"])\n',
+           ("tests/engine/test_samples.py::test_samples_are_counted_and_what_is_declared_is_checked",)),
+    Mutant(41, "ranks that have the same batches do twice the work", "bench/engine/merge_ranks.py",
+           "    differ += same_shares(ledgers)\n", "",
+           ("tests/engine/test_samples.py::test_two_ranks_with_the_same_batches_do_unequal_work",)),
     Mutant(22, "Trainer carries a callback in timed launches", "bench/axes/loops/trainer.py",
            '"callbacks": list(job.callbacks)',
            '"callbacks": [*job.callbacks, __import__("lightning").pytorch.callbacks.Timer()]',

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.axes.loops.batch_tree import moved
 from bench.axes.loops.batches import Stream
 
 if TYPE_CHECKING:
@@ -53,12 +54,4 @@ class Job:
         """The batch with its tensors on the device, moved without waiting, and numbers in the dtype of the weights."""
         import torch
 
-        if isinstance(batch, torch.Tensor):
-            if self.dtype is not torch.float32 and batch.is_floating_point():
-                return batch.to(self.device, self.dtype, non_blocking=True)
-            return batch.to(self.device, non_blocking=True)
-        if isinstance(batch, tuple | list):
-            return type(batch)(self.to_device(part) for part in batch)
-        if isinstance(batch, Mapping):
-            return {key: self.to_device(part) for key, part in batch.items()}
-        return batch
+        return moved(batch, self.device, None if self.dtype is torch.float32 else self.dtype)
