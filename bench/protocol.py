@@ -125,6 +125,8 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     optimizer_updates: int
     losses: tuple[Loss, ...]
     nonzero_gradients: float
+    validation_declared: bool = False
+    validation_batches: Count = 0
 
 
 class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

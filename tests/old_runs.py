@@ -50,8 +50,9 @@ _RUN = {
 
 
 def record_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """A record's JSON of today under the names that schemas 1 to 3 have."""
-    return {**_renamed(data, _RECORD), "schema": schema}
+    """A record's JSON of today as schemas 1 to 4 have it: 1 to 3 under other names."""
+    turns = data["turns"] and {name: value for name, value in data["turns"].items() if name not in ("end", "real")}
+    return {**_renamed({**data, "turns": turns}, _RECORD if schema < 4 else {}), "schema": schema}
 
 
 def run_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:

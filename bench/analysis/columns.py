@@ -64,6 +64,8 @@ TURN_COLUMNS = (
     Column("rank_spread", "float64", "s", "by how much the slowest rank's step took longer; NaN of one rank"),
     Column("data_time", "float64", "s", "the part of step_time in which the loop waited; NaN in older records"),
     Column("epoch_gap", "float64", "s", "by how much an epoch's first step took longer; NaN unless turns are epochs"),
+    Column("epoch_time", "float64", "s", "the whole turn; NaN unless turns are the loop's own epochs"),
+    Column("epoch_end", "float64", "s", "by how much such an epoch's last step took longer, its end included"),
 )
 
 LAUNCH_COLUMNS = (

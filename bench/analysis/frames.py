@@ -115,6 +115,8 @@ def _columns_of(record: Record, factor: float) -> dict[str, Any]:
         "rank_spread": np.asarray(taken.spread, dtype=float) * scale if taken.spread else none,
         "data_time": np.asarray(taken.fetching, dtype=float) * scale if taken.fetching else none,
         "epoch_gap": np.asarray(taken.gap, dtype=float) if taken.gap else none,
+        "epoch_time": counted if taken.real else none,
+        "epoch_end": np.asarray(taken.end, dtype=float) if taken.end else none,
     }
 
 

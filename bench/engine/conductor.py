@@ -20,7 +20,7 @@ from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
 from bench.engine.arm_request import downgrades, request, requested_settings
-from bench.engine.equal_work import judge_work
+from bench.engine.equal_work import judge_validation, judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
 from bench.engine.instrumented_launches import Host, Instrumenter, reserve
@@ -263,6 +263,7 @@ class Conductor:
             for index, cell in enumerate(state.cells)
         ]
         records = judge_work(records, state.group.cells[0].id)
+        records = judge_validation(records, state.group.cells[0].id, self._plan.suites[state.group.suite].equal)
         self._append(records)
         self.timing["launches"] += seconds
         state.learn(records)

@@ -56,3 +56,20 @@ def _against(record: Record, baseline: Record) -> Record:
         planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
     )
     return replace(record, outcome="unequal-work", reason="; ".join(found)) if found else record
+
+
+def judge_validation(records: Sequence[Record], baseline_cell: str, equal: str) -> list[Record]:
+    """Records of one launch with `unequal-work` where an arm took another number of validation batches.
+
+    Args:
+        baseline_cell: as for `judge_work`.
+        equal: the suite's; what is done with the samples is compared in the kinds that compare losses.
+    """
+    baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
+    if baseline is None or equal in ("samples", "counts"):
+        return list(records)
+    judged = []
+    for record in records:
+        found = work_ledger.validation_differences(record.ledger, baseline.ledger) if record.outcome == "ok" else []
+        judged.append(replace(record, outcome="unequal-work", reason="; ".join(found)) if found else record)
+    return judged

@@ -1,4 +1,4 @@
-"""What earlier versions wrote under other names, read under those of today. Pure; schemas 1 to 3 (`record`).
+"""What earlier versions wrote under other names, or not at all, read as today's. Pure; schemas 1 to 4 (`record`).
 
 A file of such a schema has the old names only, and one of the present schema the new ones: a name of the other is an
 unknown field.
@@ -13,6 +13,10 @@ from typing import Any
 from bench.errors import RunError
 
 RENAMED_IN = 4  # the schema with the new names
+
+ENDED_IN = 5  # the schema in which turns may be the loop's own epochs
+
+TURNS_FIELDS: Mapping[str, Any] = {"end": [], "real": False}  # of that schema, as they are where turns are not
 
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
 METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}
@@ -33,6 +37,21 @@ def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]
     if isinstance(declared := made.get("declared"), list):
         made["declared"] = [_renamed_metric(metric) for metric in declared]
     return made
+
+
+def with_later_fields(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
+    """The JSON of a record before ENDED_IN, with the fields that came then.
+
+    Raises:
+        RunError: it has one of them.
+    """
+    turns = data.get("turns")
+    if not isinstance(turns, dict):
+        return dict(data)
+    for name in TURNS_FIELDS:
+        if name in turns:
+            raise RunError(f"{where}: $.turns: object contains unknown field `{name}`")
+    return {**data, "turns": {**turns, **TURNS_FIELDS}}
 
 
 def renamed_run(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:

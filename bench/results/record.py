@@ -31,7 +31,7 @@ from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 
-RECORD_SCHEMA = 4
+RECORD_SCHEMA = 5
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 WHOLE_FROM = 3  # the first schema in which every field is there
 
@@ -86,6 +86,10 @@ METRICS: dict[str, Metric] = {
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
         Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
+        Metric("epoch_time", "s", "lower", "one epoch of the loop, with its start and its end: validation, checkpoint"),
+        Metric(
+            "epoch_end", "s", "lower", "what an epoch's last step, up to the next epoch, takes longer than the others"
+        ),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
         Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
@@ -97,8 +101,9 @@ METRICS: dict[str, Metric] = {
 }
 
 
+NO_COLUMNS = ("steps", "whole", "real")
 # Columns that some turns do not have.
-LATER = ("spread", "fetching", "gap")
+LATER = ("spread", "fetching", "gap", "end")
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,11 @@ class Turns:
             All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
         fetching: seconds of the counted steps in which the loop waited for its batch; nothing in older records.
         gap: seconds by which the turn's first step took longer than the middle one of the others; only of whole epochs.
+        end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
+            pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
         steps: counted steps in each turn, the same for all arms of a group.
         whole: whether a turn is a whole epoch; its first step is then counted too.
+        real: whether it is an epoch of the loop's own, which the loop has ended.
     """
 
     steps: Annotated[int, Meta(ge=1, le=COUNT)]
@@ -134,7 +142,9 @@ class Turns:
     spread: tuple[Number, ...] = ()
     fetching: tuple[Number, ...] = ()
     gap: tuple[Number, ...] = ()
+    end: tuple[Number, ...] = ()
     whole: bool = False
+    real: bool = False
 
     @property
     def taken(self) -> int:
@@ -147,7 +157,7 @@ class Turns:
         return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
 
     def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("steps", "whole")}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
         lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
@@ -238,6 +248,8 @@ class _Ledger(TypedDict, total=False):
     initial_weights: str
     final_weights: str
     rank_differences: list[str]
+    validation_declared: bool
+    validation_batches: Count
 
 
 class _Settings(TypedDict, total=False):
@@ -315,6 +327,8 @@ def decode_record(data: object, where: str | Path = "not a record") -> Record:
     schema = _known(decoding.convert(_Head, data, where).schema, where)
     if schema < old_names.RENAMED_IN and isinstance(data, Mapping):
         data = old_names.renamed_record(data, where)
+    if schema < old_names.ENDED_IN and isinstance(data, Mapping):
+        data = old_names.with_later_fields(data, where)
     return _checked(decoding.convert(Record, data, where, form=RecordLine, whole=schema >= WHOLE_FROM), where)
 
 

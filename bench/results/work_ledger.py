@@ -13,6 +13,8 @@ A ledger is a mapping of plain values:
     nonzero_gradients   smallest share of parameters that had a gradient other than zero in an audited step
     initial_weights     SHA-256 of the state at the start, and
     final_weights       at the end
+    validation_declared whether the workload has validation batches, and
+    validation_batches  how many of them the loop took from its first step on; all ranks together
     rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
                         samples are then those of all ranks, losses their means, `rank_losses` those of each
 """
@@ -104,3 +106,12 @@ def work_differences(
                 found.append(f"loss of audited step {index}: {loss:.6g} against the baseline's {expected:.6g}")
                 break
     return found
+
+
+def validation_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """How the validation of an arm differs from the baseline's, as sentences; empty where both took as many batches."""
+    mine, theirs = (int(one.get("validation_batches", 0)) for one in (ledger, baseline))
+    if mine == theirs:
+        return []
+    never = "" if mine and theirs else f": {'the baseline' if mine else 'it'} never validates"
+    return [f"validation batches: {mine} against the baseline's {theirs}{never}"]

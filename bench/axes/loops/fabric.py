@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import end_of_epoch, every_epoch
 
 if TYPE_CHECKING:
     from bench.axes.loops.job import Job
@@ -29,7 +30,9 @@ def fabric(job: Job) -> None:
     compiled = job.compiled(workload.model)
     model, optimizer = fabric.setup(compiled, workload.optimizer(workload.model.parameters()))
     model.train()
-    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):  # type: ignore[arg-type]  # refused by it
+    end = end_of_epoch(job, model, optimizer, fabric=fabric)
+    batches = fabric.setup_dataloaders(workload.batches)  # type: ignore[arg-type]  # refused by it
+    for batch in every_epoch(job, batches, end):
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)

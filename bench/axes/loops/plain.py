@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import end_of_epoch, every_epoch
 from bench.axes.loops.plain_xla import lazy
 from bench.axes.precision import PRECISIONS
 
@@ -26,7 +27,7 @@ def plain(job: Job) -> None:
     model = wrapped_model(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
     optimizer = workload.optimizer(model.parameters())
     model.train()
-    for batch in job.stream(workload.batches):
+    for batch in every_epoch(job, workload.batches, end_of_epoch(job, model, optimizer)):
         loss = workload.loss(model, job.to_device(batch))
         optimizer.zero_grad()
         loss.backward()
@@ -45,7 +46,8 @@ def mixed_precision(job: Job) -> None:
     optimizer = workload.optimizer(model.parameters())
     scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
     model.train()
-    for batch in job.stream(workload.batches):
+    end = end_of_epoch(job, model, optimizer, torch.autocast(kind, precision.autocast_dtype()))
+    for batch in every_epoch(job, workload.batches, end):
         with torch.autocast(kind, precision.autocast_dtype()):
             loss = workload.loss(model, job.to_device(batch))
         optimizer.zero_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import epochs_of_trainer
 
 if TYPE_CHECKING:
     from bench.axes.loops.job import Job
@@ -16,7 +17,10 @@ def trainer_barebones(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(**settings(job), barebones=True)
-    trainer.fit(job.compiled(job.workload.lightning()), job.stream(job.workload.batches))
+    epochs_of_trainer(job, trainer)
+    # Barebones leaves validation on; within an epoch that does not end there is none.
+    validation = job.workload.validation if job.real_epochs else None
+    trainer.fit(job.compiled(job.workload.lightning()), job.stream(job.workload.batches), validation)
     job.note(trainer_features(trainer))
 
 
@@ -26,6 +30,7 @@ def trainer(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(**settings(job))
+    epochs_of_trainer(job, trainer)
     model = job.compiled(job.workload.lightning())
     trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
     job.note(trainer_features(trainer))
@@ -38,7 +43,7 @@ def settings(job: Job) -> dict[str, Any]:
         "devices": job.devices,
         "strategy": "auto" if job.strategy == "single_device" else job.strategy,
         "precision": job.precision,
-        "max_epochs": 1,
+        "max_epochs": -1 if job.real_epochs else 1,
         "callbacks": list(job.callbacks),
     }
 
