@@ -90,6 +90,10 @@ METRICS: dict[str, Metric] = {
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
         Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
+        Metric("epoch_time", "s", "lower", "one epoch of the loop, with its start and its end: validation, checkpoint"),
+        Metric(
+            "epoch_end", "s", "lower", "what an epoch's last step, up to the next epoch, takes longer than the others"
+        ),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
         Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
@@ -108,6 +112,7 @@ ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_devic
 
 # Columns that some turns do not have.
 LATER = ("spread", "fetching", "gap", *old_names.TURN_COLUMNS)
+NO_COLUMNS = ("steps", "whole", "real")
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,11 @@ class Turns:
         began: steps that the loop had taken before the turn, audited ones and warm-up included.
         resident: bytes of the arm in main memory after the turn, all ranks together; 0 where the system does not say.
         allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
+        end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
+            pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
         steps: counted steps in each turn, the same for all arms of a group.
         whole: whether a turn is a whole epoch; its first step is then counted too.
+        real: whether it is an epoch of the loop's own, which the loop has ended.
     """
 
     steps: Annotated[int, Meta(ge=1, le=COUNT)]
@@ -149,7 +157,9 @@ class Turns:
     began: tuple[Count, ...] = ()
     resident: tuple[Count, ...] = ()
     allocated: tuple[Count, ...] = ()
+    end: tuple[Number, ...] = ()
     whole: bool = False
+    real: bool = False
 
     @property
     def taken(self) -> int:
@@ -162,7 +172,7 @@ class Turns:
         return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
 
     def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("steps", "whole")}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
         lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
@@ -263,6 +273,8 @@ class _Ledger(TypedDict, total=False):
     learning_rates: list[float]
     faults: list[str]
     equal: str
+    validation_declared: bool
+    validation_batches: Count
 
 
 class _Settings(TypedDict, total=False):

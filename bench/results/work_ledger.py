@@ -21,6 +21,8 @@ A ledger is a mapping of plain values:
     initial_weights     SHA-256 of the state at the start, and
     final_weights       at the end
     faults              sentences on what the arm itself saw that spoils its figures
+    validation_declared whether the workload has validation batches, and
+    validation_batches  how many of them the loop took from its first step on; all ranks together
     rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
                         samples are then those of all ranks, losses their means, `rank_losses` those of each
     equal               what was compared with the baseline and found equal, once that is judged
@@ -121,6 +123,8 @@ def work_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
             found.append(_other_weights(ledger, baseline, None if found or causes else how.tolerance))
     elif "loss" in compared and how.planned is None:
         found += _losses(ledger["losses"], baseline["losses"], how.tolerance)
+    if "initial_weights" in compared:
+        found += validation_differences(ledger, baseline)
     if found:
         return [*causes, *found], ""
     return [], _told(kind, ledger, baseline, how)
@@ -253,3 +257,12 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
     if how.planned is not None or not ledger["losses"]:
         return f"{samples}, passes and updates"
     return f"{samples} and updates; losses within {100 * how.tolerance:g} %"
+
+
+def validation_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """How the validation of an arm differs from the baseline's, as sentences; empty where both took as many batches."""
+    mine, theirs = (int(one.get("validation_batches", 0)) for one in (ledger, baseline))
+    if mine == theirs:
+        return []
+    never = "" if mine and theirs else f": {'the baseline' if mine else 'it'} never validates"
+    return [f"validation batches: {mine} against the baseline's {theirs}{never}"]
