@@ -17,7 +17,7 @@ import bench.protocol as protocol
 from bench.arm import compile_watch
 from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
-from bench.arm.own_faults import OwnFault, is_own_fault, text_of
+from bench.arm.own_faults import OwnFault, exception_text, is_own_fault
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
@@ -171,7 +171,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
 
 
 def _failure(error: BaseException) -> protocol.ArmFailure:
-    text = text_of(error)
+    text = exception_text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
         return protocol.ArmFailure("unsupported", protocol.short_reason(text))
     named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]

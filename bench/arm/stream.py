@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from bench.arm.own_faults import blame_ourselves
 from bench.axes.loops.batch_tree import batch_size
-from bench.axes.loops.batches import NO_BATCH, Ending, Passes, forever
+from bench.axes.loops.batches import NO_BATCH, Passes, StreamEnding, forever
 from bench.errors import Unsupported
 
 # Loops that ask for the length of an epoch see one epoch that does not end before the run does: what a loop does once
@@ -107,7 +107,7 @@ class BatchStream:
         self._real_epochs = real_epochs
         self._passes = Passes()
         self._taken: Iterator[Any] | None = None  # the turns of all epochs
-        self.ending = Ending()
+        self.ending = StreamEnding()
 
     def __call__(self, loader: Iterable[Any]) -> Batches:
         """The stream over `loader`, which is iterated again each time it is exhausted.

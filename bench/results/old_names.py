@@ -14,8 +14,11 @@ from bench.errors import RunError
 
 RENAMED_IN = 4  # the schema with the new names
 
-TURN_COLUMNS = ("began", "resident", "allocated", "end")  # which came with schema 5, and
-TURN_FIELDS: Mapping[str, Any] = {**dict.fromkeys(TURN_COLUMNS, ()), "real": False}  # as they are where there are none
+COLUMNS_SINCE_5 = ("began", "resident", "allocated", "end")  # which came with schema 5, and
+TURN_FIELDS: Mapping[str, Any] = {
+    **dict.fromkeys(COLUMNS_SINCE_5, ()),
+    "real": False,
+}  # as they are where there are none
 
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
 METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}

@@ -111,7 +111,7 @@ METRICS: dict[str, Metric] = {
 ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
 
 # Columns that some turns do not have.
-LATER = ("spread", "fetching", "gap", *old_names.TURN_COLUMNS)
+LATER = ("spread", "fetching", "gap", *old_names.COLUMNS_SINCE_5)
 NO_COLUMNS = ("steps", "whole", "real")
 
 

@@ -17,7 +17,6 @@ from bench.analysis.summary import summarize
 from bench.analysis.warnings import validation_warnings
 from bench.axes.loops import Loop, registry
 from bench.axes.loops.job import Job
-from bench.engine.equal_work import judge_validation
 from bench.engine.options import Options
 from bench.errors import SpecError, Unsupported
 from bench.plan.suite import Suite
@@ -194,14 +193,6 @@ def record(loop: str, suite: str = "s", *, real: bool = True, **ledger: Any) -> 
 
     turns = Turns(1, whole=real, real=real)
     return Record(suite, f"{suite}[loop={loop}]", "g", {"loop": loop}, False, 0, "ok", ledger=ledger, turns=turns)
-
-
-def test_other_validation_is_other_work_unless_only_samples_or_counts_are_compared() -> None:
-    records = [record("plain", validation_batches=4), record("fabric", validation_batches=0)]
-    for equal, outcome in (("", "unequal-work"), ("weights", "unequal-work"), ("loss", "unequal-work"),
-                           ("samples", "ok"), ("counts", "ok")):  # fmt: skip
-        assert [one.outcome for one in judge_validation(records, "s[loop=plain]", equal)] == ["ok", outcome]
-    assert [one.outcome for one in judge_validation(records, "s[loop=other]", "")] == ["ok", "ok"]
 
 
 def warnings_of(ran: Bench, *records: Record) -> list[str]:

@@ -120,7 +120,7 @@ def as_trainers_see(loader: Any) -> Any:
 
 
 @dataclass
-class Ending:
+class StreamEnding:
     """The end of the stream, which a loop with epochs of its own cannot tell from an epoch's.
 
     Attributes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
 from bench.axes.loops.epoch import end_of_epoch, every_epoch
-from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train
+from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train_steps
 from bench.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def fabric(job: Job) -> None:
     end = end_of_epoch(job, model, optimizers, fabric=fabric)
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, fabric.backward)
-        return train(job, training, every_epoch(job, batches, end), move=lambda batch: batch, context=fabric.autocast)
+        return train_steps(
+            job, training, every_epoch(job, batches, end), move=lambda batch: batch, context=fabric.autocast
+        )
     (optimizer,) = optimizers
     for batch in every_epoch(job, batches, end):
         loss = workload.loss(model, batch)

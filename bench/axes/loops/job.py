@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops.batch_tree import moved
-from bench.axes.loops.batches import Ending, Stream
+from bench.axes.loops.batches import Stream, StreamEnding
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ class Job:
     compile: str = "off"
     callbacks: tuple[Callback, ...] = ()
     real_epochs: bool = False
-    ending: Ending = field(default_factory=Ending)
+    ending: StreamEnding = field(default_factory=StreamEnding)
 
     def epochs(self) -> Iterator[int]:
         """The loop's epochs, from 0, until the stream is over; a single one where the stream ends with no epoch."""

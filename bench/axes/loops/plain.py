@@ -17,7 +17,7 @@ from bench.axes.loops.training import (
     need_sides,
     optimizers_of,
     schedulers_of,
-    train,
+    train_steps,
 )
 from bench.axes.precision import PRECISIONS
 
@@ -43,7 +43,7 @@ def plain(job: Job) -> None:
     end = end_of_epoch(job, model, optimizers)
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, lambda loss: loss.backward())
-        return train(job, training, every_epoch(job, workload.batches, end), move=job.to_device)
+        return train_steps(job, training, every_epoch(job, workload.batches, end), move=job.to_device)
     (optimizer,) = optimizers
     for batch in every_epoch(job, workload.batches, end):
         loss = workload.loss(model, job.to_device(batch))
@@ -72,7 +72,7 @@ def mixed_precision(job: Job) -> None:
         scaled = [ScaledOptimizer(own, scaler, last=own is optimizers[-1]) for own in optimizers]
         backward: Callable[[torch.Tensor], None] = lambda loss: scaler.scale(loss).backward()  # noqa: E731
         training = TrainingStep(model, workload.model, scaled, schedulers, backward)
-        return train(job, training, every_epoch(job, workload.batches, end), move=job.to_device, context=autocast)
+        return train_steps(job, training, every_epoch(job, workload.batches, end), move=job.to_device, context=autocast)
     (optimizer,) = optimizers
     for batch in every_epoch(job, workload.batches, end):
         with autocast():

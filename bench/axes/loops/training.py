@@ -109,7 +109,7 @@ def training_step(workload: Workload, training: TrainingStep, batch: Any) -> Any
     return result
 
 
-def train(
+def train_steps(
     job: Job,
     training: TrainingStep,
     stream: Iterable[Any],
