@@ -49,6 +49,10 @@ CELL_COLUMNS = (
     Column("difference", "float64", "s", "seconds a step more than the baseline"),
     Column("difference_low", "float64", "s", "lower end of its 95 % interval"),
     Column("difference_high", "float64", "s", "upper end"),
+    Column("sample_ratio", "float64", "1", "time a sample over the baseline's; NaN where steps have as many samples"),
+    Column("sample_ratio_low", "float64", "1", "lower end of its 95 % interval"),
+    Column("sample_ratio_high", "float64", "1", "upper end"),
+    Column("equal", "object", "", "what was equal to the baseline's work; empty in older records"),
 )
 
 TURN_COLUMNS = (

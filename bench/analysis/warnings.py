@@ -24,6 +24,9 @@ from bench.stats.rounding import percent_of
 POSITION_EFFECT = 0.06
 
 
+# Cells that a warning names; of more it says how many.
+NAMED = 3
+
 # With more than 5 % of the turns' time taken by the hypervisor, what was measured is the neighbours too.
 STOLEN_SHARE = 0.05
 
@@ -68,6 +71,12 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):
             cell = by_id[baseline]
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
+    if ours := [cell.id for cell in cells if cell.outcome == "internal"]:
+        more = f" and {len(ours) - NAMED} more" if len(ours) > NAMED else ""
+        warnings.append(
+            f"a fault in loopmark's own code, not in yours, stopped {', '.join(ours[:NAMED])}{more}: please report it, "
+            "with the reason and the log"
+        )
     warnings += _accelerator_warnings(run)
     warnings += leak_warnings(run.records)
     changing = _changing(run)

@@ -22,10 +22,10 @@ from bench.cli.arguments import (
     selection_of_arguments,
 )
 from bench.cli.debug import debug
-from bench.cli.output import say
+from bench.cli.output import complain, say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
-from bench.commands.selection import allowed_budget, plan_selection, with_all_suites
+from bench.commands.selection import allowed_budget, plan_everything
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
@@ -87,13 +87,15 @@ def add(command: Adder) -> None:
 
 def list_cells(arguments: argparse.Namespace) -> Ending:
     """`bench list`"""
-    plan, _ = plan_selection(with_all_suites(selection_of_arguments(arguments)))
+    plan = plan_everything(selection_of_arguments(arguments), complain)
     for name in accelerators():
         reason = accelerator(name).unavailable()
         say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
     for name, suite in plan.suites.items():
         say(f"{name}: {suite.title}")
         say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        for loop in suite.own_loops:
+            say(f"  its own loop {loop.name}: {loop.title}")
         for cell in plan.cells:
             if cell.suite == name and not cell.twin:
                 say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))

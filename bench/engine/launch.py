@@ -146,7 +146,8 @@ class Race:
             if not seconds:
                 return steps
             whole = seconds.get(baseline, min(seconds.values()))
-            if abs(before / (whole / steps) - 1) < EDGE or 2 * whole > LONGEST_TURN:
+            # Edges make a step of the shorter turn the longer one; where it was the shorter, the machine is restless.
+            if before / (whole / steps) - 1 < EDGE or 2 * whole > LONGEST_TURN:
                 return steps
             before, steps = whole / steps, 2 * steps
 

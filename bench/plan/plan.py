@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.axes import loops, strategy
-from bench.axes.accelerators import real_name
+from bench.axes.accelerators import accelerator, real_name
 from bench.axes.engine_axes import AxisValue, Point, engine_axes
+from bench.axes.loops import Loop
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
-from bench.plan.cell import Cell, Group, Plan, Selector, _lightning, as_text, device
+from bench.plan.cell import Cell, Group, Plan, Selector, as_text
 from bench.plan.select import selector
 from bench.plan.settings import _apply
-from bench.plan.suite import Suite, all_axes, loader_workers, suite_settings
+from bench.plan.suite import Suite, all_axes, loader_workers, suite_loop, suite_settings
 
 
 def make_plan(
@@ -94,6 +95,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         workers,
                         suite.epochs,
                         suite_settings(suite, point),
+                        tuple(suite_loop(suite, str(point["loop"])).preload),
                     )
                     for cell, point, twin in cells
                 ),
@@ -137,13 +139,19 @@ def refusal_reason(suite: Suite, point: Point, threads: int) -> str:
         reason = suite.refuses(point)
         if not isinstance(reason, str | None):
             raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
-    return reason or unsupported_reason(point, threads) or ""
+    return reason or unsupported_reason(point, threads, suite_loop(suite, str(point["loop"]))) or ""
 
 
-def unsupported_reason(point: Point, threads: int = 1) -> str | None:
-    """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
-    devices, mode, lightning = int(point["devices"]), str(point["compile"]), _lightning(point)
-    driver, wrapping = device(point), strategy.resolve_strategy(str(point["strategy"]), devices)
+def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None) -> str | None:
+    """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can.
+
+    Args:
+        loop: that of the point, where it is a suite's own.
+    """
+    loop = loop or loops.registry()[str(point["loop"])]
+    devices, mode, lightning = int(point["devices"]), str(point["compile"]), "lightning" in loop.preload
+    driver = accelerator(str(point["accelerator"]), lightning=lightning)
+    wrapping = strategy.resolve_strategy(str(point["strategy"]), devices)
     reasons = (
         driver.unavailable,
         lambda: None if driver.lightning or not lightning else f"Lightning does not drive {driver.name}",
@@ -156,10 +164,17 @@ def unsupported_reason(point: Point, threads: int = 1) -> str | None:
         reason = ask()
         if reason is not None:
             return reason
-    for module in (*driver.packages, *loops.registry()[str(point["loop"])].preload):
-        if importlib.util.find_spec(module) is None:
+    for module in (*driver.packages, *loop.preload):
+        if not _is_there(module):
             return f"the package {module!r} is not installed"
     return None
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # of a module within a package that is not there
+        return False
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -172,6 +187,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "baseline": _baseline(suite),
                 "length_axis": suite.length_axis,
                 "axes": {axis: list(values) for axis, values in suite.axes.items()},
+                "equal": suite.equal,
+                "tolerance": suite.tolerance,
             }
             for name, suite in plan.suites.items()
         },
@@ -228,6 +245,7 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
                 workers[cell["group"]],
                 suite.epochs,
                 suite_settings(suite, point),
+                tuple(suite_loop(suite, str(point["loop"])).preload),
             )
         )
     groups = [Group(name, own[0].suite, tuple(own)) for name, own in members.items()]

@@ -13,7 +13,9 @@ Schema history:
        `instrumented_step_time`; in run.json the options `looks`, `target` and `zygotes` are `instrument`,
        `precision_goal` and `fork_servers`, their times go by the same names, and a group that stops at its precision
        goal says `precision-goal` for `target`. `old_names` reads versions 1 to 3 under these names.
-    5  turns have `began`, `resident` and `allocated`, from which slopes over steps are made. Those of versions 1 to 4
+    5  ledgers tell of watched updates, of optimizers and their learning rates, and of what was equal; work is judged by
+       the kind of equality that the suite asks for. Nothing is renamed.
+       Turns have `began`, `resident` and `allocated`, from which slopes over steps are made. Those of versions 1 to 4
        are read with these columns empty.
 """
 
@@ -251,6 +253,12 @@ class _Ledger(TypedDict, total=False):
     initial_weights: str
     final_weights: str
     rank_differences: list[str]
+    audited_updates: Count
+    audited_changes: Count
+    optimizers: list[str]
+    learning_rates: list[float]
+    faults: list[str]
+    equal: str
 
 
 class _Settings(TypedDict, total=False):

@@ -39,6 +39,8 @@ class SuiteInfo:
     baseline: Scalar
     axes: Mapping[str, Annotated[tuple[Scalar, ...], Meta(min_length=1)]]
     length_axis: str | None = None
+    equal: str = ""
+    tolerance: Number | None = None
 
 
 @dataclass(frozen=True)

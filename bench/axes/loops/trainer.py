@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
+from bench.axes.loops.workload_module import module_of
 
 if TYPE_CHECKING:
     from bench.axes.loops.job import Job
@@ -16,7 +17,7 @@ def trainer_barebones(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(**settings(job), barebones=True)
-    trainer.fit(job.compiled(job.workload.lightning()), job.stream(job.workload.batches))
+    trainer.fit(job.compiled(module_of(job.workload)), job.stream(job.workload.batches))
     job.note(trainer_features(trainer))
 
 
@@ -26,7 +27,7 @@ def trainer(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(**settings(job))
-    model = job.compiled(job.workload.lightning())
+    model = job.compiled(module_of(job.workload))
     trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
     job.note(trainer_features(trainer))
 
