@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.axes.precision import PRECISIONS
 from bench.engine import equal_settings
 from bench.results import work_ledger
-from bench.results.record import Record
+from bench.results.record import Record, counted_samples
 
 
 def judge_work(
@@ -61,7 +61,7 @@ def comparison(record: Record, baseline: Record) -> work_ledger.Comparison:
         tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
         same_precision=mine == theirs,
         same_passes=compiled[0] == compiled[1],
-        planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
+        planned=None if same_batches else (counted_samples(record), counted_samples(baseline)),
     )
 
 

@@ -86,10 +86,14 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
-        Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
+        Metric("throughput", "samples/s", "higher", "samples of a step, as counted, over step_time"),
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
         Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
+        Metric("epoch_time", "s", "lower", "one epoch of the loop, with its start and its end: validation, checkpoint"),
+        Metric(
+            "epoch_end", "s", "lower", "what an epoch's last step, up to the next epoch, takes longer than the others"
+        ),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
         Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
@@ -108,6 +112,7 @@ ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_devic
 
 # Columns that some turns do not have.
 LATER = ("spread", "fetching", "gap", *old_names.TURN_COLUMNS)
+NO_COLUMNS = ("steps", "whole", "real")
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,11 @@ class Turns:
         began: steps that the loop had taken before the turn, audited ones and warm-up included.
         resident: bytes of the arm in main memory after the turn, all ranks together; 0 where the system does not say.
         allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
+        end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
+            pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
         steps: counted steps in each turn, the same for all arms of a group.
         whole: whether a turn is a whole epoch; its first step is then counted too.
+        real: whether it is an epoch of the loop's own, which the loop has ended.
     """
 
     steps: Annotated[int, Meta(ge=1, le=COUNT)]
@@ -149,7 +157,9 @@ class Turns:
     began: tuple[Count, ...] = ()
     resident: tuple[Count, ...] = ()
     allocated: tuple[Count, ...] = ()
+    end: tuple[Number, ...] = ()
     whole: bool = False
+    real: bool = False
 
     @property
     def taken(self) -> int:
@@ -162,7 +172,7 @@ class Turns:
         return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
 
     def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("steps", "whole")}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
         lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
@@ -182,7 +192,8 @@ class Record:
         ledger: the work that was done; see `bench.results.work_ledger`.
         turns: raw samples of the timed turns, or None.
         warmup: seconds of each step before the first turn, audited ones first.
-        samples_per_step: samples in one batch, all ranks together.
+        samples_per_step: samples of a step, all ranks together: the mean over all steps, rounded; in records whose
+            ledger has no `largest_batch`, as the suite declared it. `counted_samples` has it unrounded.
         memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
         extra: launch-level metrics by name, of callbacks.
         instrumented: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
@@ -243,6 +254,9 @@ class _Ledger(TypedDict, total=False):
 
     steps: Count
     samples: Count
+    smallest_batch: Count
+    largest_batch: Count
+    declared_samples: Count | None
     samples_digest: str
     audited: Count
     forward: Count
@@ -259,6 +273,8 @@ class _Ledger(TypedDict, total=False):
     learning_rates: list[float]
     faults: list[str]
     equal: str
+    validation_declared: bool
+    validation_batches: Count
 
 
 class _Settings(TypedDict, total=False):
@@ -279,6 +295,14 @@ def counted_records(records: Iterable[Record]) -> list[Record]:
     kept = list(records)
     others = {record.cell for record in kept if record.outcome != "void"}
     return [record for record in kept if record.outcome != "void" or record.cell not in others]
+
+
+def counted_samples(record: Record) -> float:
+    """Samples of a step, all ranks together, as the ledger counted them; of older records as their suite has it."""
+    ledger = record.ledger
+    if "largest_batch" in ledger and ledger.get("steps"):
+        return float(ledger["samples"] / ledger["steps"])
+    return float(record.samples_per_step)
 
 
 def encode_record(record: Record) -> dict[str, Any]:

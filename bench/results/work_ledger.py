@@ -4,8 +4,11 @@ A ledger is a mapping of plain values:
 
     steps               steps taken, all of them: audited, warm-up, timed
     samples             samples handed out over these steps
+    smallest_batch      samples of the smallest batch, and
+    largest_batch       of the largest; of several ranks, over all of them
+    declared_samples    what the suite says that a batch has, or None: nothing, or by rank
     samples_digest      CRC-32 chain over the batches: every batch of audited steps, the last of every timed turn;
-                        "" where batches come back from the device in other bits than they went
+                        "" where batches come back from the device in other bits than they went, or cannot be read
     audited             steps that were watched
     forward, backward   calls seen in the audited steps
     optimizer_updates   steps of optimizers over all steps, those that a scaler skipped left out
@@ -18,6 +21,8 @@ A ledger is a mapping of plain values:
     initial_weights     SHA-256 of the state at the start, and
     final_weights       at the end
     faults              sentences on what the arm itself saw that spoils its figures
+    validation_declared whether the workload has validation batches, and
+    validation_batches  how many of them the loop took from its first step on; all ranks together
     rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
                         samples are then those of all ranks, losses their means, `rank_losses` those of each
     equal               what was compared with the baseline and found equal, once that is judged
@@ -32,6 +37,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from bench.results.sample_counts import sample_faults
 
 # A scaler that starts at 65,536 halves its scale with every skipped update, so a handful come first; more than this
 # share of the baseline's updates is training that does not train.
@@ -81,7 +88,7 @@ class Comparison:
 
 def own_faults(ledger: Mapping[str, Any]) -> list[str]:
     """What is wrong with a ledger by itself, as sentences: training that does not train."""
-    faults = [*ledger.get("rank_differences", ()), *ledger.get("faults", ())]
+    faults = [*ledger.get("rank_differences", ()), *ledger.get("faults", ()), *sample_faults(ledger)]
     watched = ledger.get("audited_updates", 0)
     if watched and not ledger["audited_changes"]:
         faults.append(f"{watched} optimizer updates were watched, and none of them changed a parameter")
@@ -116,6 +123,8 @@ def work_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
             found.append(_other_weights(ledger, baseline, None if found or causes else how.tolerance))
     elif "loss" in compared and how.planned is None:
         found += _losses(ledger["losses"], baseline["losses"], how.tolerance)
+    if "initial_weights" in compared:
+        found += validation_differences(ledger, baseline)
     if found:
         return [*causes, *found], ""
     return [], _told(kind, ledger, baseline, how)
@@ -248,3 +257,12 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
     if how.planned is not None or not ledger["losses"]:
         return f"{samples}, passes and updates"
     return f"{samples} and updates; losses within {100 * how.tolerance:g} %"
+
+
+def validation_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """How the validation of an arm differs from the baseline's, as sentences; empty where both took as many batches."""
+    mine, theirs = (int(one.get("validation_batches", 0)) for one in (ledger, baseline))
+    if mine == theirs:
+        return []
+    never = "" if mine and theirs else f": {'the baseline' if mine else 'it'} never validates"
+    return [f"validation batches: {mine} against the baseline's {theirs}{never}"]

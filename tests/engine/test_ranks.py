@@ -294,18 +294,21 @@ def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
         ledger = Ledger(
             steps=1,
             samples=4,
+            smallest_batch=4,
+            largest_batch=4,
+            declared_samples=4,
             audited=1,
             forward=1,
             backward=1,
             optimizer_updates=1,
             initial_weights="a",
             final_weights=str(threads),
-            samples_digest="00",
+            samples_digest=f"0{core}",
             losses=(1.0, core, "nan"),
             nonzero_gradients=1.0,
         )
         effective = {"threads": threads, "cores": [core], "loop": "plain"}
-        return Result(ledger, effective, {"peak_memory_host": core}, 4, CallbackMetrics())
+        return Result(ledger, effective, {"peak_memory_host": core}, CallbackMetrics())
 
     both = arm_result([result(1, 3), result(2, 5)])
     assert both.effective == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}

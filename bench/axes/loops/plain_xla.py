@@ -30,7 +30,9 @@ def lazy(job: Job) -> None:
     model.train()
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, lambda loss: loss.backward())
-        return train(job, training, workload.batches, move=job.to_device, context=lambda: mixed, cut=torch_xla.sync)
+        return train(
+            job, training, job.stream(workload.batches), move=job.to_device, context=lambda: mixed, cut=torch_xla.sync
+        )
     (optimizer,) = optimizers
     for batch in job.stream(workload.batches):
         with mixed:
