@@ -26,7 +26,8 @@ from bench.analysis.columns import (
     typed_table,
 )
 from bench.errors import RunError, one_of
-from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records, counted_samples
+from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
+from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.drift import Drift, drift_reason
 from bench.stats.pause_factor import pause_factors

@@ -19,7 +19,8 @@ from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
-from bench.results.record import ADDITIVE, Metric, Record, counted_samples
+from bench.results.record import ADDITIVE, Metric, Record
+from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors

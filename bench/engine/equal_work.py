@@ -8,7 +8,8 @@ from dataclasses import replace
 from bench.axes.precision import PRECISIONS
 from bench.engine import equal_settings
 from bench.results import work_ledger
-from bench.results.record import Record, counted_samples
+from bench.results.record import Record
+from bench.results.sample_counts import counted_samples
 
 
 def judge_work(

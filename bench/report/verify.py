@@ -18,7 +18,8 @@ from bench.report import html
 from bench.report.pages import Page, differing_texts, page_text, parse_page
 from bench.report.replay import can_be_judged, judge_again
 from bench.results import decoding
-from bench.results.record import Record, Turns, counted_samples
+from bench.results.record import Record, Turns
+from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors

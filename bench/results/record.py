@@ -193,7 +193,7 @@ class Record:
         turns: raw samples of the timed turns, or None.
         warmup: seconds of each step before the first turn, audited ones first.
         samples_per_step: samples of a step, all ranks together: the mean over all steps, rounded; in records whose
-            ledger has no `largest_batch`, as the suite declared it. `counted_samples` has it unrounded.
+            ledger has no `largest_batch`, as the suite declared it. `sample_counts` has it unrounded.
         memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
         extra: launch-level metrics by name, of callbacks.
         instrumented: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
@@ -295,14 +295,6 @@ def counted_records(records: Iterable[Record]) -> list[Record]:
     kept = list(records)
     others = {record.cell for record in kept if record.outcome != "void"}
     return [record for record in kept if record.outcome != "void" or record.cell not in others]
-
-
-def counted_samples(record: Record) -> float:
-    """Samples of a step, all ranks together, as the ledger counted them; of older records as their suite has it."""
-    ledger = record.ledger
-    if "largest_batch" in ledger and ledger.get("steps"):
-        return float(ledger["samples"] / ledger["steps"])
-    return float(record.samples_per_step)
 
 
 def encode_record(record: Record) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""Whether the samples that a suite declares are those that its batches had. Pure."""
+"""Samples as they were counted: those of a step, and whether a suite declares what its batches had. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.results.record import Record
 
 NEAR_THE_MEAN = 0.5  # samples: whoever declares the mean of batches of unequal size rounds it
 
@@ -23,3 +26,11 @@ def sample_faults(ledger: Mapping[str, Any]) -> list[str]:
         f"{declared} samples a batch are declared, and batches had {mean:.4g} ({smallest} to {largest}): correct "
         "`samples`, leave it out, or give samples=lambda batch: ..."
     ]
+
+
+def counted_samples(record: Record) -> float:
+    """Samples of a step, all ranks together, as the ledger counted them; of older records as their suite has it."""
+    ledger = record.ledger
+    if "largest_batch" in ledger and ledger.get("steps"):
+        return float(ledger["samples"] / ledger["steps"])
+    return float(record.samples_per_step)

@@ -186,7 +186,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(41, "declared samples are believed", "bench/results/sample_counts.py",
            "    if declared is None or not steps:\n", "    if declared or not steps:\n",
            ("tests/engine/test_samples.py::test_samples_are_counted_and_what_is_declared_is_checked",)),
-    Mutant(41, "throughput is that of the largest batch", "bench/results/record.py",
+    Mutant(41, "throughput is that of the largest batch", "bench/results/sample_counts.py",
            '        return float(ledger["samples"] / ledger["steps"])\n',
            '        return float(ledger["largest_batch"])\n',
            ("tests/engine/test_samples.py::test_samples_are_counted_and_what_is_declared_is_checked",)),
