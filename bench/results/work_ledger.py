@@ -18,6 +18,8 @@ A ledger is a mapping of plain values:
     initial_weights     SHA-256 of the state at the start, and
     final_weights       at the end
     faults              sentences on what the arm itself saw that spoils its figures
+    validation_declared whether the workload has validation batches, and
+    validation_batches  how many of them the loop took from its first step on; all ranks together
     rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
                         samples are then those of all ranks, losses their means, `rank_losses` those of each
     equal               what was compared with the baseline and found equal, once that is judged
@@ -48,8 +50,10 @@ LATER_WAY = 0.25
 
 # What a suite may ask to be equal: what each compares, beside the steps, which are always as many.
 EQUALITIES: Final[Mapping[str, frozenset[str]]] = {
-    "weights": frozenset({"samples", "batches", "forward", "backward", "updates", "initial_weights", "weights"}),
-    "loss": frozenset({"samples", "batches", "backward", "updates", "initial_weights", "loss"}),
+    "weights": frozenset(
+        {"samples", "batches", "forward", "backward", "updates", "initial_weights", "weights", "validation"}
+    ),
+    "loss": frozenset({"samples", "batches", "backward", "updates", "initial_weights", "loss", "validation"}),
     "samples": frozenset({"samples", "batches"}),
     "counts": frozenset({"forward", "backward", "updates"}),
 }
@@ -153,7 +157,17 @@ def _counts(
             f"{ledger['optimizer_updates']} optimizer updates in {ledger['steps']} steps against the baseline's "
             f"{baseline['optimizer_updates']}"
         )
+    if how.planned is None and "validation" in compared:
+        found += _validation(ledger, baseline)
     return found
+
+
+def _validation(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    mine, theirs = (int(one.get("validation_batches", 0)) for one in (ledger, baseline))
+    if mine == theirs:
+        return []
+    never = "" if mine and theirs else f": {'the baseline' if mine else 'it'} never validates"
+    return [f"validation batches: {mine} against the baseline's {theirs}{never}"]
 
 
 def _rate(ledger: Mapping[str, Any], name: str) -> float:
@@ -243,8 +257,9 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
         return f"{samples}; what was done with them is not compared"
     if kind == "counts":
         return "as many passes and updates; neither samples nor weights are compared"
+    validated = "; as many validation batches" if ledger.get("validation_batches") and how.planned is None else ""
     if kind == "weights" and not how.no_bits:
-        return f"{samples}, passes, updates and final weights, bit for bit"
+        return f"{samples}, passes, updates and final weights, bit for bit{validated}"
     if how.planned is not None or not ledger["losses"]:
-        return f"{samples}, passes and updates"
-    return f"{samples} and updates; losses within {100 * how.tolerance:g} %"
+        return f"{samples}, passes and updates{validated}"
+    return f"{samples} and updates; losses within {100 * how.tolerance:g} %{validated}"

@@ -21,6 +21,8 @@ NOT_HERE = {name for name in METRICS if name.startswith("time_to_first_step")} |
     "rank_spread",
     "data_time",
     "epoch_gap",
+    "epoch_time",
+    "epoch_end",
 }
 
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 3}

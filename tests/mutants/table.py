@@ -10,7 +10,7 @@ from .harness import Mutant
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
 COMPARED = "tests/report/test_compared_values.py"
 FABRIC_LOADER = "fabric.setup_dataloaders(workload.batches)"
-TRAINERS = '        "max_epochs": 1,\n'
+TRAINERS = '        "max_epochs": -1 if job.real_epochs else 1,\n'
 
 
 def _fabric_loader(options: str) -> str:
@@ -58,6 +58,26 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(8, "Trainer validates within the turns", "bench/axes/loops/trainer.py",
            TRAINERS, TRAINERS + '        "val_check_interval": 2,\n',
            ("tests/test_traps.py::test_trap_8_what_trainer_does_once_an_epoch_is_in_no_turn",)),
+    Mutant(8, "a loop does not validate at the end of its epoch", "bench/axes/loops/epoch.py",
+           "if batches is None or workload.loss is None:", "if batches is not None or workload.loss is None:",
+           ("tests/axes/test_epochs.py::test_every_loop_ends_its_own_epochs",)),
+    Mutant(8, "the sanity check counts as validation", "bench/arm/validation.py",
+           "self.taken += self._active()", "self.taken += 1",
+           ("tests/axes/test_epochs.py::test_validation_is_counted_whoever_iterates_it",
+            "tests/axes/test_epochs.py::test_every_loop_ends_its_own_epochs")),
+    Mutant(8, "validation passes for training in audited steps", "bench/arm/audit.py",
+           "if not torch.is_grad_enabled():", "if False:",
+           ("tests/engine/test_real_epochs.py::test_audited_steps_that_hold_an_epochs_end_count_no_validation",)),
+    Mutant(8, "a side that does not validate did the same work", "bench/results/work_ledger.py",
+           "    if mine == theirs:\n        return []\n", "    if mine == theirs or not mine:\n        return []\n",
+           ("tests/results/test_work_ledger.py::test_other_validation_is_seen",)),
+    Mutant(8, "validation that nobody ran is not told", "bench/analysis/warnings.py",
+           "            if not batches\n", "            if batches is None\n",
+           ("tests/engine/test_real_epochs.py::test_declared_validation_that_no_loop_ran_is_told_once",)),
+    Mutant(8, "a pass that Trainer leaves is not ended", "bench/axes/loops/batches.py",
+           "        self.end()\n        self._loader = loader\n",
+           "        self._loader, self._batches = loader, None\n",
+           ("tests/arm/test_stream.py::test_a_loop_that_knows_the_length_has_the_same_turns",)),
     Mutant(9, "cudnn.benchmark is on in Trainer", "bench/axes/loops/trainer.py",
            TRAINERS, TRAINERS + '        "benchmark": True,\n', (SAME_SETTINGS,), "cudnn_benchmark: True against"),
     Mutant(9, "Trainer is deterministic", "bench/axes/loops/trainer.py",

@@ -45,6 +45,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "initial_weights": {"initial_weights": "z"},
     "weights": {"final_weights": "z"},
     "loss": {"losses": [1.0, 0.8, 0.9, 0.89]},
+    "validation": {"validation_batches": 4},
 }
 
 
@@ -183,3 +184,23 @@ def test_a_ledger_of_earlier_versions_has_no_fault_for_what_it_lacks() -> None:
     }
     assert own_faults(old) == []
     assert work_differences(old, old, Comparison())[0] == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "words"),
+    [
+        (4, 4, []),
+        (0, 0, []),
+        (0, 4, ["validation batches: 0 against the baseline's 4: it never validates"]),
+        (4, 0, ["validation batches: 4 against the baseline's 0: the baseline never validates"]),
+        (2, 4, ["validation batches: 2 against the baseline's 4"]),
+    ],
+)
+def test_other_validation_is_seen(mine: int, theirs: int, words: list[str]) -> None:
+    one, other = ({**LEDGER, "validation_batches": count} for count in (mine, theirs))
+    found, told = work_differences(one, other, Comparison())
+    assert found == words
+    assert told.endswith("; as many validation batches") is (mine == theirs == 4)
+    assert work_differences(LEDGER, {**LEDGER, "validation_batches": 0}, Comparison())[0] == []  # an older ledger
+    # Other numbers of devices have other shares.
+    assert work_differences(one, other, Comparison(planned=(1, 1), no_bits="devices"))[0] == []

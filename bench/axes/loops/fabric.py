@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import end_of_epoch, every_epoch
 from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ def fabric(job: Job) -> None:
     schedulers = schedulers_of(workload, optimizers)
     model, *optimizers = fabric.setup(compiled, *optimizers)
     model.train()
+    end = end_of_epoch(job, model, optimizers, fabric=fabric)
     batches = fabric.setup_dataloaders(workload.batches)  # type: ignore[arg-type]  # other iterables are refused by it
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, fabric.backward)
-        return train(job, training, batches, move=lambda batch: batch, context=fabric.autocast)
+        return train(job, training, batches, end, move=lambda batch: batch, context=fabric.autocast)
     (optimizer,) = optimizers
-    for batch in job.stream(batches):
+    for batch in every_epoch(job, batches, end):
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.axes.loops.epoch import every_epoch
 from bench.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def train(
     job: Job,
     training: TrainingStep,
     batches: Any,
+    end: Callable[[], object] | None = None,
     *,
     move: Callable[[Any], Any],
     context: Callable[[], AbstractContextManager[Any]] = nullcontext,
@@ -121,11 +123,12 @@ def train(
     """Training steps over the stream.
 
     Args:
+        end: called at the end of each of the loop's own epochs, where it has any.
         move: puts a batch on the device.
         context: around each step, as autocast.
         cut: ends a step on a device that runs lazily.
     """
-    for batch in job.stream(batches):
+    for batch in job.stream(batches) if end is None else every_epoch(job, batches, end):
         with context():
             training_step(job.workload, training, move(batch))
         if cut is not None:
