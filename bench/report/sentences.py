@@ -15,7 +15,6 @@ from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
 from bench.report import findings
 from bench.report.compared_values import compared_values
-from bench.report.epochs import epoch_answers, has_epochs
 from bench.report.tables import by_group_of_cells, label, varying_axes
 from bench.report.units import chosen_quantity, percent, quantity, span
 from bench.stats.intervals import Interval
@@ -188,9 +187,6 @@ def _choices(axis: str, groups: Sequence[Sequence[CellSummary]], answers: Mappin
 def _answers(axis: str, cells: Sequence[CellSummary], own: Sequence[Finding]) -> list[str]:
     """What a suite was asked besides."""
     by_id = {cell.id: cell for cell in cells}
-    if has_epochs(cells):
-        costs = epoch_answers(cells, lambda cell: label(axis, cell.point[axis]))
-        return [*costs, *findings.loader_answers(own, by_id, axis)]
     if axis == "devices":
         return findings.scaling_answers(own, by_id)
     return findings.compile_answers(own, by_id) if axis == "compile" else findings.loader_answers(own, by_id, axis)

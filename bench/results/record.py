@@ -26,7 +26,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -34,6 +34,7 @@ from msgspec import Meta
 from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
+from bench.results.forms import LedgerForm, SettingsForm
 
 RECORD_SCHEMA = 5
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
@@ -249,43 +250,6 @@ class RecordLine(Record):
     schema: Annotated[int, Meta(ge=1, le=RECORD_SCHEMA)]
 
 
-class _Ledger(TypedDict, total=False):
-    """What a ledger's values are, as far as the program reads them; see `bench.results.work_ledger`."""
-
-    steps: Count
-    samples: Count
-    smallest_batch: Count
-    largest_batch: Count
-    declared_samples: Count | None
-    samples_digest: str
-    audited: Count
-    forward: Count
-    backward: Count
-    optimizer_updates: Count
-    losses: list[float]
-    nonzero_gradients: Number
-    initial_weights: str
-    final_weights: str
-    rank_differences: list[str]
-    audited_updates: Count
-    audited_changes: Count
-    optimizers: list[str]
-    learning_rates: list[float]
-    faults: list[str]
-    equal: str
-    validation_declared: bool
-    validation_batches: Count
-
-
-class _Settings(TypedDict, total=False):
-    """The same for settings; of several ranks that differ, a setting is the list of theirs."""
-
-    precision: str | list[str | None]
-    accelerator: str | list[str | None]
-    compilations_timed: Count
-    recompiles: Count | list[Count | None]
-
-
 # JSON has no number for these, which a loss may well be; an arm whose loss is one of them did unequal work.
 NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -406,7 +370,7 @@ def _checked(record: Record, where: str | Path) -> Record:
     for name in ("losses", "rank_losses"):
         if name in ledger:
             ledger[name] = _read_back(ledger[name])
-    decoding.convert(_Ledger, ledger, f"{where}: ledger")
+    decoding.convert(LedgerForm, ledger, f"{where}: ledger")
     for name in ("requested", "effective"):
-        decoding.convert(_Settings, getattr(record, name), f"{where}: {name}")
+        decoding.convert(SettingsForm, getattr(record, name), f"{where}: {name}")
     return replace(record, ledger=ledger) if ledger != record.ledger else record

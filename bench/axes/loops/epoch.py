@@ -6,7 +6,7 @@ Elsewhere the stream is one epoch that does not end, and a loop pays nothing for
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +36,18 @@ def _epochs(job: Job, stream: Iterable[Any], end: Callable[[], object]) -> Itera
 def end_of_epoch(
     job: Job,
     model: torch.nn.Module,
-    optimizer: Any,
-    autocast: AbstractContextManager[Any] | None = None,
+    optimizers: Sequence[Any],
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     fabric: Fabric | None = None,
 ) -> Callable[[], float | None]:
     """What users write after an epoch's batches, as a function: it gives the mean loss of the validation batches.
 
     Validation as in torch's tutorials: in eval mode, without gradients, where the workload has batches and a loss for
-    it. Then a checkpoint of model and optimizer.
+    it. Then a checkpoint of model and optimizers.
 
     Args:
         model: as it is trained, wrapped and compiled.
-        optimizer: or several.
-        autocast: around each forward pass.
+        autocast: is around each forward pass.
         fabric: that moves batches and saves; None: the job and torch do.
     """
     if not job.real_epochs:
@@ -60,7 +59,6 @@ def end_of_epoch(
     move: Callable[[Any], Any] = job.to_device if fabric is None else fabric.to_device
     if fabric is not None and isinstance(batches, DataLoader):
         batches = fabric.setup_dataloaders(batches)
-    precision = nullcontext() if autocast is None else autocast
     job.note({"checkpoint": "torch.save" if fabric is None else "fabric.save"})
 
     def validate() -> float | None:
@@ -70,7 +68,7 @@ def end_of_epoch(
         model.eval()
         with torch.no_grad():
             for batch in batches:
-                with precision:
+                with autocast():
                     losses.append(workload.loss(model, move(batch)))
         model.train()
         return torch.stack(losses).mean().item() if losses else None
@@ -78,28 +76,46 @@ def end_of_epoch(
     def end() -> float | None:
         loss = validate()
         if fabric is not None:
-            fabric.save(CHECKPOINT, {"model": model, "optimizer": optimizer})
+            fabric.save(CHECKPOINT, {"model": model, **named(optimizers)})
         else:
-            save(job, model, optimizer)
+            save(job, model, optimizers)
         return loss
 
     return end
 
 
-def save(job: Job, model: torch.nn.Module, optimizer: Any) -> None:
-    """Model and optimizer into CHECKPOINT, by rank 0 alone; what is sharded is put together first, by all ranks."""
+def named(optimizers: Sequence[Any]) -> dict[str, Any]:
+    """Optimizers, or their states, by their names in a checkpoint."""
+    if len(optimizers) == 1:
+        return {"optimizer": optimizers[0]}
+    return {f"optimizer_{index}": optimizer for index, optimizer in enumerate(optimizers)}
+
+
+def save(job: Job, model: torch.nn.Module, optimizers: Sequence[Any]) -> None:
+    """Model and optimizers into CHECKPOINT, by rank 0 alone; what is sharded is put together first, by all ranks."""
     import torch
 
-    several = optimizer if isinstance(optimizer, list | tuple) else [optimizer]
     if job.strategy == "fsdp":
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+        from torch.distributed.checkpoint.state_dict import (
+            StateDictOptions,
+            get_model_state_dict,
+            get_optimizer_state_dict,
+        )
 
         whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        states: tuple[Any, Any] = get_state_dict(model, several, options=whole)
+        state = get_model_state_dict(model, options=whole)
+        states = [get_optimizer_state_dict(model, one, options=whole) for one in optimizers]
     else:
-        states = getattr(model, "module", model).state_dict(), [one.state_dict() for one in several]
+        state = getattr(model, "module", model).state_dict()
+        states = [one.state_dict() for one in optimizers]
     if os.environ.get("RANK", "0") == "0":
-        torch.save(dict(zip(("model", "optimizer"), states, strict=True)), CHECKPOINT)
+        torch.save({"model": state, **named(states)}, CHECKPOINT)
+
+
+def trainers_validation(job: Job) -> Any:
+    """The validation batches for a Trainer; none where the module that is made of the workload has no loss for them."""
+    workload = job.workload
+    return None if workload.loss is None and workload.lightning is None else workload.validation
 
 
 def epochs_of_trainer(job: Job, trainer: Trainer) -> None:

@@ -67,7 +67,7 @@ def mixed_precision(job: Job) -> None:
     scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
     autocast = partial(torch.autocast, kind, precision.autocast_dtype())
     model.train()
-    end = end_of_epoch(job, model, optimizers, autocast())
+    end = end_of_epoch(job, model, optimizers, autocast)
     if not is_tutorial(workload, optimizers, schedulers):
         scaled = [ScaledOptimizer(own, scaler, last=own is optimizers[-1]) for own in optimizers]
         backward: Callable[[torch.Tensor], None] = lambda loss: scaler.scale(loss).backward()  # noqa: E731

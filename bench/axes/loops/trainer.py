@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
-from bench.axes.loops.epoch import epochs_of_trainer
+from bench.axes.loops.epoch import epochs_of_trainer, trainers_validation
 from bench.axes.loops.trainer_share import own_share
 from bench.axes.loops.workload_module import module_of
 
@@ -21,7 +21,7 @@ def trainer_barebones(job: Job) -> None:
     trainer = Trainer(**settings(job), barebones=True)
     epochs_of_trainer(job, trainer)
     # Barebones leaves validation on; within an epoch that does not end there is none.
-    validation = job.workload.validation if job.real_epochs else None
+    validation = trainers_validation(job) if job.real_epochs else None
     model = job.compiled(module_of(job.workload))
     trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), validation)
     job.note(trainer_features(trainer))
@@ -35,7 +35,7 @@ def trainer(job: Job) -> None:
     trainer = Trainer(**settings(job))
     epochs_of_trainer(job, trainer)
     model = job.compiled(module_of(job.workload))
-    trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), job.workload.validation)
+    trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), trainers_validation(job))
     job.note(trainer_features(trainer))
 
 
