@@ -141,6 +141,8 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     optimizers: tuple[ShortText, ...] = ()
     learning_rates: tuple[float, ...] = ()
     faults: tuple[ShortText, ...] = ()
+    validation_declared: bool = False
+    validation_batches: Count = 0
 
 
 class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -127,6 +127,8 @@ def _columns_of(record: Record, factor: float) -> dict[str, Any]:
         "began": np.asarray(taken.began, dtype=float) if taken.began else none,
         "resident": np.asarray(taken.resident, dtype=float) if taken.resident else none,
         "allocated": np.asarray(taken.allocated, dtype=float) if taken.allocated else none,
+        "epoch_time": counted if taken.real else none,
+        "epoch_end": np.asarray(taken.end, dtype=float) if taken.end else none,
     }
 
 

@@ -122,6 +122,8 @@ class Audit:
         self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        if not torch.is_grad_enabled():
+            return  # validation, where the watched steps hold the end of an epoch
         self.switches.read()
         self.forward += 1
         self.training = self.training and module.training

@@ -19,7 +19,7 @@ import torch
 from bench.axes.accelerators.base import Accelerator
 from bench.axes.loops.batch_tree import (
     DEEPEST,
-    MOST,
+    MOST_PARTS,
     VALUE_MODULES,
     Opened,
     home,
@@ -56,7 +56,7 @@ class BatchDigest:
 
     def add(self, batch: Any) -> None:
         """Go on with one more batch."""
-        self._values, self._bytes = MOST, LARGEST
+        self._values, self._bytes = MOST_PARTS, LARGEST
         self._add(batch, (), inside=False)
 
     def _add(self, value: Any, above: tuple[int, ...], *, inside: bool) -> None:
@@ -115,7 +115,7 @@ class BatchDigest:
     def _ndarray(self, value: Any, above: tuple[int, ...]) -> None:
         self._text(f"{value.dtype}{value.shape}")
         if value.dtype.hasobject:  # its bytes are addresses
-            for part in islice(value.flat if value.shape else [value.item()], MOST):
+            for part in islice(value.flat if value.shape else [value.item()], MOST_PARTS):
                 self._add(part, above, inside=False)
             return
         rows = [value]

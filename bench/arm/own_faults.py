@@ -28,13 +28,13 @@ def blame_ourselves(error: Exception, doing: str) -> NoReturn:
     """
     torch = sys.modules.get("torch")
     devices = tuple(getattr(torch, name) for name in _DEVICE_ERRORS if hasattr(torch, name))
-    text = text_of(error)
+    text = exception_text(error)
     if isinstance(error, (MemoryError, *devices)) or "allocate memory" in text:
         raise error
     raise OwnFault(f"{doing}: {type(error).__name__}: {text}") from error
 
 
-def text_of(error: BaseException) -> str:
+def exception_text(error: BaseException) -> str:
     """What an exception says; one that cannot say it is no reason to fail otherwise."""
     try:
         return str(error)

@@ -54,6 +54,11 @@ class Gatekeeper:
         self._digest = BatchDigest()
         self.rounded = False  # batches came back from the device in fewer bits than they have on the CPU
 
+    @property
+    def began_steps(self) -> bool:
+        """Whether the loop has asked for its first batch."""
+        return self._ready
+
     def wait(self) -> Grant | None:
         if not self._ready:
             self._ready = True

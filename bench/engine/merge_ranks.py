@@ -118,6 +118,7 @@ def _ledger(ledgers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "samples_digest": f"{zlib.crc32(','.join(digests).encode()):08x}" if all(digests) else "",
         "losses": [sum(values) / len(values) for values in zip(*losses, strict=False)],
         "nonzero_gradients": min(ledger["nonzero_gradients"] for ledger in ledgers),
+        "validation_batches": sum(ledger["validation_batches"] for ledger in ledgers),
         "rank_differences": differ,
         "rank_losses": losses,
     }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import SUITES, Bench, call
 from hypothesis import given
@@ -267,6 +268,13 @@ def test_a_turn_is_as_long_as_that_of_its_slowest_rank() -> None:
     assert reply.spread == pytest.approx(0.5)
     assert (reply.cpu, reply.involuntary, reply.faults) == (2.0, 4, 6)
     assert turn([taken(0.5, 1.0)]) == Turn((0.5, 1.0), (0.0,), 1.0, 2, 3, None)
+
+
+def test_memory_is_that_of_all_ranks() -> None:
+    replies = [msgspec.structs.replace(taken(0.5, 1.0), resident=3, allocated=number) for number in (5, 7)]
+    assert (turn(replies).resident, turn(replies).allocated) == (6, 12)
+    assert (turn(replies[:1]).resident, turn(replies[:1]).allocated) == (3, 5)
+    assert turn([replies[0], msgspec.structs.replace(replies[1], allocated=None)]).allocated is None
 
 
 SECONDS = st.floats(1e-6, 1e3)

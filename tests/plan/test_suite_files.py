@@ -380,7 +380,7 @@ def test_own_loops_train_in_arms_and_the_run_is_gone_on_with(folder: Path, tmp_p
     for loop, where in (("mine", "one"), ("helped", "helpers"), ("given", "loops")):
         (log, *_) = [record.log for record in run.stored.records if record.point["loop"] == loop]
         assert f"trained by {where}\n" in (run.folder / log).read_text()
-    assert cli.exit_code(["run", "--resume", str(run.folder), "--budget", "6s"]) == 0
+    assert cli.exit_code(["run", "--resume", str(run.folder), "--budget", "40s", "--precision-goal", "99%"]) == 0
     assert len(bench.load(run).stored.records) > len(run.stored.records)
     (folder / "helpers.py").write_text((folder / "helpers.py").read_text() + "# edited\n")
     with pytest.raises(bench.RunError, match=r"helpers\.py of suite one"):

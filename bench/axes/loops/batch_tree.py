@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 DEEPEST = 40  # levels of a batch that are looked at
-MOST = 20_000  # values of a batch that are looked at
+MOST_PARTS = 20_000  # values of a batch that are looked at
 
 # Never opened, nor measured: what batches hold most of, besides tensors.
 CLOSED: frozenset[type] = frozenset(
@@ -88,7 +88,7 @@ def _registered(value: Any, kind: type) -> Opened | None:
     if node is None:
         return None
     parts, context = node.flatten_fn(value)
-    parts = list(islice(parts, MOST))
+    parts = list(islice(parts, MOST_PARTS))
     if issubclass(kind, dict) and len(parts) == dict.__len__(value):
         return Opened("mapping", parts, tuple(dict.keys(value)), lambda new: node.unflatten_fn(new, context))
     return Opened("sequence", parts, (), lambda new: node.unflatten_fn(new, context))
@@ -117,7 +117,7 @@ def _mapping(value: Any, kind: type) -> Opened | None:
         names = tuple(value.data)
         return Opened("mapping", list(value.data.values()), names, lambda new: _user_dict(value, names, new))
     if issubclass(kind, Mapping):
-        names = tuple(islice(iter(value), MOST))
+        names = tuple(islice(iter(value), MOST_PARTS))
         parts = [value[name] for name in names]
         return Opened("mapping", parts, names, lambda new: _like(kind, dict(zip(names, new, strict=True))))
     return None
@@ -220,7 +220,7 @@ def walk(batch: Any) -> Iterator[tuple[Any, Opened | None]]:
     """The values of a batch that are more than texts and numbers, from the outside in and in order, each with what it
     is made of. Bounded: nothing is looked for within itself."""
     left: list[tuple[Any, tuple[Any, ...]]] = [(batch, ())]
-    for _ in range(MOST):
+    for _ in range(MOST_PARTS):
         if not left:
             return
         value, above = left.pop()
@@ -230,7 +230,7 @@ def walk(batch: Any) -> Iterator[tuple[Any, Opened | None]]:
             continue
         if not any(value is one for one in above):
             inside = (*above, value)
-            left += [(part, inside) for part in node.parts[MOST::-1] if type(part) not in CLOSED]
+            left += [(part, inside) for part in node.parts[MOST_PARTS::-1] if type(part) not in CLOSED]
 
 
 def tensors(batch: Any) -> Iterator[torch.Tensor]:
@@ -331,7 +331,7 @@ def _moved(value: Any, device: Any, dtype: Any, tensor: type, known: dict[int, t
         if dtype is not None and value.is_floating_point():
             return value.to(device, dtype, non_blocking=True)
         return value.to(device, non_blocking=True)
-    if kind in CLOSED or len(known) > MOST:
+    if kind in CLOSED or len(known) > MOST_PARTS:
         return value
     if id(value) in known:
         return known[id(value)][1]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
-from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train
+from bench.axes.loops.epoch import end_of_epoch, every_epoch
+from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train_steps
 from bench.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -37,11 +38,14 @@ def fabric(job: Job) -> None:
     model, *optimizers = fabric.setup(compiled, *optimizers)
     model.train()
     batches = fabric.setup_dataloaders(dataloader(workload.batches))
+    end = end_of_epoch(job, model, optimizers, fabric=fabric)
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, fabric.backward)
-        return train(job, training, batches, move=lambda batch: batch, context=fabric.autocast)
+        return train_steps(
+            job, training, every_epoch(job, batches, end), move=lambda batch: batch, context=fabric.autocast
+        )
     (optimizer,) = optimizers
-    for batch in job.stream(batches):
+    for batch in every_epoch(job, batches, end):
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)
