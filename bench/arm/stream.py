@@ -17,6 +17,7 @@ from itertools import pairwise
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Protocol
 
+from bench.arm.batch_snapshot import Versions, changed, snapshot
 from bench.arm.own_faults import blame_ourselves
 from bench.axes.loops.batch_tree import batch_size
 from bench.axes.loops.batches import NO_BATCH, Passes, StreamEnding, forever
@@ -51,6 +52,7 @@ class TurnTimes:
         faults: page faults that needed no disk: memory that the allocator had given back, or not had yet.
         samples: samples handed out, as the batches themselves say, or the workload's own function.
         smallest, largest: samples of the smallest and of the largest batch.
+        touched: whether tensors of the batches that are told of were changed in place while the loop had them.
     """
 
     seconds: tuple[float, ...]
@@ -61,6 +63,7 @@ class TurnTimes:
     samples: int
     smallest: int
     largest: int
+    touched: bool
 
 
 class TurnGate(Protocol):
@@ -140,6 +143,8 @@ class BatchStream:
         gate, synchronize, size = self._gate, self._synchronize, self._size
         while (grant := gate.wait()) is not None:
             handed: list[Any] = []
+            versions: Versions = []
+            last = grant.steps - 1
             sizes: list[int] = []
             audit = grant.audit
             gate.before(grant)
@@ -150,7 +155,7 @@ class BatchStream:
             marks = [perf_counter_ns()]
             fetched: list[int] = []
             # The loop body below is all that a step costs: `bench selftest` holds it under 2 µs (stream_cost).
-            for _ in range(grant.steps):
+            for step in range(grant.steps):
                 batch = next(batches)
                 fetched.append(perf_counter_ns())
                 try:
@@ -159,8 +164,8 @@ class BatchStream:
                     if size is not batch_size:
                         raise  # it is the workload's own
                     blame_ourselves(error, "counting the samples of a batch")
-                if audit:
-                    handed.append(batch)
+                if audit or step == last:
+                    handed.append(snapshot(batch, versions))
                 yield batch
                 marks.append(perf_counter_ns())
             if synchronize is not None:
@@ -176,8 +181,9 @@ class BatchStream:
                 samples=sum(sizes),
                 smallest=min(sizes),
                 largest=max(sizes),
+                touched=changed(versions),
             )
-            gate.after(grant, taken, handed if audit else [batch])
+            gate.after(grant, taken, handed)
         self.ending.come()
 
 

@@ -52,7 +52,7 @@ class Gatekeeper:
         self.smallest = 2**53  # batch, in samples; larger than any
         self.largest = 0
         self._digest = BatchDigest()
-        self.rounded = False  # batches came back from the device in fewer bits than they have on the CPU
+        self.rounded = False  # batches came back otherwise than they went: in fewer bits, or changed in place
 
     @property
     def began_steps(self) -> bool:
@@ -93,6 +93,7 @@ class Gatekeeper:
         self.samples += taken.samples
         self.smallest = min(self.smallest, taken.smallest)
         self.largest = max(self.largest, taken.largest)
+        self.rounded = self.rounded or taken.touched
         try:
             for batch in batches:
                 self._digest.add(batch)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections import UserDict
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import torch
 
 from bench.arm.batch_digest import BatchDigest
+from bench.arm.batch_snapshot import changed, snapshot
 from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.loops.batch_tree import batch_size, moved, tensors
@@ -30,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "batches.md"
 _suite = discovery.load_suite(ROOT / "tests" / "suites" / "kinds.py")
 _package = _suite.build.__module__.rpartition(".")[0]
+OwnDict = importlib.import_module(f"{_package}.batch_kinds").OwnDict
 KINDS = importlib.import_module(f"{_package}.batch_kinds").KINDS
 LOADERS = sys.modules[_suite.build.__module__].LOADERS
 make_loader = importlib.import_module(f"{_package}.batch_kinds").loader
@@ -119,6 +122,7 @@ def test_a_batch_without_end_is_looked_at_no_further_than_the_limits() -> None:
     loop = Endless()
     loop["self"], loop["again"] = loop, [loop, loop]
     for batch in (deep, loop):
+        snapshot(batch, [])
         assert batch_size(batch) in (1, 2)
         assert digest(batch).value == digest(batch).value
         moved(batch, META)
@@ -158,6 +162,22 @@ def test_samples_may_be_a_function_and_else_what_is_allowed_is_said() -> None:
             counter(lambda batch, given=given: given)(None)  # type: ignore[misc]
     with pytest.raises(ValueError, match="samples: the function of the batch raised ZeroDivisionError"):
         counter(lambda batch: 1 // 0)(None)
+
+
+def test_a_snapshot_has_what_a_loss_takes_out_of_its_batch_and_knows_what_it_changed() -> None:
+    versions: list[Any] = []
+    x, inner = torch.ones(3), OwnDict(y=torch.zeros(2))
+    batch = {"x": x, "inner": inner, "list": [1, x], "user": UserDict(z=x)}
+    before = digest(batch).value
+    kept = snapshot(batch, versions)
+    del batch["x"]
+    inner.pop("y")
+    batch["list"].clear()
+    batch["user"].pop("z")
+    assert digest(kept).value == before != digest(batch).value
+    assert not changed(versions)
+    x.add_(1)
+    assert changed(versions)
 
 
 # --- by loop
