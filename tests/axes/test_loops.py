@@ -102,7 +102,8 @@ def test_all_loops_race_with_equal_ledgers(bench: Bench) -> None:
     assert len(records) % (len(loops.registry()) + 1) == 0
     records = records[: len(loops.registry()) + 1]  # those of the first launch
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
-    ledgers = [dict(record.ledger) for record in records]
+    # In what they are equal to the baseline's stands in all ledgers but the baseline's.
+    ledgers = [{**record.ledger, "equal": ""} for record in records]
     assert all(ledger == ledgers[0] for ledger in ledgers)
     assert ledgers[0]["optimizer_updates"] == ledgers[0]["steps"] > 50
     assert ledgers[0]["nonzero_gradients"] == 1.0

@@ -81,7 +81,8 @@ def test_loops_that_race_on_two_ranks_have_equal_ledgers(bench: Bench, precision
     assert {record.effective["precision"] for record in records} == {precision}
     if precision != "32-true":
         return
-    ledgers = [dict(record.ledger) for record in records]
+    # In what they are equal to the baseline's stands in all ledgers but the baseline's.
+    ledgers = [{**record.ledger, "equal": ""} for record in records]
     assert all(ledger == ledgers[0] for ledger in ledgers)
     assert ledgers[0]["optimizer_updates"] == ledgers[0]["steps"] > 20
 

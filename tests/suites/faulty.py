@@ -38,7 +38,7 @@ def faulty_workload(fault: str, at: int) -> Workload:
         batch_size=16,
         shuffle=True,
         drop_last=fault != "short-batch",
-        generator=torch.Generator().manual_seed(0),
+        generator=torch.Generator().manual_seed(int(rank or 0)),  # of several ranks each has an order of its own
     )
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
     state = {"step": 0, "hoard": []}

@@ -226,7 +226,9 @@ def walk(batch: Any) -> Iterator[tuple[Any, Opened | None]]:
         value, above = left.pop()
         node = opened(value)
         yield value, node
-        if node is not None and len(above) < DEEPEST and not any(value is one for one in above):
+        if node is None or len(above) >= DEEPEST or CLOSED.issuperset(map(type, node.parts)):
+            continue
+        if not any(value is one for one in above):
             inside = (*above, value)
             left += [(part, inside) for part in node.parts[MOST_PARTS::-1] if type(part) not in CLOSED]
 
@@ -298,7 +300,7 @@ def _of_items(value: Any, node: Opened) -> bool:
     """Whether a sequence is one of samples, as of texts, and not one of sequences, nor a record as a namedtuple is."""
     if not node.parts or node.kind not in ("sequence", "set") or hasattr(type(value), "_fields"):
         return False
-    return not any(issubclass(type(part), (list, tuple, set, frozenset)) for part in node.parts)
+    return not any(issubclass(kind, (list, tuple, set, frozenset)) for kind in set(map(type, node.parts)))
 
 
 def _asked(value: Any) -> int | None:
@@ -335,23 +337,27 @@ def _moved(value: Any, device: Any, dtype: Any, tensor: type, known: dict[int, t
         return known[id(value)][1]
     known[id(value)] = value, value
     result: Any
+
+    def move(part: Any) -> Any:
+        return _moved(part, device, dtype, tensor, known)
+
     if kind is tuple:
-        result = tuple([_moved(part, device, dtype, tensor, known) for part in value])
+        result = tuple([part if type(part) in CLOSED else move(part) for part in value])
     elif kind is list:
         result = []
         known[id(value)] = value, result
-        result += [_moved(part, device, dtype, tensor, known) for part in value]
+        result += [part if type(part) in CLOSED else move(part) for part in value]
     elif kind is dict:
         result = {}
         known[id(value)] = value, result
-        result |= {name: _moved(part, device, dtype, tensor, known) for name, part in value.items()}
+        result |= {name: part if type(part) in CLOSED else move(part) for name, part in value.items()}
     else:
         result = value
         asked = callable(getattr(kind, "to", None))
         if asked:
             result = _asked_to_move(value, device, dtype)
         if not asked or (dtype is not None and issubclass(type(result), Mapping)):
-            result = _made_again(result, lambda part: _moved(part, device, dtype, tensor, known))
+            result = _made_again(result, move)
     known[id(value)] = value, result
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,8 @@ WIDTH = 4
 
 
 def loader(width: int = WIDTH) -> DataLoader[Any]:
-    data = torch.randn(BATCH * BATCHES, width, generator=torch.Generator().manual_seed(0))
+    own = torch.Generator().manual_seed(int(os.environ.get("RANK", "0")))  # of several ranks each has its own batches
+    data = torch.randn(BATCH * BATCHES, width, generator=own)
     return DataLoader(TensorDataset(data), batch_size=BATCH)
 
 
