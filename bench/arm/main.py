@@ -17,12 +17,13 @@ from bench.arm import compile_watch
 from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
 from bench.arm.stream import Batches, BatchStream
-from bench.arm.switches import loader_settings
+from bench.arm.switches import callback_names, loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
 from bench.axes.accelerators import accelerator
 from bench.axes.loops import registry
 from bench.axes.loops.job import Job
 from bench.axes.precision import PRECISIONS
+from bench.axes.trainer_arguments import made_arguments
 from bench.errors import BenchError
 from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
@@ -51,6 +52,10 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     settings = request["requested"]
     loop = registry()[settings["loop"]]
     device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
+    # Before any operation: OpenMP makes its threads at the first one, so that the fork server has none to lose, and an
+    # arm may have others than it was started for.
+    if (threads := settings.get("threads")) and threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
     device.prepare()
     torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
     mode = settings.get("compile", "off")
@@ -69,6 +74,9 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
     notes: dict[str, Any] = {}
+    name = str(request["point"].get("trainer", ""))
+    own, beside = suite.trainers.get(name, {}), suite.build.__module__.rpartition(".")[0]
+    trainer = made_arguments(name, request.get("trainer", {}), own, beside)
 
     def watched_stream(loader: Any) -> Batches:
         notes.update(loader_settings(loader))
@@ -91,6 +99,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
         callbacks=() if instruments is None else instruments.callbacks,
+        trainer=trainer,
     )
     gate.began = perf_counter()
     if instruments is not None:
@@ -126,6 +135,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
             **notes,
+            **({"set_callbacks": callback_names(trainer["callbacks"])} if trainer.get("callbacks") else {}),
             **({} if instruments is None else {"callbacks": instruments.names}),
         },
         memory={

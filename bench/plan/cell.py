@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.axes import loops
 from bench.axes.accelerators import accelerator
@@ -25,6 +26,7 @@ class Cell:
         workers: the most loader workers that a cell of its group has; all of them then run on all cores.
         epochs: whether a turn is a whole epoch.
         asks: effective settings besides those of the engine's axes that it asks for.
+        trainer: a Trainer's arguments besides, as JSON has them: the set that its axis `trainer` names.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Cell:
     workers: int = 0
     epochs: bool = False
     asks: Mapping[str, AxisValue] = field(default_factory=dict)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def preload(self) -> tuple[str, ...]:

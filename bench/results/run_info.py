@@ -32,13 +32,14 @@ def timestamp() -> str:
 
 @dataclass(frozen=True)
 class SuiteInfo:
-    """A suite of the plan: see `bench.plan.suite.Suite`."""
+    """A suite of the plan: see `bench.plan.suite.Suite`; `trainers` are the sets that cells of it name."""
 
     title: str
     compare: NonEmpty
     baseline: Scalar
     axes: Mapping[str, Annotated[tuple[Scalar, ...], Meta(min_length=1)]]
     length_axis: str | None = None
+    trainers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ def complete_run_info(data: Mapping[str, Any]) -> dict[str, Any]:
     """With the defaults of what is missing."""
     plan = dict(data["plan"])
     plan.setdefault("groups", list(dict.fromkeys(cell["group"] for cell in plan["cells"])))
-    plan["suites"] = {name: {"length_axis": None, **suite} for name, suite in plan.get("suites", {}).items()}
+    missing: dict[str, Any] = {"length_axis": None, "trainers": {}}
+    plan["suites"] = {name: {**missing, **suite} for name, suite in plan.get("suites", {}).items()}
     plan["cells"] = [{"outcome": "ok", "reason": "", **cell} for cell in plan["cells"]]
     defaults: dict[str, Any] = dict.fromkeys(("started", "finished", "digests", "records"))
     defaults |= {"loopmark": "", "argv": [], "options": {}, "files": {}, "environment": {}, "sides": [], "stops": {}}

@@ -29,25 +29,29 @@ class Loop:
         preload: modules that its fork server imports, the first being torch; a plain arm's never imports lightning.
         run: trains `job.workload` over `job.stream` until the stream ends.
         title: the first line of the function's docstring.
+        trainer: what its Trainer is, `full` or `barebones`, and so which sets of the axis `trainer` it takes; "": none.
     """
 
     name: str
     preload: tuple[str, ...]
     run: Callable[[Job], None]
     title: str
+    trainer: str = ""
 
 
 _loops: dict[str, Loop] = {}
 
 
-def register(name: str, *, preload: tuple[str, ...]) -> Callable[[Callable[[Job], None]], Callable[[Job], None]]:
+def register(
+    name: str, *, preload: tuple[str, ...], trainer: str = ""
+) -> Callable[[Callable[[Job], None]], Callable[[Job], None]]:
     """Put a function into the registry under `name`; a second loop of the same name is refused."""
 
     def keep(run: Callable[[Job], None]) -> Callable[[Job], None]:
         if name in _loops and _loops[name].run is not run:
             raise SpecError(f"loop {name!r} is registered twice: {_loops[name].run.__module__} and {run.__module__}")
         title = (run.__doc__ or name).strip().splitlines()[0]
-        _loops[name] = Loop(name, preload, run, title)
+        _loops[name] = Loop(name, preload, run, title, trainer)
         return run
 
     return keep

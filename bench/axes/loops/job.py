@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops.batches import Stream
@@ -29,6 +29,7 @@ class Job:
         strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
         compile: torch's name of a compile mode, or `off`.
         callbacks: for a Trainer's `callbacks=`; none in a launch that is timed.
+        trainer: a Trainer's arguments besides, from the axis `trainer`, its callbacks and loggers made.
     """
 
     workload: Workload
@@ -42,6 +43,7 @@ class Job:
     strategy: str = "single_device"
     compile: str = "off"
     callbacks: tuple[Callback, ...] = ()
+    trainer: Mapping[str, Any] = field(default_factory=dict)
 
     def compiled(self, model: Any) -> Any:
         """The model as torch.compile gives it in the mode that was asked for, or as it is."""
