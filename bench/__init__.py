@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bench.analysis.run import Run
     from bench.axes.accelerators.base import Accelerator
     from bench.axes.engine_axes import AxisValue, Point
-    from bench.axes.loops import register
+    from bench.axes.loops import Loop, register
     from bench.axes.loops.job import Job
     from bench.axes.loops.workload import Workload
     from bench.commands.compare import Comparison
@@ -53,20 +53,9 @@ if TYPE_CHECKING:
     Which = Run | Folder
     Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
-__all__ = ["Accelerator", "AxisValue", "Job", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
-__all__ += [
-    "BenchError",
-    "RunError",
-    "SpecError",
-    "Unsupported",
-    "confirm",
-    "gate",
-    "resume",
-    "run",
-    "trace",
-    "versions",
-]
-__all__ += ["compare", "environment", "history", "load", "suites", "verify", "write_report"]
+__all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
+__all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "confirm", "gate", "resume", "run", "trace"]
+__all__ += ["compare", "environment", "history", "load", "suites", "verify", "versions", "write_report"]
 
 old_modules.install()
 
@@ -78,7 +67,7 @@ def __getattr__(name: str) -> object:
 
 
 def run(
-    *suites: str,
+    *suites: Folder,
     set: Values | None = None,
     select: str | None = None,
     budget: float | str | None = None,
@@ -95,7 +84,7 @@ def run(
     """Measure suites: `bench run`.
 
     Args:
-        suites: names; none: `overhead`.
+        suites: names, or paths of files; none: `overhead`.
         set: values by axis, one or several, instead of the suite's own: `{"batch_size": [64, 256]}`.
         select: cells whose id matches: words, `and`, `or`, `not`, parentheses.
         budget: wall time of everything, in seconds or as `"3m"`, which is the default; BENCH_BUDGET at most.
@@ -172,7 +161,7 @@ def load(run: Which | None = None, *, out: Folder = "results", step: float | str
 
 
 def gate(
-    *suites: str,
+    *suites: Folder,
     set: Values | None = None,
     select: str | None = None,
     against: str | None = None,
@@ -322,7 +311,7 @@ def confirm(
 
 
 def trace(
-    *suites: str,
+    *suites: Folder,
     set: Values | None = None,
     select: str | None = None,
     steps: int = 20,
@@ -377,15 +366,16 @@ def verify(run: Run, path: Folder | None = None) -> Verification:
 
 
 def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
-    """Every suite that there is, by name, those of more `folders` too: `bench list`.
+    """Every suite that there is, by name, those of more `folders` too: `bench list`. What is refused is warned of.
 
     Raises:
-        SpecError: all that is wrong with any of them.
+        SpecError: a folder is not there.
     """
-    from bench.commands.python_arguments import paths_of
-    from bench.plan import discovery
+    from bench.commands.python_arguments import paths_of, warn
+    from bench.commands.selection import Selection, look_up
 
-    return {name: suite for name, (suite, _) in discovery.all_suites(paths_of("folders", folders)).items()}
+    found, _ = look_up(Selection(folders=tuple(paths_of("folders", folders))), warn)
+    return {name: suite for name, (suite, _) in found.suites.items()}
 
 
 def environment(threads: int = 1) -> Mapping[str, str | int | float | bool]:

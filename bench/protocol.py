@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 
 # The largest frame that is taken in. Results are kilobytes; settings and ledgers of 64 ranks would be under 1 MiB.
 LARGEST_FRAME: Final = 64 * 2**20
+NOT_SEEN: Final = "not seen"  # of a setting that nothing in the watched steps tells: it differs from nothing
 LONGEST_REASON: Final = 2000  # characters of why an arm failed; its whole words are in its log
 
 Pid = Annotated[int, msgspec.Meta(gt=1, le=2**31 - 1)]
@@ -101,7 +102,12 @@ class Ready(Message, frozen=True, tag="ready"):
 
 
 class TurnReport(Message, frozen=True, tag="taken"):
-    """A turn is over; see `bench.arm.stream.TurnTimes`. `helpers` is told after audited turns only."""
+    """A turn is over; see `bench.arm.stream.TurnTimes`. `helpers` is told after audited turns only, memory after timed.
+
+    Attributes:
+        resident: bytes of the process that are in main memory.
+        allocated: bytes that tensors have on the device; None where it has no memory of its own.
+    """
 
     seconds: tuple[StepSeconds, ...]
     fetching: tuple[Duration, ...]
@@ -109,6 +115,8 @@ class TurnReport(Message, frozen=True, tag="taken"):
     involuntary: Count
     faults: Count
     helpers: Count = 0
+    resident: Count = 0
+    allocated: Count | None = None
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +133,11 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     optimizer_updates: int
     losses: tuple[Loss, ...]
     nonzero_gradients: float
+    audited_updates: Count = 0
+    audited_changes: Count = 0
+    optimizers: tuple[ShortText, ...] = ()
+    learning_rates: tuple[float, ...] = ()
+    faults: tuple[ShortText, ...] = ()
 
 
 class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

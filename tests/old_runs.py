@@ -50,8 +50,10 @@ _RUN = {
 
 
 def record_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """A record's JSON of today under the names that schemas 1 to 3 have."""
-    return {**_renamed(data, _RECORD), "schema": schema}
+    """A record's JSON of today as schemas 1 to 3 have it: with their names, and turns without later columns."""
+    turns = data["turns"]
+    kept = turns and {name: column for name, column in turns.items() if name not in ("began", "resident", "allocated")}
+    return {**_renamed(data, _RECORD), "turns": kept, "schema": schema}
 
 
 def run_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -259,3 +259,77 @@ def wide(cells: int, **changes: Any) -> StoredRun:
     """A run of so many cells, a multiple of 4, in groups of 4: three loops and the twin at as many lengths of step."""
     lengths = {32 + number: 1e-3 * (1 + 9 * number * 4 / cells) for number in range(cells // 4)}
     return make(Truth(lengths=lengths, launches=2, rounds=8, **changes))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One value of a compared axis.
+
+    Attributes:
+        step: seconds a step.
+        samples: in a step.
+        equal: what the judge says was equal.
+        waiting: share of the step that it waits for its batch.
+        starts: seconds to the first step, by metric.
+        outcome, reason: in every launch.
+    """
+
+    step: float
+    samples: int = 32
+    equal: str = ""
+    waiting: float = 0.0
+    starts: Mapping[str, float] = field(default_factory=dict)
+    outcome: Outcome = "ok"
+    reason: str = ""
+
+
+def race(
+    axis: str,
+    arms: Mapping[Any, Arm],
+    *,
+    where: Sequence[Mapping[str, Any]] = ({},),
+    suite: str = "made-up",
+    launches: int = 5,
+    sd: float = 0.002,
+    twin_factor: float = 1.0,
+    seed: int = 0,
+) -> StoredRun:
+    """A run of a suite without step lengths: the first arm is the baseline, in a group for each place of `where`."""
+    random_ = random.Random(seed)
+    base, *_ = arms
+    planned, records = [], []
+    for place in where:
+        rest = ",".join(f"{name}={value}" for name, value in place.items())
+        group = f"{suite}[{rest}]"
+
+        def identity(value: Any, twin: bool, rest: str = rest) -> str:
+            return f"{suite}[{axis}={value}{',' * bool(rest)}{rest}]{'#twin' * twin}"
+
+        entries = [*((value, False) for value in arms), (base, True)]
+        for value, twin in entries:
+            cell = {"id": identity(value, twin), "suite": suite, "group": group, "twin": twin, "outcome": "ok"}
+            planned.append({**cell, "point": {axis: value, **place}, "baseline": identity(base, False), "reason": ""})
+        for launch in range(launches):
+            for order, (value, twin) in enumerate(entries):
+                arm, rounds = arms[value], 8
+                steps = arm.step * (twin_factor if twin else 1.0) * math.exp(random_.gauss(0, sd))
+                once, zero = (steps,) * rounds, (0,) * rounds
+                fetching = tuple(2 * arm.waiting * steps for _ in range(rounds))
+                taken = (tuple(range(rounds)), (order % 4,) * rounds, once, (2 * steps,) * rounds, once, zero, zero)
+                record = Record(
+                    suite=suite, cell=identity(value, twin), group=group, point={axis: value, **place}, twin=twin,
+                    launch=launch, outcome=arm.outcome, reason=arm.reason, requested={axis: value},
+                    effective={axis: value}, ledger={**ledger("plain", arm.samples, 24), "equal": arm.equal},
+                    turns=Turns(2, *taken, stolen=(0.0,) * rounds, fetching=fetching),
+                    samples_per_step=arm.samples, extra=arm.starts, order=order,
+                )  # fmt: skip
+                records.append(record)
+    axes = {axis: list(arms), **{name: [place[name] for place in where] for name in where[0]}}
+    suites = {suite: {"title": suite, "compare": axis, "baseline": base, "length_axis": None, "axes": axes}}
+    info = {
+        "run": "20250101-000000-abcd", "schema": 1, "loopmark": "0.1.0", "argv": ["bench", "run", suite],
+        "options": {"seed": seed}, "plan": {"suites": suites, "cells": planned},
+        "environment": {"cpu": "made up", "python": "3.11.9", "torch": "2.9.0"}, "timing": {}, "stops": {},
+        "started": "2025-01-01T00:00:00+00:00", "finished": "2025-01-01T00:03:00+00:00",
+    }  # fmt: skip
+    return StoredRun(Path("results") / "20250101-000000-abcd", info, tuple(records))

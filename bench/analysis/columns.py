@@ -34,7 +34,7 @@ _RECORD = (_SUITE, _GROUP, _CELL, _TWIN, _LAUNCH, _OUTCOME)
 # Of `Run.cells`: the axes stand between the two.
 KEY_COLUMNS = (_SUITE, _GROUP, _CELL, _TWIN)
 CELL_COLUMNS = (
-    Column("outcome", "object", "", "what became of the cell: `ok`, `noisy`, `unsupported`, `unequal-work`, ..."),
+    Column("outcome", "object", "", "what became of the cell: `ok`, `noisy`, `drifting`, `unequal-work`, ..."),
     Column("reason", "object", "", "why it is not `ok`, or empty"),
     Column("launches", "int64", "1", "launches that were started"),
     Column("step_time", "float64", "s", "seconds of a step; NaN where it was not measured"),
@@ -49,6 +49,10 @@ CELL_COLUMNS = (
     Column("difference", "float64", "s", "seconds a step more than the baseline"),
     Column("difference_low", "float64", "s", "lower end of its 95 % interval"),
     Column("difference_high", "float64", "s", "upper end"),
+    Column("sample_ratio", "float64", "1", "time a sample over the baseline's; NaN where steps have as many samples"),
+    Column("sample_ratio_low", "float64", "1", "lower end of its 95 % interval"),
+    Column("sample_ratio_high", "float64", "1", "upper end"),
+    Column("equal", "object", "", "what was equal to the baseline's work; empty in older records"),
 )
 
 TURN_COLUMNS = (
@@ -64,6 +68,9 @@ TURN_COLUMNS = (
     Column("rank_spread", "float64", "s", "by how much the slowest rank's step took longer; NaN of one rank"),
     Column("data_time", "float64", "s", "the part of step_time in which the loop waited; NaN in older records"),
     Column("epoch_gap", "float64", "s", "by how much an epoch's first step took longer; NaN unless turns are epochs"),
+    Column("began", "float64", "1", "steps that the loop had taken before the turn; NaN in older records"),
+    Column("resident", "float64", "bytes", "the arm's resident set after the turn; NaN in older records"),
+    Column("allocated", "float64", "bytes", "what its tensors had on the device; NaN where it has no own memory"),
 )
 
 LAUNCH_COLUMNS = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.stats.drift import Drift
 from bench.stats.intervals import Interval
 
 
@@ -35,11 +36,22 @@ class StepDifference:
 
 @dataclass(frozen=True)
 class Versus:
-    """A cell against the baseline of its group, from step times paired by round."""
+    """A cell against the baseline of its group, from step times paired by round.
+
+    Attributes:
+        per_sample: the ratio of times a sample; None where both have as many samples a step, so that it is `ratio`, and
+            where nobody counted them.
+    """
 
     baseline: str
     ratio: Interval
     difference: StepDifference
+    per_sample: Interval | None = None
+
+    @property
+    def of_work(self) -> Interval:
+        """The ratio for the same work: a sample where steps have not as many, else a step."""
+        return self.ratio if self.per_sample is None else self.per_sample
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,8 @@ class CellSummary:
     """What is known of one planned cell.
 
     `versus` is None for the baseline and where no ratio may be taken. `instrumented` are the metrics of
-    instrumented launches, which are never compared.
+    instrumented launches, which are never compared. `drift` is how the step time changes within a launch, as its turns
+    took it; None where it was not measured. `equal` says what was equal to the baseline's work; "" in older records.
     """
 
     id: str
@@ -62,7 +75,9 @@ class CellSummary:
     metrics: Mapping[str, MetricEstimate]
     versus: Versus | None
     instrumented: Mapping[str, MetricEstimate] = field(default_factory=dict)
-    samples_per_step: int = 0
+    samples_per_step: float = 0
+    drift: Drift | None = None
+    equal: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bench.stats.intervals import Interval
+
 if TYPE_CHECKING:
     from bench.analysis.estimates import CellSummary
 
@@ -26,8 +28,9 @@ class Finding:
     Attributes:
         kind: `efficiency`, a share of what so many devices would do at best; `break-even-...`, steps until compiling
             has paid for its start; `waiting`, the share of an epoch spent waiting for batches.
-        estimate: None: never.
+        estimate: None: by what was seen, never.
         low, high: 95 % interval over launches; None where there is none. None for `high` with a `low`: no upper end.
+            Both None and several launches, of a break-even: no time is saved anywhere in the interval.
         why: of an efficiency below 1, the largest cause, or "" where no launch was instrumented.
     """
 
@@ -43,12 +46,23 @@ class Finding:
     why: str = ""
 
 
-def findings_of(cells: Sequence[CellSummary], compare: Mapping[str, str]) -> list[Finding]:
-    """The answers of every suite whose compared axis has a question of its own, in the order of the cells."""
+def findings_of(
+    cells: Sequence[CellSummary], compare: Mapping[str, str], waits: Mapping[str, Interval] | None = None
+) -> list[Finding]:
+    """The answers of every suite whose compared axis has a question of its own, in the order of the cells.
+
+    Args:
+        compare: the compared axis of each suite.
+        waits: the share of its steps that each cell waits for its batches.
+    """
+
+    def waiting(cell: CellSummary, _: CellSummary) -> list[Finding]:
+        return _waiting(cell, (waits or {}).get(cell.id))
+
     asked: Mapping[str, Callable[[CellSummary, CellSummary], list[Finding]]] = {
         "devices": _efficiency,
         "compile": _break_even,
-        "loader": _waiting,
+        "loader": waiting,
     }
     by_id = {cell.id: cell for cell in cells}
     found = []
@@ -152,9 +166,8 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _waiting(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
-    if "data_time" not in cell.metrics or "step_time" not in cell.metrics:
+def _waiting(cell: CellSummary, share: Interval | None) -> list[Finding]:
+    if share is None:
         return []
-    waited, step = cell.metrics["data_time"], cell.metrics["step_time"]
-    share = min(1.0, waited.estimate / step.estimate)
-    return [Finding("waiting", cell.suite, cell.group, cell.id, "1", share, None, None, step.launches)]
+    parts = (share.estimate, share.low, share.high, share.launches)
+    return [Finding("waiting", cell.suite, cell.group, cell.id, "1", *parts)]

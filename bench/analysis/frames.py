@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis import drift
 from bench.analysis.columns import (
     KEY_COLUMNS,
     LAUNCH_COLUMNS,
@@ -27,6 +28,7 @@ from bench.analysis.columns import (
 from bench.errors import RunError, one_of
 from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
 from bench.results.store import StoredRun
+from bench.stats.drift import Drift, drift_reason
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
 
@@ -45,6 +47,7 @@ class Frames:
     pairs: pd.DataFrame
     cells: pd.DataFrame
     declared: Mapping[str, Metric]
+    drifts: Mapping[str, Drift]
 
 
 def frames_of(run: StoredRun) -> Frames:
@@ -53,8 +56,9 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    planned, all_turns, known = cells(run), turns(run), declared_metrics(run)
-    return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known)
+    drifts = drift.time_drifts(run)
+    planned, all_turns, known = _planned(run, drifts), _turns(run, drifts), declared_metrics(run)
+    return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known, drifts)
 
 
 def turns(run: StoredRun) -> pd.DataFrame:
@@ -65,7 +69,11 @@ def turns(run: StoredRun) -> pd.DataFrame:
     Raises:
         RunError: a turn took no time, or none that is a number.
     """
-    factors = pause_factors(run.records)
+    return _turns(run, drift.time_drifts(run))
+
+
+def _turns(run: StoredRun, drifts: Mapping[str, Drift]) -> pd.DataFrame:
+    factors = pause_factors(run.records, drift.drifting(drifts))
     records = _with_turns(run)
     parts: dict[str, list[Any]] = {name: [] for name in names_of(TURN_COLUMNS) if name not in _KEYS}
     for record in records:
@@ -115,6 +123,9 @@ def _columns_of(record: Record, factor: float) -> dict[str, Any]:
         "rank_spread": np.asarray(taken.spread, dtype=float) * scale if taken.spread else none,
         "data_time": np.asarray(taken.fetching, dtype=float) * scale if taken.fetching else none,
         "epoch_gap": np.asarray(taken.gap, dtype=float) if taken.gap else none,
+        "began": np.asarray(taken.began, dtype=float) if taken.began else none,
+        "resident": np.asarray(taken.resident, dtype=float) if taken.resident else none,
+        "allocated": np.asarray(taken.allocated, dtype=float) if taken.allocated else none,
     }
 
 
@@ -210,6 +221,7 @@ def _launch_values(
         for name, given in {**record.memory, **record.extra}.items():
             if name in METRICS or name in record.extra:
                 values[name] = (float(given), 1)
+        values |= {name: (slope.slope, count) for name, slope in drift.memory_slopes(turns_).items()}
         yield record, {name: values[name] for name in known if name in values}
 
 
@@ -273,11 +285,16 @@ def cells(run: StoredRun) -> pd.DataFrame:
 
     Columns: `columns.PLANNED_COLUMNS`, axes; `baseline` is None where there is none. The outcome is `ok` only if that
     of every launch is; else it is that of the first launch that was not, and the reason says which launch; void
-    launches do not count where there are others. A cell that the run ended without reaching has the outcome `timeout`.
+    launches do not count where there are others. A cell that the run ended without reaching has the outcome `timeout`,
+    one whose launches are all `ok` but whose steps change within them is `drifting`.
 
     Raises:
         RunError: there are records of a cell that the plan lacks.
     """
+    return _planned(run, drift.time_drifts(run))
+
+
+def _planned(run: StoredRun, drifts: Mapping[str, Drift]) -> pd.DataFrame:
     planned = run.info["plan"]["cells"]
     records: dict[str, list[Record]] = {cell["id"]: [] for cell in planned}
     for record in counted_records(run.records):
@@ -285,7 +302,7 @@ def cells(run: StoredRun) -> pd.DataFrame:
             raise RunError(f"{run.folder}: records: {one_of('cell', record.cell, records)}")
         records[record.cell].append(record)
     finished = bool(run.info.get("finished"))
-    fates = [_outcome(cell, records[cell["id"]], finished=finished) for cell in planned]
+    fates = [_outcome(cell, records[cell["id"]], drifts.get(cell["id"]), finished=finished) for cell in planned]
     columns: dict[str, Any] = {name: [cell[name] for cell in planned] for name in ("suite", "group")}
     columns |= {
         "cell": [cell["id"] for cell in planned],
@@ -301,14 +318,14 @@ def cells(run: StoredRun) -> pd.DataFrame:
     return typed_table({**columns, **values}, PLANNED_COLUMNS)
 
 
-def _outcome(cell: Mapping[str, Any], records: list[Record], *, finished: bool) -> tuple[str, str]:
+def _outcome(cell: Mapping[str, Any], records: list[Record], found: Drift | None, *, finished: bool) -> tuple[str, str]:
     launched = sorted((record for record in records if record.launch >= 0), key=lambda record: record.launch)
     bad = [record for record in launched if record.outcome != "ok"]
     if bad:
         more = f" (and {len(bad) - 1} more of them)" if len(bad) > 1 else ""
         return bad[0].outcome, f"launch {launched.index(bad[0]) + 1} of {len(launched)}{more}: {bad[0].reason}"
     if launched:
-        return "ok", ""
+        return ("drifting", drift_reason(found)) if found is not None and found.material else ("ok", "")
     if cell["outcome"] != "ok":
         return str(cell["outcome"]), str(cell["reason"])
     if records:

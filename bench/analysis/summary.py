@@ -8,20 +8,21 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.costs import Cost, costs
+from bench.analysis.drift import drifting
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import set_in_words
-from bench.results.record import Metric, Record
+from bench.results.record import SIGNED, Metric, Record
 from bench.results.store import StoredRun
-from bench.stats.intervals import half_width, interval_of_differences, interval_of_logs
+from bench.stats.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
 from bench.stats.ratios import LEAST_ROUNDS
 from bench.stats.rounding import percent_of
@@ -30,10 +31,11 @@ from bench.stats.rounding import percent_of
 # a loop's cost to matter.
 REFERENCE_STEP = 0.012
 
-# A ratio known to no better than 10 % tells a 0.1 ms cost from none only on steps below 1 ms. With two launches the t
-# interval is 12.7 standard errors wide to each side and says little about the noise.
+# A ratio known to no better than 10 % tells a 0.1 ms cost from none only on steps below 1 ms.
 NOISY_HALF_WIDTH = 0.10
-NOISY_FROM_LAUNCHES = 3
+# The t interval of two launches is 12.7 standard errors wide to each side, so that it says more of their number than of
+# the noise. What is not known is not known: such a cell is noisy too, and its reason says of what.
+FEW_LAUNCHES = 2
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,10 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := twin_of(rows))},
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
-        answers=findings_of(cells, compare),
+        answers=findings_of(cells, compare, _waits(frames.launches)),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
-        pause_factors=_pause_factors(run),
+        pause_factors=_pause_factors(run, frames),
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in extra},
         trainers={
@@ -119,9 +121,9 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
     )
 
 
-def _pause_factors(run: StoredRun) -> dict[str, float]:
+def _pause_factors(run: StoredRun, frames: Frames) -> dict[str, float]:
     by_group: dict[str, list[float]] = {}
-    for (group, launch), factor in pause_factors(run.records).items():
+    for (group, launch), factor in pause_factors(run.records, drifting(frames.drifts)).items():
         if launch >= 0:
             by_group.setdefault(group, []).append(factor)
     return {group: statistics.median(factors) for group, factors in by_group.items()}
@@ -133,7 +135,9 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
     # A launch that failed before the settings were read back has none; the last one that has them tells.
     settings = {record.cell: record.effective for record in run.records if record.effective}
     metrics, extra = _metrics(frames.launches)
-    versus = _versus(frames.pairs)
+    versus = _versus(frames.pairs, _samples(run))
+    # A launch whose work was not judged says nothing of it; the last one that was judged tells.
+    equal = {record.cell: str(said) for record in run.records if (said := record.ledger.get("equal"))}
     found = []
     for row in frames.cells.itertuples():
         against = versus.get(row.cell)
@@ -156,6 +160,8 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
                 versus=against,
                 instrumented=extra.get(row.cell, {}),
                 samples_per_step=record.samples_per_step if record else 0,
+                drift=frames.drifts.get(row.cell),
+                equal=equal.get(row.cell, ""),
             )
         )
     return found
@@ -169,12 +175,37 @@ def _enough(row: Any, metrics: Mapping[str, MetricEstimate] | None, versus: Vers
     if metrics["step_time"].low is None or (versus is not None and versus.ratio.low is None):
         return "noisy", "one launch gives no interval, so nothing is told from it"
     width = half_width(versus.ratio) if versus else None
-    if versus and width and width > NOISY_HALF_WIDTH and versus.ratio.launches >= NOISY_FROM_LAUNCHES:
+    if versus and width and width > NOISY_HALF_WIDTH:
+        few = ", which are few for an interval" if versus.ratio.launches <= FEW_LAUNCHES else ""
         return "noisy", (
-            f"the ratio {versus.ratio.estimate:.3f} is known to ±{percent_of(width, 1)} after "
-            f"{versus.ratio.launches} launches; a cell is noisy above ±{percent_of(NOISY_HALF_WIDTH, 0)}"
+            f"the ratio {versus.ratio.estimate:.3f} is known to {_known_to(width)} after {versus.ratio.launches} "
+            f"launches{few}; a cell is noisy above ±{percent_of(NOISY_HALF_WIDTH, 0)}"
         )
     return "ok", ""
+
+
+def _known_to(width: float) -> str:
+    # Two launches may span hundreds of log units; nobody wants to read three hundred digits.
+    return f"±{percent_of(width, 1)}" if width < 10 else "no better than ±1000 %"
+
+
+def _waits(launches: pd.DataFrame) -> dict[str, Interval]:
+    """The share of its steps that each cell waits for its batches, over launches, where that was seen."""
+    seen: dict[str, dict[str, dict[int, float]]] = {}
+    timed = launches[~launches["instrumented"] & launches["metric"].isin(["data_time", "step_time"])]
+    for cell, metric, launch, value in zip(
+        *(timed[name].tolist() for name in ("cell", "metric", "launch", "value")), strict=True
+    ):
+        seen.setdefault(cell, {}).setdefault(metric, {})[launch] = value
+    found = {}
+    for cell, metrics in seen.items():
+        steps = metrics.get("step_time", {})
+        shares = [min(1.0, waited / steps[launch]) for launch, waited in metrics.get("data_time", {}).items()]
+        if shares:
+            share = interval_of_differences(shares)
+            low, high = (None if end is None else min(1.0, max(0.0, end)) for end in (share.low, share.high))
+            found[cell] = replace(share, low=low, high=high)
+    return found
 
 
 _OfCells = dict[str, dict[str, MetricEstimate]]
@@ -197,7 +228,7 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
     found: tuple[_OfCells, _OfCells] = ({}, {})
     for (instrumented, cell, metric), own in values.items():
         # A count of a callback's may be zero, which has no logarithm.
-        positive = all(value > 0 for value in own)
+        positive = metric not in SIGNED and all(value > 0 for value in own)
         interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
         found[instrumented].setdefault(cell, {})[metric] = MetricEstimate(
             *kinds[metric],
@@ -210,15 +241,23 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
     return found
 
 
-def _versus(pairs: pd.DataFrame) -> dict[str, Versus]:
+def _samples(run: StoredRun) -> dict[tuple[str, int], float]:
+    """Samples a step by cell and launch, where they were counted."""
+    return {(record.cell, record.launch): record.samples_per_step for record in run.records if record.samples_per_step}
+
+
+def _versus(pairs: pd.DataFrame, samples: Mapping[tuple[str, int], float]) -> dict[str, Versus]:
     """Every cell that has pairs, against its baseline."""
     logs: dict[str, list[float]] = {}
     differences: dict[str, list[float]] = {}
-    for cell, log, difference in zip(
-        *(pairs[name].tolist() for name in ("cell", "log_ratio", "difference")), strict=True
+    more: dict[str, list[float | None]] = {}  # logs of samples a step over the baseline's, launch by launch
+    for cell, baseline, launch, log, difference in zip(
+        *(pairs[name].tolist() for name in ("cell", "baseline", "launch", "log_ratio", "difference")), strict=True
     ):
         logs.setdefault(cell, []).append(log)
         differences.setdefault(cell, []).append(difference)
+        own, base = samples.get((cell, launch)), samples.get((baseline, launch))
+        more.setdefault(cell, []).append(math.log(own / base) if own and base else None)
     baselines = dict(zip(pairs["cell"].tolist(), pairs["baseline"].tolist(), strict=True))
     found = {}
     for cell, baseline in baselines.items():
@@ -227,5 +266,18 @@ def _versus(pairs: pd.DataFrame) -> dict[str, Versus]:
             baseline,
             interval_of_logs(logs[cell]),
             StepDifference("s", difference.estimate, difference.low, difference.high, difference.launches),
+            _per_sample(logs[cell], more[cell]),
         )
     return found
+
+
+# Means of counted samples are sums over counts: as many samples may differ in the last digit.
+SAME_SAMPLES = 1e-9
+
+
+def _per_sample(logs: Sequence[float], more: Sequence[float | None]) -> Interval | None:
+    """The ratio of times a sample; None where it is that of steps, or not known in every launch."""
+    known = [one for one in more if one is not None]
+    if len(known) < len(more) or all(abs(one) < SAME_SAMPLES for one in known):
+        return None
+    return interval_of_logs([log - one for log, one in zip(logs, known, strict=True)])

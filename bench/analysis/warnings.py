@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.drift import leak_warnings
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
 from bench.axes.accelerators import accelerators
@@ -22,6 +23,9 @@ from bench.stats.rounding import percent_of
 # arms do nothing while held: an arm that comes late in the round has waited longer, and its caches are colder.
 POSITION_EFFECT = 0.06
 
+
+# Cells that a warning names; of more it says how many.
+NAMED = 3
 
 # With more than 5 % of the turns' time taken by the hypervisor, what was measured is the neighbours too.
 STOLEN_SHARE = 0.05
@@ -67,7 +71,14 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
         if baseline in by_id and by_id[baseline].outcome not in ("ok", "noisy"):
             cell = by_id[baseline]
             warnings.append(f"{cell.group}: no ratios, as the baseline is {cell.outcome}: {cell.reason}")
+    if ours := [cell.id for cell in cells if cell.outcome == "internal"]:
+        more = f" and {len(ours) - NAMED} more" if len(ours) > NAMED else ""
+        warnings.append(
+            f"a fault in loopmark's own code, not in yours, stopped {', '.join(ours[:NAMED])}{more}: please report it, "
+            "with the reason and the log"
+        )
     warnings += _accelerator_warnings(run)
+    warnings += leak_warnings(run.records)
     changing = _changing(run)
     warnings += [
         f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"

@@ -1,7 +1,7 @@
 """What the ledger and the effective settings are read from: watched steps, outside of all timing. Runs in the arm.
 
 Nothing here knows a model or a loop. It watches the few places that every loop must pass: the first module that holds
-parameters (forward), `torch.autograd.backward` (the loss), the optimizer's step (real updates, gradients), and torch's
+parameters (forward), `torch.autograd.backward` (the loss), the optimizer's step (`bench.arm.updates`), and torch's
 dispatcher (dtype and device of the first matrix product).
 """
 
@@ -13,15 +13,16 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bench.arm.switches import Switches, listeners
+from bench.arm.updates import Updates
 from bench.axes.accelerators.base import Accelerator
+from bench.protocol import NOT_SEEN
 
 if TYPE_CHECKING:
     from bench.arm.compile_watch import CompileWatch
@@ -76,8 +77,9 @@ class Audit:
         self.switches = Switches()
         self.listeners: dict[str, str] = {}
         self.forward = 0
+        self.backward = 0
         self.losses: list[float] = []
-        self.nonzero_gradients = 1.0
+        self.updates = Updates()
         self.training = True
         self.ranks = 1
         self.strategy = "single_device"
@@ -85,23 +87,21 @@ class Audit:
         self.autocast = "off"
         self.loss_scale = 1.0
         self._matmul = _FirstMatmul(accelerator)
-        self._versions: list[int] = []  # at the first watched step's beginning, then after each watched update
+        self._output: torch.Tensor | None = None  # of the first module that holds parameters
         self._open: ExitStack | None = None
         self._mode = ExitStack()
 
     def start(self) -> None:
         """Begin to watch."""
-        if not self._versions:
+        if not self._parameters:
             # Not before: sharding puts other parameters in the place of those that the workload was built with, and so
             # does a move to XLA.
             self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-            self._versions.append(self._version())
+        self.updates.watching = True
         stack = ExitStack()
         if self._compiled is None:
             handle = self._leaf.register_forward_hook(self._on_forward)
             stack.callback(handle.remove)
-        hook = register_optimizer_step_post_hook(self._on_step)
-        stack.callback(hook.remove)
         stack.enter_context(self._watch_backward())
         self._mode = stack.enter_context(ExitStack())
         if self._compiled is None and self._matmul.dtype is None:
@@ -113,6 +113,7 @@ class Audit:
         assert self._open is not None, "stop without start"
         self._open.close()
         self._open = None
+        self.updates.watching = False
         self.audited += steps
         # Now, since a loop that has ended has let go of its wrappers, and perhaps of the process group.
         self.switches.read()
@@ -125,16 +126,13 @@ class Audit:
         self.switches.read()
         self.forward += 1
         self.training = self.training and module.training
-        kind = next((tensor.device.type for tensor in args if isinstance(tensor, torch.Tensor)), "cpu")
+        kind = next(module.parameters()).device.type
         if torch.is_autocast_enabled(kind):
             self.autocast = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
-
-    def _on_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        self.switches.read()
-        self._versions.append(self._version())
-        gradients = [parameter.grad for parameter in self._parameters]
-        alive = sum(1 for gradient in gradients if gradient is not None and bool(_local(gradient).any()))
-        self.nonzero_gradients = min(self.nonzero_gradients, alive / max(1, len(gradients)))
+        if self._output is None:
+            parts = tree_leaves(output)
+            floats = [part for part in parts if isinstance(part, torch.Tensor) and part.is_floating_point()]
+            self._output = floats[0].detach()[:0] if floats and floats[0].dim() else None
 
     @contextmanager
     def _watch_backward(self) -> Iterator[None]:
@@ -142,15 +140,20 @@ class Audit:
 
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             self.switches.read()
-            loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
-            self.losses.append(float(loss.detach()) / self.loss_scale)
+            loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors), None)
+            self.backward += 1
+            if isinstance(loss, torch.Tensor):  # torch takes edges of the graph as well
+                self.losses.append(_value(loss) / self.loss_scale)
             if self._matmul.dtype is not None:
-                # Before the update: under a mode, one with `foreach` leaves version counters as they are (torch 2.13).
                 self._mode.close()
             if self._compiled is not None:
-                self.forward += loss.grad_fn is not None
+                self.forward += getattr(loss, "grad_fn", None) is not None
                 self.training = self.training and self._model.training
-            original(tensors, *args, **kwargs)
+            self.updates.backward = True
+            try:
+                original(tensors, *args, **kwargs)
+            finally:
+                self.updates.backward = False
 
         def scale(scaler: torch.amp.GradScaler, outputs: Any) -> Any:
             self.loss_scale = scaler.get_scale()  # 1.0 of a scaler that is off
@@ -164,50 +167,61 @@ class Audit:
             torch.autograd.backward = original
             torch.amp.GradScaler.scale = original_scale  # type: ignore[method-assign]  # put back
 
-    def _version(self) -> int:
-        # Every in-place change of a tensor raises its version counter; nothing but an update changes a parameter
-        # between two steps. So the counters tell real updates over the whole run, at no cost to any step.
-        return sum(parameter._version for parameter in self._parameters)
-
-    def updates(self) -> int:
-        """Real parameter updates since the first watched step; 0 when none was seen."""
-        moves = [after - before for before, after in pairwise(self._versions)]
-        an_update = min((move for move in moves if move > 0), default=0)
-        if not an_update:
-            return 0
-        return (self._version() - self._versions[0]) // an_update
-
     def ledger(self) -> dict[str, Any]:
         """The watched part of the ledger; see `bench.results.work_ledger`."""
+        updates = self.updates
+        updates.settle()
         return {
             "audited": self.audited,
             "forward": self.forward,
-            "backward": len(self.losses),
-            "optimizer_updates": self.updates(),
+            "backward": self.backward,
+            "optimizer_updates": updates.steps,
+            "audited_updates": updates.watched,
+            "audited_changes": updates.changed,
+            "optimizers": updates.optimizers,
+            "learning_rates": updates.learning_rates,
             "losses": self.losses,
-            "nonzero_gradients": self.nonzero_gradients,
+            "nonzero_gradients": updates.nonzero_gradients,
+            "faults": updates.faults,
         }
 
     def effective(self) -> dict[str, Any]:
         """The settings that were really in force inside the watched steps, switches also after every turn."""
-        parameter = self._accelerator.real_dtype(self._parameters[0]) if self._parameters else None
         seen = self._compiled or self._matmul
+        autocast = self._compiled.autocast if self._compiled else self.autocast
+        device = seen.device or next((own.device for own in (self._output, *self._parameters) if own is not None), None)
         return {
-            "accelerator": self._accelerator.kind(seen.device) if seen.device else "none seen",
-            "precision": precision_name(parameter, seen.dtype),
+            "accelerator": NOT_SEEN if device is None else self._accelerator.kind(device),
+            "precision": self._precision(seen.dtype, autocast),
             "devices": self.ranks,
             "strategy": self.strategy,
             "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [],
-            "autocast": self._compiled.autocast if self._compiled else self.autocast,
+            "autocast": autocast,
             "loss_scale": self.loss_scale,
             "loss_scaled": self.loss_scale != 1.0,
-            "matmul_dtype": str(seen.dtype).removeprefix("torch."),
+            "matmul_dtype": str(seen.dtype).removeprefix("torch.") if seen.dtype else "no product seen",
             "training_mode": self.training,
             **self.switches.effective(),
             **self.listeners,
             **({"compiled_around_ddp": self.compiled_around_ddp} if self._compiled and self.strategy == "ddp" else {}),
             **(self._compiled.effective() if self._compiled else {"compile": "off"}),
         }
+
+    def _precision(self, product: torch.dtype | None, autocast: str) -> str:
+        """The precision in Lightning's words, by the weights and the first product.
+
+        A model without a product has nothing that autocast would cast: that it was on, or the dtype of the first
+        output, tells as much as can be known.
+        """
+        weights = next((parameter for parameter in self._parameters if parameter.is_floating_point()), None)
+        if weights is None:
+            return NOT_SEEN
+        own = self._accelerator.real_dtype(weights)
+        if product is None and autocast != "off":
+            product = getattr(torch, autocast)
+        elif product is None and self._output is not None:
+            product = self._accelerator.real_dtype(self._output)
+        return NOT_SEEN if product is None else precision_name(own, product)
 
 
 def in_process_group() -> bool:
@@ -243,10 +257,11 @@ def compiled_around_ddp() -> bool:
     )
 
 
-def _local(tensor: torch.Tensor) -> torch.Tensor:
-    """This rank's part of a tensor that is sharded; others as they are."""
-    local = getattr(tensor, "to_local", None)
-    return tensor if local is None else local()
+def _value(loss: torch.Tensor) -> float:
+    """A loss as one number: the mean of one that is several."""
+    own = loss.detach()
+    own = own.abs() if own.is_complex() else own
+    return float(own if own.numel() == 1 else own.double().mean())
 
 
 def precision_name(parameter: torch.dtype | None, matmul: torch.dtype | None) -> str:

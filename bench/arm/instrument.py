@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -37,6 +37,8 @@ STEP_METRIC = Metric(
 GAP = Metric(
     "phases_gap", "1", "lower", "share of instrumented_step_time by which the sum of phases misses it", limit=0.05
 )
+_Call = TypeVar("_Call", bound=Callable[..., Any] | None)
+
 UNCOUNTED = 1  # instrumented steps at the beginning that no phase counts: a Trainer's first fetch has begun before them
 
 
@@ -69,7 +71,7 @@ class Instruments:
         self._index = 0
         self._outputs: torch.Tensor | None = None
         self._seconds: Sequence[float] = ()
-        self.workload = replace(workload, loss=self._heard(workload.loss))
+        self.workload = replace(workload, loss=self._heard(workload.loss), step=self._heard(workload.step))
 
     @property
     def callbacks(self) -> tuple[Callback, ...]:
@@ -162,19 +164,23 @@ class Instruments:
         if not any(known is optimizer for known in self._hooks.optimizers):
             self._hooks.optimizers.append(optimizer)
 
-    def _heard(self, loss: Callable[[torch.nn.Module, Any], torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def _heard(self, call: _Call) -> _Call:
+        """The workload's loss or step, which is heard; None stays None."""
+        if call is None:
+            return call
+
         # The call of the loss, and not a hook of the model: here what Fabric and DDP put around the model is inside,
         # as it is in Trainer's training_step, and no compiled region ever sees us.
-        def heard(model: torch.nn.Module, batch: Any) -> torch.Tensor:
+        def heard(first: Any, batch: Any) -> Any:
             if not self._driven:
-                return loss(model, batch)
+                return call(first, batch)
             if not self._begun:
                 self._begun = True
                 self._hooks.on_train_batch_start(batch, self._index)
-            value = self._outputs = loss(model, batch)
+            value = self._outputs = call(first, batch)
             return value
 
-        return heard
+        return cast("_Call", heard)
 
     def _listen(self, stack: ExitStack) -> None:
         hooks = self._hooks

@@ -20,13 +20,14 @@ from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import callback_names, loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
 from bench.axes.accelerators import accelerator
-from bench.axes.loops import registry
 from bench.axes.loops.job import Job
+from bench.axes.loops.workload import complete_workload
 from bench.axes.precision import PRECISIONS
 from bench.axes.trainer_arguments import made_arguments
 from bench.errors import BenchError
 from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
+from bench.plan.suite import suite_loop
 
 
 def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
@@ -50,12 +51,15 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
 def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     """Build the workload, run the loop over the stream until the other end stops it; what it was. Raises as they do."""
     settings = request["requested"]
-    loop = registry()[settings["loop"]]
-    device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
-    # Before any operation: OpenMP makes its threads at the first one, so that the fork server has none to lose, and an
-    # arm may have others than it was started for.
+    start_memory = resident()
+    # Before any operation: OpenMP makes its threads at the first one, so that a fork server has none to lose, and its
+    # arms may have others than it was started for.
     if (threads := settings.get("threads")) and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
+    torch.manual_seed(request["seed"])  # for what the suite's file draws at its top level, in each arm the same
+    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.find_suite(request["suite"])
+    loop = suite_loop(suite, settings["loop"])  # which may be in that file
+    device = accelerator(settings["accelerator"], lightning="lightning" in loop.preload)
     device.prepare()
     torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))
     mode = settings.get("compile", "off")
@@ -63,11 +67,9 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     watch = compile_watch.CompileWatch(*kept) if kept else None
     if request.get("alone"):
         pin(request["cores"])
-    start_memory = resident()
     padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own, see bench.engine.launch
     torch.manual_seed(request["seed"])
-    suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.find_suite(request["suite"])
-    workload = suite.build(request["point"])
+    workload = complete_workload(suite.build(request["point"]), lightning="lightning" in loop.preload)
     initial = weights_digest(workload.model)
     audit = Audit(workload.model, device, watch)
     instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
@@ -123,6 +125,11 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             optimizer_updates=watched["optimizer_updates"],
             losses=tuple(protocol.loss(loss) for loss in watched["losses"]),
             nonzero_gradients=watched["nonzero_gradients"],
+            audited_updates=watched["audited_updates"],
+            audited_changes=watched["audited_changes"],
+            optimizers=tuple(watched["optimizers"]),
+            learning_rates=tuple(watched["learning_rates"]),
+            faults=tuple(watched["faults"]),
         ),
         effective={
             "loop": loop.name,

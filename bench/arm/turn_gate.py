@@ -12,6 +12,7 @@ from bench.arm.audit import Audit, batch_digest, has_other_dtype
 from bench.arm.instrument import Instruments
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
+from bench.machine.memory import resident
 
 
 class Wire(Protocol):
@@ -91,6 +92,8 @@ class Gatekeeper:
             taken.involuntary,
             taken.faults,
             helpers() if grant.audit else 0,  # loader workers start with the first fetch: there were none when ready
+            resident() if self._timed else 0,
+            self._device.allocated_memory() if self._timed else None,
         )
         self._connection.send_bytes(protocol.encode(message))
 

@@ -51,7 +51,7 @@ BUILT_IN: Mapping[str, TrainerArguments] = {
 _AXIS = "the axis {0!r} says it: --set {0}=..."
 _STREAM = "the stream of batches says how long a cell trains, and when it validates"
 # Arguments that no set may have, each with who says it instead.
-REFUSED: Mapping[str, str] = {
+REFUSED_ARGUMENTS: Mapping[str, str] = {
     **{name: _AXIS.format(name) for name in ("accelerator", "devices", "strategy", "precision")},
     "num_nodes": "a run is on one machine",
     **dict.fromkeys(("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "fast_dev_run"), _STREAM),
@@ -128,7 +128,7 @@ def known_arguments() -> tuple[str, ...]:
 
 def allowed_arguments() -> tuple[str, ...]:
     """Those that a set may have."""
-    return tuple(name for name in known_arguments() or _FORMS if name not in REFUSED)
+    return tuple(name for name in known_arguments() or _FORMS if name not in REFUSED_ARGUMENTS)
 
 
 def set_mistakes(arguments: object) -> Iterator[str]:
@@ -138,8 +138,8 @@ def set_mistakes(arguments: object) -> Iterator[str]:
         return
     allowed = ", ".join(allowed_arguments())
     for name, value in arguments.items():
-        if name in REFUSED:
-            yield f"{name}: {REFUSED[name]}; allowed in a set: {allowed}"
+        if name in REFUSED_ARGUMENTS:
+            yield f"{name}: {REFUSED_ARGUMENTS[name]}; allowed in a set: {allowed}"
         elif known_arguments() and name not in known_arguments():
             nearest = difflib.get_close_matches(str(name), allowed_arguments(), n=3)
             near = f"nearest: {', '.join(nearest)}; " if nearest else ""

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from bench.cli.arguments import given_options, selection_of_arguments
-from bench.cli.output import say
+from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.commands.run import chosen_options
 from bench.commands.selection import plan_selection
@@ -27,7 +27,7 @@ STEPS = 8  # after those that are watched
 
 def debug(arguments: argparse.Namespace) -> Ending:
     """Train the first cell that was selected for a few steps, here; nothing is measured, and nothing is kept."""
-    plan, files = plan_selection(selection_of_arguments(arguments))
+    plan, files = plan_selection(selection_of_arguments(arguments), tell=complain)
     options = chosen_options(given_options(arguments))
     cell = first_cell(plan, arguments.select)
     environment, _ = arm_environment(threads_of(cell, options.threads), 0)

@@ -23,10 +23,10 @@ from bench.cli.arguments import (
     selection_of_arguments,
 )
 from bench.cli.debug import debug
-from bench.cli.output import say
+from bench.cli.output import complain, say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
-from bench.commands.selection import allowed_budget, plan_selection, with_all_suites
+from bench.commands.selection import allowed_budget, plan_everything
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
@@ -89,7 +89,7 @@ def add(command: Adder) -> None:
 
 def list_cells(arguments: argparse.Namespace) -> Ending:
     """`bench list`"""
-    plan, _ = plan_selection(with_all_suites(selection_of_arguments(arguments)))
+    plan = plan_everything(selection_of_arguments(arguments), complain)
     for name in accelerators():
         reason = accelerator(name).unavailable()
         say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
@@ -98,6 +98,8 @@ def list_cells(arguments: argparse.Namespace) -> Ending:
         say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
         for own, wanted in named_sets(suite, plan.cells).items():
             say(f"  trainer {own}: {set_in_words(wanted)}")
+        for loop in suite.own_loops:
+            say(f"  its own loop {loop.name}: {loop.title}")
         for cell in plan.cells:
             if cell.suite == name and not cell.twin:
                 say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))

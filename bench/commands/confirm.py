@@ -111,7 +111,7 @@ def _raced(
 ) -> StoredRun:
     """The run in which two commits raced."""
     sides = [environments.COMMIT + commit for commit in (before, after)]
-    plan, files = plan_selection(selection, lambda suite: environments.over_sides(suite, sides))
+    plan, files = plan_selection(selection, lambda suite: environments.over_sides(suite, sides), progress.note)
     with environments.ready_sides(environments.parse_sides(sides), progress) as ready:
         work = Measurement(plan, environments.side_files(files, ready), chosen_options(given), ready)
         return measure_cells(work, out, progress, command=command)

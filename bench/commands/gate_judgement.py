@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from bench.analysis.drift import drifts_of_cells
 from bench.commands.endings import CODES
 from bench.commands.gate_exact import COUNTS, Exact, exact_metrics
 from bench.errors import RunError
@@ -15,6 +16,7 @@ from bench.results import store
 from bench.results.record import Record, Turns
 from bench.results.version import __version__
 from bench.stats import gate_rule
+from bench.stats.drift import drift_reason
 from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
 from bench.stats.ratios import LEAST_ROUNDS, log_ratio
 
@@ -96,6 +98,8 @@ def gate_standing(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule)
     records = [record for run in stages.values() for record in run.records]
     failed = [record for record in reversed(records) if record.outcome not in ("ok", "void")]
     bad = {record.cell: f"{record.outcome}: {record.reason}" for record in failed}
+    drifts = drifts_of_cells([run.records for run in stages.values()], {cell.id: cell.baseline for cell in made.cells})
+    bad = {cell: f"drifting: {drift_reason(drift)}" for cell, drift in drifts.items() if drift.material} | bad
     void = {group: reason for run in stages.values() for group, reason in voided_groups(run).items()}
     for group in made.groups:
         baseline = group.cells[0].id

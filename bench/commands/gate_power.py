@@ -56,7 +56,7 @@ def run_power(repeats: int, options: Options, rule: Rule, folder: Path, progress
     Raises:
         RunError: it was interrupted before each slowdown had a gate.
     """
-    suite, file = discovery.all_suites()[POWER_SUITE]
+    suite, file = discovery.look_for_suites().get(POWER_SUITE)
     wanted = (AGAIN, *PERCENT)
     generator = random.Random(options.seed)
     counted = false_alarms.Tally()

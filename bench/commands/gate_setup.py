@@ -49,11 +49,11 @@ def prepared_gate(selection: Selection, progress: Progress, against: str | None,
         RunError: files differ from the commit, so that the verdict would be of none.
     """
     if against is None:
-        plan, files = plan_selection(selection)
+        plan, files = plan_selection(selection, tell=progress.note)
         yield Setup(plan, files)
         return
     wishes = environments.parse_sides([environments.COMMIT + against, "."])
-    plan, files, length = planned_sides(selection, [wish.name for wish in wishes])
+    plan, files, length = planned_sides(selection, [wish.name for wish in wishes], progress.note)
     if length:
         progress.note(length)
     changed = environments.dirty()

@@ -18,7 +18,7 @@ from bench.commands.selection import Selection, allowed_budget, settings_of
 from bench.engine.options import Options, Progress, Quiet
 from bench.engine.progress import progress as shown_progress
 from bench.errors import SpecError, quote
-from bench.plan import guard
+from bench.plan import discovery, guard
 from bench.plan.quantities import ABOVE_ZERO, ANY_WHOLE, FROM_ZERO, number_of_bytes, seconds, share
 from bench.results import store
 from bench.stats.gate_rule import Rule
@@ -150,8 +150,16 @@ def gate_options(given: Mapping[str, Any], launch: float | str | None) -> Option
     return chosen_options({**given, "budget": budget, "launch": seconds("launch", launch) or LAUNCH})
 
 
+def suite_name(suite: str | Path) -> str:
+    """A suite as the command line names it; a path without a slash is a file of the working folder all the same."""
+    if not isinstance(suite, os.PathLike):
+        return suite
+    text = str(suite)
+    return text if discovery.is_path(text) else os.path.join(os.curdir, text)
+
+
 def selection_of(
-    suites: Iterable[str],
+    suites: Iterable[str | Path],
     values: Mapping[str, AxisValue | Sequence[AxisValue]] | None,
     select: str | None,
     folders: Iterable[str | Path],
@@ -163,7 +171,7 @@ def selection_of(
         SpecError: an argument is not what it must be, or an axis has no value, or one that no axis can have.
     """
     return Selection(
-        texts_of("suites", suites),
+        texts_of("suites", [suite_name(suite) for suite in _several("suites", suites)]),
         settings_of({} if values is None else values),
         None if select is None else text_of("select", select),
         tuple(paths_of("folders", folders)),

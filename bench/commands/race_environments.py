@@ -37,7 +37,7 @@ def race_environments(
     """
     wishes = environments.parse_sides(sides, requirements)
     names = [wish.name for wish in wishes]
-    plan, files, length = planned_sides(selection, names)
+    plan, files, length = planned_sides(selection, names, progress.note)
     options = chosen_options(given)
     progress.note(f"baseline {names[0]}" + (f"; {length}" if length else ""))
     with environments.ready_sides(wishes, progress) as ready:

@@ -17,6 +17,7 @@ from bench.plan import discovery
 from bench.plan.cell import Plan
 from bench.plan.plan import plan_document, plan_of_document
 from bench.plan.side import Side
+from bench.plan.suite import Suite
 from bench.results import baselines, decoding, identity, run_info, store
 from bench.results.record import FAILED_OUTCOMES, RECORD_SCHEMA, Record, counted_records
 from bench.results.run_info import timestamp
@@ -74,7 +75,7 @@ def run(
         SpecError: all that is wrong with the selection or the options.
         BenchError: interpreters do not start, or the folder cannot be written.
     """
-    plan, files = plan_selection(selection)
+    plan, files = plan_selection(selection, tell=progress.note)
     return measure_cells(Measurement(plan, files, chosen_options(given)), out, progress, command=command)
 
 
@@ -181,14 +182,29 @@ def _rest(
     differ = environment.mismatches(info["environment"], environment.environment(options.threads))
     if differ:
         raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
-    every = discovery.all_suites(folders)
-    files = {name: every[name][1] for name in info["plan"]["suites"] if name in every}
+    suites, files = _its_suites(info, folders)
     _check_files(run, files, progress)
-    plan = plan_of_document(info["plan"], {name: suite for name, (suite, _) in every.items()}, options.threads)
+    plan = plan_of_document(info["plan"], suites, options.threads)
     info["options"] = vars(options)
     made_from = (info["digests"] or {}).get("files") or identity.digests(files)
     info["digests"] = {"options": run_info.options_digest(info["options"]), "files": made_from}
     return Measurement(plan, files, options, done=(*run.records, *run.instrumented)), info
+
+
+def _its_suites(info: Mapping[str, Any], folders: Sequence[Path]) -> tuple[dict[str, Suite], dict[str, str]]:
+    """The suites of a run, and the file of each: that which it was made from, or, where this is gone, by its name.
+
+    Raises:
+        SpecError: one is not there, or its file gives no suite.
+    """
+    found = discovery.look_for_suites(folders)
+    suites: dict[str, tuple[Suite, str]] = {}
+    for name in info["plan"]["suites"]:
+        file = info["files"].get(name, "")
+        suites[name] = discovery.suite_of_file(file) if file and Path(file).is_file() else found.get(name)
+        if suites[name][0].name != name:
+            raise SpecError(f"{file}: has suite {suites[name][0].name!r}, and the run is of {name!r}")
+    return {name: suite for name, (suite, _) in suites.items()}, {name: file for name, (_, file) in suites.items()}
 
 
 def _edited(digests: Mapping[str, Any], files: Mapping[str, str]) -> str:

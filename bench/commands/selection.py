@@ -12,6 +12,7 @@ from bench.commands import environments
 from bench.errors import SpecError, quote
 from bench.plan import discovery
 from bench.plan.cell import Plan
+from bench.plan.discovery import Found, Refusal
 from bench.plan.plan import make_plan
 from bench.plan.quantities import duration
 from bench.plan.suite import Suite
@@ -24,7 +25,7 @@ class Selection:
     """Which cells.
 
     Attributes:
-        suites: their names; none: the default one.
+        suites: their names, or the paths of their files; none: the default one.
         settings: `axis=v1,v2` each, replacing the values of an axis.
         select: an expression over cell ids; see `bench.plan.select`.
         folders: folders with more suite files.
@@ -38,46 +39,119 @@ class Selection:
     threads: int = 1
 
 
+def hear_nothing(text: str) -> None:
+    """For those whom nobody listens to."""
+
+
+def look_up(selection: Selection, tell: Callable[[str], None] = hear_nothing) -> tuple[Found, tuple[str, ...]]:
+    """The suites that a selection may be of, and the names of those that it names.
+
+    Args:
+        tell: is told of each file that was refused.
+
+    Raises:
+        SpecError: all that is wrong with names and files that it names; what was refused, where a name is not found.
+    """
+    paths = [name for name in selection.suites if discovery.is_path(name)]
+    others = len(paths) < len(selection.suites) or not selection.suites or selection.folders
+    found = discovery.look_for_suites(selection.folders) if others else Found({})
+    suites = dict(found.suites)
+    named: dict[str, str] = {}  # the suite's name by its file's, as the user has it
+    mistakes: list[str] = []
+    for path in dict.fromkeys(paths):
+        try:
+            suite, file = discovery.suite_of_file(path)
+        except SpecError as error:
+            mistakes += error.mistakes
+            continue
+        twice = [other for other, name in named.items() if name == suite.name and suites[name][1] != file]
+        mistakes += [f"{path}: suite {suite.name!r} is in {other}, too; rename one of them" for other in twice]
+        suites[suite.name], named[path] = (suite, file), suite.name
+    for name in selection.suites:
+        if name in named.values() and suites[name][1] != found.suites.get(name, (None, None))[1]:
+            mistakes.append(f"suite {name!r}: a file that is named has one of that name, too; name one of them")
+    if mistakes:
+        raise SpecError(mistakes)
+    refused = tuple(one for one in found.refused if one.suite not in named.values())
+    for one in refused:
+        tell(str(one))
+    return Found(suites, refused), tuple(dict.fromkeys(named.get(name, name) for name in selection.suites))
+
+
 def plan_selection(
-    selection: Selection, change: Callable[[Suite], Suite] = lambda suite: suite
+    selection: Selection,
+    change: Callable[[Suite], Suite] = lambda suite: suite,
+    tell: Callable[[str], None] = hear_nothing,
 ) -> tuple[Plan, dict[str, str]]:
     """The plan of a selection, and the file of each of its suites.
 
     Args:
         change: what is done to each suite first, as for another compared axis.
+        tell: is told of each suite file that was refused, which stops nobody who did not ask for it.
 
     Raises:
-        SpecError: all that is wrong with names, settings and expression, or with a suite file.
+        SpecError: all that is wrong with names, settings and expression, or with a suite file that is named.
     """
-    every = discovery.all_suites(selection.folders)
-    suites: dict[str, Suite] = {name: change(suite) for name, (suite, _) in every.items()}
-    plan = make_plan(
-        suites,
-        selection.suites or [DEFAULT_SUITE],
-        settings=selection.settings,
-        select=selection.select,
-        threads=selection.threads,
+    told: list[str] = []
+    found, names = look_up(selection, told.append)
+    suites: dict[str, Suite] = {name: change(suite) for name, (suite, _) in found.suites.items()}
+    try:
+        plan = make_plan(
+            suites,
+            names or [DEFAULT_SUITE],
+            settings=selection.settings,
+            select=selection.select,
+            threads=selection.threads,
+        )
+    except SpecError as error:
+        unknown = [name for name in names or [DEFAULT_SUITE] if name not in suites]
+        raise SpecError([*error.mistakes, *(found.near(unknown) if unknown else ())]) from None
+    for line in told:
+        tell(line)
+    return plan, {name: found.suites[name][1] for name in plan.suites}
+
+
+def plan_everything(selection: Selection, tell: Callable[[str], None]) -> Plan:
+    """The plan of a selection, of every suite that there is where it names none.
+
+    Args:
+        tell: is told of each suite that was refused, as of what its own functions do when it is planned.
+
+    Raises:
+        SpecError: as `plan_selection`.
+    """
+    if selection.suites:
+        return plan_selection(selection, tell=tell)[0]
+    suites: dict[str, Suite] = {}
+    for name, (suite, file) in look_up(selection, tell)[0].suites.items():
+        try:
+            make_plan({name: suite}, [name], threads=selection.threads)
+        except SpecError as error:
+            tell(str(Refusal(file, error.mistakes)))
+        else:
+            suites[name] = suite
+    return make_plan(
+        suites, list(suites), settings=selection.settings, select=selection.select, threads=selection.threads
     )
-    return plan, {name: every[name][1] for name in plan.suites}
 
 
-def with_all_suites(selection: Selection) -> Selection:
-    """The same, with every suite that there is where none is named."""
-    return replace(selection, suites=selection.suites or tuple(discovery.all_suites(selection.folders)))
-
-
-def planned_sides(selection: Selection, sides: Sequence[str]) -> tuple[Plan, dict[str, str], str]:
+def planned_sides(
+    selection: Selection, sides: Sequence[str], tell: Callable[[str], None] = hear_nothing
+) -> tuple[Plan, dict[str, str], str]:
     """The plan with these environments as the compared axis; where no suite is named, the default at one step length.
+
+    Args:
+        tell: as of `plan_selection`.
 
     Returns:
         Plan, files, and a sentence on the length where it was chosen here, or "".
     """
     length: list[str] = []
     if not selection.suites:
-        suite, _ = discovery.all_suites(selection.folders)[DEFAULT_SUITE]
+        suite, _ = look_up(selection)[0].get(DEFAULT_SUITE)
         length = environments.one_length(suite, selection.settings, selection.select)
     wanted = replace(selection, settings=(*selection.settings, *length))
-    plan, files = plan_selection(wanted, lambda suite: environments.over_sides(suite, sides))
+    plan, files = plan_selection(wanted, lambda suite: environments.over_sides(suite, sides), tell)
     return plan, files, f"one step length, {length[0]}; --set takes others" if length else ""
 
 

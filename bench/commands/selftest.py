@@ -162,8 +162,7 @@ class CheckBench:
         self._random = random.Random(0)
         self._started = 0
         self._launches = 0
-        found = discovery.all_suites()
-        self._suite, self._file = found[SELFTEST_SUITE]
+        self._suite, self._file = discovery.look_for_suites().get(SELFTEST_SUITE)
         made = plan.make_plan({SELFTEST_SUITE: self._suite}, [SELFTEST_SUITE], settings=[f"batch_size={BATCH}"])
         self._cells = made.groups[0].cells
 
@@ -299,8 +298,7 @@ class CheckBench:
 
 def whole_run(folder: Path, options: Options, progress: Progress) -> list[dict[str, Any]]:
     """One run of the suite as `bench run` does it."""
-    found = discovery.all_suites()
-    suite, file = found[SELFTEST_SUITE]
+    suite, file = discovery.look_for_suites().get(SELFTEST_SUITE)
     made = plan.make_plan({SELFTEST_SUITE: suite}, [SELFTEST_SUITE])
     opened = store.create(folder)
     conductor = Conductor(made, {SELFTEST_SUITE: file}, opened, options, progress)

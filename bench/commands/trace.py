@@ -67,7 +67,7 @@ def trace_selection(selection: Selection, steps: int, timeout: float, out: Path,
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise SpecError(f"steps: {steps!r} is not possible; allowed: a whole number above 0")
-    plan, files = plan_selection(selection)
+    plan, files = plan_selection(selection, tell=progress.note)
     return trace(plan, files, store.fresh_folder(out, "traces"), steps, timeout, progress)
 
 

@@ -12,6 +12,7 @@ from bench.borders import file_name
 from bench.machine.cores import Layout, layout
 from bench.machine.process_env import thread_environment
 from bench.plan.cell import Cell
+from bench.protocol import NOT_SEEN
 
 # Axes of the engine whose values must be found again, under the same name, in the effective settings.
 AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
@@ -81,6 +82,6 @@ def request(
 
 
 def downgrades(asked: Mapping[str, Any], effective: Mapping[str, Any]) -> str:
-    """What an arm did otherwise than it was asked to, as one sentence; "" where nothing."""
-    changed = {key: value for key, value in asked.items() if effective.get(key) != value}
+    """What an arm did otherwise than it was asked to, as one sentence; "" where nothing was seen to differ."""
+    changed = {key: value for key, value in asked.items() if effective.get(key) not in (value, NOT_SEEN)}
     return "; ".join(f"{key}: asked for {value}, got {effective.get(key)}" for key, value in changed.items())

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.axes.accelerators import accelerator
-from bench.axes.precision import PRECISIONS
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
 from bench.engine.arm_request import downgrades, request, requested_settings, widest_layout
@@ -262,7 +261,7 @@ class Conductor:
             self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
             for index, cell in enumerate(state.cells)
         ]
-        records = judge_work(records, state.group.cells[0].id)
+        records = self._judge(records, state.group.cells[0].id)
         self._append(records)
         self.timing["launches"] += seconds
         state.learn(records)
@@ -288,7 +287,7 @@ class Conductor:
         host = Host(
             request=lambda cell, number: self._request(cell, number, fleet.caches, alone=False),
             record=self._record,
-            judge=judge_work,
+            judge=self._judge,
             folder=self._folder,
             elapsed=self._elapsed,
         )
@@ -299,6 +298,10 @@ class Conductor:
             room = f"they would not fit into the budget of {budget.in_seconds(self._options.budget)}"
             self._warn(f"no instrumented launches{which}: {room}")
         self.timing["instrumented"] += time.monotonic() - began
+
+    def _judge(self, records: Sequence[Record], baseline: str) -> list[Record]:
+        suite = self._plan.suites[records[0].suite]
+        return judge_work(records, baseline, equal=suite.equal, tolerance=suite.tolerance)
 
     def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
         options = self._options
@@ -339,7 +342,7 @@ class Conductor:
             outcome, reason = "void", race.void
         elif otherwise := downgrades(asked, effective):
             outcome, reason = "downgraded", otherwise
-        elif result and (faults := own_faults(result.ledger, scaled=PRECISIONS[str(asked["precision"])].scaled)):
+        elif result and (faults := own_faults(result.ledger)):
             outcome, reason = "unequal-work", "; ".join(faults)
         return Record(
             suite=cell.suite,

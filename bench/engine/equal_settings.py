@@ -33,6 +33,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
         **_TRAINERS,
         "lightning": "the version of it, which a plain arm has not imported",
         "lightning_imported": "a plain arm never imports it, as that patches torch.compile",
+        "pandas_imported": "lightning brings it along where torchmetrics has what imports it",
         "compiled_around_ddp": "each loop compiles where its users do",
         "graph_cut": "each loop cuts XLA's graph where its users do",
     },

@@ -11,20 +11,23 @@ from bench.results import work_ledger
 from bench.results.record import Record
 
 
-def judge_work(records: Sequence[Record], baseline_cell: str) -> list[Record]:
+def judge_work(
+    records: Sequence[Record], baseline_cell: str, *, equal: str = "", tolerance: float | None = None
+) -> list[Record]:
     """Records of one launch with `unequal-settings` or `unequal-work` where an arm ran otherwise than it may.
 
     The baseline itself can have been listened to in a timed launch; all else is told against it. Settings come first:
-    where they differ, other work follows.
+    where they differ, other work follows. Those that are equal get a word in their ledger: in what.
 
     Args:
         baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
+        equal, tolerance: the suite's.
     """
     records = [_other_settings(record, equal_settings.intruders(record)) for record in records]
     baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
     if baseline is None:
         return records
-    return [record if record is baseline else _against(record, baseline) for record in records]
+    return [record if record is baseline else _against(record, baseline, equal, tolerance) for record in records]
 
 
 def _other_settings(record: Record, found: Sequence[str]) -> Record:
@@ -33,26 +36,56 @@ def _other_settings(record: Record, found: Sequence[str]) -> Record:
     return replace(record, outcome="unequal-settings", reason="; ".join(found))
 
 
-def _against(record: Record, baseline: Record) -> Record:
+def _against(record: Record, baseline: Record, equal: str, tolerance: float | None) -> Record:
     """The record as it stands beside the baseline's."""
     if record.outcome != "ok":
         return record
     if others := equal_settings.setting_differences(record, baseline):
         return _other_settings(record, others)
+    how = replace(comparison(record, baseline), equal=equal)
+    if tolerance is not None:
+        how = replace(how, tolerance=tolerance)
+    found, same = work_ledger.work_differences(record.ledger, baseline.ledger, how)
+    if found:
+        return replace(record, outcome="unequal-work", reason="; ".join(found))
+    return replace(record, ledger={**record.ledger, "equal": same})
+
+
+def comparison(record: Record, baseline: Record) -> work_ledger.Comparison:
+    """How the work of two arms can be compared, by what they were asked for."""
     mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
-    cpu = {record.requested["accelerator"], baseline.requested["accelerator"]} == {"cpu"}
-    # Kernels that inductor writes, sharded reductions and TF32 round otherwise than the baseline's.
-    arithmetic = ("compile", "strategy", "matmul_precision", "devices")
-    alike = all(record.requested.get(name) == baseline.requested.get(name) for name in arithmetic)
-    # Another torch, which `bench versions` may compare, has other kernels.
-    alike = alike and record.effective.get("torch") == baseline.effective.get("torch")
     same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
-    found = work_ledger.work_differences(
-        record.ledger,
-        baseline.ledger,
-        bits=cpu and alike and mine == theirs == "32-true" and record.requested.get("compile", "off") == "off",
+    compiled = [one.requested.get("compile", "off") != "off" for one in (record, baseline)]
+    return work_ledger.Comparison(
+        no_bits=_no_bits(record, baseline),
         tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
         same_precision=mine == theirs,
+        same_passes=compiled[0] == compiled[1],
         planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
     )
-    return replace(record, outcome="unequal-work", reason="; ".join(found)) if found else record
+
+
+def _no_bits(record: Record, baseline: Record) -> str:
+    """Why the weights of two arms cannot agree bit for bit; "" where they must, if their work is equal."""
+    accelerators = {str(record.requested["accelerator"]), str(baseline.requested["accelerator"])}
+    if accelerators != {"cpu"}:
+        return f"kernels of {', '.join(sorted(accelerators - {'cpu'}))} may add in another order each time"
+    # Kernels that inductor writes, sharded reductions, TF32 and other precisions round otherwise than the baseline's.
+    for name in ("precision", "compile", "strategy", "matmul_precision", "devices", "threads"):
+        if record.requested.get(name) != baseline.requested.get(name):
+            return f"{name} differs, and with it the rounding"
+    if str(record.requested["precision"]) != "32-true":
+        return f"{record.requested['precision']} rounds in other places from kernel to kernel"
+    if record.requested.get("compile", "off") != "off":
+        return "inductor writes each arm its own kernels"
+    # Another torch, which `bench versions` may compare, has other kernels.
+    if record.effective.get("torch") != baseline.effective.get("torch"):
+        return "another torch has other kernels"
+    mine, theirs = (one.ledger.get("optimizers") or [] for one in (record, baseline))
+    if list(mine) != list(theirs) and [_class(name) for name in mine] == [_class(name) for name in theirs]:
+        return "foreach and fused optimizers round otherwise"
+    return ""
+
+
+def _class(optimizer: str) -> str:
+    return optimizer.split()[0]

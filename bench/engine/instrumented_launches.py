@@ -192,7 +192,8 @@ class Instrumenter:
     def _disturbed(self, group: Group, cells: Sequence[Cell], known: GroupInstrumentation) -> bool:
         """Make an instrumented launch; whether it is void, so that it is to be made again."""
         baseline = group.cells[0].id
-        records = self._host.judge(self._launch(cells, known, baseline), baseline)
+        records = self._launch(cells, known, baseline)
+        records = self._host.judge(records, baseline) if records else []
         self._host.folder.append(records)
         for record in records:
             known.take(record)

@@ -68,6 +68,7 @@ class Race:
         self._epochs = epochs
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
+        self._taken = dict.fromkeys(arms, 0)  # steps of each arm so far, those of no turn included
         self.warmups: dict[str, list[float]] = {}
         self.results: dict[str, ArmResult] = {}
         self.turn_seconds = 0.0
@@ -84,9 +85,11 @@ class Race:
     def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> Turn | None:
         try:
             go = Go(steps, audit=audit, timed=timed)
-            return self._fleet.turn(self.arms[name], go, self._timeout, uncounted=int(not self._epochs))
+            reply = self._fleet.turn(self.arms[name], go, self._timeout, uncounted=int(not self._epochs))
         except ArmLost:
             return None
+        self._taken[name] += steps
+        return reply
 
     def warm_up(self, baseline: str) -> None:
         """Audited steps, then untimed ones, the same number for each arm; finds the length of a turn."""
@@ -143,7 +146,8 @@ class Race:
             if not seconds:
                 return steps
             whole = seconds.get(baseline, min(seconds.values()))
-            if abs(before / (whole / steps) - 1) < EDGE or 2 * whole > LONGEST_TURN:
+            # Edges make a step of the shorter turn the longer one; where it was the shorter, the machine is restless.
+            if before / (whole / steps) - 1 < EDGE or 2 * whole > LONGEST_TURN:
                 return steps
             before, steps = whole / steps, 2 * steps
 
@@ -158,6 +162,7 @@ class Race:
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
                 continue
+            began = self._taken[name]
             if (reply := self._take(name, self._steps + (not self._epochs), timed=True)) is None:
                 continue
             first, *others = reply.seconds
@@ -167,7 +172,9 @@ class Race:
             spread = () if reply.spread is None else (reply.spread,)
             gap = (first - statistics.median(others or [first]),) if self._epochs else ()
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
-            more = {"spread": spread, "fetching": (sum(fetching),), "gap": gap}
+            allocated = () if reply.allocated is None else (reply.allocated,)
+            more = {"spread": spread, "fetching": (sum(fetching),), "gap": gap, "allocated": allocated}
+            more |= {"began": (began,), "resident": (reply.resident,)}
             row = {"round": self.rounds, "position": position, "first": first, "counted": sum(counted)}
             row |= zip(("cpu", "involuntary", "faults", "stolen"), counts, strict=True)
             self._rows[name].append({**row, **{key: value[0] for key, value in more.items() if value}})

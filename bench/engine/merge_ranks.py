@@ -25,7 +25,7 @@ class Turn:
     """A turn of all ranks of an arm; see `bench.arm.stream.TurnTimes`.
 
     A turn takes as long as its slowest rank's; `spread` is how much longer that is than the fastest's, in seconds, None
-    of a single process. Processor time, switches and page faults are summed.
+    of a single process. Processor time, switches, page faults and memory are summed: what any rank leaks is seen.
     """
 
     seconds: tuple[float, ...]
@@ -34,6 +34,8 @@ class Turn:
     involuntary: int
     faults: int
     spread: float | None = None
+    resident: int = 0
+    allocated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,11 @@ def turn(replies: Sequence[TurnReport], *, uncounted: int = 1) -> Turn:
     """
     if len(replies) == 1:
         (only,) = replies
-        return Turn(only.seconds, only.fetching, only.cpu, only.involuntary, only.faults)
+        own = only.seconds, only.fetching, only.cpu, only.involuntary, only.faults
+        return Turn(*own, resident=only.resident, allocated=only.allocated)
     counted = [sum(reply.seconds[uncounted:]) for reply in replies]
     slowest = replies[counted.index(max(counted))]
+    allocated = [reply.allocated for reply in replies]
     return Turn(
         slowest.seconds,
         slowest.fetching,
@@ -64,6 +68,8 @@ def turn(replies: Sequence[TurnReport], *, uncounted: int = 1) -> Turn:
         sum(reply.involuntary for reply in replies),
         sum(reply.faults for reply in replies),
         max(counted) - min(counted),
+        sum(reply.resident for reply in replies),
+        None if any(part is None for part in allocated) else sum(part or 0 for part in allocated),
     )
 
 

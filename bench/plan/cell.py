@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.axes import loops
 from bench.axes.accelerators import accelerator
-from bench.axes.accelerators.base import Accelerator
 from bench.axes.engine_axes import AxisValue, Point
 from bench.plan.side import SIDE
 from bench.plan.suite import Suite
@@ -26,6 +24,7 @@ class Cell:
         workers: the most loader workers that a cell of its group has; all of them then run on all cores.
         epochs: whether a turn is a whole epoch.
         asks: effective settings besides those of the engine's axes that it asks for.
+        imports: what its loop's interpreter has imported before it forks, torch first.
         trainer: a Trainer's arguments besides, as JSON has them: the set that its axis `trainer` names.
     """
 
@@ -39,14 +38,16 @@ class Cell:
     workers: int = 0
     epochs: bool = False
     asks: Mapping[str, AxisValue] = field(default_factory=dict)
+    imports: tuple[str, ...] = ("torch",)
     trainer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def preload(self) -> tuple[str, ...]:
         """What its interpreter has imported before it forks: torch, what the device needs, what the loop needs."""
-        first, *rest = loops.registry()[str(self.point["loop"])].preload
+        first, *rest = self.imports
+        device = accelerator(str(self.point["accelerator"]), lightning="lightning" in rest)
         side = self.side
-        return (first, *device(self.point).packages, *rest, *([SIDE + side] if side else []))
+        return (first, *device.packages, *rest, *([SIDE + side] if side else []))
 
     @property
     def side(self) -> str:
@@ -84,15 +85,6 @@ class Plan:
     @property
     def cells(self) -> tuple[Cell, ...]:
         return tuple(cell for group in self.groups for cell in group.cells)
-
-
-def device(point: Point) -> Accelerator:
-    """The accelerator of a point, as its loop drives it."""
-    return accelerator(str(point["accelerator"]), lightning=_lightning(point))
-
-
-def _lightning(point: Point) -> bool:
-    return "lightning" in loops.registry()[str(point["loop"])].preload
 
 
 def as_text(value: AxisValue) -> str:

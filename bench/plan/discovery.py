@@ -1,25 +1,104 @@
 """Finds suites: files of the suites folder, of folders the user names, entry points of `bench.suites`. No torch.
 
 A file is a suite when it assigns `suite` at its top level. That is read from its syntax tree, so that helpers beside it
-(which may import torch) are never imported by the parent.
+(which may import torch) are never imported by the parent. A file that the user names is one whatever it looks like.
+
+What is wrong with one file stops no other: it is refused, and whoever looks for a suite is told.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
-import importlib.util
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 
+from bench.axes import loops
 from bench.axes.engine_axes import engine_axes
-from bench.errors import SpecError, one_of
+from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.suite import Suite
+from bench.plan.suite_files import import_file, module_of_file, package_of
+
+BROKEN = "this suite file does not import"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file or an entry point that gives no suite, and every reason.
+
+    Attributes:
+        suite: the suite's name, where another has it.
+    """
+
+    where: str
+    mistakes: tuple[str, ...]
+    suite: str = ""
+
+    def __str__(self) -> str:
+        """One line: where, then all that is wrong."""
+        first, *others = self.mistakes
+        told = "; ".join([first, *(other.removeprefix(f"{self.where}: {BROKEN}: ") for other in others)])
+        return f"left out: {told if first.startswith(self.where) else f'{self.where}: {told}'}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The suites that there are by name, each with its file, "" for one of an entry point; and what was refused."""
+
+    suites: Mapping[str, tuple[Suite, str]]
+    refused: tuple[Refusal, ...] = ()
+
+    def get(self, name: str) -> tuple[Suite, str]:
+        """The suite of that name, and its file.
+
+        Raises:
+            SpecError: there is none; says which there are, and what was refused, since it may be among these.
+        """
+        if name not in self.suites:
+            raise SpecError([one_of("suite", name, self.suites), *self.near([name])])
+        return self.suites[name]
+
+    def near(self, names: Sequence[str]) -> list[str]:
+        """What there is to say of these names, which no suite has: files that were refused, and suites that are none.
+
+        A file's `suite` is its suite; another Suite in it has a name that nobody can ask for.
+        """
+        hidden = [
+            f"{file}: {told}, and only `suite` counts"
+            for _, file in self.suites.values()
+            for name, told in (own_suites(Path(file)) if file else {}).items()
+            if name in names
+        ]
+        return [*hidden, *map(str, self.refused)]
+
+
+@dataclass
+class _Search:
+    """Suites so far; of two that have the same name neither is taken, since nobody knows which is meant."""
+
+    found: dict[str, list[tuple[Suite, str]]] = field(default_factory=dict)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def take(self, where: str, file: str, load: Callable[[], Suite]) -> None:
+        try:
+            suite = load()
+        except SpecError as error:
+            self.refused.append(Refusal(where, error.mistakes))
+        else:
+            self.found.setdefault(suite.name, []).append((suite, file))
+
+    def end(self) -> Found:
+        for name, own in self.found.items():
+            if len(own) > 1:
+                where = " and ".join(file or "an entry point" for _, file in own)
+                text = f"{where}: all have suite {name!r}; rename one of them, or name one by its file's path"
+                self.refused.append(Refusal(where, (text,), name))
+        return Found({name: own[0] for name, own in self.found.items() if len(own) == 1}, tuple(self.refused))
 
 
 def suites_folder() -> Path:
@@ -29,18 +108,18 @@ def suites_folder() -> Path:
 
 
 def suite_files(folders: Sequence[Path] = ()) -> list[Path]:
-    """Suite files of the suites folder, then of these folders; a folder that is named twice counts once.
+    """Files of the suites folder, then of these folders, that may be suites; one that is named twice counts once.
 
     Raises:
-        SpecError: a named folder is not there, or what should be a file in one is none, or cannot be parsed.
+        SpecError: a named folder is not there.
     """
-    found: dict[Path, Path] = {}  # by where it really lies
+    found: dict[str, Path] = {}  # by where it really lies
     for folder in (suites_folder(), *folders):
         if not folder.is_dir():
             raise SpecError(f"{folder}: no such folder of suites")
         for path in sorted(folder.glob("*.py")):
-            if not path.name.startswith(".") and _assigns_suite(path):  # editors' locks and copies begin with a dot
-                found.setdefault(path.resolve(), path)
+            if not path.name.startswith("."):  # editors' locks and copies begin with a dot
+                found.setdefault(os.path.realpath(path), path)  # which takes links in a circle, too
     return list(found.values())
 
 
@@ -53,7 +132,7 @@ def _assigns_suite(path: Path) -> bool:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     # ValueError: a byte that no encoding has; MemoryError and RecursionError: nested too deeply for the parser.
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise SpecError(f"{path}: this suite file does not import: {guard.exception_line(error)}") from None
+        raise SpecError(f"{path}: {BROKEN}: {guard.exception_line(error)}") from None
     for node in tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
@@ -64,69 +143,114 @@ def _assigns_suite(path: Path) -> bool:
 
 
 def load_suite(path: Path) -> Suite:
-    """Import a suite file, under a package of its folder so that relative imports of helpers work.
+    """Import a suite file, under a package of its own so that relative imports of helpers work.
 
     Raises:
         SpecError: it does not import, or its `suite` is not a Suite.
     """
-    with guard.foreign(f"{path}: this suite file does not import"):
-        loaded = _imported(path)
-    suite = getattr(loaded, "suite", None)
-    if not isinstance(suite, Suite):
-        raise SpecError(f"{path}: `suite` is {type(suite).__name__}, not a bench.Suite")
-    return suite
+    with guard.foreign(f"{path}: {BROKEN}"):
+        loaded = import_file(path)
+        suite = getattr(loaded, "suite", None)
+        others = own_suites(path).values()
+        if isinstance(suite, Suite):
+            return _with_loops(suite, package_of(path.resolve()))
+    named = f"; {' and '.join(others)}, and only `suite` counts" if others else ""
+    if "suite" not in vars(loaded):
+        raise SpecError(f"{path}: assigns no `suite` at its top level{named or '; allowed: `suite = Suite(...)`'}")
+    raise SpecError(f"{path}: `suite` is {type(suite).__name__}, not a bench.Suite{named}")
 
 
-def _imported(path: Path) -> ModuleType:
-    folder = path.resolve().parent
-    package = f"bench_suites_{abs(hash(str(folder))):x}"
-    if package not in sys.modules:
-        module = ModuleType(package)
-        module.__path__ = [str(folder)]
-        sys.modules[package] = module
-    return importlib.import_module(f"{package}.{path.stem}")
+def own_suites(path: Path) -> dict[str, str]:
+    """The suites of a file that was imported that are not its `suite`: by name, in words."""
+    names = vars(sys.modules[module_of_file(path.resolve())])
+    return {
+        value.name: f"suite {value.name!r} is assigned to `{name}`"
+        for name, value in names.items()
+        if isinstance(value, Suite) and value is not names.get("suite")
+    }
+
+
+def _with_loops(suite: Suite, owner: str) -> Suite:
+    """The suite with all of its owner's loops, those, too, that were registered after it was made."""
+    own = loops.own_loops(owner)
+    return suite if own.keys() <= suite.loops.keys() else replace(suite, loops={**own, **suite.loops})
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a suite is that of a file."""
+    return name.endswith(".py") or "/" in name or os.sep in name
+
+
+def suite_of_file(name: str) -> tuple[Suite, str]:
+    """The suite of a file that the user names, and where that really lies.
+
+    Raises:
+        SpecError: there is no such file, or it gives no suite.
+    """
+    engine_axes()
+    path = Path(name).expanduser()
+    try:
+        if path.is_dir():
+            raise SpecError(f"{name}: a folder, not a suite file; name a file of it, or say --suites {name}")
+        if not path.exists():
+            raise SpecError(f"{name}: no such suite file")
+        if not path.is_file():
+            raise SpecError(f"{name}: not a file that could be a suite")
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise SpecError(f"{quote(name)}: no such suite file: {error}") from None
+    if path.suffix != ".py":
+        raise SpecError(f"{name}: not a suite file; allowed: a file of Python, *.py")
+    return _looked_into(path), str(path.resolve())
+
+
+def _looked_into(path: Path) -> Suite:
+    if path.resolve().parent != suites_folder():  # what leaves the program, or hangs, does so in a child first
+        guard.try_in_child(f"{path}: {BROKEN}", partial(import_file, path))
+    return load_suite(path)
+
+
+def _entry_points() -> Iterator[tuple[str, Callable[[], Suite]]]:
+    for entry in entry_points(group="bench.suites"):
+        where = f"entry point bench.suites:{entry.name}"
+
+        def load(where: str = where, entry: object = entry) -> Suite:
+            with guard.foreign(where), loops.owned(where):
+                suite = entry.load()  # type: ignore[attr-defined]  # EntryPoint
+            if not isinstance(suite, Suite):
+                raise SpecError(f"{where}: {type(suite).__name__} is not a bench.Suite")
+            return _with_loops(suite, where)
+
+        yield where, load
+
+
+def look_for_suites(folders: Sequence[Path] = ()) -> Found:
+    """Every suite that there is: of entry points, of the project's own folder, of these.
+
+    Raises:
+        SpecError: a folder is not there, or a loop or an accelerator of another distribution is wrong.
+    """
+    engine_axes()  # what is wrong with loops and accelerators from outside is said once, and not of every suite
+    search = _Search()
+    for where, load in _entry_points():
+        search.take(where, "", load)
+    for path in suite_files(folders):
+        try:
+            if not _assigns_suite(path):
+                continue
+        except SpecError as error:
+            search.refused.append(Refusal(str(path), error.mistakes))
+        else:
+            search.take(str(path), str(path.resolve()), partial(_looked_into, path))
+    return search.end()
 
 
 def all_suites(folders: Sequence[Path] = ()) -> dict[str, tuple[Suite, str]]:
-    """Every suite by name, with its file; "" for one that came by an entry point.
+    """Every sound suite by name, with its file; "" for one that came by an entry point.
 
     Raises:
-        SpecError: all that is wrong with any of them; two that have the same name, too.
+        SpecError: see `look_for_suites`.
     """
-    engine_axes()  # what is wrong with loops and accelerators from outside is said once, and not of every suite
-    mistakes: list[str] = []
-    found: dict[str, tuple[Suite, str]] = {}
-    for entry in entry_points(group="bench.suites"):
-        where = f"entry point bench.suites:{entry.name}"
-        try:
-            with guard.foreign(where):
-                suite = entry.load()
-        except SpecError as error:
-            mistakes += error.mistakes
-            continue
-        if not isinstance(suite, Suite):
-            mistakes.append(f"{where}: {type(suite).__name__} is not a bench.Suite")
-        elif suite.name in found:
-            mistakes.append(f"{where}: suite {suite.name!r} is there already; rename one of them")
-        else:
-            found[suite.name] = (suite, "")
-    ours = suites_folder()
-    for path in suite_files(folders):
-        try:
-            if path.parent != ours:  # what leaves the program, or hangs, does so in a child first
-                guard.try_in_child(f"{path}: this suite file does not import", partial(_imported, path))
-            suite = load_suite(path)
-        except SpecError as error:
-            mistakes += error.mistakes
-            continue
-        if suite.name in found:
-            other = found[suite.name][1] or "an entry point"
-            mistakes.append(f"{path}: suite {suite.name!r} would hide that of {other}; rename one of them")
-            continue
-        found[suite.name] = (suite, str(path.resolve()))
-    if mistakes:
-        raise SpecError(mistakes)
-    return found
+    return dict(look_for_suites(folders).suites)
 
 
 def find_suite(name: str, folders: Sequence[Path] = ()) -> Suite:
@@ -135,7 +259,4 @@ def find_suite(name: str, folders: Sequence[Path] = ()) -> Suite:
     Raises:
         SpecError: there is none; says which there are.
     """
-    suites = all_suites(folders)
-    if name not in suites:
-        raise SpecError(one_of("suite", name, suites))
-    return suites[name][0]
+    return look_for_suites(folders).get(name)[0]

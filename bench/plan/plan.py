@@ -11,13 +11,14 @@ from typing import Any
 from bench.axes import loops, strategy
 from bench.axes.accelerators import accelerator, real_name
 from bench.axes.engine_axes import AxisValue, Point, engine_axes
+from bench.axes.loops import Loop
 from bench.axes.trainer_sets import BUILT_IN, asked_by_set
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
-from bench.plan.cell import Cell, Group, Plan, Selector, _lightning, as_text, device
+from bench.plan.cell import Cell, Group, Plan, Selector, as_text
 from bench.plan.select import selector
 from bench.plan.settings import _apply
-from bench.plan.suite import Suite, all_axes, loader_workers, suite_settings
+from bench.plan.suite import Suite, all_axes, loader_workers, suite_loop, suite_settings
 from bench.plan.trainer_files import trainer_refusal, trainer_set, with_trainer_files
 
 
@@ -98,6 +99,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         workers,
                         suite.epochs,
                         asked_settings(suite, point),
+                        tuple(suite_loop(suite, str(point["loop"])).preload),
                         trainer_set(suite, point),
                     )
                     for cell, point, twin in cells
@@ -142,7 +144,8 @@ def refusal_reason(suite: Suite, point: Point, threads: int) -> str:
         reason = suite.refuses(point)
         if not isinstance(reason, str | None):
             raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
-    return reason or unsupported_reason(point, threads) or trainer_refusal(suite, point) or ""
+    loop = suite_loop(suite, str(point["loop"]))
+    return reason or unsupported_reason(point, threads, loop) or trainer_refusal(suite, point, loop) or ""
 
 
 def asked_settings(suite: Suite, point: Point) -> dict[str, AxisValue]:
@@ -156,11 +159,17 @@ def named_sets(suite: Suite, cells: Iterable[Cell]) -> dict[str, dict[str, Any]]
     return {name: dict(arguments) for name, arguments in named.items() if arguments}
 
 
-def unsupported_reason(point: Point, threads: int = 1) -> str | None:
-    """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can."""
-    devices, mode, lightning = int(point["devices"]), str(point["compile"]), _lightning(point)
+def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None) -> str | None:
+    """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can.
+
+    Args:
+        loop: that of the point, where it is a suite's own.
+    """
+    loop = loop or loops.registry()[str(point["loop"])]
+    devices, mode, lightning = int(point["devices"]), str(point["compile"]), "lightning" in loop.preload
+    driver = accelerator(str(point["accelerator"]), lightning=lightning)
+    wrapping = strategy.resolve_strategy(str(point["strategy"]), devices)
     own = int(point.get("threads", threads))
-    driver, wrapping = device(point), strategy.resolve_strategy(str(point["strategy"]), devices)
     reasons = (
         driver.unavailable,
         lambda: None if driver.lightning or not lightning else f"Lightning does not drive {driver.name}",
@@ -174,8 +183,8 @@ def unsupported_reason(point: Point, threads: int = 1) -> str | None:
         reason = ask()
         if reason is not None:
             return reason
-    for module in (*driver.packages, *loops.registry()[str(point["loop"])].preload):
-        if importlib.util.find_spec(module) is None:
+    for module in (*driver.packages, *loop.preload):
+        if not _is_there(module):
             return f"the package {module!r} is not installed"
     return None
 
@@ -186,6 +195,13 @@ def _too_many_threads(wanted: int, usual: int) -> str | None:
     if wanted <= max(usual, usable):
         return None
     return f"threads={wanted} need {wanted} cores, and {usable} are usable; allowed: 1 to {usable}"
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # of a module within a package that is not there
+        return False
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -199,6 +215,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "length_axis": suite.length_axis,
                 "axes": {axis: list(values) for axis, values in suite.axes.items()},
                 "trainers": named_sets(suite, plan.cells),
+                "equal": suite.equal,
+                "tolerance": suite.tolerance,
             }
             for name, suite in plan.suites.items()
         },
@@ -262,6 +280,7 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
                 workers[cell["group"]],
                 suite.epochs,
                 asked_settings(suite, point),
+                tuple(suite_loop(suite, str(point["loop"])).preload),
                 trainer_set(suite, point),
             )
         )

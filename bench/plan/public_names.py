@@ -13,6 +13,7 @@ HOMES: Mapping[str, str] = {
     "Accelerator": "bench.axes.accelerators.base",
     "AxisValue": "bench.axes.engine_axes",
     "Job": "bench.axes.loops.job",
+    "Loop": "bench.axes.loops",
     "Metric": "bench.results.record",
     "Point": "bench.axes.engine_axes",
     "Suite": "bench.plan.suite",

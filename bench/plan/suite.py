@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
+from bench.axes import loops
 from bench.axes.engine_axes import OPEN, AxisValue, Point, engine_axes
+from bench.axes.loops import Loop
+from bench.axes.loops.job import Job
 from bench.axes.loops.workload import Workload
 from bench.axes.trainer_sets import BUILT_IN, TrainerArguments, set_mistakes
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.quantities import largest
 
-if TYPE_CHECKING:
-    pass
-
-
 NAME_FORM = re.compile(r"^[a-z][a-z0-9_-]*$")
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 # Settings that are read back in every arm, and that the engine does not set: a suite's build does.
@@ -61,6 +60,8 @@ class Suite:
         tolerance: relative, of the loss of each audited step, where losses are compared; None: that of the precision.
         trainers: sets of Trainer's arguments by name, for the axis `trainer`, besides those that are built in: as
             LightningCLI has them, or with functions that make callbacks and loggers; see `bench.axes.trainer_sets`.
+        loops: training loops of its own by name: functions of a job, or a `Loop` where one needs more than torch; with
+            those that its file registers. They are values of the axis `loop` in this suite alone.
     """
 
     name: str
@@ -78,11 +79,50 @@ class Suite:
     equal: str = ""
     tolerance: float | None = None
     trainers: Mapping[str, TrainerArguments] = field(default_factory=dict)
+    loops: Mapping[str, Loop | Callable[[Job], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mistakes = suite_mistakes(self)
+        mistakes = loop_mistakes(self.loops)
+        if not mistakes:
+            named = {name: _named_loop(name, own) for name, own in {**loops.own_loops(), **self.loops}.items()}
+            mistakes += loop_mistakes(named)
+            object.__setattr__(self, "loops", named)
+        mistakes += suite_mistakes(self)
         if mistakes:
             raise SpecError([f"suite {self.name!r}: {mistake}" for mistake in mistakes])
+
+    @property
+    def own_loops(self) -> tuple[Loop, ...]:
+        """The loops that no other suite has."""
+        return tuple(loop for loop in self.loops.values() if isinstance(loop, Loop))
+
+
+def _named_loop(name: str, own: Loop | Callable[[Job], None]) -> Loop:
+    loop = own if isinstance(own, Loop) else Loop(own)
+    preload = tuple(loop.preload) if isinstance(loop.preload, list) else loop.preload
+    return replace(loop, name=name, preload=preload, title=loop.title or loops.first_line(loop.run) or name)
+
+
+def loop_mistakes(own: object) -> list[str]:
+    """What is wrong with a suite's own loops, as sentences."""
+    if not isinstance(own, Mapping):
+        return [f"loops: {quote(own)} is no mapping; allowed: functions of a job, or bench.Loop, by name"]
+    mistakes = []
+    for name, loop in own.items():
+        if not isinstance(name, str) or not NAME_FORM.fullmatch(name):
+            mistakes.append(f"loops: name {quote(name)} is not of the form {NAME_FORM.pattern}")
+        run, preload = (loop.run, loop.preload) if isinstance(loop, Loop) else (loop, ("torch",))
+        if isinstance(run, type) or not callable(run):
+            mistakes.append(f"loops: {name!r}: {quote(run)} is no function; allowed: a function of a job, bench.Loop")
+        mistakes += [f"loops: {name!r}: {mistake}" for mistake in preload_mistakes(preload)]
+    return mistakes
+
+
+def preload_mistakes(preload: object) -> list[str]:
+    """What is wrong with the modules that a loop's interpreter imports."""
+    if isinstance(preload, list | tuple) and all(isinstance(one, str) and MODULE.fullmatch(one) for one in preload):
+        return [] if preload[:1] in (("torch",), ["torch"]) else [f"preload {quote(preload)} does not begin with torch"]
+    return [f"preload {quote(preload)} is not possible; allowed: names of modules, torch first"]
 
 
 def suite_mistakes(suite: Suite) -> list[str]:
@@ -138,6 +178,12 @@ def suite_mistakes(suite: Suite) -> list[str]:
         ]
     if not callable(suite.build):
         mistakes.append(f"build: {suite.build!r} is not callable")
+    if isinstance(suite.loops, Mapping):
+        mistakes += [
+            f"loop {name!r} is one that every suite has; one of its own needs another name"
+            for name in suite.loops
+            if name in loops.registry()
+        ]
     return mistakes
 
 
@@ -193,7 +239,20 @@ def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:
         return suite.choices[axis]
     if axis == "trainer":
         return (*BUILT_IN, *(suite.trainers if isinstance(suite.trainers, Mapping) else ()))
-    return None if axis in OPEN else engine_axes().get(axis)
+    own = tuple(suite.loops) if axis == "loop" and isinstance(suite.loops, Mapping) else ()
+    return None if axis in OPEN else (*engine_axes()[axis], *own) if axis in engine_axes() else None
+
+
+def suite_loop(suite: Suite, name: str) -> Loop:
+    """The loop of that name, of the suite's own or of those that all have.
+
+    Raises:
+        SpecError: there is none.
+    """
+    every = {**loops.registry(), **{loop.name: loop for loop in suite.own_loops}}
+    if name not in every:
+        raise SpecError(f"suite {suite.name!r}: {one_of('loop', name, every)}")
+    return every[name]
 
 
 def all_axes(suite: Suite, threads: int = 1) -> dict[str, Sequence[AxisValue]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.axes import loops
 from bench.axes.engine_axes import Point
+from bench.axes.loops import Loop
 from bench.axes.trainer_sets import (
     BUILT_IN,
     DEFAULT_SET,
@@ -35,9 +36,9 @@ def trainer_set(suite: Suite, point: Point) -> dict[str, Any]:
     return plain_arguments({**BUILT_IN, **suite.trainers}.get(name, {}))
 
 
-def trainer_refusal(suite: Suite, point: Point) -> str | None:
+def trainer_refusal(suite: Suite, point: Point, loop: Loop) -> str | None:
     """Why a point's loop does not take its set, or None."""
-    arguments, loop = trainer_set(suite, point), loops.registry()[str(point["loop"])]
+    arguments = trainer_set(suite, point)
     if not arguments:
         return None
     if not loop.trainer:

@@ -10,7 +10,7 @@ from bench.report.sentences import headlines
 from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
 
 # Ratio and difference are what people look for; with them the table fits. The rest is in `--format json` and the page.
-SUMMARY_COLUMNS = ("step time", "ratio", "difference", "throughput", "launches")
+SUMMARY_COLUMNS = ("step time", "ratio", tables.RATIO_A_SAMPLE, "difference", "throughput", "launches")
 
 
 def render(summary: Summary) -> str:
@@ -30,7 +30,7 @@ def render(summary: Summary) -> str:
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         lines += titled_list(title, sentences)
-    sentences = [*headlines(summary), *tables.shared_axes(summary)]
+    sentences = [*headlines(summary), *tables.equal_work(summary), *tables.shared_axes(summary)]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
 

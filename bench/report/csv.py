@@ -17,12 +17,13 @@ def render(summary: Summary) -> str:
     names = dict.fromkeys(axis for cell in summary.cells for axis in cell.point)
     # An axis may be called like a column.
     header = ["cell", "twin", "outcome", "reason"]
-    header += [f"axis_{axis}" if axis in (*header, "baseline") else axis for axis in names]
+    header += [f"axis_{axis}" if axis in (*header, "baseline", "equal") else axis for axis in names]
     parts = ("estimate", "low", "high")
     for name in metrics:
         header += [f"{name}_{part}" for part in parts] + [f"{name}_launches", f"{name}_samples"]
     tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
-    header += [f"{kind}_{part}" for kind in ("ratio", "difference") for part in parts] + ["baseline", *tail]
+    kinds = ("ratio", "difference", "sample_ratio")
+    header += [f"{kind}_{part}" for kind in kinds for part in parts] + ["baseline", "equal", *tail]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(csv_cell, header))
     for cell in summary.cells:
@@ -40,9 +41,10 @@ def render(summary: Summary) -> str:
                 if metric is None
                 else [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
             )
-        for interval in (cell.versus.ratio, cell.versus.difference) if cell.versus else (None, None):
+        versus = cell.versus
+        for interval in (versus.ratio, versus.difference, versus.per_sample) if versus else (None, None, None):
             line += ["", "", ""] if interval is None else [interval.estimate, interval.low, interval.high]
-        line.append(cell.versus.baseline if cell.versus else "")
+        line += [versus.baseline if versus else "", cell.equal]
         for name in summary.declared:  # of instrumented launches, which are never compared
             seen = cell.instrumented.get(name)
             line += ["", "", "", ""] if seen is None else [seen.estimate, seen.low, seen.high, seen.launches]

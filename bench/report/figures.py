@@ -20,7 +20,8 @@ from bench.analysis.frames import MEASURED, frames_of
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
-from bench.report.sentences import label, places
+from bench.report.sentences import places
+from bench.report.tables import label
 from bench.report.units import chosen_quantity, scale
 from bench.results.store import StoredRun
 from bench.stats.rounding import percent_of

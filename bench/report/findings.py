@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.analysis import claims
 from bench.analysis.estimates import CellSummary
 from bench.analysis.findings import STARVING_SHARE, Finding
-from bench.report.units import percent, quantity, ratio
+from bench.report.compared_values import beside, open_amount, twins
+from bench.report.units import percent, quantity
 from bench.stats.intervals import Interval
-
-
-def twins(cells: Iterable[CellSummary]) -> list[Interval | None]:
-    """What the twins among the cells of a group read, as ratios; None for one that has no ratio."""
-    return [None if cell.versus is None else cell.versus.ratio for cell in cells if cell.twin]
-
-
-def beside(cells: Iterable[CellSummary]) -> str:
-    """What a reader must know of the twins where a difference is not told because of them."""
-    read = [
-        f"{ratio(twin.estimate, twin.low, twin.high)}"
-        for twin in twins(cells)
-        if twin is not None and twin.low is not None
-    ]
-    return f"the twin, the same code, {' and '.join(read)}" if read else "the twin, the same code, has no interval"
+from bench.stats.rounding import percent_of
 
 
 def scaling_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
@@ -71,39 +58,54 @@ def compile_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary]
         metrics = cells[cell].metrics
         name = f"compile {cells[cell].point['compile']}"
         firsts = {kind: quantity(metrics[f"time_to_first_step_{kind}"].estimate, "s") for kind in kinds}
-        caches = {"cold": "an empty cache", "warm": "a warm one"}
-        if why := _unknown(cells[cell], cells):
-            starts = " and ".join(f"{firsts[kind]} from {caches[kind]}" for kind in kinds)
-            sentences.append(f"{name} starts in {starts}; whether that is ever saved cannot be told: {why}.")
-            continue
-        if all(answer.estimate is None for answer in kinds.values()):
-            starts = " and ".join(f"{firsts[kind]} from {caches[kind]}" for kind in kinds)
-            sentences.append(f"{name} saves no time a step that was seen, and so never pays for its start: {starts}.")
-            continue
-        parts = [f"{_when(answer)} from {caches[kind]} (start {firsts[kind]})" for kind, answer in kinds.items()]
-        sentences.append(f"{name} has paid for its start {' and '.join(parts)}.")
+        starts = " and ".join(f"{firsts[kind]} from {CACHES[kind]}" for kind in kinds)
+        saves, why = _saves(cells[cell], cells)
+        if saves is None:
+            text = f"{name} starts in {starts}; whether that is ever saved cannot be told: {why}"
+            sentences.append(f"{text}{_earliest(kinds)}.")
+        elif saves:
+            parts = [f"{_when(answer)} from {CACHES[kind]} (start {firsts[kind]})" for kind, answer in kinds.items()]
+            sentences.append(f"{name} has paid for its start {' and '.join(parts)}.")
+        else:
+            sentences.append(f"{name} takes more time a step, and so never pays for its start: {starts}.")
     return sentences
 
 
-def _unknown(cell: CellSummary, cells: Mapping[str, CellSummary]) -> str:
-    """Why nothing may be said of what a cell saves; "" where something may."""
+CACHES = {"cold": "an empty cache", "warm": "a warm one"}
+
+
+def _saves(cell: CellSummary, cells: Mapping[str, CellSummary]) -> tuple[bool | None, str]:
+    """Whether a cell's steps save time, as far as that may be claimed; None where it may not, with the reason."""
     if cell.versus is None:
-        return ""
-    word = claims.of_ratio(cell.versus.ratio, twins(cells.values()))
+        return None, "it has no ratio"
+    ratio, saved = cell.versus.ratio, cell.versus.difference
+    word = claims.of_ratio(ratio, twins(cells.values()))
     if word == "one-launch":
-        return "one launch gives no interval"
-    r = cell.versus.ratio
-    own = f"it takes {ratio(r.estimate, r.low, r.high)} of the baseline's step, and {beside(cells.values())}"
-    return own if word in ("as-twin", "no-twin") else ""
+        return None, "one launch gives no interval"
+    if word in ("as-twin", "no-twin"):
+        return None, f"{open_amount(ratio)} time a step, and {beside(cells.values())}"
+    # Seconds have an interval of their own, from which the steps come; it may hold zero where that of ratios does not.
+    if word == "told" and saved.high is not None and saved.high < 0:
+        return True, ""
+    if word == "told" and saved.low is not None and saved.low > 0:
+        return False, ""
+    return None, f"{open_amount(ratio)} time a step, which may save or cost time"
+
+
+def _earliest(kinds: Mapping[str, Finding]) -> str:
+    """The end of each interval at which steps save the most, of a start that may never be saved."""
+    ends = [
+        f"{_count(answer.low)} steps from {CACHES[kind]}" for kind, answer in kinds.items() if answer.low is not None
+    ]
+    return f"; if it is, after {' and '.join(ends)} at the earliest" if ends else ""
 
 
 def _when(answer: Finding) -> str:
     assert answer.estimate is not None
     after = f"after {_count(answer.estimate)} steps"
-    if answer.low is None:
+    if answer.low is None or answer.high is None:
         return after
-    end = "never" if answer.high is None else _count(answer.high)
-    return f"{after} [{_count(answer.low)}, {end}]"
+    return f"{after} [{_count(answer.low)}, {_count(answer.high)}]"
 
 
 def _count(steps: float) -> str:
@@ -111,47 +113,41 @@ def _count(steps: float) -> str:
     return f"{float(f'{steps:.2g}'):,.0f}"
 
 
-def sides(cells: Sequence[CellSummary], axis: str) -> list[str]:
-    """Whether each environment is slower or faster than the first."""
-    base = next((cell.point[axis] for cell in cells if cell.twin), "the baseline")
-    sentences = []
-    for cell in cells:
-        if cell.twin or cell.point[axis] == base:
-            continue
-        name = cell.point[axis]
-        if cell.versus is None or cell.outcome not in ("ok", "noisy"):
-            sentences.append(f"{name} has no ratio to {base}: it is {cell.outcome} ({cell.reason}).")
-            continue
-        r = cell.versus.ratio
-        text = f"{ratio(r.estimate, r.low, r.high)} of {base}'s step"
-        word = claims.of_ratio(r, twins(cells))
-        if word == "one-launch":
-            sentences.append(f"{name} is not told apart from {base}: one launch gives no interval.")
-        elif word in ("as-twin", "no-twin"):
-            sentences.append(f"{name} is not told apart from {base}: it takes {text}, and {beside(cells)}.")
-        elif word != "told":
-            sentences.append(f"{name} is not told apart from {base}: it takes {text}.")
-        else:
-            sentences.append(f"{name} is {'slower' if r.estimate > 1 else 'faster'} than {base}: it takes {text}.")
-    return sentences
-
-
 def loader_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary], axis: str) -> list[str]:
     """How long the baseline waits for its batches, and the first setting that stops it."""
-    found = [answer for answer in answers if answer.kind == "waiting" and answer.estimate is not None]
-    if not found:
+    waits = {
+        str(cells[answer.cell].point[axis]): Interval(answer.estimate, answer.low, answer.high, answer.launches)
+        for answer in answers
+        if answer.kind == "waiting" and answer.estimate is not None
+    }
+    against = next((cell.versus.baseline for cell in cells.values() if cell.versus is not None), "")
+    base = str(cells[against].point[axis]) if against in cells else ""
+    if base not in waits:
         return []
-    waiting = {str(cells[answer.cell].point[axis]): answer.estimate or 0.0 for answer in found}
-    base = str(cells[found[0].cell].point[axis])
-    if any(answer.launches < 2 for answer in found):
+    own = waits.pop(base)
+    if own.low is None or own.high is None:
         return [f"How long {axis} {base} waits for its batches cannot be told: one launch gives no interval."]
-    text = f"{axis} {base} waits for batches during {percent(waiting[base], signed=False)} of an epoch"
-    fed = [name for name, share in waiting.items() if share < STARVING_SHARE]
-    least = min(waiting, key=lambda name: waiting[name])
-    if base in fed:
+    text = f"{axis} {base} waits for batches during {_share(own)} of an epoch"
+    if own.high < STARVING_SHARE:
         return [f"{text}: it does not starve."]
+    if not waits:
+        return [f"{text}."]
+    if own.low <= STARVING_SHARE:
+        return [f"{text}: whether it starves cannot be told, the limit is {percent_of(STARVING_SHARE, 0)}."]
+    fed = [name for name, share in waits.items() if share.high is not None and share.high < STARVING_SHARE]
+    open_ = [name for name, share in waits.items() if share.contains(STARVING_SHARE)]
+    # What waits less for sure, from the least on.
+    less = [name for name, share in waits.items() if share.high is not None and share.high < own.low]
     if fed:
-        return [f"{text}; {axis} {fed[0]} stops that, with {percent(waiting[fed[0]], signed=False)}."]
-    if least == base:
-        return [f"{text}, and no other setting waits less."]
-    return [f"{text}; no setting stops that, the least is {least} with {percent(waiting[least], signed=False)}."]
+        return [f"{text}; {axis} {fed[0]} stops that, with {_share(waits[fed[0]])}."]
+    if open_:
+        told = ", ".join(f"{name} {_share(waits[name])}" for name in open_)
+        return [f"{text}; whether another setting stops that cannot be told: {told}."]
+    if not less:
+        return [f"{text}, and no other setting is told to wait less."]
+    least = min(less, key=lambda name: waits[name].estimate)
+    return [f"{text}; no setting that was measured stops that, the least seen is {least} with {_share(waits[least])}."]
+
+
+def _share(wait: Interval) -> str:
+    return percent(wait.estimate, wait.low, wait.high, signed=False, digits=3)

@@ -22,7 +22,8 @@ from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
-from bench.report.sentences import headlines, label, places, words
+from bench.report.sentences import headlines, places, words
+from bench.report.tables import label
 from bench.report.units import chosen_quantity, percent, quantity, unbreakable
 from bench.results.store import StoredRun
 
@@ -66,7 +67,7 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         instrumented=tables.instrumented_tables(summary),
         instrumented_title=tables.INSTRUMENTED_TITLE,
         drawings=drawings,
-        common=tables.shared_axes(summary),
+        common=[*tables.equal_work(summary), *tables.shared_axes(summary)],
         titles=tables.titles(summary),
         costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
         cost_names=_cost_names(summary.costs),
@@ -241,10 +242,12 @@ def _ledger(run: StoredRun, summary: Summary) -> list[LedgerRow]:
             [ledger.get(name) == other.get(name) for name in LEDGER]
             for (_, ledger), other in zip(own, base, strict=True)
         ]
-        if cell.requested.get("precision") == precisions.get(baselines[cell.id]):
+        judged = sum(outcomes[cell.id, launch] == "ok" for launch, _ in own)
+        if cell.equal:  # the judge says itself what it compared
+            verdict = f"{cell.equal}: in {judged} of {len(own)} launches"
+        elif cell.requested.get("precision") == precisions.get(baselines[cell.id]):
             verdict = f"equal in {sum(map(all, same))} of {len(own)} launches"
         else:  # weights of another precision differ in their bits, and the loss curve decides
-            judged = sum(outcomes[cell.id, launch] == "ok" for launch, _ in own)
             verdict = f"equal by the loss curve in {judged} of {len(own)} launches"
         if cell.id == baselines[cell.id]:
             verdict = "baseline"

@@ -14,7 +14,7 @@ def render(summary: Summary) -> str:
     columns = tables.columns(summary)
     lines = [f"## {safe(summary.run)}", ""]
     lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
-    lines += ["", *map(safe, tables.shared_axes(summary))]
+    lines += [f"\n{safe(sentence)}" for sentence in (*tables.equal_work(summary), *tables.shared_axes(summary))]
     lines += [
         "",
         "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",

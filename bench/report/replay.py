@@ -5,19 +5,20 @@ What an arm that was lost had done is not in its record, so the word for its los
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
-from bench.axes.precision import PRECISIONS
 from bench.engine.arm_request import downgrades
 from bench.engine.equal_work import judge_work
 from bench.results.record import Record
 from bench.results.store import StoredRun
 from bench.results.work_ledger import own_faults
 
-# Outcomes that follow from settings and ledgers; the others are what happened.
+# Outcomes that follow from settings and ledgers. The others are what happened, a fault of ours among it; `noisy` and
+# `drifting` are no launch's, but follow from the times of all.
 JUDGED_OUTCOMES = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work"})
-JUDGED_FROM = 3  # the schema with which the present rules came
+JUDGED_FROM = 5  # the schema with which the present rules came
 
 
 def can_be_judged(run: StoredRun) -> bool:
@@ -33,11 +34,15 @@ def judge_again(run: StoredRun) -> list[str]:
         launches.setdefault((record.group, record.launch, record.instrumented), []).append(record)
     found: list[str] = []
     for members in launches.values():
-        found += _launch(members, baselines[members[0].cell] or "")
+        suite = run.info["plan"]["suites"][members[0].suite]
+        judge = partial(judge_work, equal=suite.get("equal", ""), tolerance=suite.get("tolerance"))
+        found += _launch(members, baselines[members[0].cell] or "", judge)
     return found + list(_stops(run))
 
 
-def _launch(records: Sequence[Record], baseline: str) -> Iterator[str]:
+def _launch(
+    records: Sequence[Record], baseline: str, judge: Callable[[Sequence[Record], str], list[Record]]
+) -> Iterator[str]:
     fresh = []
     for record in records:
         try:
@@ -46,7 +51,7 @@ def _launch(records: Sequence[Record], baseline: str) -> Iterator[str]:
             yield f"{_name(record)}: cannot be judged again: {type(error).__name__}: {error}"
             return
     try:
-        fresh = judge_work(fresh, baseline)
+        fresh = judge(fresh, baseline)
     except (KeyError, TypeError, ValueError) as error:
         yield f"{_name(records[0])}: cannot be judged against its baseline: {type(error).__name__}: {error}"
         return
@@ -68,7 +73,7 @@ def _alone(record: Record) -> Record:
         return replace(record, outcome="crashed", reason="there is no ledger in it")
     if otherwise := downgrades(record.requested, record.effective):
         return replace(record, outcome="downgraded", reason=otherwise)
-    if faults := own_faults(record.ledger, scaled=PRECISIONS[str(record.requested["precision"])].scaled):
+    if faults := own_faults(record.ledger):
         return replace(record, outcome="unequal-work", reason="; ".join(faults))
     return replace(record, outcome="ok", reason="")
 

@@ -13,27 +13,14 @@ from bench.analysis.costs import REACH, Cost, impossible
 from bench.analysis.estimates import CellSummary
 from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
-from bench.plan.cell import SIDES
 from bench.report import findings
-from bench.report.tables import by_group_of_cells, varying_axes
-from bench.report.units import chosen_quantity, percent, quantity, ratio, span
+from bench.report.compared_values import compared_values
+from bench.report.tables import by_group_of_cells, label, varying_axes
+from bench.report.units import chosen_quantity, percent, quantity, span
 from bench.stats.intervals import Interval
-
-# How people call the loops; every other value is called by its name.
-LABELS: Mapping[str, str] = {
-    "plain": "plain PyTorch",
-    "fabric": "Fabric",
-    "trainer-barebones": "Trainer(barebones=True)",
-    "trainer": "Trainer",
-}
 
 # Groups without a ratio that a sentence names; of more it says how many.
 NAMED_GROUPS = 3
-
-
-def label(axis: str, value: Any) -> str:
-    """What an arm is called in a sentence, e.g. `plain PyTorch`, or `precision 16-mixed` for other axes."""
-    return LABELS.get(value, str(value)) if axis == "loop" else f"{axis} {value}"
 
 
 def headlines(summary: Summary) -> list[str]:
@@ -58,7 +45,8 @@ def headlines(summary: Summary) -> list[str]:
         answers.setdefault(answer.group, []).append(answer)
     for suite, own in of_suites.items():
         if suite not in told_of:
-            sentences += _choices(summary.compare[suite], own, answers)
+            texts = _choices(summary.compare[suite], own, answers)
+            sentences += [f"{suite}: {text}" if several else text for text in texts]
     return sentences
 
 
@@ -186,55 +174,19 @@ def _why_none(cost: Cost, groups: Mapping[str, Sequence[CellSummary]]) -> str:
 
 
 def _choices(axis: str, groups: Sequence[Sequence[CellSummary]], answers: Mapping[str, Sequence[Finding]]) -> list[str]:
-    """For a suite without step lengths: the fastest value of the compared axis, group by group."""
+    """For a suite without step lengths: how much slower or faster each value of the compared axis is, by groups."""
     axes = [name for name in varying_axes(cells[0].point for cells in groups) if name != axis]
     sentences = []
     for cells in groups:
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
-        texts = _answers(axis, cells, answers.get(cells[0].group, ()))
+        texts = [*compared_values(axis, cells), *_answers(axis, cells, answers.get(cells[0].group, ()))]
         sentences += [(f"{where}: " if where else "") + text for text in texts]
     return sentences
 
 
 def _answers(axis: str, cells: Sequence[CellSummary], own: Sequence[Finding]) -> list[str]:
+    """What a suite was asked besides."""
     by_id = {cell.id: cell for cell in cells}
-    if axis == SIDES:
-        return findings.sides(cells, axis)
     if axis == "devices":
-        return findings.scaling_answers(own, by_id) or [_choice(axis, cells)]
-    more = findings.compile_answers(own, by_id) if axis == "compile" else findings.loader_answers(own, by_id, axis)
-    if axis == "compile" and more and all(answer.estimate is None for answer in own):
-        return more  # that none is faster is said there, with what it costs
-    return [_choice(axis, cells), *more]
-
-
-def _choice(axis: str, cells: Sequence[CellSummary]) -> str:
-    base = next((cell.point[axis] for cell in cells if cell.twin), "the baseline")
-    raced = sorted(
-        (cell.versus.ratio.estimate, index, cell.versus.ratio)
-        for index, cell in enumerate(cells)
-        if not cell.twin and cell.versus is not None and cell.outcome in ("ok", "noisy")
-    )
-    if not raced:
-        return f"no {axis} but {base} ran and did equal work."
-    known = [one for one in raced if one[2].low is not None and one[2].high is not None]
-    if not known:
-        return f"one launch, no interval: no {axis} is told to be faster than {base}."
-    _, index, best = known[0]
-    value = cells[index].point[axis]
-    span = ratio(best.estimate, best.low, best.high)
-    word = claims.of_ratio(best, findings.twins(cells))
-    if cells[index].outcome == "noisy":
-        return f"too noisy to tell: {axis} {value}, the fastest seen, takes {span} of {base}'s step."
-    if best.estimate >= 1 or word == "zero":
-        return f"no {axis} that does equal work is told to be faster than {base}."
-    if word != "told":
-        return (
-            f"no {axis} that does equal work is told to be faster than {base}: {value}, the fastest seen, takes "
-            f"{span} of its step, and {findings.beside(cells)}."
-        )
-    # A winner is compared with the runner-up: the baseline is not the only one it may be confused with.
-    others = ((cells[other], interval) for _, other, interval in raced if other != index)
-    close = [str(other.point[axis]) for other, interval in others if interval.overlaps(best)]
-    tie = f" (not told apart from {', '.join(close)})" if close else ""
-    return f"{axis} {value} is the fastest that does equal work{tie}: {span} of {base}'s step."
+        return findings.scaling_answers(own, by_id)
+    return findings.compile_answers(own, by_id) if axis == "compile" else findings.loader_answers(own, by_id, axis)

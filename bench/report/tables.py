@@ -12,7 +12,26 @@ from bench.analysis.summary import Summary
 from bench.report.units import quantity, ratio
 from bench.results.record import METRICS, Metric
 
+# Columns that are there only where they say something: where steps have not as many samples, or work was equal in more
+# than one way.
+RATIO_A_SAMPLE = "ratio a sample"
+EQUAL_WORK = "equal work"
+
 INSTRUMENTED_TITLE = "Where a step's time and memory go; from launches of their own, never compared"
+
+
+# How people call the loops; every other value is called by its name.
+LABELS: Mapping[str, str] = {
+    "plain": "plain PyTorch",
+    "fabric": "Fabric",
+    "trainer-barebones": "Trainer(barebones=True)",
+    "trainer": "Trainer",
+}
+
+
+def label(axis: str, value: Any) -> str:
+    """What an arm is called in a sentence, e.g. `plain PyTorch`, or `precision 16-mixed` for other axes."""
+    return LABELS.get(value, str(value)) if axis == "loop" else f"{axis} {value}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,9 @@ def metric_names(summary: Summary) -> list[str]:
 def columns(summary: Summary) -> list[str]:
     """The table's columns of figures, as words."""
     names = [name.replace("_", " ") for name in metric_names(summary)]
-    return ["step time", "ratio", "difference", *(name for name in names if name != "step time"), "launches", "samples"]
+    own = [RATIO_A_SAMPLE] if any(cell.versus and cell.versus.per_sample for cell in summary.cells) else []
+    rest = [*(name for name in names if name != "step time"), "launches", "samples"]
+    return ["step time", "ratio", *own, "difference", *rest, *([EQUAL_WORK] if equal_work_differs(summary) else [])]
 
 
 def cell_rows(summary: Summary) -> list[Row]:
@@ -67,6 +88,10 @@ def cell_rows(summary: Summary) -> list[Row]:
                 # A t interval of two launches reaches below a step of no time; such a figure is not printed.
                 text = f"{quantity(d.estimate, d.unit, signed=True)} [wider than the step]"
             entries["difference"] = Entry(text, f"{path}/versus/difference")
+            if (one := cell.versus.per_sample) is not None:
+                entries[RATIO_A_SAMPLE] = Entry(ratio(one.estimate, one.low, one.high), f"{path}/versus/per_sample")
+            if EQUAL_WORK in entries:
+                entries[EQUAL_WORK] = Entry(cell.equal, f"{path}/equal")
         if "step_time" in cell.metrics:
             step = cell.metrics["step_time"]
             entries["launches"] = Entry(str(step.launches), f"{path}/metrics/step_time/launches")
@@ -203,6 +228,45 @@ def shared_axes(summary: Summary) -> list[str]:
         start = f"{suite}: trainer" if len(points) > 1 else "Trainer"
         sentences += [f"{start} {name}: {words}." for name, words in sets.items()]
     return sentences
+
+
+def equal_work(summary: Summary) -> list[str]:
+    """What was equal wherever there is a ratio: one sentence a suite or, where it differs, one for each kind."""
+    found = []
+    for suite in summary.compare:
+        of_texts = _equal(summary, suite)
+        start = f"Equal work{f' of {suite}' if len(summary.compare) > 1 else ''}"
+        for text, cells in of_texts.items():
+            of = f", {_named_cells(cells, summary.compare[suite], of_texts)}" if len(of_texts) > 1 else ""
+            found.append(f"{start}{of}: {text or 'as the ledger has it'}.")
+    return found if any(cell.equal for cell in summary.cells) else []
+
+
+def equal_work_differs(summary: Summary) -> bool:
+    """Whether it was equal in different ways within a suite."""
+    return any(len(_equal(summary, suite)) > 1 for suite in summary.compare)
+
+
+def _equal(summary: Summary, suite: str) -> dict[str, list[CellSummary]]:
+    """The cells of a suite that have a ratio, but for twins, by what was equal."""
+    found: dict[str, list[CellSummary]] = {}
+    for cell in summary.cells:
+        if cell.suite == suite and cell.versus is not None and not cell.twin:
+            found.setdefault(cell.equal, []).append(cell)
+    return found
+
+
+# Cells that a sentence of equal work names; of more it says how many.
+NAMED_CELLS = 8
+
+
+def _named_cells(cells: Sequence[CellSummary], axis: str, of_texts: Mapping[str, Sequence[CellSummary]]) -> str:
+    """By their values where these tell them from the others, else by their ids."""
+    values = [{str(cell.point[axis]) for cell in own} for own in of_texts.values()]
+    told = sum(map(len, values)) == len(set().union(*values))
+    names = list(dict.fromkeys(str(cell.point[axis]) if told else cell.id for cell in cells))
+    more = f" and {len(names) - NAMED_CELLS} more" if len(names) > NAMED_CELLS else ""
+    return f"{', '.join(names[:NAMED_CELLS])}{more}"
 
 
 def by_group(table: Sequence[Row]) -> dict[str, list[Row]]:

@@ -57,13 +57,11 @@ def align_rows(table: Sequence[Sequence[str]], *, left: Collection[int] = (0,)) 
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     while len(widths) > FEWEST_COLUMNS and 2 * len(widths) + sum(widths) > terminal_width():
         widths.pop()
-    return [
-        cut(
-            "  "
-            + "  ".join(
-                text.ljust(width) if index in left else text.rjust(width)
-                for index, (text, width) in enumerate(zip(row, widths, strict=False))
-            )
-        ).rstrip()
+    lines = [
+        "  ".join(
+            text.ljust(width) if index in left else text.rjust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=False))
+        )
         for row in rows
     ]
+    return [f"  {line}"[: terminal_width()].rstrip() for line in lines]

@@ -8,6 +8,7 @@ import re
 _SI = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti")
 DIGITS = 3
+LARGEST_FACTOR = 1e4
 CLOSE = ("FLOP", "FLOP/s", "B/s")  # written with their prefix as one word, long as they are
 
 
@@ -57,10 +58,18 @@ def chosen_quantity(value: float, unit: str) -> str:
     return f"{value / factor:.{DIGITS}g} {prefix}{unit}"
 
 
-def percent(value: float, low: float | None = None, high: float | None = None, *, signed: bool = True) -> str:
+def percent(
+    value: float, low: float | None = None, high: float | None = None, *, signed: bool = True, digits: int = 2
+) -> str:
     """A fraction as `+3.6 % [3.4, 3.8]`."""
     bounds = [] if low is None or high is None else [low, high]
-    return _text([100 * item for item in [value, *bounds]], " %", signed=signed, digits=2)
+    return _text([100 * item for item in [value, *bounds]], " %", signed=signed, digits=digits)
+
+
+def factor(value: float, low: float, high: float) -> str:
+    """How many times: `2.41 times [2.30, 2.52]`; an end beyond 10,000 is not spelled out."""
+    text = _text([value, low, min(high, LARGEST_FACTOR)], " times", signed=False)
+    return text if high <= LARGEST_FACTOR else text.replace(", ", ", over ")
 
 
 def ratio(value: float, low: float | None = None, high: float | None = None) -> str:
@@ -94,10 +103,19 @@ def _text(values: list[float], unit: str, *, signed: bool, digits: int = DIGITS,
     decimals = decimals if most is None else min(decimals, most)
     if len(values) == 3 and values[2] > values[1]:
         decimals = min(decimals, _decimals((values[2] - values[1]) / 2, 2))
+        decimals = _beside_zero(values[1:], decimals)
     texts = [f"{_no_minus_zero(round(value, decimals)):.{decimals}f}" for value in values]
     sign = "+" if signed and float(texts[0]) > 0 else ""
     interval = f" [{texts[1]}, {texts[2]}]" if len(texts) == 3 else ""
     return f"{sign}{texts[0]}{unit}{interval}"
+
+
+def _beside_zero(bounds: list[float], decimals: int) -> int:
+    """Decimals with which an interval that excludes zero is not printed as one that holds it, within reason."""
+    nearest = min(map(abs, bounds))
+    if bounds[0] <= 0 <= bounds[1]:
+        return decimals
+    return next((more for more in range(decimals, decimals + 6) if round(nearest, more)), decimals)
 
 
 def _decimals(value: float, digits: int) -> int:

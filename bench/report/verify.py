@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.estimates import CellSummary
+from bench.analysis.estimates import CellSummary, StepDifference
 from bench.analysis.frames import MEASURED
 from bench.analysis.summary import Summary, summarize
 from bench.errors import RunError
@@ -199,7 +199,7 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
         if record.outcome in MEASURED:
             seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
-    factors = pause_factors(run.records)
+    factors = pause_factors(run.records, {cell.id for cell in summary.cells if cell.drift and cell.drift.material})
     for cell in summary.cells:
         own = by_cell.get(cell.id, [])
         values = [
@@ -217,13 +217,16 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
         found += _instrumented_differences(seen.get(cell.id, []), cell)
         if cell.versus is None:
             continue
-        logs, differences = _paired(
+        logs, differences, works = _paired(
             own, [records.get((cell.versus.baseline, record.launch)) for record in own], factors
         )
-        for name, shown, interval in (
+        shown_ones: list[tuple[str, Interval | StepDifference, Interval]] = [
             ("ratio", cell.versus.ratio, interval_of_logs(logs)),
             ("difference", cell.versus.difference, interval_of_differences(differences)),
-        ):
+        ]
+        if cell.versus.per_sample is not None:
+            shown_ones.append(("per_sample", cell.versus.per_sample, interval_of_logs(works)))
+        for name, shown, interval in shown_ones:
             found += _differences(
                 {"estimate": shown.estimate, "low": shown.low, "high": shown.high},
                 _plain(interval),
@@ -267,8 +270,9 @@ def _steps(record: Record, factors: Mapping[tuple[str, int], float]) -> dict[int
 
 def _paired(
     arms: Sequence[Record], baselines: Sequence[Record | None], factors: Mapping[tuple[str, int], float]
-) -> tuple[list[float], list[float]]:
-    logs, differences = [], []
+) -> tuple[list[float], list[float], list[float]]:
+    """Of each launch: the log ratio of steps, their difference, and the log ratio of times a sample."""
+    logs, differences, works = [], [], []
     for arm, base in zip(arms, baselines, strict=True):
         if base is None:
             continue
@@ -277,4 +281,6 @@ def _paired(
         if len(rounds) >= LEAST_ROUNDS:
             logs.append(statistics.median(math.log(one[round_] / other[round_]) for round_ in rounds))
             differences.append(statistics.median(one[round_] - other[round_] for round_ in rounds))
-    return logs, differences
+            samples = [record.samples_per_step or 1 for record in (arm, base)]
+            works.append(logs[-1] - math.log(samples[0] / samples[1]))
+    return logs, differences, works

@@ -1,7 +1,7 @@
-"""What earlier versions wrote under other names, read under those of today. Pure; schemas 1 to 3 (`record`).
+"""What earlier versions wrote otherwise, read as it is written today. Pure; schemas 1 to 4 (`record`).
 
-A file of such a schema has the old names only, and one of the present schema the new ones: a name of the other is an
-unknown field.
+A file of an earlier schema has its own names only, and one of the present schema the new ones: a name of the other is
+an unknown field.
 """
 
 from __future__ import annotations
@@ -14,11 +14,28 @@ from bench.errors import RunError
 
 RENAMED_IN = 4  # the schema with the new names
 
+TURN_COLUMNS = ("began", "resident", "allocated")  # which came with schema 5
+SUITE_FIELDS: Mapping[str, Any] = {"equal": "", "tolerance": None, "trainers": {}}  # as did these, in run.json
+
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
 METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}
 OPTION_NAMES = {"looks": "instrument", "target": "precision_goal", "zygotes": "fork_servers"}
 TIMING_NAMES = {"looks": "instrumented", "zygotes": "fork_servers"}
 STOP_NAMES = {"target": "precision-goal"}
+
+
+def record_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> dict[str, Any]:
+    """The JSON of a record of an earlier schema as one of today.
+
+    Raises:
+        RunError: it has a field of a later schema.
+    """
+    made = renamed_record(data, where) if schema < RENAMED_IN else dict(data)
+    if isinstance(turns := made.get("turns"), Mapping):
+        if there := [name for name in TURN_COLUMNS if name in turns]:
+            raise RunError(f"{where}: $.turns: object contains unknown field `{there[0]}`")
+        made["turns"] = {**turns, **{name: [] for name in TURN_COLUMNS}}
+    return made
 
 
 def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
@@ -43,6 +60,21 @@ def renamed_run(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
             made[part] = _renamed(values, names, f"{where}: $.{part}")
     if isinstance(stops := made.get("stops"), dict):
         made["stops"] = {group: _renamed_stop(stop) for group, stop in stops.items()}
+    return made
+
+
+def run_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> dict[str, Any]:
+    """run.json of an earlier schema as one of today.
+
+    Raises:
+        RunError: it has a name of a later schema.
+    """
+    made = renamed_run(data, where) if schema < RENAMED_IN else dict(data)
+    if isinstance(plan := made.get("plan"), Mapping) and isinstance(suites := plan.get("suites"), Mapping):
+        complete = {
+            name: {**SUITE_FIELDS, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
+        }
+        made["plan"] = {**plan, "suites": complete}
     return made
 
 

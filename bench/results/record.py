@@ -13,6 +13,10 @@ Schema history:
        `instrumented_step_time`; in run.json the options `looks`, `target` and `zygotes` are `instrument`,
        `precision_goal` and `fork_servers`, their times go by the same names, and a group that stops at its precision
        goal says `precision-goal` for `target`. `old_names` reads versions 1 to 3 under these names.
+    5  ledgers tell of watched updates, of optimizers and their learning rates, and of what was equal; work is judged by
+       the kind of equality that the suite asks for. Nothing is renamed.
+       Turns have `began`, `resident` and `allocated`, from which slopes over steps are made. Those of versions 1 to 4
+       are read with these columns empty. In run.json suites have `equal`, `tolerance` and `trainers`.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 
-RECORD_SCHEMA = 4
+RECORD_SCHEMA = 5
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 WHOLE_FROM = 3  # the first schema in which every field is there
 
@@ -93,12 +97,17 @@ METRICS: dict[str, Metric] = {
         Metric("time_to_first_step_warm", "s", "lower", "the same with the cache of an earlier launch"),
         Metric("rank_spread", "s", "lower", "what the slowest rank's step takes longer than the fastest's"),
         Metric("peak_memory_host", "bytes", "lower", "largest resident set of an arm's process, interpreter included"),
+        Metric("memory_growth_host", "bytes", "lower", "by how much the resident set of an arm grows a step"),
+        Metric("memory_growth_device", "bytes", "lower", "by how much the tensors of an arm on its device grow a step"),
     )
 }
 
 
+# Metrics that may be of either sign: of them differences are taken, and never logarithms.
+SIGNED: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
+
 # Columns that some turns do not have.
-LATER = ("spread", "fetching", "gap")
+LATER = ("spread", "fetching", "gap", *old_names.TURN_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,9 @@ class Turns:
             All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
         fetching: seconds of the counted steps in which the loop waited for its batch; nothing in older records.
         gap: seconds by which the turn's first step took longer than the middle one of the others; only of whole epochs.
+        began: steps that the loop had taken before the turn, audited ones and warm-up included.
+        resident: bytes of the arm in main memory after the turn, all ranks together; 0 where the system does not say.
+        allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
         steps: counted steps in each turn, the same for all arms of a group.
         whole: whether a turn is a whole epoch; its first step is then counted too.
     """
@@ -134,6 +146,9 @@ class Turns:
     spread: tuple[Number, ...] = ()
     fetching: tuple[Number, ...] = ()
     gap: tuple[Number, ...] = ()
+    began: tuple[Count, ...] = ()
+    resident: tuple[Count, ...] = ()
+    allocated: tuple[Count, ...] = ()
     whole: bool = False
 
     @property
@@ -238,6 +253,12 @@ class _Ledger(TypedDict, total=False):
     initial_weights: str
     final_weights: str
     rank_differences: list[str]
+    audited_updates: Count
+    audited_changes: Count
+    optimizers: list[str]
+    learning_rates: list[float]
+    faults: list[str]
+    equal: str
 
 
 class _Settings(TypedDict, total=False):
@@ -313,8 +334,8 @@ def decode_record(data: object, where: str | Path = "not a record") -> Record:
         RunError: it is not a record, or of a schema version that this program does not know; says which it knows.
     """
     schema = _known(decoding.convert(_Head, data, where).schema, where)
-    if schema < old_names.RENAMED_IN and isinstance(data, Mapping):
-        data = old_names.renamed_record(data, where)
+    if schema < RECORD_SCHEMA and isinstance(data, Mapping):
+        data = old_names.record_of_today(data, schema, where)
     return _checked(decoding.convert(Record, data, where, form=RecordLine, whole=schema >= WHOLE_FROM), where)
 
 

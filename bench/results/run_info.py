@@ -39,6 +39,8 @@ class SuiteInfo:
     baseline: Scalar
     axes: Mapping[str, Annotated[tuple[Scalar, ...], Meta(min_length=1)]]
     length_axis: str | None = None
+    equal: str = ""
+    tolerance: Number | None = None
     trainers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -163,8 +165,8 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     schema = data.get("schema")
     if not isinstance(schema, int) or isinstance(schema, bool) or schema not in SCHEMAS:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
-    if schema < old_names.RENAMED_IN:
-        data = old_names.renamed_run(data, where)
+    if schema < RECORD_SCHEMA:
+        data = old_names.run_of_today(data, schema, where)
     info = decoding.convert(RunInfo, data, where, whole=schema >= WHOLE_FROM, more=True)
     for name in ("digests", "records"):
         if schema >= WHOLE_FROM and getattr(info, name) is None:
@@ -180,7 +182,7 @@ def complete_run_info(data: Mapping[str, Any]) -> dict[str, Any]:
     """With the defaults of what is missing."""
     plan = dict(data["plan"])
     plan.setdefault("groups", list(dict.fromkeys(cell["group"] for cell in plan["cells"])))
-    missing: dict[str, Any] = {"length_axis": None, "trainers": {}}
+    missing: dict[str, Any] = {"length_axis": None, **old_names.SUITE_FIELDS}
     plan["suites"] = {name: {**missing, **suite} for name, suite in plan.get("suites", {}).items()}
     plan["cells"] = [{"outcome": "ok", "reason": "", **cell} for cell in plan["cells"]]
     defaults: dict[str, Any] = dict.fromkeys(("started", "finished", "digests", "records"))

@@ -60,21 +60,21 @@ class Interval:
 
 
 @cache
-def t_quantile(degrees: int) -> float:
-    """The quantile of Student's t that leaves 2.5 % above it."""
+def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
+    """The quantile of Student's t that leaves half of the rest above it: at 95 %, 2.5 %."""
     # Imported here: scipy.special takes 0.5 s, and whoever only lists or plans does not need it.
     from scipy.special import stdtrit
 
-    return float(stdtrit(degrees, 0.5 + CONFIDENCE / 2))
+    return float(stdtrit(degrees, 0.5 + confidence / 2))
 
 
 @cache
-def order_index(n: int) -> int:
-    """The largest k, from 1, for which the k-th smallest and k-th largest of n values bound the median with 95 %; 0
-    where no k does, which is below 6 values."""
+def order_index(n: int, confidence: float = CONFIDENCE) -> int:
+    """The largest k, from 1, for which the k-th smallest and k-th largest of n values bound the median with that
+    confidence; 0 where no k does, which is below 6 values at 95 %, and below 8 at 99 %."""
     # 2 * binom.cdf(k - 1, n, 1/2) <= 5 %, in exact integers: 2**n has no float from 1024 on, and the twins of all
     # groups together are thousands of values.
-    one_in = round(1 / (1 - CONFIDENCE))
+    one_in = round(1 / (1 - confidence))
     k, tail, ways = 0, 0, 1
     while True:
         tail += ways
@@ -84,10 +84,13 @@ def order_index(n: int) -> int:
         k += 1
 
 
-def interval_of_differences(values: Sequence[float]) -> Interval:
+def interval_of_differences(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """The estimate and 95 % interval of values that may have either sign, one a launch.
 
     Below 8 launches mean and t interval, from 8 on median and order statistics (Hoefler & Belli 2015, rule 8).
+
+    Args:
+        confidence: at most 0.99, which 8 launches have by order statistics.
 
     Raises:
         ValueError: there is no value, or one that is not finite.
@@ -97,12 +100,13 @@ def interval_of_differences(values: Sequence[float]) -> Interval:
     n = len(values)
     ordered = sorted(values)
     if n >= ORDER_STATISTICS_FROM:
-        k = order_index(n)
+        k = order_index(n, confidence)
         return Interval((ordered[(n - 1) // 2] + ordered[n // 2]) / 2, ordered[k - 1], ordered[n - k], n)
     mean = math.fsum(ordered) / n
     if n == 1:
         return Interval(mean, None, None, n)
-    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in ordered) / (n - 1) / n) * t_quantile(n - 1)
+    error = math.sqrt(math.fsum((value - mean) ** 2 for value in ordered) / (n - 1) / n)
+    spread = error * t_quantile(n - 1, confidence)
     return Interval(mean, mean - spread, mean + spread, n)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from bench.results.record import Record
 
@@ -32,9 +32,16 @@ def pause_factor(records: Iterable[Record]) -> float:
     return math.exp(statistics.fmean(logs)) if logs else 1.0
 
 
-def pause_factors(records: Iterable[Record]) -> Mapping[tuple[str, int], float]:
-    """The factor of every launch, by group and number of the launch."""
+def pause_factors(records: Iterable[Record], drifting: Collection[str] = ()) -> Mapping[tuple[str, int], float]:
+    """The factor of every launch, by group and number of the launch.
+
+    Args:
+        drifting: cells whose steps change by themselves between warm-up and turns, so that they tell nothing of pauses.
+    """
     launches: dict[tuple[str, int], list[Record]] = {}
     for record in records:
         launches.setdefault((record.group, record.launch), []).append(record)
-    return {launch: pause_factor(members) for launch, members in launches.items()}
+    return {
+        launch: pause_factor(record for record in members if record.cell not in drifting)
+        for launch, members in launches.items()
+    }

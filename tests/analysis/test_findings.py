@@ -51,8 +51,8 @@ def cell(
     )
 
 
-def asked(axis: str, *cells: CellSummary) -> list[Finding]:
-    return findings_of(cells, {"s": axis})
+def asked(axis: str, *cells: CellSummary, waits: Mapping[str, Interval] | None = None) -> list[Finding]:
+    return findings_of(cells, {"s": axis}, waits)
 
 
 PHASES = {"data": 1.0, "transfer": 0.0, "forward": 2.0, "backward": 4.0, "optimizer": 1.0, "rest": 0.5}
@@ -150,10 +150,10 @@ def compiled(
 ) -> list[CellSummary]:
     """Eager starts in 0.1 s; compiled in 12.1 s from an empty cache, 3.1 s from a warm one."""
     starts = {"time_to_first_step_cold": cold, "time_to_first_step_warm": warm}
-    ratio = (0.9, 0.8, 0.95) if difference[1] is not None else (0.9, None, None)
+    ratio = tuple(None if one is None else 1 + 100 * one for one in difference)
     return [
         cell("off", axis="compile", metrics={"time_to_first_step": 0.1}),
-        cell("default", axis="compile", ratio=ratio, difference=difference, metrics=starts),
+        cell("default", axis="compile", ratio=ratio, difference=difference, metrics=starts),  # a step of 10 ms
     ]
 
 
@@ -195,24 +195,29 @@ def test_break_even_of_one_launch_has_no_interval_and_of_no_warm_start_no_answer
 
 # --- waiting
 
-
-def loaders(**shares: float) -> list[CellSummary]:
-    """Cells of a step of 10 ms by the share of it that they wait."""
-    return [
-        cell(
-            name, axis="loader", ratio=(0.9, 0.8, 0.95) if number else None,
-            metrics={"step_time": 0.01, "data_time": 0.01 * share},
-        )
-        for number, (name, share) in enumerate(shares.items())
-    ]  # fmt: skip
+Share = float | tuple[float, float, float]
 
 
-def test_waiting_is_a_share_of_the_epoch() -> None:
-    found = asked("loader", *loaders(none=0.5, one=0.02))
-    assert [(answer.kind, answer.estimate) for answer in found] == [
-        ("waiting", pytest.approx(0.5)), ("waiting", pytest.approx(0.02)),
-    ]  # fmt: skip
-    assert asked("loader", cell("none", axis="loader", metrics={"step_time": 0.01})) == []  # an older record
+def loaders(**shares: Share) -> tuple[list[CellSummary], dict[str, Interval]]:
+    """Cells by the share of an epoch that they wait, known to a hundredth of itself or as given."""
+    cells = [
+        cell(name, axis="loader", ratio=(0.9, 0.8, 0.95) if number else None) for number, name in enumerate(shares)
+    ]
+    waits = {}
+    for one, share in zip(cells, shares.values(), strict=True):
+        ends = (share, 0.99 * share, 1.01 * share) if isinstance(share, float) else share
+        waits[one.id] = Interval(*ends, 6)
+    return cells, waits
+
+
+def test_waiting_is_a_share_of_the_epoch_with_its_interval() -> None:
+    cells, waits = loaders(none=0.5, one=(0.02, 0.01, 0.03))
+    found = asked("loader", *cells, waits=waits)
+    assert [(answer.kind, answer.estimate, answer.low, answer.high) for answer in found] == [
+        ("waiting", 0.5, pytest.approx(0.495), pytest.approx(0.505)),
+        ("waiting", 0.02, 0.01, 0.03),
+    ]
+    assert asked("loader", *cells) == []  # an older record
 
 
 # --- sentences
@@ -253,13 +258,14 @@ def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
         ),
         (
             (-1e-3, -2e-3, 0.5e-3),
-            "compile default has paid for its start after 12,000 steps [6,000, never] from an empty cache (start "
-            "12.1 s) and after 3,000 steps [1,500, never] from a warm one (start 3.10 s).",
+            "compile default starts in 12.1 s from an empty cache and 3.10 s from a warm one; whether that is ever "
+            "saved cannot be told: -10 % [-20, 5] time a step, which may save or cost time; if it is, after 6,000 "
+            "steps from an empty cache and 1,500 steps from a warm one at the earliest.",
         ),
         (
             (1e-3, 0.5e-3, 2e-3),
-            "compile default saves no time a step that was seen, and so never pays for its start: 12.1 s from an "
-            "empty cache and 3.10 s from a warm one.",
+            "compile default takes more time a step, and so never pays for its start: 12.1 s from an empty cache and "
+            "3.10 s from a warm one.",
         ),
         (
             (-1e-3, None, None),
@@ -276,24 +282,34 @@ def test_the_sentence_of_compiling(difference: tuple[float, float | None, float 
 @pytest.mark.parametrize(
     ("shares", "text"),
     [
-        ({"none": 0.03, "one": 0.01}, "loader none waits for batches during 3.0 % of an epoch: it does not starve."),
+        ({"none": 0.03, "one": 0.01}, "3.00 % [2.97, 3.03] of an epoch: it does not starve."),
+        (
+            {"none": (0.06, 0.04, 0.08), "one": 0.01},
+            "6.0 % [4.0, 8.0] of an epoch: whether it starves cannot be told, the limit is 5 %.",
+        ),
         (
             {"none": 0.5, "one": 0.2, "two": 0.02, "four": 0.01},
-            "loader none waits for batches during 50 % of an epoch; loader two stops that, with 2.0 %.",
+            "50.0 % [49.5, 50.5] of an epoch; loader two stops that, with 2.00 % [1.98, 2.02].",
+        ),
+        (
+            {"none": 0.5, "one": (0.04, 0.02, 0.06), "two": 0.3},
+            "50.0 % [49.5, 50.5] of an epoch; whether another setting stops that cannot be told: one 4.0 % [2.0, 6.0].",
         ),
         (
             {"none": 0.5, "one": 0.2, "two": 0.3},
-            "loader none waits for batches during 50 % of an epoch; no setting stops that, the least is one with 20 %.",
+            "50.0 % [49.5, 50.5] of an epoch; no setting that was measured stops that, the least seen is one with "
+            "20.0 % [19.8, 20.2].",
         ),
         (
-            {"none": 0.5, "one": 0.6},
-            "loader none waits for batches during 50 % of an epoch, and no other setting waits less.",
+            {"none": 0.5, "one": (0.49, 0.47, 0.51), "two": 0.6},
+            "50.0 % [49.5, 50.5] of an epoch, and no other setting is told to wait less.",
         ),
     ],
 )
-def test_the_sentence_of_loading(shares: dict[str, float], text: str) -> None:
-    cells = loaders(**shares)
-    assert findings.loader_answers(asked("loader", *cells), by_id(cells), "loader") == [text]
+def test_the_sentence_of_loading(shares: dict[str, Share], text: str) -> None:
+    cells, waits = loaders(**shares)
+    (told,) = findings.loader_answers(asked("loader", *cells, waits=waits), by_id(cells), "loader")
+    assert told == f"loader none waits for batches during {text}"
 
 
 def test_no_sentence_without_an_answer() -> None:

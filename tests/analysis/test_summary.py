@@ -252,8 +252,16 @@ def test_a_ratio_that_is_not_known_well_is_noisy_and_still_shown() -> None:
     assert f"{trainer.versus.ratio.estimate:.3f}" in trainer.reason
     assert "4 launches" in trainer.reason
     assert cell_of(summary, PLAIN, 256).outcome == "ok"
-    two = summarize(make(lengths={256: 2.5e-3}, launches=2, launch_sd=0.2))
-    assert cell_of(two, TRAINER, 256).outcome == "ok"
+
+
+@pytest.mark.parametrize(("launch_sd", "outcome"), [(0.2, "noisy"), (5.0, "noisy"), (0.0, "ok")])
+def test_two_launches_are_told_to_be_few_and_noisy_where_their_interval_is_wide(launch_sd: float, outcome: str) -> None:
+    run = make(lengths={256: 2.5e-3}, launches=2, launch_sd=launch_sd, turn_sd=0.0)
+    trainer = cell_of(summarize(run), TRAINER, 256)
+    assert trainer.outcome == outcome
+    if outcome == "noisy":
+        assert "after 2 launches, which are few for an interval; a cell is noisy above ±10 %" in trainer.reason
+        assert len(trainer.reason) < 160
 
 
 def test_launches_of_few_rounds_are_not_used_and_said_so() -> None:

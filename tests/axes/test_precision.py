@@ -17,7 +17,6 @@ from bench.axes.precision import PRECISIONS
 from bench.engine.options import Options
 from bench.plan import discovery
 from bench.results.record import Record
-from bench.results.work_ledger import own_faults, work_differences
 
 QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
@@ -121,37 +120,6 @@ def test_trap_5_updates_that_a_scaler_skips_are_counted_as_skipped(skips: int) -
     ledger = audit.ledger()
     assert ledger["optimizer_updates"] == steps - skips
     assert ledger["backward"] == steps
-
-
-def ledger(**changes: Any) -> dict[str, Any]:
-    values = {
-        "steps": 100,
-        "samples": 100,
-        "samples_digest": "ab",
-        "audited": 4,
-        "forward": 4,
-        "backward": 4,
-        "optimizer_updates": 100,
-        "losses": [1.0, 0.9],
-        "nonzero_gradients": 1.0,
-        "initial_weights": "x",
-        "final_weights": "y",
-    }
-    return {**values, **changes}
-
-
-def test_skipped_updates_are_a_fault_unless_a_scaler_skips_them_and_then_if_many() -> None:
-    assert own_faults(ledger(optimizer_updates=97), scaled=True) == []
-    assert "97 optimizer updates in 100 steps" in own_faults(ledger(optimizer_updates=97), scaled=False)[0]
-    assert "50 optimizer updates in 100 steps" in own_faults(ledger(optimizer_updates=50), scaled=True)[0]
-
-
-def test_across_precisions_the_loss_curve_decides() -> None:
-    other = ledger(initial_weights="z", final_weights="w", losses=[1.0, 0.91], optimizer_updates=98)
-    assert work_differences(other, ledger(), bits=False, tolerance=0.03, same_precision=False) == []
-    far = work_differences({**other, "losses": [1.0, 1.0]}, ledger(), bits=False, tolerance=0.03, same_precision=False)
-    assert "loss of audited step 1" in far[0]
-    assert "initial_weights" in "; ".join(work_differences(other, ledger(), bits=False, tolerance=0.03))
 
 
 def test_what_cannot_run_anywhere_is_known_before_it_is_tried() -> None:

@@ -59,18 +59,25 @@ def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path, arguments: lis
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_suite_file_that_does_not_import(tmp_path: Path) -> None:
+def test_a_suite_file_that_does_not_import_stops_nobody_but_who_asks_for_it(tmp_path: Path) -> None:
     for text, words in (
         ("suite = 1 +", "SyntaxError"),
         ("import nosuch\nsuite = 1", "nosuch"),
         ("suite = 3", "is int"),
     ):
         (tmp_path / "broken.py").write_text(text)
-        done = call("list", "--suites", str(tmp_path))
-        assert done.returncode == 2
-        assert "broken.py" in done.stderr
-        assert words in done.stderr
-        assert "Traceback" not in done.stderr
+        listed = call("list", "--suites", str(tmp_path))
+        assert listed.returncode == 0
+        assert "overhead[loop=plain" in listed.stdout
+        asked = call("list", "broken", "--suites", str(tmp_path))
+        named = call("list", str(tmp_path / "broken.py"))
+        assert (asked.returncode, named.returncode) == (2, 2)
+        assert (asked.stdout, named.stdout) == ("", "")
+        for done in (listed, asked, named):
+            assert "broken.py" in done.stderr
+            assert words in done.stderr
+            assert "Traceback" not in done.stderr
+        assert len(listed.stderr.splitlines()) == len(named.stderr.splitlines()) == 1
 
 
 def processes_with(mark: str) -> list[int]:

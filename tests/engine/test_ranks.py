@@ -24,7 +24,6 @@ from bench.machine.cores import layout
 from bench.plan import discovery, plan
 from bench.protocol import CallbackMetrics, Go, Ledger, Result, TurnReport
 from bench.results.record import Record
-from bench.results.work_ledger import work_differences
 
 QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SMALL = ("batch_size=32", "width=16", "samples=256")
@@ -315,21 +314,3 @@ def test_the_cause_is_blamed_and_not_what_followed_from_it() -> None:
     assert blame({0: gone}, 2)[1].startswith("rank 0 of 2: RuntimeError: Connection closed")
     assert blame({0: ("oom", "x")}, 1) == ("oom", "x")
     assert blame({0: ("crashed", "y"), 1: ("void", "its interpreter was killed")}, 2)[0] == "void"
-
-
-def test_over_device_counts_global_samples_decide() -> None:
-    one = {
-        "steps": 10,
-        "samples": 320,
-        "samples_digest": "a",
-        "optimizer_updates": 10,
-        "initial_weights": "w",
-        "final_weights": "x",
-        "losses": [1.0],
-    }
-    two = {**one, "samples": 640, "samples_digest": "b", "final_weights": "y", "losses": [2.0]}
-    assert work_differences(two, one, bits=False, planned=(64, 32)) == []
-    assert (
-        "samples: 320 in steps of 64" in work_differences({**two, "samples": 320}, one, bits=False, planned=(64, 32))[0]
-    )
-    assert "initial_weights" in work_differences({**two, "initial_weights": "v"}, one, bits=False, planned=(64, 32))[0]

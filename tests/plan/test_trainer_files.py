@@ -15,7 +15,7 @@ import pytest
 from bench.axes.accelerators import accelerator
 from bench.axes.trainer_sets import (
     BUILT_IN,
-    REFUSED,
+    REFUSED_ARGUMENTS,
     asked_by_set,
     known_arguments,
     plain_arguments,
@@ -82,11 +82,11 @@ def test_the_page_has_every_set_that_is_built_in_and_all_that_is_refused() -> No
     page = (Path(__file__).parents[2] / "docs" / "trainer-sets.md").read_text(encoding="utf-8")
     for name, arguments in BUILT_IN.items():
         assert f"| `{name}` | {set_in_words(plain_arguments(arguments))} |" in page
-    assert ", ".join(f"`{name}`" for name in REFUSED) in page
+    assert ", ".join(f"`{name}`" for name in REFUSED_ARGUMENTS) in page
 
 
 def test_every_refused_argument_is_one_of_trainers() -> None:
-    assert set(REFUSED) <= set(known_arguments())
+    assert set(REFUSED_ARGUMENTS) <= set(known_arguments())
 
 
 def test_the_default_is_in_no_id_and_a_set_asks_for_what_it_sets() -> None:

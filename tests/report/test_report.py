@@ -15,13 +15,13 @@ from synthetic import FABRIC, PLAIN, TRAINER, cell_id, make
 from tiers import Choice
 
 from bench.analysis.costs import Cost
-from bench.analysis.estimates import CellSummary, StepDifference, Versus
 from bench.analysis.summary import Summary, summarize
 from bench.report import console, html, markdown
 from bench.report import csv as csv_report
 from bench.report.drawing import Drawing
 from bench.report.figures import draw_run
-from bench.report.sentences import headlines, label
+from bench.report.sentences import headlines
+from bench.report.tables import label
 from bench.report.text_layout import terminal_width
 from bench.report.units import chosen_quantity, percent, quantity, ratio, span, unbreakable
 from bench.stats.intervals import Interval
@@ -304,6 +304,15 @@ def test_the_console_fits_and_says_everything() -> None:
     assert "(twin)" in text
 
 
+def test_the_columns_of_the_console_line_up() -> None:
+    header, *lines = console.render(summarize(FAILED)).splitlines()
+    rows = [line for line in lines[: lines.index("Not ok:")] if re.match(r" +(plain|fabric|trainer)", line)]
+    assert len(rows) == len(summarize(FAILED).cells)
+    ends = {header.index(name) + len(name) for name in ("step time", "ratio", "difference")}
+    for row in (row for row in rows if " ok " in row and not row.lstrip().startswith("plain  ")):
+        assert all(row[end - 1] == "]" and row[end : end + 2].strip() == "" for end in ends), row
+
+
 def test_markdown_has_a_row_for_every_cell() -> None:
     summary = summarize(FAILED)
     text = markdown.render(summary)
@@ -332,38 +341,3 @@ def test_csv_has_plain_si_values() -> None:
     failed = next(row for row in rows if row["outcome"] == "unsupported")
     assert (failed["step_time_estimate"], failed["ratio_estimate"], failed["reason"]) == ("", "", "no <x>")
     assert next(row for row in rows if row["outcome"] == "crashed")["reason"].endswith(NASTY)
-
-
-def choice_cell(
-    value: str, low: float | None, high: float | None, *, outcome: str = "ok", twin: bool = False
-) -> CellSummary:
-    estimate = 1.0 if low is None or high is None else (low + high) / 2
-    interval = Interval(estimate, low, high, 6)
-    versus = (
-        None if value == "32-true" and not twin else Versus("base", interval, StepDifference("s", 0.0, 0.0, 0.0, 6))
-    )
-    point = {"precision": value, "loop": "plain"}
-    return CellSummary(value, "p", "g", twin, point, outcome, "x" * (outcome != "ok"), {}, {}, {}, versus)
-
-
-@pytest.mark.parametrize(
-    ("cells", "words"),
-    [
-        ([("bf16-mixed", 0.50, 0.52), ("16-mixed", 0.7, 0.8)], "bf16-mixed is the fastest that does equal work: 0.510"),
-        ([("bf16-mixed", 0.50, 0.60), ("bf16-true", 0.55, 0.7)], "(not told apart from bf16-true)"),
-        ([("bf16-mixed", 0.95, 1.01)], "no precision that does equal work is told to be faster than 32-true"),
-        ([("bf16-mixed", None, None)], "one launch, no interval"),
-        ([], "no precision but 32-true ran and did equal work"),
-    ],
-)
-def test_the_fastest_is_told_only_as_far_as_it_is_known(
-    cells: list[tuple[str, float | None, float | None]], words: str
-) -> None:
-    group = [choice_cell("32-true", None, None), choice_cell("32-true", 0.99, 1.01, twin=True)]
-    group += [choice_cell(*cell) for cell in cells]
-    # The fastest of all did other work; it is not even mentioned.
-    group.append(choice_cell("64-true", 0.1, 0.11, outcome="unequal-work"))
-    summary = Summary("run", "p", {"p": "precision"}, group, None, {}, 0.012, [])
-    (sentence,) = headlines(summary)
-    assert words in sentence
-    assert "64-true" not in sentence

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from histories import repository
-from old_runs import OPTIONS, STEPS, records, run_json, write_run
+from old_runs import OPTIONS, STEPS, record_as_of, records, run_json, write_run
 
 from bench import cli
 from bench.analysis import frames
@@ -55,6 +55,24 @@ def test_a_name_of_today_is_unknown_to_an_old_record(name: str) -> None:
     data = {**records()[0], name: 0}
     with pytest.raises(RunError, match=rf"^file:1: \$: object contains unknown field `{name}`$"):
         decode_line(json.dumps(data), "file:1")
+
+
+@pytest.mark.parametrize("schema", [1, 2, 3, 4])
+def test_turns_of_older_records_are_read_without_later_columns(schema: int, folder: Path) -> None:
+    one = store.read_run(folder).records[0]
+    today = json.loads(json.dumps(encode_record(one)))
+    assert {name: today["turns"][name] for name in old_names.TURN_COLUMNS} == {
+        name: [] for name in old_names.TURN_COLUMNS
+    }
+    old = record_as_of(schema, today) if schema < old_names.RENAMED_IN else {**today, "schema": schema}
+    old["turns"] = {name: column for name, column in old["turns"].items() if name not in old_names.TURN_COLUMNS}
+    assert decode_line(json.dumps(old), "file:1") == one
+    old["turns"]["resident"] = [1] * 8
+    with pytest.raises(RunError, match=r"^file:1: \$\.turns: object contains unknown field `resident`$"):
+        decode_line(json.dumps(old), "file:1")
+    del today["turns"]["resident"]
+    with pytest.raises(RunError, match=r"^file:1: \$\.turns: object missing required field `resident`$"):
+        decode_line(json.dumps(today), "file:1")
 
 
 @pytest.mark.parametrize("name", old_names.RECORD_NAMES)

@@ -172,6 +172,10 @@ class Accelerator:
         device has no memory of its own."""
         return {}
 
+    def allocated_memory(self) -> int | None:
+        """Bytes that tensors have on the device now; None where it has no memory of its own, or does not say."""
+        return None
+
     def watch(self) -> DeviceWatch:
         """What reads the device's own counters at the edges of turns."""
         return NoWatch()

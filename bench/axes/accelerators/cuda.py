@@ -66,3 +66,8 @@ class CUDA(Accelerator):
             "peak_memory_device": torch.cuda.max_memory_allocated(),
             "peak_memory_device_reserved": torch.cuda.max_memory_reserved(),
         }
+
+    def allocated_memory(self) -> int | None:
+        import torch
+
+        return torch.cuda.memory_allocated()

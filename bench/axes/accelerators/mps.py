@@ -36,3 +36,8 @@ class MPS(Accelerator):
         import torch
 
         return {"peak_memory_device_reserved": torch.mps.driver_allocated_memory()}
+
+    def allocated_memory(self) -> int | None:
+        import torch
+
+        return torch.mps.current_allocated_memory()

@@ -67,6 +67,11 @@ class TorchTPU(XLACompiled):
 
         return {"peak_memory_device": torch.accelerator.max_memory_allocated()}
 
+    def allocated_memory(self) -> int | None:
+        import torch
+
+        return torch.accelerator.memory_allocated()
+
 
 def no_tpu() -> str | None:
     """Why there is no TPU on this machine, or None; without torch."""

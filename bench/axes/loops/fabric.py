@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.axes.loops import register
+from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train
 
 if TYPE_CHECKING:
     from bench.axes.loops.job import Job
@@ -16,6 +17,7 @@ def fabric(job: Job) -> None:
     from lightning.fabric import Fabric
 
     workload = job.workload
+    need_sides(workload)
     # Lightning knows no name for one device without a strategy but `auto`.
     strategy = "auto" if job.strategy == "single_device" else job.strategy
     fabric = Fabric(accelerator=job.accelerator, devices=job.devices, precision=job.precision, strategy=strategy)
@@ -27,9 +29,16 @@ def fabric(job: Job) -> None:
         job.note({"graph_cut": "xm.optimizer_step(barrier=True), by Fabric's XLAPrecision"})
     # Fabric takes a compiled model apart and compiles it again, around what its strategy wraps it in.
     compiled = job.compiled(workload.model)
-    model, optimizer = fabric.setup(compiled, workload.optimizer(workload.model.parameters()))
+    optimizers = optimizers_of(workload, workload.model.parameters())
+    schedulers = schedulers_of(workload, optimizers)
+    model, *optimizers = fabric.setup(compiled, *optimizers)
     model.train()
-    for batch in job.stream(fabric.setup_dataloaders(workload.batches)):  # type: ignore[arg-type]  # refused by it
+    batches = fabric.setup_dataloaders(workload.batches)  # type: ignore[arg-type]  # other iterables are refused by it
+    if not is_tutorial(workload, optimizers, schedulers):
+        training = TrainingStep(model, workload.model, optimizers, schedulers, fabric.backward)
+        return train(job, training, batches, move=lambda batch: batch, context=fabric.autocast)
+    (optimizer,) = optimizers
+    for batch in job.stream(batches):
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)

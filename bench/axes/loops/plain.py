@@ -3,10 +3,21 @@ patches torch.compile."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.axes.loops import register
 from bench.axes.loops.plain_xla import lazy
+from bench.axes.loops.training import (
+    ScaledOptimizer,
+    TrainingStep,
+    is_tutorial,
+    need_sides,
+    optimizers_of,
+    schedulers_of,
+    train,
+)
 from bench.axes.precision import PRECISIONS
 
 if TYPE_CHECKING:
@@ -23,9 +34,15 @@ def plain(job: Job) -> None:
     if PRECISIONS[job.precision].autocast:
         return mixed_precision(job)
     workload = job.workload
+    need_sides(workload)
     model = wrapped_model(workload.model.to(job.device, PRECISIONS[job.precision].dtype()), job)
-    optimizer = workload.optimizer(model.parameters())
+    optimizers = optimizers_of(workload, model.parameters())
+    schedulers = schedulers_of(workload, optimizers)
     model.train()
+    if not is_tutorial(workload, optimizers, schedulers):
+        training = TrainingStep(model, workload.model, optimizers, schedulers, lambda loss: loss.backward())
+        return train(job, training, workload.batches, move=job.to_device)
+    (optimizer,) = optimizers
     for batch in job.stream(workload.batches):
         loss = workload.loss(model, job.to_device(batch))
         optimizer.zero_grad()
@@ -41,12 +58,21 @@ def mixed_precision(job: Job) -> None:
     import torch
 
     workload, precision, kind = job.workload, PRECISIONS[job.precision], job.device.type
+    need_sides(workload)
     model = wrapped_model(workload.model.to(job.device), job)
-    optimizer = workload.optimizer(model.parameters())
+    optimizers = optimizers_of(workload, model.parameters())
+    schedulers = schedulers_of(workload, optimizers)
     scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
+    autocast = partial(torch.autocast, kind, precision.autocast_dtype())
     model.train()
+    if not is_tutorial(workload, optimizers, schedulers):
+        scaled = [ScaledOptimizer(own, scaler, last=own is optimizers[-1]) for own in optimizers]
+        backward: Callable[[torch.Tensor], None] = lambda loss: scaler.scale(loss).backward()  # noqa: E731
+        training = TrainingStep(model, workload.model, scaled, schedulers, backward)
+        return train(job, training, workload.batches, move=job.to_device, context=autocast)
+    (optimizer,) = optimizers
     for batch in job.stream(workload.batches):
-        with torch.autocast(kind, precision.autocast_dtype()):
+        with autocast():
             loss = workload.loss(model, job.to_device(batch))
         optimizer.zero_grad()
         scaler.scale(loss).backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
+from bench.axes.loops.workload_module import module_of
 from bench.axes.trainer_arguments import refusals_told
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def trainer_barebones(job: Job) -> None:
     """Trainer(barebones=True): no logger, no progress bar, no checkpoint, no sanity check"""
     trainer = make_trainer(job, barebones=True)
-    trainer.fit(job.compiled(job.workload.lightning()), job.stream(job.workload.batches))
+    trainer.fit(job.compiled(module_of(job.workload)), job.stream(job.workload.batches))
     job.note(trainer_features(trainer))
 
 
@@ -23,7 +24,7 @@ def trainer_barebones(job: Job) -> None:
 def trainer(job: Job) -> None:
     """Trainer: its defaults, with logger, progress bar, checkpoint and sanity check as they come"""
     trainer = make_trainer(job)
-    model = job.compiled(job.workload.lightning())
+    model = job.compiled(module_of(job.workload))
     trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
     job.note(trainer_features(trainer))
 

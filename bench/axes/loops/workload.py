@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from bench.errors import SpecError, Unsupported
 
 if TYPE_CHECKING:
     import torch
@@ -43,3 +45,25 @@ class Workload:
     validation: Iterable[Any] | None = None
     schedule: Callable[[torch.optim.Optimizer], Any] | None = None
     step: Callable[[Any, Any], Any] | None = None
+
+
+def complete_workload(given: object, *, lightning: bool) -> Workload:
+    """The workload that a suite's `build` gave, with a model.
+
+    Args:
+        lightning: whether the loop may import it, so that a LightningModule can be the model.
+
+    Raises:
+        Unsupported: its LightningModule is its only side, and the loop runs none.
+        SpecError: it is no workload.
+    """
+    if not isinstance(given, Workload):
+        raise SpecError(f"the suite's `build` gave {type(given).__name__}; allowed: a bench.Workload")
+    if given.model is not None:
+        return given
+    if given.lightning is None:
+        raise SpecError("the workload has neither `model` nor `lightning`; allowed: one of them, or both")
+    if not lightning:
+        raise Unsupported("the workload's LightningModule is its only side, and Trainer loops alone can run it")
+    module = given.lightning()
+    return replace(given, model=module, lightning=lambda: module)

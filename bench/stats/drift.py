@@ -1,0 +1,190 @@
+"""Steps that change within a launch: slopes of time and memory over the loop's own steps, and when they matter. Pure.
+
+A launch gives one slope (Theil-Sen: the median of the slopes of all pairs, which spikes do not move, nor does a jump in
+part of the launch), launches give its interval, and steps drift when that would change a figure with the budget.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.results.record import Turns
+from bench.stats.intervals import Interval, interval_of_differences
+from bench.stats.ratios import LEAST_ROUNDS
+
+# A launch's turns are put into so many blocks of consecutive ones, each by its medians: 496 pairs, however long it is.
+BLOCKS = 32
+
+# What is claimed spoils a cell, and of a baseline its whole group, so it takes more than the interval that is printed:
+# with 95 % one group in 20 of two launches would be spoiled on a machine that drifts by itself.
+SURE = 0.99
+
+# A step time that changes by less within a whole launch is not known better than that on most machines.
+MATERIAL_TIME = 0.02
+
+# Memory that grows by this share of all that a process has, in the seconds of a launch, is used up in minutes.
+MATERIAL_MEMORY = 0.05
+
+# What levels off, as caches, clocks and allocators do, has no slope that a longer launch would go on with: in its later
+# half a launch must change at half its pace or more. Exponential approach at a third of the launch has 0.4 of it.
+GOES_ON = 0.5
+
+PER = 100  # steps, for which slopes of time are told
+
+
+@dataclass(frozen=True)
+class LaunchSlope:
+    """What changed within one launch.
+
+    Attributes:
+        slope: change a step.
+        later: the same over the launch's later half.
+        level: what it was in the middle, the median over the turns.
+        steps: from the first turn to the last.
+    """
+
+    slope: float
+    later: float
+    level: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What changes within launches, over all of them.
+
+    Attributes:
+        unit: of the slope, for one step.
+        estimate, low, high: change a step, with its 95 % interval over launches.
+        launches: how many it rests on.
+        level: what it is in the middle of a launch.
+        steps: of a launch, from its first turn to its last.
+        material: whether it surely goes on and would change the level by more than is told of nothing.
+    """
+
+    unit: str
+    estimate: float
+    low: float | None
+    high: float | None
+    launches: int
+    level: float
+    steps: float
+    material: bool
+
+
+def theil_sen(places: Sequence[float], values: Sequence[float]) -> float:
+    """The median of the slopes of all pairs; 0 where there is no pair."""
+    points = list(zip(places, values, strict=True))
+    pairs = itertools.combinations(points, 2)
+    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs if a[0] != b[0]]
+    return statistics.median(slopes) if slopes else 0.0
+
+
+def in_blocks(values: Sequence[float]) -> list[float]:
+    """Medians of at most BLOCKS runs of consecutive values, of nearly equal length."""
+    count = min(BLOCKS, len(values))
+    ends = [round(number * len(values) / count) for number in range(count + 1)] if count else []
+    return [statistics.median(values[start:end]) for start, end in itertools.pairwise(ends)]
+
+
+def time_slope(turns: Turns, baseline: Turns | None = None) -> LaunchSlope | None:
+    """How an arm's step time changes within a launch, in seconds a step as its turns took them; None of too few rounds.
+
+    Args:
+        baseline: the turns of a baseline that does not drift: each round is then taken relative to it, which takes out
+            what the machine did to both.
+    """
+    rounds = dict(zip(turns.round, zip(_began(turns), turns.counted, strict=True), strict=True))
+    if baseline is None:
+        chosen = list(rounds.values())
+    else:
+        base = dict(zip(baseline.round, baseline.counted, strict=True))
+        middle = statistics.median(base.values()) if base else 0.0
+        chosen = [(at, took * middle / base[number]) for number, (at, took) in rounds.items() if base.get(number)]
+    if len(chosen) < LEAST_ROUNDS:
+        return None
+    places, values = in_blocks([at for at, _ in chosen]), in_blocks([took / turns.steps for _, took in chosen])
+    half = len(values) // 2
+    return LaunchSlope(
+        theil_sen(places, values),
+        theil_sen(places[half:], values[half:]),
+        statistics.median(values),
+        round(chosen[-1][0] - chosen[0][0]),
+    )
+
+
+def memory_slope(turns: Turns, column: Sequence[int]) -> LaunchSlope | None:
+    """How memory grows within a launch, in bytes a step; None where it was not read, or in too few rounds.
+
+    Two things grow without leaking. What is collected from time to time falls back, so each turn counts for the least
+    that was held from there on. And allocators fill up at first, so only the later half of the launch is asked.
+    """
+    if len(column) < LEAST_ROUNDS or not any(column):
+        return None
+    kept = list(itertools.accumulate(reversed(column), min))[::-1]
+    half = len(kept) // 2
+    began = _began(turns)
+    places, values = in_blocks(began[half:]), in_blocks(kept[half:])
+    slope = theil_sen(places, values)
+    return LaunchSlope(slope, slope, statistics.median(column), round(began[-1] - began[0]))
+
+
+def _began(turns: Turns) -> Sequence[float]:
+    """Steps before each turn; older records have none, and there the first turn is at 0, which moves no slope."""
+    return turns.began or [number * turns.taken for number in turns.round]
+
+
+def drift_of_launches(slopes: Sequence[LaunchSlope | None], unit: str, least: float) -> Drift | None:
+    """What the launches' slopes come to; None of none.
+
+    Args:
+        least: the share of the level by which a launch must surely change it, to be material.
+    """
+    known = [slope for slope in slopes if slope is not None]
+    if not known:
+        return None
+    values = [slope.slope for slope in known]
+    shown = interval_of_differences(values)
+    level = statistics.median(slope.level for slope in known)
+    steps = statistics.median(slope.steps for slope in known)
+    later = interval_of_differences([slope.later for slope in known]).estimate
+    goes_on = later * shown.estimate > 0 and abs(later) >= GOES_ON * abs(shown.estimate)
+    material = goes_on and surely(interval_of_differences(values, SURE)) * steps > least * level
+    return Drift(unit, shown.estimate, shown.low, shown.high, shown.launches, level, steps, material)
+
+
+def surely(interval: Interval) -> float:
+    """How far from 0 all of the interval lies; 0 where it holds 0, or is none."""
+    if interval.low is None or interval.high is None or interval.contains(0.0):
+        return 0.0
+    return min(abs(interval.low), abs(interval.high))
+
+
+def drifts_of_group(launches: Sequence[tuple[Turns | None, Turns | None]], *, steady: bool) -> Drift | None:
+    """How the step time of a cell changes, from its launches.
+
+    Args:
+        launches: the turns of the cell and of its baseline in each.
+        steady: whether the baseline does not drift. Then only what the cell does otherwise is its own; else, and for
+            the baseline itself, its own time is judged: a machine that changes does so otherwise in each launch.
+    """
+    slopes = []
+    for turns, baseline in launches:
+        if turns is not None and (baseline is not None or not steady):
+            slopes.append(time_slope(turns, baseline if steady else None))
+    return drift_of_launches(slopes, "s", MATERIAL_TIME)
+
+
+def drift_reason(drift: Drift) -> str:
+    """Why there is no ratio, as a clause; percentages are of the step time."""
+    share = 100 * PER / drift.level
+    ends = [end for end in (drift.low, drift.high) if end is not None]
+    low, high = sorted(ends) if len(ends) == 2 else (drift.estimate, drift.estimate)
+    word = "slower" if drift.estimate > 0 else "faster"
+    return (
+        f"its steps get {word}: {share * drift.estimate:+.2g} % [{share * low:.2g}, {share * high:.2g}] every {PER} "
+        "steps, so a ratio would depend on how long one measures"
+    )
