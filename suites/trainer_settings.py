@@ -34,7 +34,7 @@ suite = Suite(
     axes=autoencoder_axes(
         {
             "trainer": (
-                *("default", "no-logger", "no-progress-bar", "no-checkpoint", "no-summary", "no-sanity-check"),
+                *("default", "no-logger", "no-progress-bar", "no-checkpoint", "no-sanity-check"),
                 *("all-off", "log-every-step", "detect-anomaly", "deterministic"),
             ),
             "loop": ("trainer",),
