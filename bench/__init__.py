@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bench.axes.loops import Loop, register
     from bench.axes.loops.job import Job
     from bench.axes.loops.workload import Workload
+    from bench.commands.check import check
     from bench.commands.compare import Comparison
     from bench.commands.confirm import ChangeRace
     from bench.commands.gate_judgement import Gate
@@ -54,8 +55,8 @@ if TYPE_CHECKING:
     Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
 __all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
-__all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "confirm", "gate", "resume", "run", "trace"]
-__all__ += ["compare", "environment", "history", "load", "suites", "verify", "versions", "write_report"]
+__all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
+__all__ += ["compare", "environment", "history", "load", "suites", "trace", "verify", "versions", "write_report"]
 
 old_modules.install()
 

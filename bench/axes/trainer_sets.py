@@ -57,7 +57,7 @@ REFUSED_ARGUMENTS: Mapping[str, str] = {
     **dict.fromkeys(("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "fast_dev_run"), _STREAM),
     **dict.fromkeys(("overfit_batches", "limit_train_batches", "val_check_interval"), _STREAM),
     "reload_dataloaders_every_n_epochs": "all loops iterate one loader",
-    "use_distributed_sampler": "all loops iterate one loader, whose sampler is the workload's",
+    "use_distributed_sampler": "ranks share the batches as the workload says, or as Trainer does by default",
     "barebones": "it is a loop: --set loop=trainer-barebones",
     "profiler": "a timed launch has none; `bench trace` profiles",
     "plugins": "they decide precision and processes, which axes say",

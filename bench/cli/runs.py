@@ -1,4 +1,4 @@
-"""`bench list`, `run`, `versions`, `trace`, `selftest`: what starts arms, or says which it would start."""
+"""`bench list`, `run`, `check`, `versions`, `trace`, `selftest`: what starts arms, or says which it would start."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from bench.cli.arguments import (
     positive,
     selection,
     selection_of_arguments,
+    suite_folders,
 )
 from bench.cli.debug import debug
 from bench.cli.output import complain, say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
-from bench.commands.selection import allowed_budget, plan_everything
+from bench.commands.selection import Selection, allowed_budget, plan_everything
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
@@ -58,6 +59,10 @@ def add(command: Adder) -> None:
     running.add_argument(
         "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
     )
+    checking = command("check", check_one, "try on one suite what every suite must be able to do")
+    checking.add_argument("suite", metavar="SUITE", help="its name, or the path of its file")
+    suite_folders(checking)
+    checking.add_argument("--format", choices=("table", "json"), default="table")
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(
@@ -124,6 +129,20 @@ def run_suites(arguments: argparse.Namespace) -> Ending:
         else:
             done = run.resume(arguments.resume, given, arguments.folders, arguments.out, told)
     return print_measured(done, resumable=True)
+
+
+def check_one(arguments: argparse.Namespace) -> Ending:
+    """`bench check`"""
+    from bench.commands.check import check_suite
+    from bench.engine.progress import progress
+    from bench.report.check import suite_checks_table
+
+    with progress(sys.stderr) as told:
+        done = check_suite(Selection((arguments.suite,), folders=tuple(arguments.folders)), told)
+    say(json_text(done.to_json(), indent=1) if arguments.format == "json" else suite_checks_table(done))
+    if done.interrupted:
+        return INTERRUPTED
+    return DONE if done.ok else CELLS_FAILED
 
 
 def race_versions(arguments: argparse.Namespace) -> Ending:

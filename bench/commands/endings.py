@@ -17,7 +17,7 @@ CODES: Mapping[EndingWord, int] = {
     "pass": 0,
     "improvement": 0,
     "regression": 1,
-    "failed": 3,  # cells of the run, checks of the tool, figures of a page
+    "failed": 3,  # cells of the run, checks of the tool or of a suite, figures of a page
     "invalid": 3,
     "inconclusive": 4,
     "interrupted": 130,  # 128 + SIGINT, as shells count

@@ -71,6 +71,7 @@ def request(
         "trainer": dict(cell.trainer),
         "memory_limit": memory_limit,
         "padding": padding,
+        "real_epochs": cell.epochs == "real",
         "alone": alone,
         "ranks": strategy.ranks(str(cell.point["strategy"]), devices),
         "cores": place.ranks(devices, cell.workers, threads_of(cell, threads)),

@@ -18,6 +18,7 @@ HOMES: Mapping[str, str] = {
     "Point": "bench.axes.engine_axes",
     "Suite": "bench.plan.suite",
     "Workload": "bench.axes.loops.workload",
+    "check": "bench.commands.check",
     "register": "bench.axes.loops",
 }
 

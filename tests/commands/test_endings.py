@@ -70,6 +70,7 @@ def commands() -> list[str]:
 
 
 LEAST = {
+    "check": ["x"],
     "gate": [],
     "compare": ["a", "b"],
     "baseline": ["list"],

@@ -32,6 +32,17 @@ def test_the_commands_of_the_page_name_its_cells(tmp_path: Path) -> None:
     assert f"bench run foreach --suites . {' '.join(axes)}" in page
 
 
+def test_the_page_names_it_by_its_file_and_checks_it(tmp_path: Path) -> None:
+    (tmp_path / "foreach.py").write_text(files_of(PAGE)["foreach.py"], encoding="utf-8")
+    done = python("-m", "bench", "check", "foreach.py", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "foreach: all " in done.stdout
+    assert "FAILED" not in done.stdout
+    page = (ROOT / "docs" / "adding" / PAGE).read_text(encoding="utf-8")
+    assert "$ bench check foreach.py\n" in page
+    assert "`bench run foreach.py`" in page
+
+
 def test_a_distribution_brings_it_by_its_entry_point(tmp_path: Path) -> None:
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "foreach.py").write_text(files_of(PAGE)["foreach.py"], encoding="utf-8")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import epochs_of_trainer, trainers_validation
+from bench.axes.loops.trainer_share import own_share
 from bench.axes.loops.workload_module import module_of
 from bench.axes.trainer_arguments import refusals_told
 
@@ -16,7 +18,11 @@ if TYPE_CHECKING:
 def trainer_barebones(job: Job) -> None:
     """Trainer(barebones=True): no logger, no progress bar, no checkpoint, no sanity check"""
     trainer = make_trainer(job, barebones=True)
-    trainer.fit(job.compiled(module_of(job.workload)), job.stream(job.workload.batches))
+    epochs_of_trainer(job, trainer)
+    # Barebones leaves validation on; within an epoch that does not end there is none.
+    validation = trainers_validation(job) if job.real_epochs else None
+    model = job.compiled(module_of(job.workload))
+    trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), validation)
     job.note(trainer_features(trainer))
 
 
@@ -24,8 +30,9 @@ def trainer_barebones(job: Job) -> None:
 def trainer(job: Job) -> None:
     """Trainer: its defaults, with logger, progress bar, checkpoint and sanity check as they come"""
     trainer = make_trainer(job)
+    epochs_of_trainer(job, trainer)
     model = job.compiled(module_of(job.workload))
-    trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
+    trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), trainers_validation(job))
     job.note(trainer_features(trainer))
 
 
@@ -46,7 +53,7 @@ def settings(job: Job) -> dict[str, Any]:
         "devices": job.devices,
         "strategy": "auto" if job.strategy == "single_device" else job.strategy,
         "precision": job.precision,
-        "max_epochs": 1,
+        "max_epochs": -1 if job.real_epochs else 1,
         "callbacks": list(job.callbacks),
     }
 
