@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from mutants.harness import Mutant, MutantError, Result, applied, judge, mutated, outcomes, run, table
+from mutants.harness import Mutant, MutantError, Result, applied, copy_tree, judge, mutated, outcomes, run, table
 from mutants.table import MUTANTS
 
 TRAPS = range(1, 30)
@@ -43,6 +43,15 @@ def tree(tmp_path: Path) -> Path:
 def functions_in(file: Path) -> set[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_copy_has_every_module_of_the_tree(tmp_path: Path) -> None:
+    """Not `results/`, which runs write; `bench/results/`, all the same."""
+    copy = copy_tree(tmp_path / "tree")
+    for folder in ("bench", "suites", "tests"):
+        ours = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.py")}
+        assert ours == {path.relative_to(copy) for path in (copy / folder).rglob("*.py")}
+    assert not (copy / "results").exists()
 
 
 @pytest.mark.parametrize("one", MUTANTS, ids=lambda one: f"{one.trap}-{one.what}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.axes.engine_axes import engine_axes
+from bench.axes.trainer_sets import BUILT_IN, DEFAULT_SET
 from bench.errors import RunError
 from bench.machine.environment import CHECKED_FACTS
 from bench.plan.cell import SIDES, as_text
@@ -49,7 +50,9 @@ class WorkloadVersion:
 def workload(run: StoredRun, cell: Mapping[str, Any]) -> WorkloadVersion:
     """The workload of a planned cell, as it stands in run.json."""
     axes: Mapping[str, Any] = run.info["plan"]["suites"][cell["suite"]]["axes"]
-    engine = {axis: values[0] for axis, values in engine_axes().items() if axis not in axes}
+    # Threads are a fact of the environment; an axis they are only where they are others.
+    first = {axis: values[0] for axis, values in engine_axes().items()} | {"threads": _threads(run)}
+    engine = {axis: value for axis, value in first.items() if axis not in axes}
     point = {**cell["point"], **{axis: value for axis, value in engine.items() if axis not in cell["point"]}}
     params = {axis: point[axis] for axis, values in axes.items() if len(values) > 1}
     usual = {**engine, **{axis: values[0] for axis, values in axes.items()}}
@@ -59,8 +62,19 @@ def workload(run: StoredRun, cell: Mapping[str, Any]) -> WorkloadVersion:
     fixed = {axis: value for axis, value in other.items() if axis in axes or axis in odd}
     inner = ",".join(f"{axis}={as_text(value)}" for axis, value in odd.items())
     name = f"{cell['suite']}[{inner}]" if inner else str(cell["suite"])
-    definition = json.dumps([name, list(params), sorted(fixed.items())])
+    definition = json.dumps([name, list(params), sorted(fixed.items()), *_own_set(run, cell["suite"], fixed)])
     return WorkloadVersion(name, params, fixed, hashlib.sha256(definition.encode()).hexdigest()[:16])
+
+
+def _own_set(run: StoredRun, suite: str, fixed: Mapping[str, Any]) -> list[Any]:
+    """What all cells set in Trainer, where it is no set that is built in: its name may mean another thing tomorrow."""
+    name = str(fixed.get("trainer", DEFAULT_SET))
+    own = run.info["plan"]["suites"][suite].get("trainers", {}).get(name)
+    return [] if name in BUILT_IN or own is None else [own]
+
+
+def _threads(run: StoredRun) -> int:
+    return int(run.info["options"].get("threads", 1))
 
 
 def commit(run: StoredRun) -> str:

@@ -19,6 +19,7 @@ from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
+from bench.axes.trainer_sets import set_in_words
 from bench.results.record import ADDITIVE, Metric, Record
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
@@ -58,6 +59,7 @@ class Summary:
             are given undisturbed, that is, divided by the factor of their launch.
         warnings: sentences.
         declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
+        trainers: what the sets of Trainer's arguments that cells name set, in words, by suite and set.
     """
 
     run: str
@@ -74,6 +76,7 @@ class Summary:
     pause_factors: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     declared: Mapping[str, Metric] = field(default_factory=dict)
+    trainers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -111,6 +114,11 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         pause_factors=_pause_factors(run, frames),
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in extra},
+        trainers={
+            name: {own: set_in_words(arguments) for own, arguments in sets.items()}
+            for name, suite in run.info["plan"]["suites"].items()
+            if (sets := suite.get("trainers"))
+        },
     )
 
 

@@ -19,7 +19,7 @@ from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
 from bench.arm.own_faults import OwnFault, exception_text, is_own_fault
 from bench.arm.stream import Batches, BatchStream
-from bench.arm.switches import loader_settings
+from bench.arm.switches import callback_names, loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
 from bench.arm.validation import ValidationCount
 from bench.axes.accelerators import accelerator
@@ -27,6 +27,7 @@ from bench.axes.loops.batches import as_trainers_see, batches_in, counter, refus
 from bench.axes.loops.job import Job
 from bench.axes.loops.workload import complete_workload
 from bench.axes.precision import PRECISIONS
+from bench.axes.trainer_arguments import made_arguments
 from bench.errors import BenchError, Unsupported
 from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
@@ -55,6 +56,10 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     """Build the workload, run the loop over the stream until the other end stops it; what it was. Raises as they do."""
     settings = request["requested"]
     start_memory = resident()
+    # Before any operation: OpenMP makes its threads at the first one, so that a fork server has none to lose, and its
+    # arms may have others than it was started for.
+    if (threads := settings.get("threads")) and threads != torch.get_num_threads():
+        torch.set_num_threads(threads)
     torch.manual_seed(request["seed"])  # for what the suite's file draws at its top level, in each arm the same
     suite = discovery.load_suite(Path(request["file"])) if request["file"] else discovery.find_suite(request["suite"])
     loop = suite_loop(suite, settings["loop"])  # which may be in that file
@@ -80,6 +85,9 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None, size, real_epochs=real_epochs)
     validation = ValidationCount(workload.validation, lambda: gate.began_steps and not gate.ended)
     notes: dict[str, Any] = {}
+    name = str(request["point"].get("trainer", ""))
+    own, beside = suite.trainers.get(name, {}), suite.build.__module__.rpartition(".")[0]
+    trainer = made_arguments(name, request.get("trainer", {}), own, beside)
 
     def watched_stream(loader: Any) -> Batches:
         notes.update(loader_settings(loader))
@@ -103,6 +111,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
         callbacks=() if instruments is None else instruments.callbacks,
+        trainer=trainer,
         real_epochs=real_epochs,
         ending=stream.ending,
     )
@@ -155,6 +164,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             "torch_xla_imported": "torch_xla" in sys.modules,
             "device": device.describe(),
             **notes,
+            **({"set_callbacks": callback_names(trainer["callbacks"])} if trainer.get("callbacks") else {}),
             **({} if instruments is None else {"callbacks": instruments.names}),
         },
         memory={

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -119,12 +119,16 @@ def listeners() -> dict[str, str]:
     """
     callbacks, logged = [], []
     for trainer in _alive("lightning.pytorch", "Trainer"):
-        callbacks += [one for one in vars(trainer)["callbacks"] if not _own(one)]
+        callbacks += vars(trainer)["callbacks"]
         logged += list(trainer.callback_metrics)
     for fabric in _alive("lightning.fabric", "Fabric"):
         callbacks += fabric._callbacks
-    names = sorted({type(one).__name__ for one in callbacks})
-    return {"callbacks": ", ".join(names) or "none", "logged": ", ".join(sorted(set(logged))) or "none"}
+    return {"callbacks": callback_names(callbacks), "logged": ", ".join(sorted(set(logged))) or "none"}
+
+
+def callback_names(callbacks: Iterable[Any]) -> str:
+    """Callbacks by class, Trainer's own left out; `none` of none."""
+    return ", ".join(sorted({type(one).__name__ for one in callbacks if not _own(one)})) or "none"
 
 
 def _alive(module: str, name: str) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from bench.axes.accelerators import accelerators
 from bench.axes.compile_mode import COMPILE_MODES
 from bench.axes.precision import MATMUL_PRECISIONS, PRECISIONS
 from bench.axes.strategy import STRATEGIES
+from bench.axes.trainer_sets import BUILT_IN
 
 AxisValue = str | int | float | bool
 
@@ -30,8 +31,10 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
         "devices": (1,),
         "strategy": STRATEGIES,
         "compile": COMPILE_MODES,
+        "threads": (1,),  # as many as `--threads` says, where neither the suite nor `--set` says otherwise
+        "trainer": tuple(BUILT_IN),  # and the sets of the suite and of files that `--set` names
     }
 
 
 # Axes of the engine that take any value of their type, not only those that `engine_axes` lists.
-OPEN = frozenset({"devices"})
+OPEN = frozenset({"devices", "threads"})

@@ -15,7 +15,7 @@ from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.commands.run import chosen_options
 from bench.commands.selection import plan_selection
-from bench.engine.arm_request import request
+from bench.engine.arm_request import request, threads_of
 from bench.errors import SpecError
 from bench.machine.cores import layout
 from bench.machine.process_env import arm_environment
@@ -30,7 +30,7 @@ def debug(arguments: argparse.Namespace) -> Ending:
     plan, files = plan_selection(selection_of_arguments(arguments), tell=complain)
     options = chosen_options(given_options(arguments))
     cell = first_cell(plan, arguments.select)
-    environment, _ = arm_environment(options.threads, 0)
+    environment, _ = arm_environment(threads_of(cell, options.threads), 0)
     os.environ.update(environment)  # before torch is imported, which reads it
     for name in cell.preload:
         importlib.import_module(name)

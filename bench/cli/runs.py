@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bench.axes.accelerators import accelerator, accelerators
+from bench.axes.trainer_sets import set_in_words
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
@@ -30,6 +31,7 @@ from bench.commands.selection import Selection, allowed_budget, plan_everything
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
+from bench.plan.plan import named_sets
 from bench.results import store
 from bench.results.record import FAILED_OUTCOMES
 
@@ -99,6 +101,8 @@ def list_cells(arguments: argparse.Namespace) -> Ending:
     for name, suite in plan.suites.items():
         say(f"{name}: {suite.title}")
         say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        for own, wanted in named_sets(suite, plan.cells).items():
+            say(f"  trainer {own}: {set_in_words(wanted)}")
         for loop in suite.own_loops:
             say(f"  its own loop {loop.name}: {loop.title}")
         for cell in plan.cells:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.analysis import frames
 from bench.axes.precision import PRECISIONS
+from bench.axes.trainer_sets import set_in_words
 from bench.errors import RunError
 from bench.machine import environment
 from bench.results import identity, store
@@ -95,7 +96,7 @@ def compare(a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = Fa
         for key in dict.fromkeys([*mine, *theirs])
         if key not in (*environment.CHECKED_FACTS, *_VOLATILE) and mine.get(key) != theirs.get(key)
     ]
-    others += _other_files(a, b)
+    others += [*_other_files(a, b), *_other_sets(a, b)]
     names = [_names(run) for run in (a, b)]
     both = set(names[0]) & set(names[1])
     common = [name for name in names[0] if name in both]
@@ -134,6 +135,24 @@ def _other_files(a: store.StoredRun, b: store.StoredRun) -> list[str]:
             found.append(f"files of suite {suite} are not the same: {', '.join(names)}")
         elif len(known) == 1:
             found.append(f"files of suite {suite}: only {known[0]} has digests, so they may be the same or not")
+    return found
+
+
+def _other_sets(a: store.StoredRun, b: store.StoredRun) -> list[str]:
+    """Sets of Trainer's arguments of one name that are not the same in both, as sentences."""
+    mine, theirs = (
+        {(suite, name): own for suite, info in run.info["plan"]["suites"].items() for name, own in _sets(info).items()}
+        for run in (a, b)
+    )
+    return [
+        f"trainer {name} of suite {suite} is {set_in_words(own)} against {set_in_words(theirs[suite, name])}"
+        for (suite, name), own in mine.items()
+        if (suite, name) in theirs and theirs[suite, name] != own
+    ]
+
+
+def _sets(suite: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = suite.get("trainers", {})
     return found
 
 
@@ -217,7 +236,8 @@ def _other_work(name: str, a: _Side, b: _Side) -> str:
         return ""
     one, other = next(iter(mine.values())), next(iter(theirs.values()))
     for key in dict.fromkeys([*one.point, *other.point]):
-        if key in one.point and key in other.point and one.point[key] != other.point[key]:
+        # Threads are a fact of the environment, which is checked; a cell that has others than its run names them.
+        if key != "threads" and key in one.point and key in other.point and one.point[key] != other.point[key]:
             return f"other work: {key} {one.point[key]} against {other.point[key]}"
     if _batch(one, other) != _batch(other, one):
         return f"other work: {_batch(one, other)} samples a step against {_batch(other, one)}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.axes import strategy
 from bench.borders import file_name
-from bench.machine.cores import Layout
+from bench.machine.cores import Layout, layout
+from bench.machine.process_env import thread_environment
 from bench.plan.cell import Cell
 from bench.protocol import NOT_SEEN
 
@@ -17,15 +18,25 @@ from bench.protocol import NOT_SEEN
 AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
 
 
+def threads_of(cell: Cell, threads: int) -> int:
+    """Threads of each process of a cell: what its axis says, or `threads`, which is what `--threads` says."""
+    return int(cell.point.get("threads", threads))
+
+
+def widest_layout(cells: Iterable[Cell], threads: int) -> Layout:
+    """The layout in which the cell of most threads has its cores, so that the conductor is on none of them."""
+    return layout(max((threads_of(cell, threads) for cell in cells if not cell.unsupported), default=threads))
+
+
 def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
     """The settings that a cell asks for, under the names of the effective settings."""
-    devices = int(cell.point["devices"])
+    devices, own = int(cell.point["devices"]), threads_of(cell, threads)
     return {
         **{axis: cell.point[axis] for axis in AXES},
         "strategy": strategy.resolve_strategy(str(cell.point["strategy"]), devices),
-        "threads": threads,
+        "threads": own,
         **cell.asks,
-        "cores": [core for own in place.ranks(devices, cell.workers) for core in own],
+        "cores": [core for cores in place.ranks(devices, cell.workers, own) for core in cores],
     }
 
 
@@ -57,12 +68,14 @@ def request(
         "point": dict(cell.point),
         "seed": seed,
         "requested": requested_settings(cell, place, threads),
+        "trainer": dict(cell.trainer),
         "memory_limit": memory_limit,
         "padding": padding,
         "real_epochs": cell.epochs == "real",
         "alone": alone,
         "ranks": strategy.ranks(str(cell.point["strategy"]), devices),
-        "cores": place.ranks(devices, cell.workers),
+        "cores": place.ranks(devices, cell.workers, threads_of(cell, threads)),
+        "environ": thread_environment(threads_of(cell, threads)),
         # A twin compiles for itself: it is the same code, and must pay the same.
         "compile_cache": str(caches / file_name(cell.id)),
         "temporary": tempfile.gettempdir(),

@@ -18,7 +18,7 @@ from typing import Any
 from bench.axes.accelerators import accelerator
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
-from bench.engine.arm_request import downgrades, request, requested_settings
+from bench.engine.arm_request import downgrades, request, requested_settings, widest_layout
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
@@ -27,7 +27,7 @@ from bench.engine.launch import Race, heap_padding
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm, fork_server_id
 from bench.engine.stopping import Interrupted, heed_signals
-from bench.machine.cores import Layout, layout
+from bench.machine.cores import Layout
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
 from bench.protocol import CallbackMetrics
@@ -70,7 +70,7 @@ class Conductor:
         self._folder = folder
         self._options = options
         self._progress = progress
-        self._layout = layout(options.threads)
+        self._layout = widest_layout(plan.cells, options.threads)
         self._random = random.Random(f"{options.seed}/{len(done)}")
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run

@@ -20,6 +20,10 @@ _TRAINERS = {
     "checkpoint": "Trainer keeps a checkpoint callback by default, which writes at an epoch's end only",
     "sanity_steps": "Trainer validates before it trains, outside of all timing",
     "trainer_callbacks": "the callbacks of these defaults by name; any other callback is in `callbacks`",
+    "log_every_n_steps": "Trainer hands every 50th step to its logger by default, barebones none",
+    "accumulate_grad_batches": "a Trainer has it; that updates are as many is seen by the ledger",
+    "gradient_clip_val": "a Trainer has it; that gradients are the same is seen by the ledger",
+    "gradient_clip_algorithm": "a Trainer has it",
 }
 
 # By axis or requested setting that differs: the effective settings that follow from it, each with its reason. Those of
@@ -47,6 +51,12 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     "compile": {
         "compiled_around_ddp": "only what is compiled has a place of compilation",
     },
+    "trainer": {
+        **_TRAINERS,
+        "callbacks": "those of a set are what is compared",
+        "set_callbacks": "those that a set brings",
+        "deterministic_warn_only": "deterministic: warn",
+    },
     "strategy": {
         "sampler": "of several ranks each has its share of the samples",
         "compiled_around_ddp": "only DistributedDataParallel has an inside",
@@ -69,6 +79,12 @@ COUNTED_SETTINGS: Mapping[str, str] = {
     "loss_scale": "moves with the updates that were skipped; whether there is one is `loss_scaled`, which is compared",
 }
 
+# A set's callback is compared for what it does; what it logs has a cost in Trainer and its logger besides.
+ONE_SIDE = (
+    "; a callback of a set logs on one side: allowed are callbacks that log nothing or on both sides, or a suite whose "
+    "`settings` ask for what is logged"
+)
+
 # What a timed launch, unlike an instrumented one, has none of.
 UNTIMED_SETTINGS = ("callbacks", "profiler")
 
@@ -77,7 +93,9 @@ def intruders(record: Record) -> list[str]:
     """What listens to the steps of a timed launch, as sentences; an instrumented one may have it."""
     if record.instrumented:
         return []
+    asked = {"callbacks": record.effective.get("set_callbacks", "none")}
     seen = {name: record.effective.get(name, "none") for name in UNTIMED_SETTINGS}
+    seen = {name: value for name, value in seen.items() if value != asked.get(name, "none")}
     return [f"{name}: {value} in a timed launch, which has none" for name, value in seen.items() if value != "none"]
 
 
@@ -85,8 +103,9 @@ def setting_differences(record: Record, baseline: Record) -> list[str]:
     """How the settings of an arm differ from the baseline's where they must not, as sentences; empty where nowhere."""
     allowed = may_differ(record, baseline)
     mine, theirs = record.effective, baseline.effective
+    hints = {"logged": ONE_SIDE} if "set_callbacks" in {*mine, *theirs} else {}
     return [
-        f"{name}: {_told(mine, name)} against the baseline's {_told(theirs, name)}"
+        f"{name}: {_told(mine, name)} against the baseline's {_told(theirs, name)}{hints.get(name, '')}"
         for name in dict.fromkeys((*theirs, *mine))
         if name not in allowed and (name in mine, mine.get(name)) != (name in theirs, theirs.get(name))
     ]

@@ -16,16 +16,20 @@ class Layout:
     conductor: tuple[int, ...]
     usable: tuple[int, ...] = ()
 
-    def ranks(self, count: int, workers: int = 0) -> list[list[int]]:
+    def ranks(self, count: int, workers: int = 0, threads: int = 0) -> list[list[int]]:
         """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones.
 
         With loader workers all have all cores: workers that share their loop's core cannot run beside it.
+
+        Args:
+            threads: of each rank, where they are not as many as the layout was made for.
         """
         if workers:
             return [list(self.usable)] * count
-        threads, there = len(self.arms), len(self.usable)
+        own = self.usable[-threads:] if threads else self.arms
+        threads, there = len(own), len(self.usable)
         if not there or threads * count > there:  # ranks of a device that share the cores there are
-            return [list(self.arms)] * count
+            return [list(own)] * count
         return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
 
 

@@ -33,12 +33,8 @@ def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[
     allocator = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
     # OpenBLAS, numpy's library, starts its threads at import; a fork server must have none when it forks.
     ours = {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
+        **thread_environment(threads),
         "OPENBLAS_NUM_THREADS": "1",
-        # Inductor compiles with as many workers as an arm has threads. One is its own process: a pool of workers would
-        # be started when it is imported, and a fork server that has threads or children cannot fork arms.
-        "TORCHINDUCTOR_COMPILE_THREADS": str(threads),
         "PYTHONHASHSEED": str(hash_seed),
         "PYTHONUNBUFFERED": "1",
         # `import torch` loads whatever backend is installed, and torch_tpu patches torch.compile.
@@ -47,6 +43,16 @@ def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[
     # Arms work in a scratch folder; a path that was relative to ours must lead there all the same.
     ours |= {name: os.path.abspath(kept[name]) for name in ("BENCH_DATA_DIR",) if kept.get(name)}
     return {**allocator, **kept, **ours}, scrubbed
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """What says how many threads a process computes with, to libraries that are loaded then, and to its children.
+
+    Inductor compiles with as many workers as an arm has threads. One is its own process: a pool of workers would be
+    started when it is imported, and a fork server that has threads or children cannot fork arms.
+    """
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
+    return dict.fromkeys(names, str(threads))
 
 
 def rank_environment(rank: int, ranks: int, port: int) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.axes.accelerators import accelerator
 from bench.axes.engine_axes import AxisValue, Point
@@ -24,6 +25,7 @@ class Cell:
         epochs: whether a turn is a whole epoch, and whose: see `bench.plan.suite.Suite`.
         asks: effective settings besides those of the engine's axes that it asks for.
         imports: what its loop's interpreter has imported before it forks, torch first.
+        trainer: a Trainer's arguments besides, as JSON has them: the set that its axis `trainer` names.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Cell:
     epochs: bool | str = False
     asks: Mapping[str, AxisValue] = field(default_factory=dict)
     imports: tuple[str, ...] = ("torch",)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def preload(self) -> tuple[str, ...]:

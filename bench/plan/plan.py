@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.axes import loops, strategy
 from bench.axes.accelerators import accelerator, real_name
 from bench.axes.engine_axes import AxisValue, Point, engine_axes
 from bench.axes.loops import Loop
+from bench.axes.trainer_sets import BUILT_IN, asked_by_set
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.cell import Cell, Group, Plan, Selector, as_text
 from bench.plan.select import selector
 from bench.plan.settings import _apply
 from bench.plan.suite import Suite, all_axes, loader_workers, suite_loop, suite_settings
+from bench.plan.trainer_files import trainer_refusal, trainer_set, with_trainer_files
 
 
 def make_plan(
@@ -34,14 +37,15 @@ def make_plan(
         names: those to run.
         settings: `axis=v1,v2` each, replacing the values of an axis.
         select: an expression over cell ids, as `selector` reads it; a group's baseline and its twin always come along.
-        threads: of each process, which with the devices says how many cores a cell needs.
+        threads: of each process, where the axis of that name has no other value.
 
     Raises:
         SpecError: all that is wrong with names, settings and selection, or no cell is left; says what there is.
     """
     mistakes = [one_of("suite", name, suites) for name in names if name not in suites]
-    chosen = {name: suites[name] for name in names if name in suites}
-    axes = {name: all_axes(suite) for name, suite in chosen.items()}
+    chosen, settings, more = with_trainer_files({name: suites[name] for name in names if name in suites}, settings)
+    mistakes += more
+    axes = {name: all_axes(suite, threads) for name, suite in chosen.items()}
     for setting in settings:
         mistakes += _apply(setting, chosen, axes)
     try:
@@ -71,13 +75,13 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
     groups = []
     for values in itertools.product(*rest.values()):
         fixed = dict(zip(rest, values, strict=True))
-        name = _id(suite, fixed)
+        name = _id(suite, fixed, threads)
         cells = []
         points = [{**fixed, suite.compare: value} for value in (baseline_value, *others)]
         workers = max(loader_workers(suite, point) for point in points)
         for value, twin in [(baseline_value, False), (baseline_value, True), *((other, False) for other in others)]:
             point = {axis: value if axis == suite.compare else fixed[axis] for axis in axes}
-            cells.append((_id(suite, point), point, twin))
+            cells.append((_id(suite, point, threads), point, twin))
         baseline = cells[0][0]
         groups.append(
             Group(
@@ -94,8 +98,9 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         refusal_reason(suite, point, threads),
                         workers,
                         suite.epochs,
-                        suite_settings(suite, point),
+                        asked_settings(suite, point),
                         tuple(suite_loop(suite, str(point["loop"])).preload),
+                        trainer_set(suite, point),
                     )
                     for cell, point, twin in cells
                 ),
@@ -112,12 +117,12 @@ def _baseline(suite: Suite) -> AxisValue:
     return _value(suite.baseline) if suite.compare == "accelerator" else suite.baseline
 
 
-def _id(suite: Suite, point: Point) -> str:
+def _id(suite: Suite, point: Point, threads: int) -> str:
     """A readable id that depends on the point alone, not on what else was asked for.
 
     It names the axes that the suite varies by default, and others where they leave the suite's only value.
     """
-    default = all_axes(suite)
+    default = all_axes(suite, threads)
     inner = ",".join(
         f"{axis}={as_text(value)}"
         for axis, value in point.items()
@@ -139,7 +144,19 @@ def refusal_reason(suite: Suite, point: Point, threads: int) -> str:
         reason = suite.refuses(point)
         if not isinstance(reason, str | None):
             raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
-    return reason or unsupported_reason(point, threads, suite_loop(suite, str(point["loop"]))) or ""
+    loop = suite_loop(suite, str(point["loop"]))
+    return reason or unsupported_reason(point, threads, loop) or trainer_refusal(suite, point, loop) or ""
+
+
+def asked_settings(suite: Suite, point: Point) -> dict[str, AxisValue]:
+    """The effective settings that a point asks for besides those of the engine's other axes."""
+    return {**asked_by_set(trainer_set(suite, point)), **suite_settings(suite, point)}
+
+
+def named_sets(suite: Suite, cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
+    """The sets of Trainer's arguments that cells of a suite name, without the default, as JSON has them."""
+    named = {str(cell.point["trainer"]): cell.trainer for cell in cells if cell.suite == suite.name}
+    return {name: dict(arguments) for name, arguments in named.items() if arguments}
 
 
 def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None) -> str | None:
@@ -152,13 +169,15 @@ def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None)
     devices, mode, lightning = int(point["devices"]), str(point["compile"]), "lightning" in loop.preload
     driver = accelerator(str(point["accelerator"]), lightning=lightning)
     wrapping = strategy.resolve_strategy(str(point["strategy"]), devices)
+    own = int(point.get("threads", threads))
     reasons = (
         driver.unavailable,
         lambda: None if driver.lightning or not lightning else f"Lightning does not drive {driver.name}",
         lambda: driver.unsupported_precision(str(point["precision"]), lightning=lightning),
         lambda: None if wrapping == "single_device" else driver.unsupported_strategy(wrapping, lightning=lightning),
         lambda: None if mode == "off" else driver.unsupported_compile(mode),
-        lambda: driver.too_many(devices, threads),
+        lambda: _too_many_threads(own, threads),
+        lambda: driver.too_many(devices, own),
     )
     for ask in reasons:
         reason = ask()
@@ -168,6 +187,14 @@ def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None)
         if not _is_there(module):
             return f"the package {module!r} is not installed"
     return None
+
+
+def _too_many_threads(wanted: int, usual: int) -> str | None:
+    """Why so many threads of one process cannot be compared here. What `--threads` says may share the cores."""
+    usable = accelerator("cpu").count()
+    if wanted <= max(usual, usable):
+        return None
+    return f"threads={wanted} need {wanted} cores, and {usable} are usable; allowed: 1 to {usable}"
 
 
 def _is_there(module: str) -> bool:
@@ -187,6 +214,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "baseline": _baseline(suite),
                 "length_axis": suite.length_axis,
                 "axes": {axis: list(values) for axis, values in suite.axes.items()},
+                "trainers": named_sets(suite, plan.cells),
                 "equal": suite.equal,
                 "tolerance": suite.tolerance,
             }
@@ -209,9 +237,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _unnamed() -> dict[str, AxisValue]:
+def _unnamed(threads: int) -> dict[str, AxisValue]:
     """The engine's axes at their first values, for points that were written before there were as many."""
-    return {axis: values[0] for axis, values in engine_axes().items()}
+    return {**{axis: values[0] for axis, values in engine_axes().items()}, "threads": threads}
+
+
+def _with_sets(suite: Suite, sets: Mapping[str, Mapping[str, Any]]) -> Suite:
+    """The suite with the sets of a run that came from files, which may be gone."""
+    others = {name: own for name, own in sets.items() if name not in BUILT_IN and name not in suite.trainers}
+    return replace(suite, trainers={**suite.trainers, **others}) if others else suite
 
 
 def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
@@ -224,7 +258,8 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
     if missing:
         raise SpecError(missing)
 
-    unnamed = _unnamed()
+    suites = {name: _with_sets(suites[name], own.get("trainers", {})) for name, own in data["suites"].items()}
+    unnamed = _unnamed(threads)
     points = {cell["id"]: {**unnamed, **cell["point"]} for cell in data["cells"]}
     workers: dict[str, int] = {}
     for cell in data["cells"]:
@@ -244,8 +279,9 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
                 refusal_reason(suite, point, threads),
                 workers[cell["group"]],
                 suite.epochs,
-                suite_settings(suite, point),
+                asked_settings(suite, point),
                 tuple(suite_loop(suite, str(point["loop"])).preload),
+                trainer_set(suite, point),
             )
         )
     groups = [Group(name, own[0].suite, tuple(own)) for name, own in members.items()]

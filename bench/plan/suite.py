@@ -15,6 +15,7 @@ from bench.axes.engine_axes import OPEN, AxisValue, Point, engine_axes
 from bench.axes.loops import Loop
 from bench.axes.loops.job import Job
 from bench.axes.loops.workload import Workload
+from bench.axes.trainer_sets import BUILT_IN, TrainerArguments, set_mistakes
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.quantities import largest
@@ -61,6 +62,8 @@ class Suite:
             `bench.results.work_ledger`. "": as much as can be, `weights` where they can be compared bit for bit, else
             `loss`.
         tolerance: relative, of the loss of each audited step, where losses are compared; None: that of the precision.
+        trainers: sets of Trainer's arguments by name, for the axis `trainer`, besides those that are built in: as
+            LightningCLI has them, or with functions that make callbacks and loggers; see `bench.axes.trainer_sets`.
         loops: training loops of its own by name: functions of a job, or a `Loop` where one needs more than torch; with
             those that its file registers. They are values of the axis `loop` in this suite alone.
     """
@@ -79,6 +82,7 @@ class Suite:
     settings: Callable[[Point], Mapping[str, AxisValue]] = lambda point: {}
     equal: str = ""
     tolerance: float | None = None
+    trainers: Mapping[str, TrainerArguments] = field(default_factory=dict)
     loops: Mapping[str, Loop | Callable[[Job], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -147,6 +151,8 @@ def suite_mistakes(suite: Suite) -> list[str]:
             mistakes.append(
                 f"axis {axis!r}: values {quote(list(values))} must all be finite; allowed: up to {largest(0)}"
             )
+        if axis in OPEN and not all(type(value) is int and value > 0 for value in values):
+            mistakes.append(f"axis {axis!r}: values {list(values)!r} must all be whole numbers above 0")
         if len(set(values)) < len(values):
             mistakes.append(f"axis {axis!r}: values {list(values)!r} repeat")
         mistakes += [
@@ -165,6 +171,15 @@ def suite_mistakes(suite: Suite) -> list[str]:
             mistakes.append(f"choices: {one_of('axis', axis, suite.axes)}")
     if suite.length_axis is not None and suite.length_axis not in suite.axes:
         mistakes.append(f"length_axis: {one_of('axis', suite.length_axis, suite.axes)}")
+    if not isinstance(suite.trainers, Mapping):
+        mistakes.append(f"trainers: {quote(suite.trainers)} is not possible; allowed: arguments of Trainer by set")
+    else:
+        mistakes += set_name_mistakes(suite.trainers)
+        mistakes += [
+            f"trainers: set {name!r}: {mistake}"
+            for name, own in suite.trainers.items()
+            for mistake in set_mistakes(own)
+        ]
     if not any(suite.epochs is allowed or suite.epochs == allowed == "real" for allowed in EPOCHS):
         mistakes.append(one_of("epochs", suite.epochs, EPOCHS))
     if suite.epochs == "real" and suite.length_axis is not None:
@@ -181,6 +196,17 @@ def suite_mistakes(suite: Suite) -> list[str]:
             if name in loops.registry()
         ]
     return mistakes
+
+
+def set_name_mistakes(names: Mapping[str, object]) -> list[str]:
+    """What is wrong with the names of sets that are not built in."""
+    return [
+        f"set {name!r} is built in; choose another name"
+        if name in BUILT_IN
+        else f"the name {quote(name)} of a set is not of the form {NAME_FORM.pattern}"
+        for name in names
+        if name in BUILT_IN or not isinstance(name, str) or not NAME_FORM.fullmatch(name)
+    ]
 
 
 def loader_workers(suite: Suite, point: Point) -> int:
@@ -222,6 +248,8 @@ def allowed_values(suite: Suite, axis: str) -> Sequence[AxisValue] | None:
     """The closed list of values of an axis, or None where any value of its type may be asked for."""
     if axis in suite.choices:
         return suite.choices[axis]
+    if axis == "trainer":
+        return (*BUILT_IN, *(suite.trainers if isinstance(suite.trainers, Mapping) else ()))
     own = tuple(suite.loops) if axis == "loop" and isinstance(suite.loops, Mapping) else ()
     return None if axis in OPEN else (*engine_axes()[axis], *own) if axis in engine_axes() else None
 
@@ -238,6 +266,11 @@ def suite_loop(suite: Suite, name: str) -> Loop:
     return every[name]
 
 
-def all_axes(suite: Suite) -> dict[str, Sequence[AxisValue]]:
-    """The suite's axes, then the engine's that it leaves at their first value."""
-    return {**suite.axes, **{axis: values[:1] for axis, values in engine_axes().items() if axis not in suite.axes}}
+def all_axes(suite: Suite, threads: int = 1) -> dict[str, Sequence[AxisValue]]:
+    """The suite's axes, then the engine's that it leaves at their first value.
+
+    Args:
+        threads: the first value of the axis of that name: what `--threads` says.
+    """
+    engine: dict[str, Sequence[AxisValue]] = {**engine_axes(), "threads": (threads,)}
+    return {**suite.axes, **{axis: values[:1] for axis, values in engine.items() if axis not in suite.axes}}

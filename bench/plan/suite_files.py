@@ -41,8 +41,17 @@ def module_of_file(file: Path) -> str:
     return f"{package_of(file)}.{file.stem.replace('.', '_')}"
 
 
+_read: dict[str, tuple[str, int, int]] = {}  # by module: its file, and how old and long that was when it was read
+
+
 def import_file(path: Path) -> ModuleType:
-    """The module of a suite file; relative imports in it find the modules beside the real file."""
+    """The module of a suite file; relative imports in it find the modules beside the real file.
+
+    It is imported anew where one of them was edited since: arms, which are new processes, see it as it is now.
+    """
+    within = f"{package_of(path.resolve())}."
+    if any(name.startswith(within) and _stamp(seen[0]) != seen for name, seen in _read.items()):
+        forget(path)
     try:
         return importlib.import_module(module_of_file(path.resolve()))
     except BaseException:
@@ -50,11 +59,21 @@ def import_file(path: Path) -> ModuleType:
         raise
 
 
+def _stamp(file: str) -> tuple[str, int, int]:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return file, 0, 0
+    return file, found.st_mtime_ns, found.st_size
+
+
 def forget(path: Path) -> None:
-    """Let a suite file be as if it had never been imported, since it did not import to its end."""
+    """Let a suite file be as if it had never been imported: it did not import to its end, or is another one now."""
     package = package_of(path.resolve())
-    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[name]
+    for known in (sys.modules, _read):
+        for name in [name for name in known if name == package or name.startswith(f"{package}.")]:
+            del known[name]
+    importlib.invalidate_caches()
     loops.disown(package)
 
 
@@ -63,6 +82,7 @@ class _Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         owner, _, _ = module.__name__.removeprefix(PACKAGE_PREFIX).partition(".")
+        _read[module.__name__] = _stamp(self.path)
         with loops.owned(PACKAGE_PREFIX + owner):
             super().exec_module(module)
 

@@ -214,7 +214,7 @@ def titles(summary: Summary) -> dict[str, str]:
 
 
 def shared_axes(summary: Summary) -> list[str]:
-    """What all cells of a suite have in common, one sentence a suite: said once, and in no headline."""
+    """What all cells of a suite have in common, one sentence a suite, and what sets of Trainer's arguments set."""
     points: dict[str, list[Mapping[str, Any]]] = {}
     for cell in summary.cells:
         points.setdefault(cell.suite, []).append(cell.point)
@@ -224,6 +224,9 @@ def shared_axes(summary: Summary) -> list[str]:
         if same:
             start = f"{suite}: all" if len(points) > 1 else "All"
             sentences.append(f"{start} with {', '.join(f'{axis} {own[0][axis]}' for axis in same)}.")
+    for suite, sets in summary.trainers.items():
+        start = f"{suite}: trainer" if len(points) > 1 else "Trainer"
+        sentences += [f"{start} {name}: {words}." for name, words in sets.items()]
     return sentences
 
 

@@ -19,6 +19,7 @@ TURN_FIELDS: Mapping[str, Any] = {
     **dict.fromkeys(COLUMNS_SINCE_5, ()),
     "real": False,
 }  # as they are where there are none
+SUITE_FIELDS: Mapping[str, Any] = {"equal": "", "tolerance": None, "trainers": {}}  # and in run.json's suites
 
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
 METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}
@@ -63,6 +64,21 @@ def renamed_run(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
             made[part] = _renamed(values, names, f"{where}: $.{part}")
     if isinstance(stops := made.get("stops"), dict):
         made["stops"] = {group: _renamed_stop(stop) for group, stop in stops.items()}
+    return made
+
+
+def run_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> dict[str, Any]:
+    """run.json of an earlier schema as one of today.
+
+    Raises:
+        RunError: it has a name of a later schema.
+    """
+    made = renamed_run(data, where) if schema < RENAMED_IN else dict(data)
+    if isinstance(plan := made.get("plan"), Mapping) and isinstance(suites := plan.get("suites"), Mapping):
+        complete = {
+            name: {**SUITE_FIELDS, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
+        }
+        made["plan"] = {**plan, "suites": complete}
     return made
 
 

@@ -16,7 +16,7 @@ Schema history:
     5  ledgers tell of watched updates, of optimizers and their learning rates, and of what was equal; work is judged by
        the kind of equality that the suite asks for. Nothing is renamed.
        Turns have `began`, `resident` and `allocated`, from which slopes over steps are made. Those of versions 1 to 4
-       are read with these columns empty.
+       are read with these columns empty. In run.json suites have `equal`, `tolerance` and `trainers`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LEFT_OUT = (".git", ".nox", "results", "reports", "__pycache__", ".*_cache", ".asv", "*.egg-info", "dist", "build")
+LEFT_OUT = (".git", ".nox", "__pycache__", ".*_cache", ".asv", "*.egg-info")
+WRITTEN = ("results", "reports", "dist", "build")  # at the top of the tree; below it `bench/results` is a wing
 PATIENCE = 240.0  # seconds for the tests of one mutation: the slowest take 40 on two free cores
 # What an assertion says in a test's report: pytest.raises that saw nothing, and hypothesis, say it in other words.
 BY_ASSERTION = ("AssertionError", "assert ", "Failed: DID NOT")
@@ -91,7 +92,12 @@ def mutated(text: str, mutant: Mutant) -> str:
 
 def copy_tree(target: Path) -> Path:
     """A copy of this tree in `target`, so that nothing is ever changed in the checkout."""
-    return Path(shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*LEFT_OUT)))
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        found = set(shutil.ignore_patterns(*LEFT_OUT)(folder, names))
+        return found | (set(WRITTEN) & set(names) if Path(folder) == ROOT else set())
+
+    return Path(shutil.copytree(ROOT, target, ignore=left_out))
 
 
 @contextmanager

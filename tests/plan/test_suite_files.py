@@ -220,6 +220,21 @@ def test_a_suite_may_be_made_by_a_function_or_be_that_of_another_file(folder: Pa
     assert [loop.name for name in ("made", "other") for loop in found[name][0].own_loops] == ["mine", "mine"]
 
 
+def test_a_file_or_a_helper_that_was_edited_is_read_again(folder: Path) -> None:
+    """As arms do, which are new processes: a plan of the file as it was would be of another workload."""
+    (folder / "helpers.py").write_text('TITLE = "old"\n')
+    text = suite_text("mine", own="mine", before="from .helpers import TITLE\n" + registered("mine", "one"))
+    path = folder / "mine.py"
+    path.write_text(text.replace('title="t"', "title=TITLE"))
+    first = discovery.suite_of_file(str(path))[0]
+    assert discovery.suite_of_file(str(path))[0] is first
+    (folder / "helpers.py").write_text('TITLE = "newer"\n')
+    assert discovery.suite_of_file(str(path))[0].title == "newer"
+    path.write_text(text.replace("mine", "yours"))
+    suite, _ = discovery.suite_of_file(str(path))
+    assert (suite.name, [loop.name for loop in suite.own_loops]) == ("yours", ["yours"])
+
+
 # --- neighbours
 
 
@@ -288,7 +303,6 @@ def test_of_two_suites_in_a_file_one_counts_and_that_is_said(folder: Path, capsy
     told = listed(capsys, "second", "--suites", str(folder), code=2)
     assert "two.py: suite 'second' is assigned to `second`, and only `suite` counts" in told
     (folder / "two.py").write_text(text.replace("suite = ", "third = "))
-    suite_files.forget(folder / "two.py")
     told = listed(capsys, str(folder / "two.py"), code=2)
     assert "two.py: assigns no `suite` at its top level; suite 'first' is assigned to `third`" in told
 

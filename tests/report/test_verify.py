@@ -201,7 +201,7 @@ def test_a_warning_that_was_taken_out_is_named() -> None:
         ({"final_weights": ""}, "unequal-work (final_weights:  against the baseline's"),
         ({"final_weights": "aa" * 8}, "unequal-work (the weights at the end are those of the start)"),
         ({"losses": [0.25, float("nan")]}, "losses that are not finite"),
-        ({"steps": 23}, "optimizer updates in 23 steps"),
+        ({"steps": 23}, "steps: 23 against the baseline's"),
         ({"samples": 1}, "samples: 1 against the baseline's"),
         ({"nonzero_gradients": 0}, "all gradients were zero"),
     ],
@@ -221,7 +221,7 @@ def test_an_outcome_and_a_setting_that_were_changed_are_found() -> None:
         (replace(record, outcome="unequal-work", reason="x"), "says unequal-work (x), what it holds gives ok"),
         (replace(record, effective={**record.effective, "threads": 2}), "downgraded (threads: asked for 1, got 2)"),
         (replace(record, ledger={}), "there is no ledger in it"),
-        (replace(record, ledger={"steps": 3}), "cannot be judged again: KeyError: 'audited'"),
+        (replace(record, ledger={"steps": 3}), "cannot be judged again: KeyError: 'nonzero_gradients'"),
     ):
         run = replace(JUDGED, records=(RUN.records[0], changed, *RUN.records[2:]))
         assert [text for text in judge_again(run) if words in text], words

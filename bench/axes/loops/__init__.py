@@ -34,12 +34,14 @@ class Loop:
         preload: modules that its fork server imports, the first being torch; a plain arm's never imports lightning.
         name: registry key, axis value, column and label; of a suite's own loop the key in its `loops`.
         title: the first line of the function's docstring.
+        trainer: what its Trainer is, `full` or `barebones`, and so which sets of the axis `trainer` it takes; "": none.
     """
 
     run: Callable[[Job], None]
     preload: tuple[str, ...] = ("torch",)
     name: str = ""
     title: str = ""
+    trainer: str = ""
 
 
 _loops: dict[str, Loop] = {}
@@ -48,7 +50,9 @@ _beside: dict[str, dict[str, Loop]] = {}  # by module: those that suites' files 
 _owner: ContextVar[str] = ContextVar("owner", default="")
 
 
-def register(name: str, *, preload: tuple[str, ...]) -> Callable[[Callable[[Job], None]], Callable[[Job], None]]:
+def register(
+    name: str, *, preload: tuple[str, ...], trainer: str = ""
+) -> Callable[[Callable[[Job], None]], Callable[[Job], None]]:
     """Put a function into the registry under `name`; a second loop of the same name is refused.
 
     While a suite's own file is imported, into the loops of that suite instead.
@@ -60,7 +64,7 @@ def register(name: str, *, preload: tuple[str, ...]) -> Callable[[Callable[[Job]
         other = there.get(name)
         if other is not None and other.run is not run:
             raise SpecError(f"loop {name!r} is registered twice: {other.run.__module__} and {run.__module__}")
-        there[name] = Loop(run, preload, name, first_line(run) or name)
+        there[name] = Loop(run, preload, name, first_line(run) or name, trainer)
         if owner and not run.__module__.startswith(f"{owner}."):
             _beside.setdefault(run.__module__, {})[name] = there[name]
         return run

@@ -31,6 +31,7 @@ class Job:
         strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
         compile: torch's name of a compile mode, or `off`.
         callbacks: for a Trainer's `callbacks=`; none in a launch that is timed.
+        trainer: a Trainer's arguments besides, from the axis `trainer`, its callbacks and loggers made.
         real_epochs: whether the stream ends with each epoch of the loader, and the loop goes on to its next epoch.
         ending: the end of the stream, where the loop is to end for good.
     """
@@ -46,6 +47,7 @@ class Job:
     strategy: str = "single_device"
     compile: str = "off"
     callbacks: tuple[Callback, ...] = ()
+    trainer: Mapping[str, Any] = field(default_factory=dict)
     real_epochs: bool = False
     ending: StreamEnding = field(default_factory=StreamEnding)
 

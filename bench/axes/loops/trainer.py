@@ -8,17 +8,16 @@ from bench.axes.loops import register
 from bench.axes.loops.epoch import epochs_of_trainer, trainers_validation
 from bench.axes.loops.trainer_share import own_share
 from bench.axes.loops.workload_module import module_of
+from bench.axes.trainer_arguments import refusals_told
 
 if TYPE_CHECKING:
     from bench.axes.loops.job import Job
 
 
-@register("trainer-barebones", preload=("torch", "lightning"))
+@register("trainer-barebones", preload=("torch", "lightning"), trainer="barebones")
 def trainer_barebones(job: Job) -> None:
     """Trainer(barebones=True): no logger, no progress bar, no checkpoint, no sanity check"""
-    from lightning.pytorch import Trainer
-
-    trainer = Trainer(**settings(job), barebones=True)
+    trainer = make_trainer(job, barebones=True)
     epochs_of_trainer(job, trainer)
     # Barebones leaves validation on; within an epoch that does not end there is none.
     validation = trainers_validation(job) if job.real_epochs else None
@@ -27,16 +26,24 @@ def trainer_barebones(job: Job) -> None:
     job.note(trainer_features(trainer))
 
 
-@register("trainer", preload=("torch", "lightning"))
+@register("trainer", preload=("torch", "lightning"), trainer="full")
 def trainer(job: Job) -> None:
     """Trainer: its defaults, with logger, progress bar, checkpoint and sanity check as they come"""
-    from lightning.pytorch import Trainer
-
-    trainer = Trainer(**settings(job))
+    trainer = make_trainer(job)
     epochs_of_trainer(job, trainer)
     model = job.compiled(module_of(job.workload))
     trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), trainers_validation(job))
     job.note(trainer_features(trainer))
+
+
+def make_trainer(job: Job, **more: Any) -> Trainer:
+    """A Trainer as the cell and its set of arguments ask for it."""
+    from lightning.pytorch import Trainer
+
+    own = settings(job)
+    callbacks = [*own["callbacks"], *job.trainer.get("callbacks", ())]
+    with refusals_told(job.trainer):
+        return Trainer(**{**own, **job.trainer, "callbacks": callbacks, **more})
 
 
 def settings(job: Job) -> dict[str, Any]:
@@ -51,8 +58,8 @@ def settings(job: Job) -> dict[str, Any]:
     }
 
 
-def trainer_features(trainer: Trainer) -> dict[str, str]:
-    """What this Trainer really had switched on, by class name."""
+def trainer_features(trainer: Trainer) -> dict[str, Any]:
+    """What this Trainer really had switched on, classes by name."""
     lazy = type(trainer.precision_plugin).__name__ == "XLAPrecision"
     return {
         **({"graph_cut": "xm.mark_step(), by Trainer's XLAPrecision, after optimizer.step(closure)"} if lazy else {}),
@@ -60,6 +67,10 @@ def trainer_features(trainer: Trainer) -> dict[str, str]:
         "progress_bar": type(trainer.progress_bar_callback).__name__ if trainer.progress_bar_callback else "none",
         "checkpoint": type(trainer.checkpoint_callback).__name__ if trainer.checkpoint_callback else "none",
         "sanity_steps": str(trainer.num_sanity_val_steps),
+        "log_every_n_steps": vars(trainer)["log_every_n_steps"],
+        "accumulate_grad_batches": trainer.accumulate_grad_batches,
+        "gradient_clip_val": "none" if trainer.gradient_clip_val is None else trainer.gradient_clip_val,
+        "gradient_clip_algorithm": str(getattr(trainer.gradient_clip_algorithm, "value", "none")),
         "trainer_callbacks": ", ".join(type(callback).__name__ for callback in vars(trainer)["callbacks"]) or "none",
     }
 
