@@ -124,6 +124,9 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     steps: Count
     samples: Count
+    smallest_batch: Count
+    largest_batch: Count
+    declared_samples: Count | None
     samples_digest: ShortText
     initial_weights: ShortText
     final_weights: ShortText
@@ -138,6 +141,8 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     optimizers: tuple[ShortText, ...] = ()
     learning_rates: tuple[float, ...] = ()
     faults: tuple[ShortText, ...] = ()
+    validation_declared: bool = False
+    validation_batches: Count = 0
 
 
 class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,14 +158,13 @@ class Result(Message, frozen=True, tag="result"):
     ledger: Ledger
     effective: dict[str, Any]
     memory: dict[str, Count]
-    samples_per_step: Count
     instrumented: CallbackMetrics
 
 
 class ArmFailure(Message, frozen=True, tag="failed"):
     """Why there will be no result."""
 
-    outcome: Literal["unsupported", "oom", "crashed"]
+    outcome: Literal["unsupported", "oom", "crashed", "internal"]
     reason: str
 
 

@@ -50,10 +50,10 @@ _RUN = {
 
 
 def record_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:
-    """A record's JSON of today as schemas 1 to 3 have it: with their names, and turns without later columns."""
-    turns = data["turns"]
-    kept = turns and {name: column for name, column in turns.items() if name not in ("began", "resident", "allocated")}
-    return {**_renamed(data, _RECORD), "turns": kept, "schema": schema}
+    """A record's JSON of today as schemas 1 to 4 have it: 1 to 3 under other names, all without later columns."""
+    later = ("began", "resident", "allocated", "end", "real")
+    kept = data["turns"] and {name: column for name, column in data["turns"].items() if name not in later}
+    return {**_renamed(data, _RECORD if schema < 4 else {}), "turns": kept, "schema": schema}
 
 
 def run_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:

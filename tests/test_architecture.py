@@ -32,7 +32,7 @@ def rule(wings: str = "", top: str = "", inside: str = "") -> Rule:
 
 
 # One rule a wing; docs/structure.md has the same table. Names of wings are folders of bench/, or files on the ground.
-_READERS = "errors borders axes results stats machine plan engine analysis"
+_READERS = "errors borders results stats machine plan engine analysis"
 WINGS: Mapping[str, Rule] = {
     "errors": rule(),
     "borders": rule(),
@@ -46,9 +46,9 @@ WINGS: Mapping[str, Rule] = {
     "arm": rule("errors protocol axes results machine plan callbacks", top="torch"),
     "engine": rule("errors borders protocol axes results stats machine plan", top="tqdm"),
     "analysis": rule("errors axes results stats machine plan", top="numpy pandas"),
-    "commands": rule(f"{_READERS} protocol"),
+    "commands": rule(f"{_READERS} axes protocol"),
     "report": rule(f"{_READERS} commands", top="numpy pandas matplotlib seaborn jinja2", inside="scipy"),
-    "cli": rule(f"{_READERS} commands report arm"),
+    "cli": rule(f"{_READERS} axes commands report arm"),
     "__main__": rule("cli"),
     "__init__": rule("errors axes results machine plan engine analysis commands report"),
     "spec": rule("axes plan"),

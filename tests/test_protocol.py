@@ -25,6 +25,9 @@ DECODERS = [
 LEDGER = Ledger(
     steps=8,
     samples=128,
+    smallest_batch=16,
+    largest_batch=16,
+    declared_samples=None,
     samples_digest="0",
     initial_weights="a",
     final_weights="b",
@@ -43,7 +46,7 @@ MESSAGES: list[protocol.Message] = [
     protocol.ExitReport("a#1.0", -9),
     Ready(3, 0.2, 16),
     TurnReport((0.1, 0.2), (0.0, 0.1), 0.3, 0, 5, 2),
-    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, 16, CallbackMetrics()),
+    Result(LEDGER, {"loop": "plain", "cores": [1]}, {"peak_memory_host": 5}, CallbackMetrics()),
     protocol.ArmFailure("crashed", "ValueError: no"),
 ]
 

@@ -71,6 +71,8 @@ TURN_COLUMNS = (
     Column("began", "float64", "1", "steps that the loop had taken before the turn; NaN in older records"),
     Column("resident", "float64", "bytes", "the arm's resident set after the turn; NaN in older records"),
     Column("allocated", "float64", "bytes", "what its tensors had on the device; NaN where it has no own memory"),
+    Column("epoch_time", "float64", "s", "the whole turn; NaN unless turns are the loop's own epochs"),
+    Column("epoch_end", "float64", "s", "by how much such an epoch's last step took longer, its end included"),
 )
 
 LAUNCH_COLUMNS = (

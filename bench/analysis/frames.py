@@ -27,6 +27,7 @@ from bench.analysis.columns import (
 )
 from bench.errors import RunError, one_of
 from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
+from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.drift import Drift, drift_reason
 from bench.stats.pause_factor import pause_factors
@@ -126,6 +127,8 @@ def _columns_of(record: Record, factor: float) -> dict[str, Any]:
         "began": np.asarray(taken.began, dtype=float) if taken.began else none,
         "resident": np.asarray(taken.resident, dtype=float) if taken.resident else none,
         "allocated": np.asarray(taken.allocated, dtype=float) if taken.allocated else none,
+        "epoch_time": counted if taken.real else none,
+        "epoch_end": np.asarray(taken.end, dtype=float) if taken.end else none,
     }
 
 
@@ -141,7 +144,7 @@ def launches(run: StoredRun) -> pd.DataFrame:
     """One row per cell, launch and metric: of launches that measured LEAST_ROUNDS rounds, and of instrumented ones.
 
     Columns: `columns.LAUNCH_COLUMNS`, axes. A metric that is a column of `turns` has the median over the launch's
-    turns; throughput is samples in a batch over that of step_time; the rest comes from the record's `memory` and
+    turns; throughput is samples of a step over that of step_time; the rest comes from the record's `memory` and
     `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
 
     Raises:
@@ -216,8 +219,8 @@ def _launch_values(
         values = {
             name: (value, count) for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)
         }
-        if record.samples_per_step:
-            values["throughput"] = (record.samples_per_step / values["step_time"][0], count)
+        if samples := counted_samples(record):
+            values["throughput"] = (samples / values["step_time"][0], count)
         for name, given in {**record.memory, **record.extra}.items():
             if name in METRICS or name in record.extra:
                 values[name] = (float(given), 1)

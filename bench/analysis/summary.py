@@ -19,7 +19,8 @@ from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
-from bench.results.record import SIGNED, Metric, Record
+from bench.results.record import ADDITIVE, Metric, Record
+from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
@@ -151,7 +152,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
                 metrics=metrics.get(row.cell, {}),
                 versus=against,
                 instrumented=extra.get(row.cell, {}),
-                samples_per_step=record.samples_per_step if record else 0,
+                samples_per_step=counted_samples(record) if record else 0,
                 drift=frames.drifts.get(row.cell),
                 equal=equal.get(row.cell, ""),
             )
@@ -220,7 +221,7 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
     found: tuple[_OfCells, _OfCells] = ({}, {})
     for (instrumented, cell, metric), own in values.items():
         # A count of a callback's may be zero, which has no logarithm.
-        positive = metric not in SIGNED and all(value > 0 for value in own)
+        positive = metric not in ADDITIVE and all(value > 0 for value in own)
         interval = interval_of_logs([math.log(value) for value in own]) if positive else interval_of_differences(own)
         found[instrumented].setdefault(cell, {})[metric] = MetricEstimate(
             *kinds[metric],
@@ -235,7 +236,8 @@ def _metrics(launches: pd.DataFrame) -> tuple[_OfCells, _OfCells]:
 
 def _samples(run: StoredRun) -> dict[tuple[str, int], float]:
     """Samples a step by cell and launch, where they were counted."""
-    return {(record.cell, record.launch): record.samples_per_step for record in run.records if record.samples_per_step}
+    found = {(record.cell, record.launch): counted_samples(record) for record in run.records}
+    return {key: samples for key, samples in found.items() if samples}
 
 
 def _versus(pairs: pd.DataFrame, samples: Mapping[tuple[str, int], float]) -> dict[str, Versus]:

@@ -79,6 +79,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
         )
     warnings += _accelerator_warnings(run)
     warnings += leak_warnings(run.records)
+    warnings += validation_warnings(run)
     changing = _changing(run)
     warnings += [
         f"{cell.id}: effective settings differ between launches: {', '.join(changing[cell.id])}"
@@ -129,6 +130,32 @@ def _accelerator_warnings(run: StoredRun) -> list[str]:
                 f"{cell}: XLA compiled {sum(counts)} graphs within timed turns, in {sum(map(bool, counts))} "
                 f"of {len(counts)} launches: shapes change, or the warm-up was too short"
             )
+    return found
+
+
+def validation_warnings(run: StoredRun) -> list[str]:
+    """Validation that a workload declares and that is in no figure: once a suite, or a loop where others ran it."""
+    taken: dict[str, dict[str, int]] = {}
+    for record in run.records:
+        if record.turns is not None and record.ledger.get("validation_declared"):
+            loops = taken.setdefault(record.suite, {})
+            loop = str(record.point.get("loop", record.cell))
+            loops[loop] = loops.get(loop, 0) + record.ledger["validation_batches"]
+    real = {record.suite for record in run.records if record.turns is not None and record.turns.real}
+    found = []
+    for suite, loops in taken.items():
+        if not any(loops.values()) and suite not in real:
+            found.append(
+                f"{suite}: validation is declared and is not in these figures (validation batches: 0): no turn holds "
+                "the end of a loop's own epoch, and Trainer's sanity check comes before all timing; in a suite with "
+                'epochs="real" the loops validate'
+            )
+            continue
+        found += [
+            f"{loop}: validation is declared and was never run (validation batches: 0): it is not in these figures"
+            for loop, batches in loops.items()
+            if not batches
+        ]
     return found
 
 

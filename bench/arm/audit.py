@@ -10,8 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +122,8 @@ class Audit:
         self.compiled_around_ddp = self._compiled is not None and self.strategy == "ddp" and compiled_around_ddp()
 
     def _on_forward(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        if not torch.is_grad_enabled():
+            return  # validation, where the watched steps hold the end of an epoch
         self.switches.read()
         self.forward += 1
         self.training = self.training and module.training
@@ -281,30 +282,6 @@ def weights_digest(model: torch.nn.Module) -> str:
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             digest.update(_bytes(tensor if whole is None else whole()))
     return digest.hexdigest()
-
-
-def batch_digest(batch: Any, start: int) -> int:
-    """CRC-32 over all tensors of a batch, going on from `start`. 0.2 ms a MiB here; run it outside of timed steps."""
-    if isinstance(batch, torch.Tensor):
-        return zlib.crc32(_bytes(batch), zlib.crc32(f"{batch.dtype}{tuple(batch.shape)}".encode(), start))
-    if isinstance(batch, Mapping):
-        batch = list(batch.values())
-    if isinstance(batch, list | tuple):
-        for part in batch:
-            start = batch_digest(part, start)
-        return start
-    return zlib.crc32(repr(batch).encode(), start)
-
-
-def has_other_dtype(batch: Any, accelerator: Accelerator) -> bool:
-    """Whether a tensor of a batch has another dtype on its device than it says: its bytes tell of the device, then.
-
-    Fabric moves batches before the stream hands them out, so under XLA_USE_BF16 they come back in fewer bits.
-    """
-    if isinstance(batch, torch.Tensor):
-        return accelerator.real_dtype(batch) != batch.dtype
-    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
-    return any(has_other_dtype(part, accelerator) for part in parts)
 
 
 def _bytes(tensor: torch.Tensor) -> memoryview:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
@@ -16,14 +17,17 @@ import bench.protocol as protocol
 from bench.arm import compile_watch
 from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
+from bench.arm.own_faults import OwnFault, exception_text, is_own_fault
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
+from bench.arm.validation import ValidationCount
 from bench.axes.accelerators import accelerator
+from bench.axes.loops.batches import as_trainers_see, batches_in, counter, refuse_one_pass
 from bench.axes.loops.job import Job
 from bench.axes.loops.workload import complete_workload
 from bench.axes.precision import PRECISIONS
-from bench.errors import BenchError
+from bench.errors import BenchError, Unsupported
 from bench.machine.memory import peak_resident, resident
 from bench.plan import discovery
 from bench.plan.suite import suite_loop
@@ -66,14 +70,20 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     torch.manual_seed(request["seed"])
     workload = complete_workload(suite.build(request["point"]), lightning="lightning" in loop.preload)
     initial = weights_digest(workload.model)
+    size = counter(workload.samples)
+    refuse_one_pass(workload.batches)
     audit = Audit(workload.model, device, watch)
     instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
     gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
-    stream = BatchStream(gate, device.synchronize if device.asynchronous else None)
+    # Callbacks and profilers look at steps.
+    real_epochs = bool(request.get("real_epochs")) and instruments is None and "trace" not in request
+    stream = BatchStream(gate, device.synchronize if device.asynchronous else None, size, real_epochs=real_epochs)
+    validation = ValidationCount(workload.validation, lambda: gate.began_steps and not gate.ended)
     notes: dict[str, Any] = {}
 
     def watched_stream(loader: Any) -> Batches:
         notes.update(loader_settings(loader))
+        loader = as_trainers_see(loader)
         gate.epoch = batches_in(loader)
         if "trace" in request:  # imported here: a timed arm has no profiler in it
             from bench.arm.profile import TracedLoader
@@ -82,7 +92,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         return stream(loader if instruments is None else instruments.watch(loader))
 
     job = Job(
-        workload=workload if instruments is None else instruments.workload,
+        workload=replace(workload if instruments is None else instruments.workload, validation=validation.batches),
         stream=watched_stream,
         device=device.device(request["rank"]),
         accelerator=device.lightning,
@@ -93,11 +103,18 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         strategy=settings.get("strategy", "single_device"),
         compile=mode,
         callbacks=() if instruments is None else instruments.callbacks,
+        real_epochs=real_epochs,
+        ending=stream.ending,
     )
     gate.began = perf_counter()
     if instruments is not None:
         instruments.begin()
     loop.run(job)
+    if not gate.ended and real_epochs:
+        raise Unsupported(
+            f"turns are the loop's own epochs, and the loop {loop.name!r} ended by itself after {gate.steps} steps; it "
+            "must go on to its next epoch until job.ending.over"
+        )
     if not gate.ended:
         raise RuntimeError(
             f"the loop {loop.name!r} ended by itself after {gate.steps} steps; it must run as the stream does"
@@ -107,7 +124,10 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         ledger=protocol.Ledger(
             steps=gate.steps,
             samples=gate.samples,
-            samples_digest="" if gate.rounded else f"{gate.digest:08x}",
+            smallest_batch=gate.smallest if gate.steps else 0,
+            largest_batch=gate.largest,
+            declared_samples=workload.samples if isinstance(workload.samples, int) else None,
+            samples_digest=gate.digest,
             initial_weights=initial,
             final_weights=weights_digest(workload.model),
             audited=watched["audited"],
@@ -121,6 +141,8 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             optimizers=tuple(watched["optimizers"]),
             learning_rates=tuple(watched["learning_rates"]),
             faults=tuple(watched["faults"]),
+            validation_declared=validation.declared,
+            validation_batches=validation.taken,
         ),
         effective={
             "loop": loop.name,
@@ -141,7 +163,6 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             "heap_padding": len(padding),
             **device.peak_memory(),
         },
-        samples_per_step=workload.samples if isinstance(workload.samples, int) else 0,
         instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
     )
     if in_process_group():
@@ -149,30 +170,14 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     return result
 
 
-def batches_in(loader: Any) -> int:
-    """Batches in an epoch, or 0 where the loader does not say.
-
-    A DataLoader over an IterableDataset has a `__len__` that raises TypeError, unless the dataset has a length.
-    """
-    try:
-        return len(loader)
-    except TypeError:
-        return 0
-
-
 def _failure(error: BaseException) -> protocol.ArmFailure:
-    text = _text(error)
+    text = exception_text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
         return protocol.ArmFailure("unsupported", protocol.short_reason(text))
     named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
+    if is_own_fault(error):
+        ours = f"a fault of loopmark's own, not of the training: {text if isinstance(error, OwnFault) else named}"
+        return protocol.ArmFailure("internal", protocol.short_reason(ours))
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
         return protocol.ArmFailure("oom", protocol.short_reason(named))
     return protocol.ArmFailure("crashed", protocol.short_reason(named))
-
-
-def _text(error: BaseException) -> str:
-    """What an exception says; one that cannot say it is no reason to fail otherwise."""
-    try:
-        return str(error)
-    except Exception as another:
-        return f"(its text cannot be had: {type(another).__name__})"

@@ -8,8 +8,10 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import bench.protocol as protocol
-from bench.arm.audit import Audit, batch_digest, has_other_dtype
+from bench.arm.audit import Audit
+from bench.arm.batch_digest import BatchDigest, has_other_dtype
 from bench.arm.instrument import Instruments
+from bench.arm.own_faults import blame_ourselves
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
 from bench.machine.memory import resident
@@ -47,8 +49,15 @@ class Gatekeeper:
         self.ended = False
         self.steps = 0
         self.samples = 0
-        self.digest = 0
+        self.smallest = 2**53  # batch, in samples; larger than any
+        self.largest = 0
+        self._digest = BatchDigest()
         self.rounded = False  # batches came back from the device in fewer bits than they have on the CPU
+
+    @property
+    def began_steps(self) -> bool:
+        """Whether the loop has asked for its first batch."""
+        return self._ready
 
     def wait(self) -> Grant | None:
         if not self._ready:
@@ -82,9 +91,14 @@ class Gatekeeper:
         self._audit.switches.read()
         self.steps += grant.steps
         self.samples += taken.samples
-        for batch in batches:
-            self.digest = batch_digest(batch, self.digest)
-            self.rounded = self.rounded or has_other_dtype(batch, self._device)
+        self.smallest = min(self.smallest, taken.smallest)
+        self.largest = max(self.largest, taken.largest)
+        try:
+            for batch in batches:
+                self._digest.add(batch)
+                self.rounded = self.rounded or has_other_dtype(batch, self._device)
+        except Exception as error:
+            blame_ourselves(error, "reading a batch")
         message = protocol.TurnReport(
             taken.seconds,
             taken.fetching,
@@ -96,6 +110,11 @@ class Gatekeeper:
             self._device.allocated_memory() if self._timed else None,
         )
         self._connection.send_bytes(protocol.encode(message))
+
+    @property
+    def digest(self) -> str:
+        """Of the batches; "" where they came back from the device otherwise than they went, or cannot be read."""
+        return f"{self._digest.value:08x}" if self._digest.read and not self.rounded else ""
 
     def effective(self) -> dict[str, Any]:
         """What the device's own counters told."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bench.axes.accelerators.base import Accelerator
-from bench.axes.loops.batches import batch_size
+from bench.axes.loops.batch_tree import batch_size
 from bench.callbacks.callback_list import accelerator_of
 from bench.errors import SpecError
 from bench.results.record import Metric

@@ -36,7 +36,7 @@ from bench.protocol import Go
 from bench.results import store
 from bench.results.record import Record
 
-State = Literal["ok", "note", "not applicable", "failed"]
+CheckState = Literal["ok", "note", "not applicable", "failed"]
 # One short launch of each group, without anything else: what there is to see is seen in it.
 CHECKING = Options(budget=40.0, launch=0.02, launches=1, fork_servers=1, instrument=0)
 EPOCH_PATIENCE = 10.0  # seconds of training until it is seen that batches come again
@@ -64,7 +64,7 @@ class SuiteCheck:
     """
 
     name: str
-    state: State
+    state: CheckState
     reason: str
 
 

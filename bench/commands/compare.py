@@ -219,14 +219,21 @@ def _other_work(name: str, a: _Side, b: _Side) -> str:
     for key in dict.fromkeys([*one.point, *other.point]):
         if key in one.point and key in other.point and one.point[key] != other.point[key]:
             return f"other work: {key} {one.point[key]} against {other.point[key]}"
-    if one.samples_per_step != other.samples_per_step:
-        return f"other work: {one.samples_per_step} samples a step against {other.samples_per_step}"
+    if _batch(one, other) != _batch(other, one):
+        return f"other work: {_batch(one, other)} samples a step against {_batch(other, one)}"
     if a.seed != b.seed:
         return ""
     for launch in sorted(set(mine) & set(theirs)):
         if found := _other_ledger(mine[launch], theirs[launch]):
             return f"other work in launch {launch}: {found}"
     return ""
+
+
+def _batch(record: Record, other: Record) -> int:
+    """Samples by which two records are compared: where both have counted, those of the largest batch, as the mean over
+    steps hangs on how many these were."""
+    counted = "largest_batch" in record.ledger and "largest_batch" in other.ledger
+    return int(record.ledger["largest_batch"]) if counted else record.samples_per_step
 
 
 def _other_ledger(one: Record, other: Record) -> str:

@@ -59,6 +59,7 @@ def request(
         "requested": requested_settings(cell, place, threads),
         "memory_limit": memory_limit,
         "padding": padding,
+        "real_epochs": cell.epochs == "real",
         "alone": alone,
         "ranks": strategy.ranks(str(cell.point["strategy"]), devices),
         "cores": place.ranks(devices, cell.workers),

@@ -9,6 +9,7 @@ from bench.axes.precision import PRECISIONS
 from bench.engine import equal_settings
 from bench.results import work_ledger
 from bench.results.record import Record
+from bench.results.sample_counts import counted_samples
 
 
 def judge_work(
@@ -51,17 +52,17 @@ def _against(record: Record, baseline: Record, equal: str, tolerance: float | No
     return replace(record, ledger={**record.ledger, "equal": same})
 
 
-def comparison(record: Record, baseline: Record) -> work_ledger.Comparison:
+def comparison(record: Record, baseline: Record) -> work_ledger.LedgerComparison:
     """How the work of two arms can be compared, by what they were asked for."""
     mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
     same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
     compiled = [one.requested.get("compile", "off") != "off" for one in (record, baseline)]
-    return work_ledger.Comparison(
+    return work_ledger.LedgerComparison(
         no_bits=_no_bits(record, baseline),
         tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
         same_precision=mine == theirs,
         same_passes=compiled[0] == compiled[1],
-        planned=None if same_batches else (record.samples_per_step, baseline.samples_per_step),
+        planned=None if same_batches else (counted_samples(record), counted_samples(baseline)),
     )
 
 

@@ -44,7 +44,8 @@ class Race:
         timeout: seconds until an arm that does not answer is ended.
         turn: seconds that the counted steps of a turn should take.
         asynchronous: whether the device runs behind the loop; its turns are as long as their edges ask for.
-        epochs: whether a turn is a whole epoch of the arms' loaders, the gap before it included.
+        epochs: whether a turn is a whole epoch of the arms' loaders, the gap before it included; "real": and the loop's
+            own, what it does at its end included.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Race:
         turn: float,
         *,
         asynchronous: bool = False,
-        epochs: bool = False,
+        epochs: bool | str = False,
     ) -> None:
         self._fleet = fleet
         self.arms = arms
@@ -65,7 +66,8 @@ class Race:
         self._turn = turn
         self._asynchronous = asynchronous
         self._steps = 1
-        self._epochs = epochs
+        self._epochs = bool(epochs)
+        self._real = epochs == "real"
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self._taken = dict.fromkeys(arms, 0)  # steps of each arm so far, those of no turn included
@@ -170,23 +172,30 @@ class Race:
             counted, fetching = (column[not self._epochs :] for column in (reply.seconds, reply.fetching))
             after = stolen(self._cores)
             spread = () if reply.spread is None else (reply.spread,)
-            gap = (first - statistics.median(others or [first]),) if self._epochs else ()
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             allocated = () if reply.allocated is None else (reply.allocated,)
-            more = {"spread": spread, "fetching": (sum(fetching),), "gap": gap, "allocated": allocated}
-            more |= {"began": (began,), "resident": (reply.resident,)}
+            more = {"spread": spread, "fetching": (sum(fetching),), **self._edges(first, others)}
+            more |= {"began": (began,), "resident": (reply.resident,), "allocated": allocated}
             row = {"round": self.rounds, "position": position, "first": first, "counted": sum(counted)}
             row |= zip(("cpu", "involuntary", "faults", "stolen"), counts, strict=True)
             self._rows[name].append({**row, **{key: value[0] for key, value in more.items() if value}})
             before = after
         self.rounds += 1
 
+    def _edges(self, first: float, others: Sequence[float]) -> dict[str, tuple[float, ...]]:
+        """By how much an epoch's first step took longer than its middle one; of the loop's own epochs the last, too."""
+        if not self._epochs:
+            return {}
+        middle = statistics.median((others[:-1] if self._real else others) or [first])
+        return {"gap": (first - middle,), "end": (others[-1] - middle,) if self._real and len(others) > 1 else ()}
+
     def turns(self, name: str) -> Turns | None:
         """The samples of one arm, or None when it took no turn."""
         if not self._rows[name]:
             return None
         rows = self._rows[name]
-        return Turns(self._steps, **{key: tuple(row[key] for row in rows) for key in rows[0]}, whole=self._epochs)
+        columns = {key: tuple(row[key] for row in rows) for key in rows[0]}
+        return Turns(self._steps, **columns, whole=self._epochs, real=self._real)
 
     def log_ratios(self, baseline: str) -> dict[str, float]:
         """Median over rounds of each arm's log ratio to the baseline's step time, each round paired with itself."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bench.protocol import CallbackMetrics, Result, TurnReport
+from bench.results.sample_counts import sample_faults
 
 # Failures that another rank's failure brings about: the peer's connection is gone.
 CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
@@ -83,7 +84,8 @@ def arm_result(replies: Sequence[Result]) -> ArmResult:
         effective = _effective([reply.effective for reply in replies])
         # The largest rank: what a machine must have for each.
         memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
-    return ArmResult(ledger, effective, memory, sum(reply.samples_per_step for reply in replies), first.instrumented)
+    counted = round(ledger["samples"] / ledger["steps"]) if ledger["steps"] else 0
+    return ArmResult(ledger, effective, memory, counted, first.instrumented)
 
 
 def _plain(reply: Result) -> dict[str, Any]:
@@ -102,17 +104,39 @@ def _ledger(ledgers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for name in alike + same_weights
         if len({ledger[name] for ledger in ledgers}) > 1
     ]
-    digests = ",".join(str(ledger["samples_digest"]) for ledger in ledgers)
+    differ += same_shares(ledgers)
+    for rank, ledger in enumerate(ledgers):
+        differ += [f"rank {rank}: {fault}" for fault in sample_faults(ledger)]
+    digests = [str(ledger["samples_digest"]) for ledger in ledgers]
     losses = [ledger["losses"] for ledger in ledgers]
     return {
         **first,
         "samples": sum(ledger["samples"] for ledger in ledgers),
-        "samples_digest": f"{zlib.crc32(digests.encode()):08x}",
+        "smallest_batch": min(ledger["smallest_batch"] for ledger in ledgers),
+        "largest_batch": max(ledger["largest_batch"] for ledger in ledgers),
+        "declared_samples": None,  # of each rank, and told of each above
+        "samples_digest": f"{zlib.crc32(','.join(digests).encode()):08x}" if all(digests) else "",
         "losses": [sum(values) / len(values) for values in zip(*losses, strict=False)],
         "nonzero_gradients": min(ledger["nonzero_gradients"] for ledger in ledgers),
+        "validation_batches": sum(ledger["validation_batches"] for ledger in ledgers),
         "rank_differences": differ,
         "rank_losses": losses,
     }
+
+
+def same_shares(ledgers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ranks that were handed the same batches, as a sentence: all but one of them do work that is done already."""
+    by_batches: dict[tuple[Any, ...], list[int]] = {}
+    for rank, ledger in enumerate(ledgers):
+        if ledger["samples_digest"]:
+            alike = "samples_digest", "samples", "smallest_batch", "largest_batch"
+            by_batches.setdefault(tuple(ledger[name] for name in alike), []).append(rank)
+    return [
+        f"ranks {', '.join(map(str, ranks))} were handed the same batches: a sampler that gives each rank a share of "
+        "its own is missing (torch.utils.data.DistributedSampler)"
+        for ranks in by_batches.values()
+        if len(ranks) > 1
+    ]
 
 
 def _effective(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

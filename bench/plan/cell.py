@@ -21,7 +21,7 @@ class Cell:
         baseline: the id of the group's baseline.
         unsupported: why it cannot run here, or "".
         workers: the most loader workers that a cell of its group has; all of them then run on all cores.
-        epochs: whether a turn is a whole epoch.
+        epochs: whether a turn is a whole epoch, and whose: see `bench.plan.suite.Suite`.
         asks: effective settings besides those of the engine's axes that it asks for.
         imports: what its loop's interpreter has imported before it forks, torch first.
     """
@@ -34,7 +34,7 @@ class Cell:
     baseline: str
     unsupported: str = ""
     workers: int = 0
-    epochs: bool = False
+    epochs: bool | str = False
     asks: Mapping[str, AxisValue] = field(default_factory=dict)
     imports: tuple[str, ...] = ("torch",)
 

@@ -23,6 +23,8 @@ NAME_FORM = re.compile(r"^[a-z][a-z0-9_-]*$")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
+EPOCHS = (False, True, "real")
+
 # Settings that are read back in every arm, and that the engine does not set: a suite's build does.
 READ_BACK = (
     *("persistent_workers", "pin_memory", "prefetch_factor"),
@@ -48,7 +50,9 @@ class Suite:
         build: makes the workload of one point; runs in the arm.
         choices: all values that `--set` takes for an axis, where these are a closed list.
         length_axis: the axis that varies the length of a step, for the fit of cost against step length, or None.
-        epochs: whether a turn is a whole epoch of the loader, so that the gap between epochs is a part of it.
+        epochs: False: turns are steps of an epoch that does not end. True: a turn is a whole epoch of the loader, so
+            that the gap between epochs is a part of it. "real": a turn is an epoch of the loop, and holds what the loop
+            does at its end: validation, checkpoint, metrics.
         refuses: says why a point makes no sense, or None where it does; asked by the parent, so without torch.
         workers: loader workers of a point, by default its `num_workers`; a group that has any runs on all cores.
         settings: effective settings by name that a point asks for besides those of `suite_settings`; they are read back
@@ -69,7 +73,7 @@ class Suite:
     build: Callable[[Point], Workload]
     choices: Mapping[str, Sequence[AxisValue]] = field(default_factory=dict)
     length_axis: str | None = None
-    epochs: bool = False
+    epochs: bool | str = False
     workers: Callable[[Point], int] = num_workers
     refuses: Callable[[Point], str | None] = lambda point: None
     settings: Callable[[Point], Mapping[str, AxisValue]] = lambda point: {}
@@ -161,6 +165,13 @@ def suite_mistakes(suite: Suite) -> list[str]:
             mistakes.append(f"choices: {one_of('axis', axis, suite.axes)}")
     if suite.length_axis is not None and suite.length_axis not in suite.axes:
         mistakes.append(f"length_axis: {one_of('axis', suite.length_axis, suite.axes)}")
+    if not any(suite.epochs is allowed or suite.epochs == allowed == "real" for allowed in EPOCHS):
+        mistakes.append(one_of("epochs", suite.epochs, EPOCHS))
+    if suite.epochs == "real" and suite.length_axis is not None:
+        mistakes.append(
+            f"length_axis: {suite.length_axis!r} with epochs='real'; the cost of a step is not fitted to turns that "
+            "hold an epoch's end; allowed: None"
+        )
     if not callable(suite.build):
         mistakes.append(f"build: {suite.build!r} is not callable")
     if isinstance(suite.loops, Mapping):

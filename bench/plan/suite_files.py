@@ -22,17 +22,17 @@ from types import ModuleType
 from bench.axes import loops
 
 __path__: list[str] = []  # this module is a package, of modules that the finder finds
-PREFIX = f"{__name__}."
+PACKAGE_PREFIX = f"{__name__}."
 
 
 def package_of(file: Path) -> str:
     """The name of the package that a suite file, by its real path, is imported in."""
     encoded = re.sub(rb"[^A-Za-z0-9]", lambda found: b"_%02x" % ord(found[0]), os.fsencode(file))
-    return PREFIX + encoded.decode("ascii")
+    return PACKAGE_PREFIX + encoded.decode("ascii")
 
 
 def _file_of(package: str) -> Path:
-    encoded = package.removeprefix(PREFIX).encode("ascii")
+    encoded = package.removeprefix(PACKAGE_PREFIX).encode("ascii")
     return Path(os.fsdecode(re.sub(rb"_([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), encoded)))
 
 
@@ -81,9 +81,9 @@ class _Loader(SourceFileLoader):
     """Runs a file of a suite's package; loops that it registers are the suite's."""
 
     def exec_module(self, module: ModuleType) -> None:
-        owner, _, _ = module.__name__.removeprefix(PREFIX).partition(".")
+        owner, _, _ = module.__name__.removeprefix(PACKAGE_PREFIX).partition(".")
         _read[module.__name__] = _stamp(self.path)
-        with loops.owned(PREFIX + owner):
+        with loops.owned(PACKAGE_PREFIX + owner):
             super().exec_module(module)
 
 
@@ -93,10 +93,10 @@ class _SuiteFiles(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if not fullname.startswith(PREFIX):
+        if not fullname.startswith(PACKAGE_PREFIX):
             return None
-        package, _, inside = fullname.removeprefix(PREFIX).partition(".")
-        file = _file_of(PREFIX + package)
+        package, _, inside = fullname.removeprefix(PACKAGE_PREFIX).partition(".")
+        file = _file_of(PACKAGE_PREFIX + package)
         if not inside:
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [str(file.parent)]

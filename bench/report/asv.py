@@ -23,7 +23,7 @@ from bench.errors import RunError
 from bench.machine.git import Commit
 from bench.report import asv_files
 from bench.report.asv_files import STATS
-from bench.results.record import FAILED_OUTCOMES, SIGNED, Metric
+from bench.results.record import ADDITIVE, FAILED_OUTCOMES, Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import ORDER_STATISTICS_FROM, interval_of_differences, interval_of_logs
 
@@ -188,7 +188,7 @@ def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) 
         return AsvValue(math.nan)  # the metric does not exist here, such as the spread over ranks of one process
     if not all(map(math.isfinite, own)):
         raise RunError(f"metric {metric.name!r}: {own} are not all numbers")
-    logs = [math.log(value) for value in own] if min(own) > 0 and metric.name not in SIGNED else None
+    logs = [math.log(value) for value in own] if min(own) > 0 and metric.name not in ADDITIVE else None
     estimate = (interval_of_logs(logs) if logs else interval_of_differences(own)).estimate
     return AsvValue(estimate, _stats(own, logs), own if len(own) >= SAMPLES_FROM else None)
 

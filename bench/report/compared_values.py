@@ -12,7 +12,7 @@ from bench.analysis import claims
 from bench.analysis.estimates import CellSummary
 from bench.plan.cell import SIDES
 from bench.report.tables import label
-from bench.report.units import factor, percent
+from bench.report.units import factor, percent, quantity
 from bench.stats.intervals import Interval, half_width
 from bench.stats.rounding import percent_of
 
@@ -25,6 +25,7 @@ AS_TIMES, LEAST_TIMES = 2.0, 1.5
 HOPELESS = 100.0
 
 USABLE = ("ok", "noisy")
+EPOCH = "epoch_time"  # the metric of those whose turns are the loop's own epochs
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class _Raced:
     Attributes:
         name: in a sentence, e.g. `optimizer fused`.
         short: in a list, e.g. `fused`.
-        work: time for the same work over the baseline's, and what that is a time of: `a step` or `a sample`.
+        work: time for the same work over the baseline's, and what that is a time of: `a step`, `an epoch`, `a sample`.
     """
 
     cell: CellSummary
@@ -89,7 +90,8 @@ def _raced(axis: str, cells: Sequence[CellSummary]) -> list[_Raced]:
         short = _short(axis, cell.point[axis])
         name = short if axis == SIDES else label(axis, cell.point[axis])
         work = cell.versus.of_work
-        of = "a step" if cell.versus.per_sample is None else "a sample"
+        step = "an epoch" if EPOCH in cell.metrics else "a step"
+        of = step if cell.versus.per_sample is None else "a sample"
         found.append(_Raced(cell, name, short, work, of, claims.of_ratio(work, control)))
     return found
 
@@ -97,12 +99,12 @@ def _raced(axis: str, cells: Sequence[CellSummary]) -> list[_Raced]:
 def _sentence(one: _Raced, base: str, cells: Sequence[CellSummary]) -> str:
     if one.word == "told":
         side = "slower" if one.work.estimate > 1 else "faster"
-        return f"{one.name} is {side} than {base}: it {_told_amount(one)}{_step(one)}{_noisy(one)}."
+        return f"{one.name} is {side} than {base}: it {_told_amount(one)}{_step(one)}{_epoch(one)}{_noisy(one)}."
     apart = f"{one.name} is not told apart from {base}"
     if one.word == "one-launch":
         return f"{apart}: one launch gives no interval."
     control = f", and {beside(cells)}" if one.word in ("as-twin", "no-twin") else ""
-    return f"{apart}: {open_amount(one.work)} time {one.of}{_step(one)}{control}."
+    return f"{apart}: {open_amount(one.work)} time {one.of}{_step(one)}{_epoch(one)}{control}."
 
 
 def _told_amount(one: _Raced) -> str:
@@ -116,7 +118,7 @@ def _told_amount(one: _Raced) -> str:
         return f"takes {_percent(ratio.estimate - 1, ratio.low - 1, ratio.high - 1)} more time {one.of}"
     if ratio.estimate > 1 / AS_TIMES or ratio.high > 1 / LEAST_TIMES:
         return f"takes {_percent(1 - ratio.estimate, 1 - ratio.high, 1 - ratio.low)} less time {one.of}"
-    done = f"the {one.of.removeprefix('a ')}s in the same time"
+    done = f"the {one.of.partition(' ')[2]}s in the same time"
     return f"does {factor(*(1 / max(end, 1e-300) for end in (ratio.estimate, ratio.high, ratio.low)))} {done}"
 
 
@@ -141,6 +143,17 @@ def _step(one: _Raced) -> str:
         return ""
     more = versus.ratio.estimate / versus.per_sample.estimate
     return f" (its step, of {more:.3g} times the samples, takes {open_amount(versus.ratio)} time)"
+
+
+def _epoch(one: _Raced) -> str:
+    """What the difference is in seconds an epoch, where turns are the loops' own epochs."""
+    versus, metrics = one.cell.versus, one.cell.metrics
+    if versus is None or EPOCH not in metrics:
+        return ""
+    steps = round(metrics[EPOCH].estimate / metrics["step_time"].estimate)
+    d = versus.difference
+    low, high = (None if end is None else steps * end for end in (d.low, d.high))
+    return f": {quantity(steps * d.estimate, 's', low, high, signed=True)} an epoch of {steps} steps"
 
 
 def _noisy(one: _Raced) -> str:

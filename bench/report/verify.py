@@ -19,6 +19,7 @@ from bench.report.pages import Page, differing_texts, page_text, parse_page
 from bench.report.replay import can_be_judged, judge_again
 from bench.results import decoding
 from bench.results.record import Record, Turns
+from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
@@ -281,6 +282,6 @@ def _paired(
         if len(rounds) >= LEAST_ROUNDS:
             logs.append(statistics.median(math.log(one[round_] / other[round_]) for round_ in rounds))
             differences.append(statistics.median(one[round_] - other[round_] for round_ in rounds))
-            samples = [record.samples_per_step or 1 for record in (arm, base)]
+            samples = [counted_samples(record) or 1 for record in (arm, base)]
             works.append(logs[-1] - math.log(samples[0] / samples[1]))
     return logs, differences, works

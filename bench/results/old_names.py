@@ -14,7 +14,11 @@ from bench.errors import RunError
 
 RENAMED_IN = 4  # the schema with the new names
 
-TURN_COLUMNS = ("began", "resident", "allocated")  # which came with schema 5
+COLUMNS_SINCE_5 = ("began", "resident", "allocated", "end")  # which came with schema 5, and
+TURN_FIELDS: Mapping[str, Any] = {
+    **dict.fromkeys(COLUMNS_SINCE_5, ()),
+    "real": False,
+}  # as they are where there are none
 
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
 METRIC_NAMES = {"looked_step_time": "instrumented_step_time"}
@@ -31,9 +35,9 @@ def record_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> 
     """
     made = renamed_record(data, where) if schema < RENAMED_IN else dict(data)
     if isinstance(turns := made.get("turns"), Mapping):
-        if there := [name for name in TURN_COLUMNS if name in turns]:
+        if there := [name for name in TURN_FIELDS if name in turns]:
             raise RunError(f"{where}: $.turns: object contains unknown field `{there[0]}`")
-        made["turns"] = {**turns, **{name: [] for name in TURN_COLUMNS}}
+        made["turns"] = {**turns, **TURN_FIELDS}
     return made
 
 

@@ -26,7 +26,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -34,6 +34,7 @@ from msgspec import Meta
 from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
+from bench.results.forms import LedgerForm, SettingsForm
 
 RECORD_SCHEMA = 5
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
@@ -86,10 +87,14 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
-        Metric("throughput", "samples/s", "higher", "samples in a batch over step_time"),
+        Metric("throughput", "samples/s", "higher", "samples of a step, as counted, over step_time"),
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
         Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
+        Metric("epoch_time", "s", "lower", "one epoch of the loop, with its start and its end: validation, checkpoint"),
+        Metric(
+            "epoch_end", "s", "lower", "what an epoch's last step, up to the next epoch, takes longer than the others"
+        ),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
         Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
@@ -103,11 +108,12 @@ METRICS: dict[str, Metric] = {
 }
 
 
-# Metrics that may be of either sign: of them differences are taken, and never logarithms.
-SIGNED: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
+# Metrics that begin at 0, as sound cells have them: of them differences are taken, and never logarithms.
+ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
 
 # Columns that some turns do not have.
-LATER = ("spread", "fetching", "gap", *old_names.TURN_COLUMNS)
+LATER = ("spread", "fetching", "gap", *old_names.COLUMNS_SINCE_5)
+NO_COLUMNS = ("steps", "whole", "real")
 
 
 @dataclass(frozen=True)
@@ -130,8 +136,11 @@ class Turns:
         began: steps that the loop had taken before the turn, audited ones and warm-up included.
         resident: bytes of the arm in main memory after the turn, all ranks together; 0 where the system does not say.
         allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
+        end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
+            pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
         steps: counted steps in each turn, the same for all arms of a group.
         whole: whether a turn is a whole epoch; its first step is then counted too.
+        real: whether it is an epoch of the loop's own, which the loop has ended.
     """
 
     steps: Annotated[int, Meta(ge=1, le=COUNT)]
@@ -149,7 +158,9 @@ class Turns:
     began: tuple[Count, ...] = ()
     resident: tuple[Count, ...] = ()
     allocated: tuple[Count, ...] = ()
+    end: tuple[Number, ...] = ()
     whole: bool = False
+    real: bool = False
 
     @property
     def taken(self) -> int:
@@ -162,7 +173,7 @@ class Turns:
         return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
 
     def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in ("steps", "whole")}
+        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
         lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
@@ -182,7 +193,8 @@ class Record:
         ledger: the work that was done; see `bench.results.work_ledger`.
         turns: raw samples of the timed turns, or None.
         warmup: seconds of each step before the first turn, audited ones first.
-        samples_per_step: samples in one batch, all ranks together.
+        samples_per_step: samples of a step, all ranks together: the mean over all steps, rounded; in records whose
+            ledger has no `largest_batch`, as the suite declared it. `sample_counts` has it unrounded.
         memory: bytes by name, e.g. `peak_memory_host`, `start_memory_host`.
         extra: launch-level metrics by name, of callbacks.
         instrumented: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
@@ -236,38 +248,6 @@ class RecordLine(Record):
     """A record as it stands in records.jsonl, without its `chain`."""
 
     schema: Annotated[int, Meta(ge=1, le=RECORD_SCHEMA)]
-
-
-class _Ledger(TypedDict, total=False):
-    """What a ledger's values are, as far as the program reads them; see `bench.results.work_ledger`."""
-
-    steps: Count
-    samples: Count
-    samples_digest: str
-    audited: Count
-    forward: Count
-    backward: Count
-    optimizer_updates: Count
-    losses: list[float]
-    nonzero_gradients: Number
-    initial_weights: str
-    final_weights: str
-    rank_differences: list[str]
-    audited_updates: Count
-    audited_changes: Count
-    optimizers: list[str]
-    learning_rates: list[float]
-    faults: list[str]
-    equal: str
-
-
-class _Settings(TypedDict, total=False):
-    """The same for settings; of several ranks that differ, a setting is the list of theirs."""
-
-    precision: str | list[str | None]
-    accelerator: str | list[str | None]
-    compilations_timed: Count
-    recompiles: Count | list[Count | None]
 
 
 # JSON has no number for these, which a loss may well be; an arm whose loss is one of them did unequal work.
@@ -390,7 +370,7 @@ def _checked(record: Record, where: str | Path) -> Record:
     for name in ("losses", "rank_losses"):
         if name in ledger:
             ledger[name] = _read_back(ledger[name])
-    decoding.convert(_Ledger, ledger, f"{where}: ledger")
+    decoding.convert(LedgerForm, ledger, f"{where}: ledger")
     for name in ("requested", "effective"):
-        decoding.convert(_Settings, getattr(record, name), f"{where}: {name}")
+        decoding.convert(SettingsForm, getattr(record, name), f"{where}: {name}")
     return replace(record, ledger=ledger) if ledger != record.ledger else record

@@ -25,6 +25,9 @@ from bench.results.record import METRICS, RECORD_SCHEMA, SCHEMAS, WHOLE_FROM, No
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
+EQUALITY_FROM = 5  # the schema whose suites say what must be equal
+
+
 def timestamp() -> str:
     """The time now as all files have it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -166,6 +169,8 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
     if schema < old_names.RENAMED_IN:
         data = old_names.renamed_run(data, where)
+    if schema < EQUALITY_FROM:
+        data = _with_equality(data)
     info = decoding.convert(RunInfo, data, where, whole=schema >= WHOLE_FROM, more=True)
     for name in ("digests", "records"):
         if schema >= WHOLE_FROM and getattr(info, name) is None:
@@ -177,11 +182,22 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
     return complete_run_info(data)
 
 
+def _with_equality(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A run of a schema whose suites did not say yet what must be equal; as it is where it is no run."""
+    plan = data["plan"]
+    suites = plan.get("suites") if isinstance(plan, Mapping) else None
+    if not isinstance(suites, Mapping) or not all(isinstance(suite, Mapping) for suite in suites.values()):
+        return data
+    completed = {name: {"equal": "", "tolerance": None, **suite} for name, suite in suites.items()}
+    return {**data, "plan": {**plan, "suites": completed}}
+
+
 def complete_run_info(data: Mapping[str, Any]) -> dict[str, Any]:
     """With the defaults of what is missing."""
     plan = dict(data["plan"])
     plan.setdefault("groups", list(dict.fromkeys(cell["group"] for cell in plan["cells"])))
-    plan["suites"] = {name: {"length_axis": None, **suite} for name, suite in plan.get("suites", {}).items()}
+    absent = {"length_axis": None, "equal": "", "tolerance": None}
+    plan["suites"] = {name: {**absent, **suite} for name, suite in plan.get("suites", {}).items()}
     plan["cells"] = [{"outcome": "ok", "reason": "", **cell} for cell in plan["cells"]]
     defaults: dict[str, Any] = dict.fromkeys(("started", "finished", "digests", "records"))
     defaults |= {"loopmark": "", "argv": [], "options": {}, "files": {}, "environment": {}, "sides": [], "stops": {}}

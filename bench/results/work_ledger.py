@@ -4,8 +4,11 @@ A ledger is a mapping of plain values:
 
     steps               steps taken, all of them: audited, warm-up, timed
     samples             samples handed out over these steps
+    smallest_batch      samples of the smallest batch, and
+    largest_batch       of the largest; of several ranks, over all of them
+    declared_samples    what the suite says that a batch has, or None: nothing, or by rank
     samples_digest      CRC-32 chain over the batches: every batch of audited steps, the last of every timed turn;
-                        "" where batches come back from the device in other bits than they went
+                        "" where batches come back from the device in other bits than they went, or cannot be read
     audited             steps that were watched
     forward, backward   calls seen in the audited steps
     optimizer_updates   steps of optimizers over all steps, those that a scaler skipped left out
@@ -18,6 +21,8 @@ A ledger is a mapping of plain values:
     initial_weights     SHA-256 of the state at the start, and
     final_weights       at the end
     faults              sentences on what the arm itself saw that spoils its figures
+    validation_declared whether the workload has validation batches, and
+    validation_batches  how many of them the loop took from its first step on; all ranks together
     rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
                         samples are then those of all ranks, losses their means, `rank_losses` those of each
     equal               what was compared with the baseline and found equal, once that is judged
@@ -33,6 +38,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bench.results.sample_counts import sample_faults
+
 # A scaler that starts at 65,536 halves its scale with every skipped update, so a handful come first; more than this
 # share of the baseline's updates is training that does not train.
 SKIPPED_SHARE = 0.1
@@ -43,7 +50,7 @@ LOSS_TOLERANCE = 1e-3
 
 # Hundreds of steps later 24 layers under AdamW lay 1.3 % of the loss apart, or 13 % of the way that training had come,
 # when nothing differed but the rounding of its update (fused, CUDA, 1,463 steps). Lost updates are seen by their count.
-LATER = 30
+LATER_SIZE = 30
 LATER_WAY = 0.25
 
 # What a suite may ask to be equal: what each compares, beside the steps, which are always as many.
@@ -57,7 +64,7 @@ DEFAULT_EQUALITY: Final = ""  # weights where they can be compared bit for bit, 
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LedgerComparison:
     """How two ledgers are compared.
 
     Attributes:
@@ -81,7 +88,7 @@ class Comparison:
 
 def own_faults(ledger: Mapping[str, Any]) -> list[str]:
     """What is wrong with a ledger by itself, as sentences: training that does not train."""
-    faults = [*ledger.get("rank_differences", ()), *ledger.get("faults", ())]
+    faults = [*ledger.get("rank_differences", ()), *ledger.get("faults", ()), *sample_faults(ledger)]
     watched = ledger.get("audited_updates", 0)
     if watched and not ledger["audited_changes"]:
         faults.append(f"{watched} optimizer updates were watched, and none of them changed a parameter")
@@ -94,7 +101,9 @@ def own_faults(ledger: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def work_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: Comparison) -> tuple[list[str], str]:
+def work_differences(
+    ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: LedgerComparison
+) -> tuple[list[str], str]:
     """How the work of an arm differs from the baseline's, as sentences, causes first; then what was compared and equal.
 
     No sentence: the work is equal, in the kind that was asked for.
@@ -116,13 +125,15 @@ def work_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
             found.append(_other_weights(ledger, baseline, None if found or causes else how.tolerance))
     elif "loss" in compared and how.planned is None:
         found += _losses(ledger["losses"], baseline["losses"], how.tolerance)
+    if "initial_weights" in compared:
+        found += validation_differences(ledger, baseline)
     if found:
         return [*causes, *found], ""
     return [], _told(kind, ledger, baseline, how)
 
 
 def _counts(
-    ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: Comparison, compared: frozenset[str]
+    ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: LedgerComparison, compared: frozenset[str]
 ) -> list[str]:
     names = ["steps"]
     if how.planned is None and "samples" in compared:
@@ -160,7 +171,7 @@ def _rate(ledger: Mapping[str, Any], name: str) -> float:
     return float(ledger[name] / ledger["audited"]) if ledger["audited"] else 0.0
 
 
-def _same_updates(ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: Comparison) -> bool:
+def _same_updates(ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: LedgerComparison) -> bool:
     mine, theirs = ledger["optimizer_updates"], baseline["optimizer_updates"]
     if how.same_precision or mine == theirs:
         return bool(mine == theirs)
@@ -183,7 +194,7 @@ def _losses(mine: Sequence[float], theirs: Sequence[float], tolerance: float) ->
     half = len(theirs) // 2
     way = abs(statistics.fmean(theirs[half:]) - statistics.fmean(theirs[:half])) if half else 0.0
     for index, (loss, expected) in enumerate(zip(mine, theirs, strict=False)):
-        near = tolerance * size if index < half or not half else max(LATER * tolerance * size, LATER_WAY * way)
+        near = tolerance * size if index < half or not half else max(LATER_SIZE * tolerance * size, LATER_WAY * way)
         if not math.isclose(loss, expected, rel_tol=tolerance, abs_tol=near):
             return [f"loss of audited step {index}: {loss:.6g} against the baseline's {expected:.6g}"]
     return []
@@ -231,7 +242,7 @@ def _schedules(mine: Sequence[float], theirs: Sequence[float]) -> str:
     return f"learning rate: {told[0]} against the baseline's {told[1]}{why}"
 
 
-def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: Comparison) -> str:
+def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: LedgerComparison) -> str:
     """What was compared and found equal, as a clause."""
     if how.planned is not None:
         samples = "samples in proportion to the devices"
@@ -248,3 +259,12 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
     if how.planned is not None or not ledger["losses"]:
         return f"{samples}, passes and updates"
     return f"{samples} and updates; losses within {100 * how.tolerance:g} %"
+
+
+def validation_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """How the validation of an arm differs from the baseline's, as sentences; empty where both took as many batches."""
+    mine, theirs = (int(one.get("validation_batches", 0)) for one in (ledger, baseline))
+    if mine == theirs:
+        return []
+    never = "" if mine and theirs else f": {'the baseline' if mine else 'it'} never validates"
+    return [f"validation batches: {mine} against the baseline's {theirs}{never}"]

@@ -25,12 +25,17 @@ SURE = 0.99
 # A step time that changes by less within a whole launch is not known better than that on most machines.
 MATERIAL_TIME = 0.02
 
-# Memory that grows by this share of all that a process has, in the seconds of a launch, is used up in minutes.
-MATERIAL_MEMORY = 0.05
+# Memory that grows by this share of all that a process has, in the seconds of a launch, has doubled in minutes. Sound
+# training grew by 0.01 % of it in launches of a hundred steps, on the machine tried.
+MATERIAL_MEMORY = 0.01
 
-# What levels off, as caches, clocks and allocators do, has no slope that a longer launch would go on with: in its later
-# half a launch must change at half its pace or more. Exponential approach at a third of the launch has 0.4 of it.
+# What levels off, as caches, clocks and allocators do, has no slope that a longer launch would go on with: at its end a
+# launch must change at half its pace or more. Approach by an exponential of a third of the launch has 0.4 of it.
 GOES_ON = 0.5
+
+# Relative to the baseline an arm's steps scatter as both do. Where that is twice as much as by themselves, it is the
+# baseline's noise that would be told as the arm's, and the arm is judged by itself.
+OWN_SCATTER = 0.5
 
 PER = 100  # steps, for which slopes of time are told
 
@@ -41,15 +46,19 @@ class LaunchSlope:
 
     Attributes:
         slope: change a step.
-        later: the same over the launch's later half.
+        pace: the same over the whole launch, or over what `slope` is of where that is more.
+        later: the same at its end: over the later half of what `slope` is of.
         level: what it was in the middle, the median over the turns.
         steps: from the first turn to the last.
+        scatter: how far values lie from the line, as a share of the level, the median.
     """
 
     slope: float
+    pace: float
     later: float
     level: float
     steps: int
+    scatter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -107,29 +116,39 @@ def time_slope(turns: Turns, baseline: Turns | None = None) -> LaunchSlope | Non
     if len(chosen) < LEAST_ROUNDS:
         return None
     places, values = in_blocks([at for at, _ in chosen]), in_blocks([took / turns.steps for _, took in chosen])
-    half = len(values) // 2
+    half, slope = len(values) // 2, theil_sen(places, values)
+    level = statistics.median(values)
+    above = [value - slope * place for place, value in zip(places, values, strict=True)]
+    start = statistics.median(above)
     return LaunchSlope(
-        theil_sen(places, values),
+        slope,
+        slope,
         theil_sen(places[half:], values[half:]),
-        statistics.median(values),
+        level,
         round(chosen[-1][0] - chosen[0][0]),
+        statistics.median(abs(value - start) for value in above) / level,
     )
 
 
 def memory_slope(turns: Turns, column: Sequence[int]) -> LaunchSlope | None:
-    """How memory grows within a launch, in bytes a step; None where it was not read, or in too few rounds.
+    """By how much memory grows within a launch, in bytes a step; None where it was not read, or in too few rounds.
 
-    Two things grow without leaking. What is collected from time to time falls back, so each turn counts for the least
-    that was held from there on. And allocators fill up at first, so only the later half of the launch is asked.
+    Two things grow without leaking. What is collected from time to time falls back, so growth is that of the least that
+    is held from a turn on, and of the most that was held up to it, whichever is less. And allocators fill up at first,
+    so only the later half of the launch is asked.
     """
     if len(column) < LEAST_ROUNDS or not any(column):
         return None
-    kept = list(itertools.accumulate(reversed(column), min))[::-1]
-    half = len(kept) // 2
+    least = list(itertools.accumulate(reversed(column), min))[::-1]
+    most = list(itertools.accumulate(column, max))
     began = _began(turns)
-    places, values = in_blocks(began[half:]), in_blocks(kept[half:])
-    slope = theil_sen(places, values)
-    return LaunchSlope(slope, slope, statistics.median(column), round(began[-1] - began[0]))
+    starts = (len(column) * quarter // 4 for quarter in (0, 2, 3))
+    whole, slope, later = (min(_slope_from(start, began, edge) for edge in (least, most)) for start in starts)
+    return LaunchSlope(slope, max(whole, slope), later, statistics.median(column), round(began[-1] - began[0]))
+
+
+def _slope_from(start: int, places: Sequence[float], values: Sequence[float]) -> float:
+    return theil_sen(in_blocks(places[start:]), in_blocks(values[start:]))
 
 
 def _began(turns: Turns) -> Sequence[float]:
@@ -150,8 +169,8 @@ def drift_of_launches(slopes: Sequence[LaunchSlope | None], unit: str, least: fl
     shown = interval_of_differences(values)
     level = statistics.median(slope.level for slope in known)
     steps = statistics.median(slope.steps for slope in known)
-    later = interval_of_differences([slope.later for slope in known]).estimate
-    goes_on = later * shown.estimate > 0 and abs(later) >= GOES_ON * abs(shown.estimate)
+    pace, later = (statistics.median(column) for column in zip(*((one.pace, one.later) for one in known), strict=True))
+    goes_on = later * shown.estimate > 0 and abs(later) >= GOES_ON * abs(pace)
     material = goes_on and surely(interval_of_differences(values, SURE)) * steps > least * level
     return Drift(unit, shown.estimate, shown.low, shown.high, shown.launches, level, steps, material)
 
@@ -171,11 +190,11 @@ def drifts_of_group(launches: Sequence[tuple[Turns | None, Turns | None]], *, st
         steady: whether the baseline does not drift. Then only what the cell does otherwise is its own; else, and for
             the baseline itself, its own time is judged: a machine that changes does so otherwise in each launch.
     """
-    slopes = []
-    for turns, baseline in launches:
-        if turns is not None and (baseline is not None or not steady):
-            slopes.append(time_slope(turns, baseline if steady else None))
-    return drift_of_launches(slopes, "s", MATERIAL_TIME)
+    alone = [time_slope(turns) for turns, _ in launches if turns is not None]
+    paired = [time_slope(turns, base) for turns, base in launches if steady and turns is not None and base is not None]
+    one, other = ([slope.scatter for slope in slopes if slope is not None] for slopes in (alone, paired))
+    best = paired if other and statistics.median(one) > OWN_SCATTER * statistics.median(other) else alone
+    return drift_of_launches(best, "s", MATERIAL_TIME)
 
 
 def drift_reason(drift: Drift) -> str:

@@ -16,11 +16,15 @@ from bench.results.record import METRICS
 from bench.results.store import StoredRun
 from bench.stats.pause_factor import pause_factors
 
-# Metrics that turns of one process, of a part of an epoch, of no compiled launch do not have.
+# Metrics that turns of one process, of a part of an epoch, of no compiled launch, of older records do not have.
 NOT_HERE = {name for name in METRICS if name.startswith("time_to_first_step")} | {
     "rank_spread",
     "data_time",
     "epoch_gap",
+    "memory_growth_host",
+    "memory_growth_device",
+    "epoch_time",
+    "epoch_end",
 }
 
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 3}

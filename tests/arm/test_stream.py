@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from bench.arm.stream import ENDLESS, BatchStream, Grant, TurnTimes
-from bench.axes.loops.batches import batch_size
+from bench.axes.loops.batch_tree import batch_size
 from bench.engine.turn_order import block_length, rounds, williams_square
-from bench.results.work_ledger import own_faults
+from bench.errors import Unsupported
+from bench.results.work_ledger import own_faults, validation_differences
 
 
 @dataclass
@@ -110,7 +112,10 @@ def test_an_empty_loader_is_an_error_and_no_endless_loop() -> None:
         list(BatchStream(Gate([Grant(1)]))([]))
 
 
-@pytest.mark.parametrize("batch", [b"ab", (b"ab", b"c"), {"x": b"ab", "y": b"c"}, [[b"ab"], 1]])
+DATA = array("b", b"ab")
+
+
+@pytest.mark.parametrize("batch", [b"ab", (b"ab", b"c"), {"x": DATA, "y": b"c"}, [[DATA], 1]])
 def test_the_size_of_a_batch_is_that_of_its_first_tensor(batch: Any) -> None:
     assert batch_size(batch) == 2
 
@@ -170,3 +175,106 @@ LEDGER: dict[str, Any] = {
 def test_training_that_does_not_train_is_seen(changes: dict[str, Any], words: str) -> None:
     assert own_faults(LEDGER) == []
     assert words in "; ".join(own_faults({**LEDGER, **changes}))
+
+
+def real(gate: Gate, loader: Any, end: Any = lambda: None) -> list[list[int]]:
+    """A loop with epochs of its own over a real stream: the batches of each."""
+    stream = BatchStream(gate, real_epochs=True)
+    batches = stream(loader)
+    epochs: list[list[int]] = []
+    while not stream.ending.over:
+        epochs.append([])
+        for batch in batches:
+            epochs[-1].append(batch[0])
+        if not stream.ending.over:
+            end()
+    return epochs
+
+
+class Sampled(list[bytes]):
+    """A loader with a sampler that remembers the epochs that it was told."""
+
+    def __init__(self, batches: list[bytes]) -> None:
+        super().__init__(batches)
+        self.sampler = self
+        self.epochs: list[int] = []
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+def test_a_real_epoch_ends_with_the_loader_and_its_turn_with_the_next_pull() -> None:
+    gate = Gate([Grant(2, audit=True), Grant(1), Grant(3), Grant(3)])
+    loader = Sampled([b"\0", b"\1", b"\2"])
+    assert real(gate, loader, lambda: time.sleep(0.05)) == [[0, 1, 2]] * 3 + [[]]
+    assert loader.epochs == [0, 1, 2]
+    assert gate.events == ["wait", *["before", "after", "wait"] * 4]
+    assert [len(taken.seconds) for taken in gate.taken] == [2, 1, 3, 3]
+    assert [taken.samples for taken in gate.taken] == [2, 1, 3, 3]
+    for taken in gate.taken[1:]:
+        assert taken.seconds[-1] >= 0.05  # what the loop does between its epochs
+        assert sum(taken.seconds[:-1]) < 0.05
+    assert sum(gate.taken[0].seconds) < 0.05
+
+
+def test_a_loop_that_knows_the_length_and_asks_for_no_more_has_the_same_turns() -> None:
+    gate = Gate([Grant(3), Grant(3)])
+    stream = BatchStream(gate, real_epochs=True)
+    passes: list[str] = []
+
+    class Loader(Sampled):
+        def __iter__(self) -> Any:
+            yield from super().__iter__()
+            passes.append("ended")
+
+    batches = stream(Loader([b"0"] * 3))
+    assert len(batches) == 3
+    told: list[str] = []
+    stream.ending.calls.append(lambda: told.append("over"))
+    iter(batches)  # Trainer makes one to see whether it can, and takes another
+    for epoch in range(3):
+        iterator = iter(batches)
+        taken = [batch for _, batch in zip(range(3), iterator, strict=False)]
+        assert len(taken) == (3 if epoch < 2 else 0)
+        assert told == ([] if epoch < 2 else ["over"])
+    assert passes == ["ended"] * 2  # each pass is pulled to its end: samplers draw there
+    with pytest.raises(RuntimeError, match="began another epoch after the stream was over"):
+        next(iter(batches))
+
+
+@pytest.mark.parametrize(
+    ("loader", "error", "words"),
+    [
+        (iter([b"0"]), Unsupported, "turns are whole epochs, and its loader has no length"),
+        ([], ValueError, "gave no batch"),
+    ],
+)
+def test_a_real_epoch_needs_a_loader_with_a_length(loader: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        real(Gate([Grant(1)]), loader)
+
+
+@pytest.mark.parametrize(("length", "words"), [(3, "fewer batches"), (1, "more batches")])
+def test_a_real_epoch_is_as_long_as_its_loader_says(length: int, words: str) -> None:
+    class Loader(Sampled):
+        def __len__(self) -> int:
+            return length
+
+    with pytest.raises(ValueError, match=f"gave {words} than its length"):
+        real(Gate([Grant(9)]), Loader([b"0"] * 2))
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "words"),
+    [
+        (4, 4, []),
+        (0, 0, []),
+        (0, 4, ["validation batches: 0 against the baseline's 4: it never validates"]),
+        (4, 0, ["validation batches: 4 against the baseline's 0: the baseline never validates"]),
+        (2, 4, ["validation batches: 2 against the baseline's 4"]),
+    ],
+)
+def test_other_validation_is_seen(mine: int, theirs: int, words: list[str]) -> None:
+    one, other = ({**LEDGER, "validation_batches": count} for count in (mine, theirs))
+    assert validation_differences(one, other) == words
+    assert validation_differences(LEDGER, {**LEDGER, "validation_batches": 0}) == []  # a ledger of an older version

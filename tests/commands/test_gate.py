@@ -228,6 +228,25 @@ def test_equal_records_give_equal_verdicts_to_the_byte() -> None:
     assert json.dumps(judged(0.1).to_json()) == json.dumps(judged(0.1).to_json())
 
 
+@pytest.mark.parametrize("loop", ["fabric", "plain"])
+def test_a_cell_that_drifts_passes_no_gate(loop: str) -> None:
+    """Nor does any beside a baseline that does."""
+
+    def drifting(record: Record) -> Record:
+        if record.point["loop"] != loop or record.turns is None:
+            return record
+        counted = [seconds * (1 + 0.05 * number) for number, seconds in enumerate(record.turns.counted)]
+        return replace(record, turns=replace(record.turns, counted=tuple(counted)))
+
+    outcome = judged(0.0, drift_sd=0.0, change=drifting)
+    assert (outcome.verdict, outcome.exit_code) == ("invalid", 3)
+    (fabric,) = [decision for decision in outcome.decisions if not decision.twin]
+    assert fabric.verdict == "invalid"
+    assert fabric.ratio is None
+    beside = "" if loop == "fabric" else "its baseline is "
+    assert fabric.reason.startswith(f"{beside}drifting: its steps get slower: +")
+
+
 def twin_slower(record: Record) -> Record:
     if not record.twin or record.turns is None:
         return record

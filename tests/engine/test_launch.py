@@ -8,7 +8,7 @@ import pytest
 
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
-from bench.engine.launch import EDGE, Race
+from bench.engine.launch import AUDITED_STEPS, EDGE, Race
 from bench.engine.merge_ranks import Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.machine.process_env import arm_environment
@@ -55,6 +55,21 @@ def test_a_turn_is_a_time_and_no_number_of_steps(step: float) -> None:
     turns = one.turns("a")
     assert turns is not None
     assert turns.steps == max(1, round(0.002 / step))
+
+
+def test_turns_say_at_which_step_of_the_loop_they_began() -> None:
+    device = Device(0.001, 0.0)
+    one = race(device, asynchronous=False)
+    one.warm_up("a")
+    before = dict(device.steps)
+    for _ in range(3):
+        one.take_round(["a", "b", "c"])
+    for name, steps in before.items():
+        turns = one.turns(name)
+        assert turns is not None
+        assert turns.began == tuple(steps + number * turns.taken for number in range(3))
+        assert (turns.resident, turns.allocated) == ((0, 0, 0), ())
+    assert min(before.values()) > AUDITED_STEPS
 
 
 @pytest.mark.parametrize("edge", [0.0, 0.0005, 0.002, 0.005])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import SUITES, Bench, call
 from hypothesis import given
@@ -269,6 +270,13 @@ def test_a_turn_is_as_long_as_that_of_its_slowest_rank() -> None:
     assert turn([taken(0.5, 1.0)]) == Turn((0.5, 1.0), (0.0,), 1.0, 2, 3, None)
 
 
+def test_memory_is_that_of_all_ranks() -> None:
+    replies = [msgspec.structs.replace(taken(0.5, 1.0), resident=3, allocated=number) for number in (5, 7)]
+    assert (turn(replies).resident, turn(replies).allocated) == (6, 12)
+    assert (turn(replies[:1]).resident, turn(replies[:1]).allocated) == (3, 5)
+    assert turn([replies[0], msgspec.structs.replace(replies[1], allocated=None)]).allocated is None
+
+
 SECONDS = st.floats(1e-6, 1e3)
 
 
@@ -286,18 +294,21 @@ def test_settings_that_differ_between_ranks_are_no_ones_request() -> None:
         ledger = Ledger(
             steps=1,
             samples=4,
+            smallest_batch=4,
+            largest_batch=4,
+            declared_samples=4,
             audited=1,
             forward=1,
             backward=1,
             optimizer_updates=1,
             initial_weights="a",
             final_weights=str(threads),
-            samples_digest="00",
+            samples_digest=f"0{core}",
             losses=(1.0, core, "nan"),
             nonzero_gradients=1.0,
         )
         effective = {"threads": threads, "cores": [core], "loop": "plain"}
-        return Result(ledger, effective, {"peak_memory_host": core}, 4, CallbackMetrics())
+        return Result(ledger, effective, {"peak_memory_host": core}, CallbackMetrics())
 
     both = arm_result([result(1, 3), result(2, 5)])
     assert both.effective == {"threads": [1, 2], "cores": [3, 5], "loop": "plain"}

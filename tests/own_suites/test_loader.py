@@ -106,7 +106,7 @@ def by_length(records: tuple[Record, ...]) -> dict[str, Record]:
 
 
 def test_loaders_of_unknown_or_other_length_are_outcomes_with_a_reason(bench: Bench) -> None:
-    records = bench.run("epochs", options=QUICK)
+    records = bench.run("lengths", options=QUICK)
     found = by_length(records)
     assert found["known"].outcome == "ok", found["known"].reason
     assert found["known"].turns is not None
@@ -133,12 +133,12 @@ def test_a_loader_without_a_length_is_no_matter_where_turns_are_steps(
 
     def stepwise(*args: Any) -> Any:
         return {
-            name: (replace(suite, epochs=False, baseline="none") if name == "epochs" else suite, file)
+            name: (replace(suite, epochs=False, baseline="none") if name == "lengths" else suite, file)
             for name, (suite, file) in suites(*args).items()
         }
 
     monkeypatch.setattr(discovery, "all_suites", stepwise)
-    records = bench.run("epochs", "length=none", options=QUICK)
+    records = bench.run("lengths", "length=none", options=QUICK)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     assert not any(record.turns.whole for record in records if record.turns is not None)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.results.work_ledger import EQUALITIES, Comparison, own_faults, work_differences
+from bench.results.work_ledger import EQUALITIES, LedgerComparison, own_faults, work_differences
 
 LEDGER: dict[str, Any] = {
     "steps": 100,
@@ -32,7 +32,7 @@ NO_BITS = "kernels of cuda may add in another order each time"
 
 
 def differences(changes: dict[str, Any], **how: Any) -> str:
-    return "; ".join(work_differences({**LEDGER, **changes}, LEDGER, Comparison(**how))[0])
+    return "; ".join(work_differences({**LEDGER, **changes}, LEDGER, LedgerComparison(**how))[0])
 
 
 # What each kind looks at: the changes that it must tell, and those that it must not.
@@ -53,7 +53,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def test_each_kind_of_equality_tells_what_it_compares_and_nothing_else(kind: str, name: str) -> None:
     told = differences(CHANGES[name], equal=kind)
     assert bool(told) == (name in EQUALITIES[kind]), told
-    assert work_differences(LEDGER, LEDGER, Comparison(equal=kind))[0] == []
+    assert work_differences(LEDGER, LEDGER, LedgerComparison(equal=kind))[0] == []
 
 
 def test_steps_are_always_as_many() -> None:
@@ -81,15 +81,15 @@ def test_a_kind_that_cannot_be_judged_is_refused_with_what_can() -> None:
 
 def test_what_was_equal_is_told() -> None:
     def equal(**how: Any) -> str:
-        return work_differences(LEDGER, LEDGER, Comparison(**how))[1]
+        return work_differences(LEDGER, LEDGER, LedgerComparison(**how))[1]
 
     assert equal() == "the same batches, passes, updates and final weights, bit for bit"
     assert equal(no_bits=NO_BITS, tolerance=0.03) == "the same batches and updates; losses within 3 %"
     assert equal(equal="samples").startswith("the same batches; ")
     assert equal(equal="counts").startswith("as many passes and updates; ")
     unread = {**LEDGER, "samples_digest": ""}
-    assert work_differences(unread, LEDGER, Comparison(equal="samples"))[1].startswith("as many samples; ")
-    assert work_differences({**LEDGER, "steps": 1}, LEDGER, Comparison())[1] == ""
+    assert work_differences(unread, LEDGER, LedgerComparison(equal="samples"))[1].startswith("as many samples; ")
+    assert work_differences({**LEDGER, "steps": 1}, LEDGER, LedgerComparison())[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_was_equal_is_told() -> None:
     ],
 )
 def test_reasons_name_the_cause_first(changes: dict[str, Any], words: str) -> None:
-    found = work_differences({**LEDGER, **changes}, LEDGER, Comparison())[0]
+    found = work_differences({**LEDGER, **changes}, LEDGER, LedgerComparison())[0]
     assert words in found[0]
     # A cause alone is no difference of work: what it may not change is compared, and it is told with it.
     assert differences({"optimizers": ["SGD foreach"]}) == ""
@@ -117,8 +117,8 @@ def test_reasons_name_the_cause_first(changes: dict[str, Any], words: str) -> No
 def test_counts_are_compared_with_the_baseline_and_not_with_the_steps() -> None:
     gan = {**LEDGER, "forward": 16, "backward": 16, "optimizer_updates": 200}
     assert own_faults(gan) == []
-    assert work_differences(gan, gan, Comparison())[0] == []
-    told = "; ".join(work_differences(gan, LEDGER, Comparison())[0])
+    assert work_differences(gan, gan, LedgerComparison())[0] == []
+    told = "; ".join(work_differences(gan, LEDGER, LedgerComparison())[0])
     assert "16 backward passes in 8 audited steps against the baseline's 8 in 8" in told
     assert "200 optimizer updates in 100 steps against the baseline's 100" in told
     # A compiled model's passes are counted by its losses: not with those of its first module.
@@ -159,8 +159,8 @@ def test_losses_are_compared_by_the_size_of_the_curve(level: float, tolerance: f
     far = [loss + 3 * tolerance * max(map(abs, theirs)) + 1e-9 for loss in theirs]
     how: dict[str, Any] = {"equal": "loss", "tolerance": tolerance}
     ours = {**LEDGER, "losses": theirs}
-    assert work_differences({**LEDGER, "losses": near}, ours, Comparison(**how))[0] == []
-    assert work_differences({**LEDGER, "losses": far}, ours, Comparison(**how))[0] != []
+    assert work_differences({**LEDGER, "losses": near}, ours, LedgerComparison(**how))[0] == []
+    assert work_differences({**LEDGER, "losses": far}, ours, LedgerComparison(**how))[0] != []
     assert not math.isnan(size)
 
 
@@ -171,7 +171,7 @@ def test_later_losses_may_lie_apart_as_far_as_rounding_grows_and_not_as_lost_upd
     """`late`: the share of the way that training has come by which the arm lags behind."""
     theirs = [1.0, 0.99, 0.5, 0.49]
     mine = [*theirs[:2], *(loss + late * 0.5 for loss in theirs[2:])]
-    told = work_differences({**LEDGER, "losses": mine}, {**LEDGER, "losses": theirs}, Comparison(equal="loss"))[0]
+    told = work_differences({**LEDGER, "losses": mine}, {**LEDGER, "losses": theirs}, LedgerComparison(equal="loss"))[0]
     assert bool(told) == apart
 
 
@@ -182,4 +182,12 @@ def test_a_ledger_of_earlier_versions_has_no_fault_for_what_it_lacks() -> None:
         if name not in ("audited_updates", "audited_changes", "optimizers")
     }
     assert own_faults(old) == []
-    assert work_differences(old, old, Comparison())[0] == []
+    assert work_differences(old, old, LedgerComparison())[0] == []
+
+
+def test_other_validation_is_other_work_unless_only_samples_or_counts_are_compared() -> None:
+    for equal in ("", *EQUALITIES):
+        mine, theirs = ({**LEDGER, "validation_batches": count} for count in (0, 4))
+        told = work_differences(mine, theirs, LedgerComparison(equal=equal))[0]
+        assert bool(told) == (equal not in ("samples", "counts"))
+        assert told in ([], ["validation batches: 0 against the baseline's 4: it never validates"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
-from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train
+from bench.axes.loops.epoch import end_of_epoch, every_epoch
+from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train_steps
+from bench.errors import Unsupported
 
 if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
     from bench.axes.loops.job import Job
 
 
@@ -33,13 +37,32 @@ def fabric(job: Job) -> None:
     schedulers = schedulers_of(workload, optimizers)
     model, *optimizers = fabric.setup(compiled, *optimizers)
     model.train()
-    batches = fabric.setup_dataloaders(workload.batches)  # type: ignore[arg-type]  # other iterables are refused by it
+    batches = fabric.setup_dataloaders(dataloader(workload.batches))
+    end = end_of_epoch(job, model, optimizers, fabric=fabric)
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, fabric.backward)
-        return train(job, training, batches, move=lambda batch: batch, context=fabric.autocast)
+        return train_steps(
+            job, training, every_epoch(job, batches, end), move=lambda batch: batch, context=fabric.autocast
+        )
     (optimizer,) = optimizers
-    for batch in job.stream(batches):
+    for batch in every_epoch(job, batches, end):
         loss = workload.loss(model, batch)
         optimizer.zero_grad()
         fabric.backward(loss)
         optimizer.step()
+
+
+def dataloader(batches: Any) -> DataLoader[Any]:
+    """The workload's batches, if Fabric can set them up.
+
+    Raises:
+        Unsupported: they are no DataLoader; with others `setup_dataloaders` ends in a TypeError (2.6.6).
+    """
+    from torch.utils.data import DataLoader
+
+    if not isinstance(batches, DataLoader):
+        raise Unsupported(
+            f"Fabric's setup_dataloaders takes a torch DataLoader only, and the workload's `batches` is a "
+            f"{type(batches).__name__}"
+        )
+    return batches

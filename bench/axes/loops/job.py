@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.axes.loops.batches import Stream
+from bench.axes.loops.batch_tree import moved
+from bench.axes.loops.batches import Stream, StreamEnding
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +31,8 @@ class Job:
         strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
         compile: torch's name of a compile mode, or `off`.
         callbacks: for a Trainer's `callbacks=`; none in a launch that is timed.
+        real_epochs: whether the stream ends with each epoch of the loader, and the loop goes on to its next epoch.
+        ending: the end of the stream, where the loop is to end for good.
     """
 
     workload: Workload
@@ -42,6 +46,15 @@ class Job:
     strategy: str = "single_device"
     compile: str = "off"
     callbacks: tuple[Callback, ...] = ()
+    real_epochs: bool = False
+    ending: StreamEnding = field(default_factory=StreamEnding)
+
+    def epochs(self) -> Iterator[int]:
+        """The loop's epochs, from 0, until the stream is over; a single one where the stream ends with no epoch."""
+        for epoch in itertools.count():
+            yield epoch
+            if not self.real_epochs or self.ending.over:
+                return
 
     def compiled(self, model: Any) -> Any:
         """The model as torch.compile gives it in the mode that was asked for, or as it is."""
@@ -53,12 +66,4 @@ class Job:
         """The batch with its tensors on the device, moved without waiting, and numbers in the dtype of the weights."""
         import torch
 
-        if isinstance(batch, torch.Tensor):
-            if self.dtype is not torch.float32 and batch.is_floating_point():
-                return batch.to(self.device, self.dtype, non_blocking=True)
-            return batch.to(self.device, non_blocking=True)
-        if isinstance(batch, tuple | list):
-            return type(batch)(self.to_device(part) for part in batch)
-        if isinstance(batch, Mapping):
-            return {key: self.to_device(part) for key, part in batch.items()}
-        return batch
+        return moved(batch, self.device, None if self.dtype is torch.float32 else self.dtype)

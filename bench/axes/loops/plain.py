@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import end_of_epoch, every_epoch
 from bench.axes.loops.plain_xla import lazy
 from bench.axes.loops.training import (
     ScaledOptimizer,
@@ -16,7 +17,7 @@ from bench.axes.loops.training import (
     need_sides,
     optimizers_of,
     schedulers_of,
-    train,
+    train_steps,
 )
 from bench.axes.precision import PRECISIONS
 
@@ -39,11 +40,12 @@ def plain(job: Job) -> None:
     optimizers = optimizers_of(workload, model.parameters())
     schedulers = schedulers_of(workload, optimizers)
     model.train()
+    end = end_of_epoch(job, model, optimizers)
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, lambda loss: loss.backward())
-        return train(job, training, workload.batches, move=job.to_device)
+        return train_steps(job, training, every_epoch(job, workload.batches, end), move=job.to_device)
     (optimizer,) = optimizers
-    for batch in job.stream(workload.batches):
+    for batch in every_epoch(job, workload.batches, end):
         loss = workload.loss(model, job.to_device(batch))
         optimizer.zero_grad()
         loss.backward()
@@ -65,13 +67,14 @@ def mixed_precision(job: Job) -> None:
     scaler = torch.amp.GradScaler(kind, enabled=precision.scaled)
     autocast = partial(torch.autocast, kind, precision.autocast_dtype())
     model.train()
+    end = end_of_epoch(job, model, optimizers, autocast)
     if not is_tutorial(workload, optimizers, schedulers):
         scaled = [ScaledOptimizer(own, scaler, last=own is optimizers[-1]) for own in optimizers]
         backward: Callable[[torch.Tensor], None] = lambda loss: scaler.scale(loss).backward()  # noqa: E731
         training = TrainingStep(model, workload.model, scaled, schedulers, backward)
-        return train(job, training, workload.batches, move=job.to_device, context=autocast)
+        return train_steps(job, training, every_epoch(job, workload.batches, end), move=job.to_device, context=autocast)
     (optimizer,) = optimizers
-    for batch in job.stream(workload.batches):
+    for batch in every_epoch(job, workload.batches, end):
         with autocast():
             loss = workload.loss(model, job.to_device(batch))
         optimizer.zero_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train
+from bench.axes.loops.training import TrainingStep, is_tutorial, need_sides, optimizers_of, schedulers_of, train_steps
 from bench.axes.precision import PRECISIONS
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def lazy(job: Job) -> None:
     model.train()
     if not is_tutorial(workload, optimizers, schedulers):
         training = TrainingStep(model, workload.model, optimizers, schedulers, lambda loss: loss.backward())
-        return train(job, training, workload.batches, move=job.to_device, context=lambda: mixed, cut=torch_xla.sync)
+        return train_steps(
+            job, training, job.stream(workload.batches), move=job.to_device, context=lambda: mixed, cut=torch_xla.sync
+        )
     (optimizer,) = optimizers
     for batch in job.stream(workload.batches):
         with mixed:

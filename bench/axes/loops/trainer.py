@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
+from bench.axes.loops.epoch import epochs_of_trainer, trainers_validation
+from bench.axes.loops.trainer_share import own_share
 from bench.axes.loops.workload_module import module_of
 
 if TYPE_CHECKING:
@@ -17,7 +19,11 @@ def trainer_barebones(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(**settings(job), barebones=True)
-    trainer.fit(job.compiled(module_of(job.workload)), job.stream(job.workload.batches))
+    epochs_of_trainer(job, trainer)
+    # Barebones leaves validation on; within an epoch that does not end there is none.
+    validation = trainers_validation(job) if job.real_epochs else None
+    model = job.compiled(module_of(job.workload))
+    trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), validation)
     job.note(trainer_features(trainer))
 
 
@@ -27,8 +33,9 @@ def trainer(job: Job) -> None:
     from lightning.pytorch import Trainer
 
     trainer = Trainer(**settings(job))
+    epochs_of_trainer(job, trainer)
     model = job.compiled(module_of(job.workload))
-    trainer.fit(model, job.stream(job.workload.batches), job.workload.validation)
+    trainer.fit(model, job.stream(own_share(trainer, job.workload.batches)), trainers_validation(job))
     job.note(trainer_features(trainer))
 
 
@@ -39,7 +46,7 @@ def settings(job: Job) -> dict[str, Any]:
         "devices": job.devices,
         "strategy": "auto" if job.strategy == "single_device" else job.strategy,
         "precision": job.precision,
-        "max_epochs": 1,
+        "max_epochs": -1 if job.real_epochs else 1,
         "callbacks": list(job.callbacks),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,10 +109,10 @@ def training_step(workload: Workload, training: TrainingStep, batch: Any) -> Any
     return result
 
 
-def train(
+def train_steps(
     job: Job,
     training: TrainingStep,
-    batches: Any,
+    stream: Iterable[Any],
     *,
     move: Callable[[Any], Any],
     context: Callable[[], AbstractContextManager[Any]] = nullcontext,
@@ -121,11 +121,12 @@ def train(
     """Training steps over the stream.
 
     Args:
+        stream: the batches, one a step.
         move: puts a batch on the device.
         context: around each step, as autocast.
         cut: ends a step on a device that runs lazily.
     """
-    for batch in job.stream(batches):
+    for batch in stream:
         with context():
             training_step(job.workload, training, move(batch))
         if cut is not None:

@@ -32,7 +32,7 @@ def build(point: Point) -> Workload:
 
 
 suite = Suite(
-    name="epochs",
+    name="lengths",
     title="epochs of known, unknown and other length",
     axes={"length": ("known", "none", "shorter"), "loop": ("plain",)},
     compare="length",
