@@ -87,10 +87,13 @@ FAULTS = {
                       {"same weights": "begins with other weights", "twin": "unequal-work: "}),
     "other batches": (f"batches = [torch.rand(8, 8, generator={UNSEEDED})] * 4", "",
                       {"same batches": "gives other batches", "twin": "unequal-work: "}),
-    "an exhausted generator": ("batches = (batch for batch in [*batches] * 30)", "",
-                               {"batches again": "crashed: "}),
+    "a generator": ("batches = (batch for batch in [*batches] * 30)", "",
+                    {"size=1": "unsupported: the workload's `batches` is exhausted after one pass"}),
+    "an object of one pass": ("class Once:\n        def __init__(self, of): self.of = iter(of)\n"
+                              "        def __iter__(self): return self.of\n    batches = Once([*batches] * 30)", "",
+                              {"batches again": "exhausted after one pass"}),
     "an epoch of one batch": ("batches = [data[:8]]", "", {"batches again": "an epoch has 1 batch"}),
-    "samples that are not": ("samples = 5", "", {"samples": "declared 5, counted 8 a step"}),
+    "samples that are not": ("samples = 5", "", {"samples": "5 samples a batch are declared, and batches had 8"}),
     "a loss that is not finite": ("def loss(model, batch):\n        return model(batch).square().sum() * 1e999", "",
                                   {"loss": "not finite: inf, nan, nan, nan", "size=1": "unequal-work: "}),
     "no gradient": ("def loss(model, batch):\n        return (0 * model(batch)).sum()", "",
@@ -159,7 +162,7 @@ def test_the_command_ends_as_its_checks_do(tmp_path: Path) -> None:
     assert done.returncode == 3
     told = json.loads(done.stdout)
     assert (told["suite"], told["file"], told["ok"]) == ("mine", str(path), False)
-    assert [check["name"] for check in told["checks"] if check["state"] == "failed"] == ["samples"]
+    assert "samples" in [check["name"] for check in told["checks"] if check["state"] == "failed"]
     for word in ("nosuch", "broken.py", "./broken.py", "my suite"):
         assert call("check", word, cwd=tmp_path).returncode == 2
     assert sorted(one.name for one in tmp_path.iterdir() if one.name != "__pycache__") == ["broken.py", "my suite.py"]
