@@ -125,7 +125,7 @@ def work_differences(
             found.append(_other_weights(ledger, baseline, None if found or causes else how.tolerance))
     elif "loss" in compared and how.planned is None:
         found += _losses(ledger["losses"], baseline["losses"], how.tolerance)
-    if "initial_weights" in compared:
+    if how.planned is None and "initial_weights" in compared:
         found += validation_differences(ledger, baseline)
     if found:
         return [*causes, *found], ""
@@ -259,11 +259,12 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
         return f"{samples}; what was done with them is not compared"
     if kind == "counts":
         return "as many passes and updates; neither samples nor weights are compared"
+    validated = "; as many validation batches" if ledger.get("validation_batches") and how.planned is None else ""
     if kind == "weights" and not how.no_bits:
-        return f"{samples}, passes, updates and final weights, bit for bit"
+        return f"{samples}, passes, updates and final weights, bit for bit{validated}"
     if how.planned is not None or not ledger["losses"]:
-        return f"{samples}, passes and updates"
-    return f"{samples} and updates; losses within {100 * how.tolerance:g} %"
+        return f"{samples}, passes and updates{validated}"
+    return f"{samples} and updates; losses within {100 * how.tolerance:g} %{validated}"
 
 
 def validation_differences(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:

@@ -194,3 +194,12 @@ def test_other_validation_is_other_work_unless_only_samples_or_counts_are_compar
         told = work_differences(mine, theirs, LedgerComparison(equal=equal))[0]
         assert bool(told) == (equal not in ("samples", "counts"))
         assert told in ([], ["validation batches: 0 against the baseline's 4: it never validates"])
+
+
+def test_equal_validation_is_told_where_there_was_any() -> None:
+    ledger = {**LEDGER, "validation_batches": 4}
+    assert work_differences(ledger, ledger, LedgerComparison())[1].endswith("; as many validation batches")
+    assert "validation" not in work_differences(LEDGER, LEDGER, LedgerComparison())[1]
+    # Other numbers of devices have other shares.
+    none = {**LEDGER, "validation_batches": 0}
+    assert work_differences(none, ledger, LedgerComparison(planned=(1, 1), no_bits="devices"))[0] == []
