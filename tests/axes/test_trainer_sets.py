@@ -75,21 +75,24 @@ def test_log_every_step_logs_every_step(steps: int, rows: int, tmp_path: Path, m
 
 def test_a_callback_of_the_suites_own_file_has_its_cost_read_back(bench: Bench) -> None:
     """30 % of the step, planted by a callback; one that burns nothing, by its import path, costs nothing."""
-    options = Options(budget=60, launch=0.8, launches=3, fork_servers=1)
+    options = Options(budget=60, launch=0.8, launches=4, fork_servers=1)
     found = raced(bench, "trainer=default,burnt,burnt-by-path", "width=384", options=options)
     assert {item.outcome for item in found.values()} == {"ok"}, [item.reason for item in found.values()]
     assert found["burnt"].effective["callbacks"] == found["burnt"].effective["set_callbacks"] == "Burning"
     assert found["default"].effective["callbacks"] == "none"
     summary = summarize(store.read_run(bench.folder))
     cells = {str(cell.point["trainer"]): cell for cell in summary.cells if not cell.twin}
-    burnt, free = cells["burnt"].versus, cells["burnt-by-path"].versus
-    assert burnt is not None
-    assert free is not None
-    assert burnt.ratio.low is not None
-    assert burnt.ratio.high is not None
-    assert burnt.ratio.low * 0.97 <= 1.3 <= burnt.ratio.high * 1.03, burnt.ratio
-    assert burnt.ratio.estimate == pytest.approx(1.3, abs=0.12)
-    assert free.ratio.estimate == pytest.approx(1.0, abs=0.08)
+    for name, planted in {"burnt": 1.3, "burnt-by-path": 1.0}.items():
+        versus = cells[name].versus
+        assert versus is not None
+        ratio = versus.ratio
+        assert ratio.low is not None
+        assert ratio.high is not None
+        # Of 95 % intervals some miss, and where others work all may; not by so much.
+        assert 0.9 * ratio.low <= planted <= 1.1 * ratio.high, (name, ratio)
+        # Where others work, longer steps are interrupted more often; processor time is what it is.
+        burnt, free = (cells[one].metrics["cpu_time"].estimate for one in (name, "default"))
+        assert burnt / free == pytest.approx(planted, rel=0.1), name
 
 
 def test_what_cannot_be_made_or_is_no_equal_is_told_of_that_cell_alone(bench: Bench) -> None:
@@ -107,6 +110,18 @@ def test_what_cannot_be_made_or_is_no_equal_is_told_of_that_cell_alone(bench: Be
         assert found[name].outcome == outcome, (name, found[name].reason)
         assert words in found[name].reason
     assert found["default"].outcome == found["default#twin"].outcome == "ok"
+
+
+def test_an_instrumented_launch_carries_the_callbacks_of_a_set_too(bench: Bench) -> None:
+    options = Options(budget=60, launch=0.1, launches=1, instrument=1, fork_servers=1)
+    records = bench.run("settled", "loop=trainer", "trainer=default,burnt", "width=64", options=options)
+    assert {item.outcome for item in records} == {"ok"}, [item.reason for item in records]
+    run = store.read_run(bench.folder)
+    assert {item.point["trainer"] for item in run.instrumented} == {"default", "burnt"}
+    (burnt,) = [item for item in run.instrumented if item.point["trainer"] == "burnt"]
+    assert burnt.outcome == "ok", burnt.reason
+    assert burnt.effective["set_callbacks"] == "Burning"
+    assert "Phases" in burnt.effective["callbacks"]
 
 
 def test_barebones_refuses_what_the_table_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,21 +12,25 @@ from lightning.pytorch.callbacks import Timer
 
 
 class Burning(Callback):
-    """Burns a share of the loop's own step, read on the clock of this thread: what others do costs both alike."""
+    """Burns a share of the loop's own step, read on the clock of this thread: what others do costs both alike.
+
+    From hook to hook: what the stream does at the edges of a turn, on this thread, is no part of a step.
+    """
 
     def __init__(self, share: float) -> None:
         self.share = share
         self.steps: deque[int] = deque(maxlen=31)
         self.began = 0
 
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, *rest: Any) -> None:
+        self.began = thread_time_ns()
+
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *rest: Any) -> None:
         now = thread_time_ns()
-        if self.began:
-            self.steps.append(now - self.began)
-            end = now + self.share * statistics.median(self.steps)
-            while thread_time_ns() < end:
-                pass
-        self.began = thread_time_ns()
+        self.steps.append(now - self.began)
+        end = now + self.share * statistics.median(self.steps)
+        while thread_time_ns() < end:
+            pass
 
 
 class Logging(Callback):
