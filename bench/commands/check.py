@@ -35,6 +35,7 @@ from bench.plan.suite import Suite
 from bench.protocol import Go
 from bench.results import store
 from bench.results.record import Record
+from bench.results.sample_counts import counted_samples, sample_faults
 
 CheckState = Literal["ok", "note", "not applicable", "failed"]
 # One short launch of each group, without anything else: what there is to see is seen in it.
@@ -305,14 +306,12 @@ def _pair_checks(group: Group, records: Sequence[Record]) -> Iterator[SuiteCheck
 
 
 def _samples_check(record: Record) -> SuiteCheck:
-    declared, steps, samples = record.samples_per_step, record.ledger["steps"], record.ledger["samples"]
-    counted = f"{samples / max(1, steps):.4g} a step"
-    if not declared:
+    declared, counted = record.ledger["declared_samples"], f"{counted_samples(record):.4g} a step"
+    if declared is None:
         return SuiteCheck("samples", "ok", f"counted: {counted}")
-    same = declared * steps == samples
-    return SuiteCheck(
-        "samples", "ok" if same else "failed", counted if same else f"declared {declared}, counted {counted}"
-    )
+    if sample_faults(record.ledger):
+        return SuiteCheck("samples", "failed", f"declared {declared}, counted {counted}")
+    return SuiteCheck("samples", "ok", counted)
 
 
 # --- batches come again
