@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bench.axes.engine_axes import AxisValue, Point
     from bench.axes.loops import Loop, register
     from bench.axes.loops.job import Job
+    from bench.axes.loops.training import TrainingStep
     from bench.axes.loops.workload import Workload
     from bench.commands.check import check
     from bench.commands.compare import Comparison
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
     Which = Run | Folder
     Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
-__all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "Workload", "__version__", "register"]
+__all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
+__all__ += ["__version__", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
 __all__ += ["compare", "environment", "history", "load", "suites", "trace", "verify", "versions", "write_report"]
 

@@ -41,7 +41,7 @@ WINGS: Mapping[str, Rule] = {
     "protocol": rule("borders results"),
     "stats": rule("errors results", top="numpy", inside="scipy ruptures"),
     "machine": rule("errors borders axes results", inside="torch"),
-    "plan": rule("errors axes"),
+    "plan": rule("errors axes results"),
     "callbacks": rule("errors axes machine results", top="torch lightning"),
     "arm": rule("errors protocol axes results machine plan callbacks", top="torch"),
     "engine": rule("errors borders protocol axes results stats machine plan", top="tqdm"),

@@ -121,8 +121,8 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     loop.run(job)
     if not gate.ended and real_epochs:
         raise Unsupported(
-            f"turns are the loop's own epochs, and the loop {loop.name!r} ended by itself after {gate.steps} steps; it "
-            "must go on to its next epoch until job.ending.over"
+            f"turns are the loop's own epochs, and the loop {loop.name!r} ended by itself; it must go on to its next "
+            "epoch until job.ending.over"
         )
     if not gate.ended:
         raise RuntimeError(

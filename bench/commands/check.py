@@ -35,7 +35,7 @@ from bench.plan.suite import Suite
 from bench.protocol import Go
 from bench.results import store
 from bench.results.record import Record
-from bench.results.sample_counts import counted_samples, sample_faults
+from bench.results.sample_counts import sample_faults
 
 CheckState = Literal["ok", "note", "not applicable", "failed"]
 # One short launch of each group, without anything else: what there is to see is seen in it.
@@ -281,7 +281,7 @@ def _pair_checks(group: Group, records: Sequence[Record]) -> Iterator[SuiteCheck
         ):
             same = ledger[key] == twin.ledger[key]
             yield SuiteCheck(name, "ok" if same else "failed", "of two builds from one seed" if same else what)
-    yield _samples_check(base)
+    yield _samples_check(ledger)
     told = ", ".join(f"{loss:.4g}" for loss in ledger["losses"][:AUDITED_STEPS])
     if not told:
         yield SuiteCheck("loss", "not applicable", "none was handed to backward")
@@ -305,13 +305,12 @@ def _pair_checks(group: Group, records: Sequence[Record]) -> Iterator[SuiteCheck
         yield SuiteCheck("twin", "failed", f"{twin.outcome}: {twin.reason}")
 
 
-def _samples_check(record: Record) -> SuiteCheck:
-    declared, counted = record.ledger["declared_samples"], f"{counted_samples(record):.4g} a step"
-    if declared is None:
-        return SuiteCheck("samples", "ok", f"counted: {counted}")
-    if sample_faults(record.ledger):
-        return SuiteCheck("samples", "failed", f"declared {declared}, counted {counted}")
-    return SuiteCheck("samples", "ok", counted)
+def _samples_check(ledger: Mapping[str, Any]) -> SuiteCheck:
+    if faults := sample_faults(ledger):
+        return SuiteCheck("samples", "failed", "; ".join(faults))
+    declared = ledger.get("declared_samples")
+    counted = f"{ledger['samples'] / max(1, ledger['steps']):.4g} a step"
+    return SuiteCheck("samples", "ok", f"counted, {counted}" if declared is None else f"{counted}, declared {declared}")
 
 
 # --- batches come again

@@ -17,6 +17,7 @@ HOMES: Mapping[str, str] = {
     "Metric": "bench.results.record",
     "Point": "bench.axes.engine_axes",
     "Suite": "bench.plan.suite",
+    "TrainingStep": "bench.axes.loops.training",
     "Workload": "bench.axes.loops.workload",
     "check": "bench.commands.check",
     "register": "bench.axes.loops",

@@ -19,6 +19,7 @@ from bench.axes.trainer_sets import BUILT_IN, TrainerArguments, set_mistakes
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.quantities import largest
+from bench.results.work_ledger import EQUALITIES
 
 NAME_FORM = re.compile(r"^[a-z][a-z0-9_-]*$")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -187,6 +188,12 @@ def suite_mistakes(suite: Suite) -> list[str]:
             f"length_axis: {suite.length_axis!r} with epochs='real'; the cost of a step is not fitted to turns that "
             "hold an epoch's end; allowed: None"
         )
+    if suite.equal not in ("", *EQUALITIES):
+        mistakes.append(f"equal: {one_of('kind of equality', suite.equal, EQUALITIES)}; or leave it out")
+    if suite.tolerance is not None and not _is_share(suite.tolerance):
+        mistakes.append(f"tolerance: {quote(suite.tolerance)}; allowed: a number above 0 and below 1, or None")
+    if suite.tolerance is not None and suite.equal in ("samples", "counts"):
+        mistakes.append(f"tolerance: of losses, which equal={suite.equal!r} does not compare; leave it out")
     if not callable(suite.build):
         mistakes.append(f"build: {suite.build!r} is not callable")
     if isinstance(suite.loops, Mapping):
@@ -207,6 +214,10 @@ def set_name_mistakes(names: Mapping[str, object]) -> list[str]:
         for name in names
         if name in BUILT_IN or not isinstance(name, str) or not NAME_FORM.fullmatch(name)
     ]
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
 
 
 def loader_workers(suite: Suite, point: Point) -> int:

@@ -153,7 +153,7 @@ def _epoch(one: _Raced) -> str:
     steps = round(metrics[EPOCH].estimate / metrics["step_time"].estimate)
     d = versus.difference
     low, high = (None if end is None else steps * end for end in (d.low, d.high))
-    return f": {quantity(steps * d.estimate, 's', low, high, signed=True)} an epoch of {steps} steps"
+    return f": {quantity(steps * d.estimate, 's', low, high, signed=True)} for its {steps} steps"
 
 
 def _noisy(one: _Raced) -> str:

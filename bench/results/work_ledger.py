@@ -218,7 +218,8 @@ def _causes(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]
     if mine and theirs and list(mine) != list(theirs):
         found.append(f"optimizer: {', '.join(mine)} against the baseline's {', '.join(theirs)}")
     rates, others = ledger.get("learning_rates"), baseline.get("learning_rates")
-    if rates and others and list(rates) != list(others):
+    # An arm that updates less often is watched less often too: that is no other rate.
+    if rates and others and _span_of(rates) != _span_of(others):
         found.append(_schedules(rates, others))
     updates, steps = ledger["optimizer_updates"], ledger["steps"]
     base_updates, base_steps = baseline["optimizer_updates"], baseline["steps"]
@@ -230,6 +231,10 @@ def _causes(ledger: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]
                 f"{accumulated[1]:.3g}"
             )
     return found
+
+
+def _span_of(rates: Sequence[float]) -> tuple[float, ...]:
+    return rates[0], min(rates), max(rates), rates[-1]
 
 
 def _schedules(mine: Sequence[float], theirs: Sequence[float]) -> str:

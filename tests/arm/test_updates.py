@@ -69,7 +69,7 @@ def test_a_step_that_changes_nothing_is_a_step_and_no_change() -> None:
     trained(torch.optim.SGD(model.parameters(), lr=0.0), model)
     assert (updates.steps, updates.changed) == (3, 0)
     ledger = {**Audit(model, accelerators()["cpu"]).ledger(), "audited_updates": 3, "audited_changes": 0}
-    told = own_faults({**ledger, "initial_weights": "x", "final_weights": "y"})
+    told = own_faults({**ledger, "steps": 3, "initial_weights": "x", "final_weights": "y"})
     assert told == ["3 optimizer updates were watched, and none of them changed a parameter"]
 
 

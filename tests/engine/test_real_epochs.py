@@ -15,10 +15,8 @@ from conftest import SUITES, Bench
 from bench.analysis import frames
 from bench.analysis.summary import summarize
 from bench.analysis.warnings import validation_warnings
-from bench.axes.loops import Loop, registry
-from bench.axes.loops.job import Job
 from bench.engine.options import Options
-from bench.errors import SpecError, Unsupported
+from bench.errors import SpecError
 from bench.plan.suite import Suite
 from bench.report import sentences
 from bench.results import store
@@ -66,8 +64,9 @@ def test_the_epoch_is_a_metric_and_is_what_sentences_speak_of(ran: Bench) -> Non
     summary = summarize(run)
     assert all(cell.metrics["epoch_time"].unit == "s" for cell in summary.cells)
     told = sentences.headlines(summary)
-    assert len(told) == len(LOOPS) - 1
-    assert all("an epoch" in text and "a step" not in text for text in told), told
+    about = [text for text in told if text.startswith(("Fabric", "Trainer")) and "fastest" not in text]
+    assert len(about) == len(LOOPS) - 1, told
+    assert all("time an epoch" in text and "for its 11 steps" in text and "a step" not in text for text in about), told
     assert not [text for text in summary.warnings if "validation" in text]
 
 
@@ -90,7 +89,7 @@ def test_validation_of_a_known_cost_is_read_back(bench: Bench) -> None:
     ends = [cells[name].metrics["epoch_end"].estimate for name in ("quick", "burnt")]
     assert ends[1] - ends[0] > 0.7 * BURNT
     told = sentences.headlines(summary)
-    assert any("an epoch of 20 steps" in text for text in told), told
+    assert any("for its 20 steps" in text for text in told), told
 
 
 def test_a_side_that_does_not_validate_did_other_work(bench: Bench) -> None:
@@ -127,54 +126,38 @@ def test_workers_are_started_anew_each_epoch_unless_they_persist(bench: Bench) -
     assert gaps[False] > gaps[True]  # an epoch pays for what it starts
 
 
-def once(job: Job) -> None:
-    """A loop that knows one epoch only"""
-    optimizer = job.workload.optimizer(job.workload.model.parameters())
-    for batch in job.stream(job.workload.batches):
-        loss = job.workload.loss(job.workload.model, batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-
-def nested(job: Job) -> None:
-    """A loop as users write it, which asks for its stream in each epoch"""
-    optimizer = job.workload.optimizer(job.workload.model.parameters())
-    for _ in job.epochs():
-        for batch in job.stream(job.workload.batches):
-            loss = job.workload.loss(job.workload.model, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-
-def train_alone(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **asked: Any) -> Any:
-    """One arm of `ended` in this process, over some epochs."""
-    from bench.arm import main
+def train_alone(loop: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **asked: Any) -> Any:
+    """One arm of `ended` in this process, over some epochs: its ledger."""
     from bench.arm.debug import train_here
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main, "registry", lambda: {**registry(), "mine": Loop("mine", ("torch",), run, "mine")})
-    settings = {"loop": "mine", "accelerator": "cpu", "precision": "32-true", "devices": 1}
-    point = {"validation": "quick", "loop": "mine", "num_workers": 0, "persistent_workers": False}
+    settings = {"loop": loop, "accelerator": "cpu", "precision": "32-true", "devices": 1}
+    point = {"validation": "quick", "loop": loop, "num_workers": 0, "persistent_workers": False}
     request = {"suite": "ended", "file": str(SUITES / "ended.py"), "point": point, "seed": 0, "requested": settings}
-    return train_here({**request, "padding": 0, "real_epochs": True, **asked}, 2 * BATCHES)
+    return train_here({**request, "padding": 0, "real_epochs": True, **asked}, 2 * BATCHES).ledger
 
 
 def test_a_loop_that_ends_with_its_first_epoch_is_told_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(
-        Unsupported, match=r"loop 'mine' ended by itself after 4 steps; it must go on to its next epoch"
-    ):
-        train_alone(once, monkeypatch, tmp_path)
-    # Where epochs do not end, and under a profiler, which looks at steps, it is a loop as any.
-    assert train_alone(once, monkeypatch, tmp_path, real_epochs=False).ledger.steps == 4 + 2 * BATCHES
+    records = bench.run("ended", "validation=quick", "loop=once", options=QUICK)
+    assert {record.outcome for record in records} == {"unsupported"}
+    start = "turns are the loop's own epochs, and the loop 'once' ended by itself; it must go on to its next epoch "
+    assert {record.reason for record in records} == {f"{start}until job.ending.over"}
+    # Where epochs do not end it is a loop as any.
+    assert train_alone("once", monkeypatch, tmp_path, real_epochs=False).steps == 4 + 2 * BATCHES
 
 
-def test_a_loop_may_ask_for_its_stream_in_each_epoch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ledger = train_alone(nested, monkeypatch, tmp_path).ledger
-    assert (ledger.steps, ledger.validation_declared, ledger.validation_batches) == (4 + 2 * BATCHES, True, 0)
+def test_a_loop_as_users_write_it_has_epochs_and_what_it_leaves_out_is_told(bench: Bench) -> None:
+    records = bench.run("ended", "validation=quick", "loop=nested", options=QUICK)
+    assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
+    for record in records:
+        assert record.turns is not None
+        assert record.ledger["steps"] == (2 + len(record.turns.round)) * BATCHES + 4
+        assert (record.ledger["validation_declared"], record.ledger["validation_batches"]) == (True, 0)
+    told = summarize(store.read_run(bench.folder)).warnings
+    never = "nested: validation is declared and was never run (validation batches: 0): it is not in these figures"
+    assert told.count(never) == 1
 
 
 def test_audited_steps_that_hold_an_epochs_end_count_no_validation(
@@ -183,7 +166,7 @@ def test_audited_steps_that_hold_an_epochs_end_count_no_validation(
     from bench.arm import debug
 
     monkeypatch.setattr(debug, "AUDITED", BATCHES + 1)
-    ledger = train_alone(registry()["plain"].run, monkeypatch, tmp_path).ledger
+    ledger = train_alone("plain", monkeypatch, tmp_path)
     assert (ledger.audited, ledger.forward, ledger.backward) == (BATCHES + 1,) * 3
     assert ledger.validation_batches == 3 * VALIDATION
 

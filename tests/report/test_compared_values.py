@@ -59,7 +59,9 @@ def test_every_compared_axis_is_answered_with_how_much_in_every_format(name: str
     run = race(axis, {values[0]: Arm(1e-3), **{value: Arm(1e-3 * factors[value]) for value in factors}}, suite=name)
     told = headlines(summarize(run))
     for value, factor in factors.items():
-        start = rf"{re.escape(f'{axis} {value}')} is {'slower' if factor > 1 else 'faster'} than {values[0]}: it "
+        base = tables.label(axis, values[0]) if axis == "loop" else values[0]
+        called = re.escape(tables.label(axis, value))
+        start = rf"{called} is {'slower' if factor > 1 else 'faster'} than {re.escape(str(base))}: it "
         (sentence,) = [text for text in told if re.match(start, text)]
         times = r"(?:takes|does) (?P<estimate>\S+) times \[(?P<low>\S+), (?P<high>\S+)\]"
         share = r"takes (?P<estimate>\S+) % \[(?P<low>\S+), (?P<high>\S+)\] (?:more|less) time a step"

@@ -110,6 +110,9 @@ def test_what_was_equal_is_told() -> None:
 def test_reasons_name_the_cause_first(changes: dict[str, Any], words: str) -> None:
     found = work_differences({**LEDGER, **changes}, LEDGER, LedgerComparison())[0]
     assert words in found[0]
+    # Whoever updates a quarter as often is watched so too: its rate is no other.
+    rarely = {**LEDGER, "optimizer_updates": 25, "learning_rates": [0.1]}
+    assert "learning rate" not in "; ".join(work_differences(rarely, LEDGER, LedgerComparison())[0])
     # A cause alone is no difference of work: what it may not change is compared, and it is told with it.
     assert differences({"optimizers": ["SGD foreach"]}) == ""
 

@@ -10,6 +10,7 @@ from time import thread_time_ns
 from typing import Any
 
 from bench.axes.engine_axes import Point
+from bench.axes.loops.job import Job
 from bench.axes.loops.workload import Workload
 from bench.plan.suite import Suite
 
@@ -28,6 +29,27 @@ def burn(seconds: float) -> None:
 
 def tell(worker: int) -> None:
     print(f"worker {worker} is {os.getpid()}", flush=True)
+
+
+def once(job: Job) -> None:
+    """A loop that knows one epoch only"""
+    optimizer = job.workload.optimizer(job.workload.model.parameters())
+    for batch in job.stream(job.workload.batches):
+        loss = job.workload.loss(job.workload.model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def nested(job: Job) -> None:
+    """A loop as users write it, which asks for its stream in each epoch, and validates in none"""
+    optimizer = job.workload.optimizer(job.workload.model.parameters())
+    for _ in job.epochs():
+        for batch in job.stream(job.workload.batches):
+            loss = job.workload.loss(job.workload.model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
 
 
 def build(point: Point) -> Workload:
@@ -103,5 +125,6 @@ suite = Suite(
     baseline="quick",
     choices={"validation": ("quick", "burnt", "none")},
     epochs="real",
+    loops={"once": once, "nested": nested},
     build=build,
 )
