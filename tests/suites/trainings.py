@@ -106,7 +106,7 @@ def gan() -> Workload:
 
     def step(training: Any, batch: Any) -> None:
         for optimizer, sign in zip(training.optimizers, (1, -1), strict=True):
-            made = pair.generator(torch.ones(BATCH, 4))
+            made = pair.generator(torch.ones(BATCH, 4, device=batch.device))
             loss = sign * (pair.critic(made).mean() - pair.critic(batch).mean()) + 2
             optimizer.zero_grad()
             training.backward(loss)
