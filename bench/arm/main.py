@@ -17,7 +17,7 @@ import bench.protocol as protocol
 from bench.arm import compile_watch
 from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
-from bench.arm.own_faults import OwnFault, exception_text, is_own_fault
+from bench.arm.own_faults import OwnFault, exception_text, is_lightnings_refusal, is_own_fault
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import callback_names, loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
@@ -185,6 +185,8 @@ def _failure(error: BaseException) -> protocol.ArmFailure:
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
         return protocol.ArmFailure("unsupported", protocol.short_reason(text))
     named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
+    if is_lightnings_refusal(error):
+        return protocol.ArmFailure("unsupported", protocol.short_reason(f"Lightning refuses it: {named}"))
     if is_own_fault(error):
         ours = f"a fault of loopmark's own, not of the training: {text if isinstance(error, OwnFault) else named}"
         return protocol.ArmFailure("internal", protocol.short_reason(ours))

@@ -1,4 +1,7 @@
-"""Tells a fault of loopmark's own from one of the training: by where it was raised. Without torch."""
+"""Tells a fault of loopmark's own, and a refusal of Lightning's, from one of the training: by where it was raised.
+
+Without torch.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ _MISTAKES = (TypeError, AttributeError, LookupError, NameError, ValueError, Arit
 _CALLERS = ("bench.arm.main", "bench.arm.debug", "bench.axes.loops.batches")
 _OWN_ROOMS = ("bench.arm.", "bench.callbacks.", "bench.axes.accelerators.")
 _OWN_FILES = ("bench.axes.loops.batch_tree", "bench.axes.loops.job")
+_REFUSING = ("lightning.fabric.", "lightning_utilities.")
 _DEVICE_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # of torch
 
 
@@ -48,13 +52,26 @@ def is_own_fault(error: BaseException) -> bool:
         return True
     if not isinstance(error, (*_MISTAKES, RecursionError)) or error.__traceback__ is None:
         return False
-    innermost = error.__traceback__
-    while innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    name = str(innermost.tb_frame.f_globals.get("__name__", ""))
+    innermost, name = _innermost(error.__traceback__)
     if name in _CALLERS or not (name.startswith(_OWN_ROOMS) or name in _OWN_FILES):
         return False
     return isinstance(error, AssertionError) or not _raised_on_purpose(innermost)
+
+
+def is_lightnings_refusal(error: BaseException) -> bool:
+    """Whether Fabric, or what moves batches for Fabric and Trainer, has refused what it was given: a list for a
+    DataLoader, a frozen dataclass. Other loops may well take it, so nothing has crashed."""
+    if not isinstance(error, TypeError | ValueError | NotImplementedError) or error.__traceback__ is None:
+        return False
+    innermost, name = _innermost(error.__traceback__)
+    return name.startswith(_REFUSING) and _raised_on_purpose(innermost)
+
+
+def _innermost(place: TracebackType) -> tuple[TracebackType, str]:
+    """Where an exception was raised, and the module that it was raised in."""
+    while place.tb_next is not None:
+        place = place.tb_next
+    return place, str(place.tb_frame.f_globals.get("__name__", ""))
 
 
 def _raised_on_purpose(place: TracebackType) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import torch
 
 from bench.arm import stream, turn_gate
-from bench.arm.own_faults import OwnFault, blame_ourselves, is_own_fault
+from bench.arm.own_faults import OwnFault, blame_ourselves, is_lightnings_refusal, is_own_fault
 from bench.axes.loops.batches import counter, forever, refuse_one_pass
 from bench.axes.loops.job import Job
 
@@ -32,8 +34,6 @@ class Raising:
 
 
 def job() -> Job:
-    import torch
-
     nothing: Any = None
     return Job(nothing, nothing, torch.device("cpu"), "cpu", "32-true", 1, torch.float32, nothing)
 
@@ -84,3 +84,30 @@ def test_an_exception_that_cannot_say_what_it_is_is_told_all_the_same() -> None:
     found = raised_by(lambda: blame_ourselves(Mute(), "reading a batch"))
     assert isinstance(found, OwnFault)
     assert "its text cannot be had" in str(found)
+
+
+def test_what_lightning_refuses_on_purpose_is_a_refusal_and_what_falls_in_it_is_none() -> None:
+    from lightning.fabric import Fabric
+    from lightning.fabric.utilities import move_data_to_device
+
+    @dataclass(frozen=True)
+    class Frozen:
+        rows: Any
+
+    class Falling:
+        def to(self, *args: Any, **kwargs: Any) -> None:
+            raise ValueError("of the user's")
+
+    fabric = Fabric(accelerator="cpu", devices=1)
+    refused: list[Callable[[], Any]] = [
+        lambda: fabric.setup_dataloaders([1, 2]),  # type: ignore[arg-type]
+        lambda: move_data_to_device(Frozen(torch.ones(2)), torch.device("cpu")),
+    ]
+    for deed in refused:
+        assert is_lightnings_refusal(raised_by(deed))
+    fallen: list[Callable[[], Any]] = [
+        lambda: move_data_to_device(Falling(), torch.device("cpu")),
+        lambda: int("x"),
+    ]
+    for deed in fallen:
+        assert not is_lightnings_refusal(raised_by(deed))

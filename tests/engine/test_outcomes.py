@@ -32,7 +32,7 @@ def only(records: tuple[Record, ...], fault: str) -> Record:
         ("build", "crashed", "cannot be built"),
         ("unsupported", "unsupported", "cannot run on a Sunday"),
         ("other-data", "unequal-work", "samples_digest"),
-        ("frozen", "unequal-work", "optimizer updates"),
+        ("frozen", "unequal-work", "the weights at the end are those of the start"),
     ],
 )
 def test_a_fault_is_an_outcome_with_a_reason(bench: Bench, fault: str, outcome: str, words: str) -> None:

@@ -97,7 +97,7 @@ def test_a_limit_that_is_passed_is_a_warning() -> None:
 
 
 def test_a_failed_instrumented_launch_is_a_warning_and_nothing_else() -> None:
-    run = make(launches=2, instrument=1)
+    run = make(launches=4, instrument=1)
     failed = with_record(run, 1, outcome="crashed", reason="boom", extra={}, declared=())
     summary = summarize(failed)
     assert f"{cell_id(FABRIC, 32)}: instrumented launch 0 is crashed: boom" in summary.warnings
