@@ -64,6 +64,24 @@ def test_a_wrapper_around_an_optimizer_updates_once() -> None:
     assert (updates.steps, updates.watched, updates.changed) == (3, 3, 3)
 
 
+def test_a_loop_that_goes_on_after_a_step_that_raised_is_counted_on() -> None:
+    class Raising(torch.optim.SGD):
+        raises = True
+
+        def step(self, closure: Any = None) -> Any:
+            if self.raises:
+                raise RuntimeError("not yet")
+            return super().step(closure)
+
+    model, updates = nn.Linear(4, 4), watched()
+    optimizer = Raising(model.parameters(), 0.1)
+    with pytest.raises(RuntimeError, match="not yet"):
+        trained(optimizer, model, 1)
+    optimizer.raises = False
+    trained(optimizer, model)
+    assert (updates.steps, updates.changed) == (3, 3)
+
+
 def test_a_step_that_changes_nothing_is_a_step_and_no_change() -> None:
     model, updates = nn.Linear(4, 4), watched()
     trained(torch.optim.SGD(model.parameters(), lr=0.0), model)
