@@ -89,6 +89,7 @@ class Gatekeeper:
         if grant.audit:
             self._audit.stop(grant.steps)
         self._audit.switches.read()
+        self._audit.updates.settle()
         self.steps += grant.steps
         self.samples += taken.samples
         self.smallest = min(self.smallest, taken.smallest)

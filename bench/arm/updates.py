@@ -47,22 +47,20 @@ class Updates:
         self.backward = False
         self.watching = False
         self._thread = threading.get_ident()
-        self._within: list[torch.optim.Optimizer] = []  # whose steps are under way, a wrapper's before its own
+        self._depth = 0  # of steps under way: a wrapper's, and in it that of its optimizer
         self._before: list[tuple[torch.Tensor, int]] = []
         self._skipped: list[torch.Tensor] = []  # told by the scaler's own tensors, which are read between turns
         register_optimizer_step_pre_hook(self._begin)
         register_optimizer_step_post_hook(self._end)
 
     def _begin(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if any(one is optimizer for one in self._within):
-            self._within.clear()  # its last step has raised, and the loop went on
-        self._within.append(optimizer)
-        if self.watching and len(self._within) == 1:
+        self._depth += 1
+        if self.watching and self._depth == 1:
             self._look(optimizer)
 
     def _end(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        self._within.pop()
-        if self._within:
+        self._depth -= 1
+        if self._depth:
             return
         self.steps += 1
         # A fused optimizer is handed the scaler's finding, and leaves the parameters as they are if it is not 0.
@@ -73,7 +71,8 @@ class Updates:
             self._compare(optimizer, found)
 
     def settle(self) -> None:
-        """Between turns: take off the steps that a scaler has let a fused optimizer skip."""
+        """Between turns, when no step is under way: take off the steps that a scaler has let a fused optimizer skip."""
+        self._depth = 0  # more where a step has raised, and the loop went on
         self.steps -= sum(bool(found) for found in self._skipped)
         self._skipped.clear()
 

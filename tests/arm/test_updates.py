@@ -77,6 +77,7 @@ def test_a_loop_that_goes_on_after_a_step_that_raised_is_counted_on() -> None:
     optimizer = Raising(model.parameters(), 0.1)
     with pytest.raises(RuntimeError, match="not yet"):
         trained(optimizer, model, 1)
+    updates.settle()
     optimizer.raises = False
     trained(optimizer, model)
     assert (updates.steps, updates.changed) == (3, 3)

@@ -173,7 +173,7 @@ MUTANTS: tuple[Mutant, ...] = (
            "self.changed += any(checksum(parameter) != bits for parameter, bits in before)", "self.changed += 1",
            ("tests/arm/test_updates.py::test_a_step_that_changes_nothing_is_a_step_and_no_change",)),
     Mutant(40, "a wrapper's step and its optimizer's are two updates", "bench/arm/updates.py",
-           "        if self._within:\n            return\n", "",
+           "        if self._depth:\n            return\n", "",
            ("tests/arm/test_updates.py::test_a_wrapper_around_an_optimizer_updates_once",)),
     Mutant(40, "a fused optimizer's skipped steps are updates", "bench/arm/updates.py",
            "            self._skipped.append(found)\n", "            pass\n",
