@@ -77,11 +77,22 @@ def optimizers_of(workload: Workload, parameters: Iterator[torch.nn.Parameter]) 
 
 
 def schedulers_of(workload: Workload, optimizers: Sequence[torch.optim.Optimizer]) -> list[Any]:
-    """The schedulers of the learning rates, one an optimizer; none without `schedule`."""
+    """The schedulers of the learning rates, one an optimizer; none without `schedule`.
+
+    Raises:
+        TypeError: what `schedule` gave is none that can be stepped.
+    """
     if workload.schedule is None:
         return []
+    from torch.optim.lr_scheduler import ReduceLROnPlateau
+
     found = [workload.schedule(optimizer) for optimizer in optimizers]
     for scheduler in found:
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise TypeError(
+                "the workload's `schedule` gave ReduceLROnPlateau, which is told a metric at each step; allowed: a "
+                "scheduler that is stepped without one; or a `step` of your own that tells it"
+            )
         if not callable(getattr(scheduler, "step", None)):
             raise TypeError(f"the workload's `schedule` gave {type(scheduler).__name__}; allowed: a scheduler")
     return found
