@@ -76,7 +76,7 @@ def test_a_lightning_module_may_be_the_only_side() -> None:
         need_sides(whole)
     with pytest.raises(SpecError, match="neither `model` nor `lightning`"):
         complete_workload(Workload(), lightning=True)
-    with pytest.raises(SpecError, match="`build` gave NoneType; allowed: a bench.Workload"):
+    with pytest.raises(SpecError, match=r"`build` gave NoneType; allowed: a bench\.Workload"):
         complete_workload(None, lightning=True)
 
 
