@@ -55,7 +55,7 @@ def test_it_has_the_package_its_types_and_its_suites(site: Path, tmp_path: Path)
     assert version == bench.__version__ == of_wheel(site).version
     assert names == sorted(bench.__all__)
     assert {"overhead", "precision", "scaling", "compile", "loader"} <= set(suites)
-    assert set(suites) <= {path.stem for path in (site / "bench" / "suites").glob("*.py")}
+    assert set(suites) <= {path.stem.replace("_", "-") for path in (site / "bench" / "suites").glob("*.py")}
     assert (site / "bench" / "py.typed").exists()
     assert not list(site.glob("tests")) + list(site.glob("suites")) + list(site.glob("peers"))
 

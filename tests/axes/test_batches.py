@@ -287,6 +287,7 @@ WORDS = {
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.long
 def test_the_page_of_batches_is_what_the_loops_take(one_thread: None) -> None:
     assert page() == PAGE.read_text(encoding="utf-8")
 

@@ -20,6 +20,7 @@ def test_the_page_is_followed_to_the_letter(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout
 
 
+@pytest.mark.long
 def test_the_shorter_way_of_the_page_needs_its_suites_file_alone(tmp_path: Path) -> None:
     text = files_of(PAGE)["my_item.py"]
     (tmp_path / "my_item.py").write_text(text)

@@ -25,6 +25,7 @@ def summary_of(bench: Bench, *settings: str, launch: float = 0.6) -> tuple[Summa
     return summary, {f"{cell.point['change']}{'#twin' * cell.twin}": cell for cell in summary.cells}
 
 
+@pytest.mark.long
 def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> None:
     summary, cells = summary_of(bench, "change=none,slower", *SLEEPING, launch=1.0)
     slower = cells["slower"]
@@ -45,6 +46,7 @@ def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> 
     assert not [warning for warning in summary.warnings if "leaks" in warning]
 
 
+@pytest.mark.long
 def test_a_baseline_that_gets_slower_leaves_nobody_a_ratio(bench: Bench) -> None:
     summary, cells = summary_of(bench, "change=none,slower", "always=true", *SLEEPING, launch=2.0)
     assert cells["none"].outcome == "drifting"

@@ -70,6 +70,7 @@ def test_the_epoch_is_a_metric_and_is_what_sentences_speak_of(ran: Bench) -> Non
     assert not [text for text in summary.warnings if "validation" in text]
 
 
+@pytest.mark.long
 def test_validation_of_a_known_cost_is_read_back(bench: Bench) -> None:
     """A fifth of an epoch's 20 ms of fetches, burnt at its end, is in the ratio, and in the epoch's end."""
     options = Options(budget=600, launch=0.7, fork_servers=1, launches=6)
@@ -92,6 +93,7 @@ def test_validation_of_a_known_cost_is_read_back(bench: Bench) -> None:
     assert any("for its 20 steps" in text for text in told), told
 
 
+@pytest.mark.long
 def test_a_side_that_does_not_validate_did_other_work(bench: Bench) -> None:
     records = bench.run("ended", "validation=quick,none", "loop=plain,trainer-barebones", options=QUICK)
     found = {(record.point["loop"], record.point["validation"]): record for record in records if not record.twin}

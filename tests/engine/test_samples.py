@@ -35,6 +35,7 @@ def test_arm_and_twin_agree_on_batches_of_many_kinds(bench: Bench) -> None:
         assert mine.ledger["smallest_batch"] == mine.ledger["largest_batch"] == mine.samples_per_step == 8
 
 
+@pytest.mark.long
 def test_batches_that_are_no_dataloader_are_taken_or_refused_with_the_reason(bench: Bench) -> None:
     records = bench.run("kinds", "batches=combined,list,generator,once", "loop=plain,fabric", options=QUICK)
     found = by(records, "batches", "loop")

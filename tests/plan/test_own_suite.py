@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from adding import files_of, install, its_test, python
 from conftest import ROOT
 
@@ -32,6 +33,7 @@ def test_the_commands_of_the_page_name_its_cells(tmp_path: Path) -> None:
     assert f"bench run foreach --suites . {' '.join(axes)}" in page
 
 
+@pytest.mark.long
 def test_the_page_names_it_by_its_file_and_checks_it(tmp_path: Path) -> None:
     (tmp_path / "foreach.py").write_text(files_of(PAGE)["foreach.py"], encoding="utf-8")
     done = python("-m", "bench", "check", "foreach.py", folder=tmp_path)

@@ -382,6 +382,7 @@ def outcomes(run: Run) -> dict[str, set[str]]:
     return {record.cell: {record.outcome, record.reason} - {""} for record in run.stored.records}
 
 
+@pytest.mark.long
 def test_own_loops_train_in_arms_and_the_run_is_gone_on_with(folder: Path, tmp_path: Path) -> None:
     (folder / "helpers.py").write_text("from bench import register\n" + registered("helped", "helpers"))
     before = "from .helpers import helped\n" + registered("mine", "one") + LOOP.format(name="run", where="loops")
@@ -424,6 +425,7 @@ def loader(point):
 """
 
 
+@pytest.mark.long
 def test_workers_of_every_kind_find_what_the_suite_file_defines(folder: Path, tmp_path: Path) -> None:
     """Also under a name that is no name of a module; the loop of the file is registered in the worker, too."""
     (folder / "helpers.py").write_text("from bench import register\nTIMES = 1\n" + WORKERS.split("def loader")[0])
