@@ -26,9 +26,15 @@ def put(text: str, file: str = "suites/hostile.py") -> str:
     return f"cat > {file} <<'END_OF_FILE'\n{text}\nEND_OF_FILE\n"
 
 
-def file(name: str, what: str, text: str, listed: str = "", *, commands: tuple[str, ...] = ("bench list --suites suites",),
-         says: str = "hostile", quick: bool = True, allowed: frozenset[int] = codes(2), after: tuple[str, ...] = ("bench list",),
-         before: str = "", limit: float = 40.0) -> Fault:  # fmt: skip
+ALL = ("bench list --suites suites",)
+
+
+def file(name: str, what: str, text: str, listed: str = "", *, commands: tuple[str, ...] = ALL,
+         says: str = "hostile", quick: bool = True, allowed: frozenset[int] | None = None,
+         after: tuple[str, ...] = ("bench list",), before: str = "", limit: float = 40.0) -> Fault:  # fmt: skip
+    """`allowed`: by default 0 where all suites are listed, the others with a word on this one; 2 where it is asked for."""
+    if allowed is None:
+        allowed = codes(0 if commands == ALL else 2)
     return Fault(f"suite.{name}", what, commands, allowed, before=before or put(text), says=says, listed=listed, quick=quick,
                  after=after, limit=limit)  # fmt: skip
 
@@ -83,7 +89,7 @@ SUITES = (
          commands=("bench run hostile --suites suites --budget 2s",)),
     file("import-exit-gate", "calls sys.exit(0) when it is imported: gate", EXITS, commands=(GATE,)),
     file("import-exit-other", "another file of the folder calls sys.exit(0): a gate of tiny", EXITS,
-         commands=("bench gate tiny --suites suites --threads 1 --budget 15s --launch 300ms",)),
+         commands=("bench gate tiny --suites suites --threads 1 --budget 15s --launch 300ms",), allowed=codes(0, 3, 4)),
     Fault("suite.import-os-exit", "calls os._exit(0) when it is imported: nothing can be said, but nothing may pass as done",
           (GATE,), codes(0, 2, 70), before=put(f"{HEAD}import os\nos._exit(0)\nsuite = 1"), after=("bench list",), quick=True),
     Fault("suite.import-thread", "leaves a thread when it is imported",
