@@ -23,16 +23,16 @@ Suites, loops, metrics and accelerators are written with `Suite`, `Workload`, `P
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from bench.axes import old_modules
 from bench.errors import BenchError, RunError, SpecError, Unsupported
 from bench.plan.public_names import public_name
 from bench.results.version import __version__
 
+TYPE_CHECKING = False  # not that of `typing`: a Ctrl-C while this is imported is a traceback, so it must be quick
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from bench.analysis.history import History
     from bench.analysis.run import Run
     from bench.axes.accelerators.base import Accelerator

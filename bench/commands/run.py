@@ -192,16 +192,19 @@ def _rest(
 
 
 def _its_suites(info: Mapping[str, Any], folders: Sequence[Path]) -> tuple[dict[str, Suite], dict[str, str]]:
-    """The suites of a run, and the file of each: that which it was made from, or, where this is gone, by its name.
+    """The suites of a run, and the file of each: by its name in the folders that are named, else that which it was made
+    from, or, where this is gone, by its name wherever suites are.
 
     Raises:
         SpecError: one is not there, or its file gives no suite.
     """
     found = discovery.look_for_suites(folders)
     suites: dict[str, tuple[Suite, str]] = {}
+    named = {folder.resolve() for folder in folders}
     for name in info["plan"]["suites"]:
         file = info["files"].get(name, "")
-        suites[name] = discovery.suite_of_file(file) if file and Path(file).is_file() else found.get(name)
+        there = Path(found.suites[name][1]).parent in named if name in found.suites else False
+        suites[name] = found.get(name) if there or not Path(file).is_file() else discovery.suite_of_file(file)
         if suites[name][0].name != name:
             raise SpecError(f"{file}: has suite {suites[name][0].name!r}, and the run is of {name!r}")
     return {name: suite for name, (suite, _) in suites.items()}, {name: file for name, (_, file) in suites.items()}

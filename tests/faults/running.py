@@ -192,8 +192,8 @@ def resumed(name: str, what: str, between: str, listed: str = "", options: str =
 
 RESUMING = (
     resumed("threads", "other --threads", "", "other --threads; no --suites", " --threads 2", quick=True, says="threads"),
-    Fault("resume.no-suites", "without --suites", ('bench run --resume "$GOOD" --budget 1s',), codes(2), says="tiny",
-          keeps=("$GOOD/records.jsonl",), after=('bench show "$GOOD"',), listed="other --threads; no --suites", quick=True),
+    Fault("resume.no-suites", "without --suites: the run knows its file", ('bench run --resume "$GOOD" --budget 1s',), codes(0),
+          after=('bench show "$GOOD"',), listed="other --threads; no --suites", quick=True),
     resumed("omp", "OMP_ and MKL_ variables are set", "", "OMP_/MKL_ variables set", environ="OMP_NUM_THREADS=7 MKL_NUM_THREADS=7 ",
             codes=codes(0), keeps=(), limit=60.0),
     resumed("suite-edited", "the suite's file was edited in between", "sed -i 's/BATCH, BATCHES = 8/BATCH, BATCHES = 64/' "
