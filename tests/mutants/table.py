@@ -192,7 +192,7 @@ MUTANTS: tuple[Mutant, ...] = (
            ("tests/results/test_work_ledger.py::test_reasons_name_the_cause_first",)),
     Mutant(40, "what was not seen is a downgrade", "bench/engine/arm_request.py",
            "not in (value, NOT_SEEN)}", "not in (value,)}",
-           ("tests/engine/test_every_training.py::test_a_model_without_a_product_is_judged_by_weights_and_outputs",)),
+           ("tests/engine/test_arm_request.py::test_only_what_was_seen_to_differ_is_a_downgrade",)),
     Mutant(41, "a batch is as long as what comes first in it", "bench/axes/loops/batch_tree.py",
            "        length = _length(value) if node is None else None\n",
            "        length = _length(value) if node is None else len(node.parts)\n",
