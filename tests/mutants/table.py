@@ -362,7 +362,7 @@ MUTANTS: tuple[Mutant, ...] = (
            'return name.endswith(".py") or ', "return ",
            (f"{SUITE_FILES}::test_a_file_is_named_by_its_path",)),
     Mutant(41, "a run of a file is gone on with by its name", "bench/commands/run.py",
-           "if file and Path(file).is_file() else", "if not file else",
+           "if there or not Path(file).is_file() else", "if True else",
            (f"{SUITE_FILES}::test_own_loops_train_in_arms_and_the_run_is_gone_on_with",)),
     Mutant(41, "two builds from one seed are alike unseen", "bench/commands/check.py",
            "same = ledger[key] == twin.ledger[key]", "same = True", (CHECKED,)),
