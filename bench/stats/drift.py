@@ -18,6 +18,10 @@ from bench.stats.ratios import LEAST_ROUNDS
 # A launch's turns are put into so many blocks of consecutive ones, each by its medians: 496 pairs, however long it is.
 BLOCKS = 32
 
+# Turns of a launch that tells of its steps' time. In a tenth of a second, a dozen turns, what settles after the warm-up
+# looks like what goes on; a launch of ordinary length has tens to hundreds.
+LEAST_TURNS = 16
+
 # What is claimed spoils a cell, and of a baseline its whole group, so it takes more than the interval that is printed:
 # with 95 % one group in 20 of two launches would be spoiled on a machine that drifts by itself.
 SURE = 0.99
@@ -113,7 +117,7 @@ def time_slope(turns: Turns, baseline: Turns | None = None) -> LaunchSlope | Non
         base = dict(zip(baseline.round, baseline.counted, strict=True))
         middle = statistics.median(base.values()) if base else 0.0
         chosen = [(at, took * middle / base[number]) for number, (at, took) in rounds.items() if base.get(number)]
-    if len(chosen) < LEAST_ROUNDS:
+    if len(chosen) < LEAST_TURNS:
         return None
     places, values = in_blocks([at for at, _ in chosen]), in_blocks([took / turns.steps for _, took in chosen])
     half, slope = len(values) // 2, theil_sen(places, values)

@@ -15,6 +15,7 @@ from tiers import Choice
 from bench.results.record import Turns
 from bench.stats.drift import (
     BLOCKS,
+    LEAST_TURNS,
     MATERIAL_MEMORY,
     Drift,
     drift_of_launches,
@@ -59,6 +60,12 @@ def test_the_slope_of_a_line_is_exact_and_spikes_do_not_move_it() -> None:
     assert theil_sen([1.0], [2.0]) == 0.0
     assert in_blocks(range(3)) == [0, 1, 2]
     assert len(in_blocks(range(1000))) == BLOCKS
+
+
+def test_a_handful_of_turns_tells_a_trend_from_what_settles_no_better_than_a_coin() -> None:
+    times = [1e-3 * (1 + 0.02 * number) for number in range(LEAST_TURNS)]
+    assert time_slope(turns(times)) is not None
+    assert time_slope(turns(times[1:])) is None
 
 
 def test_slopes_are_over_the_steps_of_the_loop_and_not_over_turns() -> None:
