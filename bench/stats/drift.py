@@ -20,7 +20,7 @@ BLOCKS = 32
 
 # Turns of a launch that tells of its steps' time. In a tenth of a second, a dozen turns, what settles after the warm-up
 # looks like what goes on; a launch of ordinary length has tens to hundreds.
-LEAST_TURNS = 16
+DRIFT_TURNS = 16
 
 # What is claimed spoils a cell, and of a baseline its whole group, so it takes more than the interval that is printed:
 # with 95 % one group in 20 of two launches would be spoiled on a machine that drifts by itself.
@@ -117,7 +117,7 @@ def time_slope(turns: Turns, baseline: Turns | None = None) -> LaunchSlope | Non
         base = dict(zip(baseline.round, baseline.counted, strict=True))
         middle = statistics.median(base.values()) if base else 0.0
         chosen = [(at, took * middle / base[number]) for number, (at, took) in rounds.items() if base.get(number)]
-    if len(chosen) < LEAST_TURNS:
+    if len(chosen) < DRIFT_TURNS:
         return None
     places, values = in_blocks([at for at, _ in chosen]), in_blocks([took / turns.steps for _, took in chosen])
     half, slope = len(values) // 2, theil_sen(places, values)
