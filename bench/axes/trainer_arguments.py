@@ -72,7 +72,8 @@ def _class(path: str, package: str) -> Callable[..., Any]:
                 raise  # it is there, and imports something that is not
             continue
         if hasattr(found, name):
-            return getattr(found, name)  # type: ignore[no-any-return]
+            wanted: Callable[..., object] = getattr(found, name)
+            return wanted
     raise ImportError(f"no {name!r} in {' or in '.join(places)}")
 
 

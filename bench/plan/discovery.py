@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from bench.axes import loops
@@ -213,9 +213,9 @@ def _entry_points() -> Iterator[tuple[str, Callable[[], Suite]]]:
     for entry in entry_points(group="bench.suites"):
         where = f"entry point bench.suites:{entry.name}"
 
-        def load(where: str = where, entry: object = entry) -> Suite:
+        def load(where: str = where, entry: EntryPoint = entry) -> Suite:
             with guard.foreign(where), loops.owned(where):
-                suite = entry.load()  # type: ignore[attr-defined]  # EntryPoint
+                suite = entry.load()
             if not isinstance(suite, Suite):
                 raise SpecError(f"{where}: {type(suite).__name__} is not a bench.Suite")
             return _with_loops(suite, where)

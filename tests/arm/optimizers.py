@@ -42,7 +42,7 @@ def build(name: str, device: str) -> tuple[nn.Module, Callable[[nn.Module], torc
     if name == "SparseAdam":  # takes sparse gradients and no others
         embeddings = nn.ModuleList([nn.Embedding(8, 4, sparse=True) for _ in range(2)]).to(device)
         index = torch.arange(8, device=device)
-        return embeddings, lambda model: sum(part(index).square().mean() for part in model)  # type: ignore[misc]
+        return embeddings, lambda model: sum(part(index).square().mean() for part in model)
     layers = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Tanh(), nn.Linear(4, 4, bias=False)).to(device)  # Muon: 2-D
     data = torch.randn(16, 4, device=device)
     return layers, lambda model: (model(data) - data).square().mean()

@@ -41,8 +41,8 @@ def job() -> Job:
 @pytest.mark.parametrize(
     "deed",
     [
-        lambda: turn_gate.Gatekeeper.after(None, None, None, []),  # type: ignore[arg-type]
-        lambda: list(stream.BatchStream(None)([])),  # type: ignore[arg-type]
+        lambda: turn_gate.Gatekeeper.after(None, None, None, []),
+        lambda: list(stream.BatchStream(None)([])),
     ],
 )
 def test_a_mistake_in_our_files_is_ours(deed: Callable[[], Any]) -> None:
@@ -54,10 +54,10 @@ def test_a_mistake_in_our_files_is_ours(deed: Callable[[], Any]) -> None:
     [
         lambda: job().to_device(Object()),
         lambda: job().to_device(Raising()),
-        lambda: next(forever(7)),  # type: ignore[arg-type]
+        lambda: next(forever(7)),
         lambda: next(forever([])),
         lambda: refuse_one_pass(7),
-        lambda: counter("64"),  # type: ignore[arg-type]
+        lambda: counter("64"),
         lambda: counter(lambda batch: batch.size)(None),
         lambda: [][0],
     ],
@@ -71,7 +71,7 @@ def test_memory_that_ran_out_is_nobodys_fault() -> None:
 
     assert is_own_fault(raised_by(lambda: blame_ourselves(KeyError("x"), "reading a batch")))
     for error in (MemoryError(), torch.OutOfMemoryError("full"), RuntimeError("cannot allocate memory")):
-        found = raised_by(lambda error=error: blame_ourselves(error, "reading a batch"))  # type: ignore[misc]
+        found = raised_by(lambda error=error: blame_ourselves(error, "reading a batch"))
         assert found is error
         assert not is_own_fault(found)
 
@@ -100,7 +100,7 @@ def test_what_lightning_refuses_on_purpose_is_a_refusal_and_what_falls_in_it_is_
 
     fabric = Fabric(accelerator="cpu", devices=1)
     refused: list[Callable[[], Any]] = [
-        lambda: fabric.setup_dataloaders([1, 2]),  # type: ignore[arg-type]
+        lambda: fabric.setup_dataloaders([1, 2]),
         lambda: move_data_to_device(Frozen(torch.ones(2)), torch.device("cpu")),
     ]
     for deed in refused:

@@ -102,7 +102,7 @@ def test_an_optimizer_in_hooks_of_the_backward_pass_is_counted_and_one_in_a_thre
     model, updates = nn.Linear(4, 4), watched()
     owners = {parameter: torch.optim.SGD([parameter], 0.1) for parameter in model.parameters()}
     for parameter in owners:
-        parameter.register_post_accumulate_grad_hook(lambda own: owners[own].step())  # type: ignore[arg-type,no-any-return]
+        parameter.register_post_accumulate_grad_hook(lambda own: owners[own].step())
     model(torch.ones(2, 4)).square().sum().backward()
     assert (updates.steps, updates.changed, updates.faults) == (2, 2, [])
 

@@ -156,10 +156,10 @@ def test_samples_may_be_a_function_and_else_what_is_allowed_is_said() -> None:
     assert counter(lambda batch: torch.tensor(5))("ab") == 5
     for samples in ("64", 2.5, 0, -1, True):
         with pytest.raises(ValueError, match=r"samples: .*allowed: a whole number from 1 on, a function"):
-            counter(samples)  # type: ignore[arg-type]
+            counter(samples)
     for given in (3.5, None, -1, "8", True, 2**40):
         with pytest.raises(ValueError, match=r"samples: the function of the batch gave .*allowed: whole numbers"):
-            counter(lambda batch, given=given: given)(None)  # type: ignore[misc]
+            counter(lambda batch, given=given: given)(None)
     with pytest.raises(ValueError, match="samples: the function of the batch raised ZeroDivisionError"):
         counter(lambda batch: 1 // 0)(None)
 
@@ -211,7 +211,10 @@ def train(loop: str, kind: str, batches: str = "loader", device: str = "cpu") ->
     watch = Watch()
     stream = BatchStream(watch, size=counter(workload.samples))
     where = torch.device(device)
-    seen = lambda loader: stream(as_trainers_see(loader))  # noqa: E731
+
+    def seen(loader: Any) -> Any:
+        return stream(as_trainers_see(loader))
+
     job = Job(workload, seen, where, device, "32-true", 1, torch.float32, lambda settings: None)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder, chdir(folder):
         warnings.simplefilter("ignore")  # Trainer comments on its own defaults

@@ -136,7 +136,7 @@ def test_validation_is_counted_whoever_iterates_it(several: bool) -> None:
     class Own(DataLoader[Any]):
         """A class of a user's."""
 
-    loader = Own(torch.arange(6.0), batch_size=2)  # type: ignore[arg-type]
+    loader = Own(torch.arange(6.0), batch_size=2)
     active = [False]
     count = ValidationCount([loader, loader] if several else loader, lambda: active[0])
     loaders = count.batches if several else [count.batches]
@@ -158,7 +158,7 @@ def test_what_lightning_makes_of_a_validation_loader_counts_too() -> None:
     from lightning.fabric.utilities.data import _update_dataloader
     from torch.utils.data import SequentialSampler
 
-    count = ValidationCount(DataLoader(list(range(6)), batch_size=2), lambda: True)  # type: ignore[arg-type]
+    count = ValidationCount(DataLoader(list(range(6)), batch_size=2), lambda: True)
     again = _update_dataloader(count.batches, SequentialSampler([0, 1]))
     assert again is not count.batches
     assert len(list(again)) == 1

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from bench.axes.loops.training import (
+    Scaling,
     TrainingStep,
     is_tutorial,
     need_sides,
@@ -66,10 +67,10 @@ def test_what_is_no_scheduler_is_told() -> None:
 
 def test_a_lightning_module_may_be_the_only_side() -> None:
     made = nn.Linear(3, 3)
-    only = Workload(lightning=lambda: made)  # type: ignore[arg-type,return-value]
+    only = Workload(lightning=lambda: made)
     whole = complete_workload(only, lightning=True)
     assert whole.model is made
-    assert whole.lightning() is made  # type: ignore[comparison-overlap]
+    assert whole.lightning() is made
     with pytest.raises(Unsupported, match="its only side, and Trainer loops alone"):
         complete_workload(only, lightning=False)
     with pytest.raises(Unsupported, match="gives no optimizer, no loss"):
@@ -93,3 +94,33 @@ def test_a_step_of_ones_own_is_taken_instead_and_schedules_follow_it() -> None:
         training_step(workload, training, torch.ones(1, 2))
     assert told == ["step 0", "schedule", "step 1", "schedule"]
     assert training.optimizer is training.optimizers[0]
+
+
+def test_the_scale_is_updated_once_a_step_whichever_optimizer_steps_last() -> None:
+    """Two optimizers move their weights as without a scale, in either order, though the scale grows each time."""
+
+    def moved(order: tuple[int, int], scale: float | None) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        parts = [nn.Linear(2, 1), nn.Linear(2, 1)]
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale or 1.0, growth_interval=1, enabled=scale is not None)
+        scaling = Scaling(scaler)
+        optimizers = [scaling.scaled(torch.optim.SGD(part.parameters(), 0.1)) for part in parts]
+        for _ in range(3):
+            for part, optimizer in zip(parts, optimizers, strict=True):
+                optimizer.zero_grad()
+                scaling.backward(part(torch.ones(1, 2)).sum())
+            for index in order:
+                optimizers[index].step()
+            scaling.update()
+        return [part.weight.detach() for part in parts]
+
+    wanted = moved((0, 1), None)
+    for order in ((0, 1), (1, 0)):
+        for mine, theirs in zip(moved(order, 4.0), wanted, strict=True):
+            assert torch.allclose(mine, theirs)
+
+
+def test_a_step_that_only_accumulates_updates_no_scale() -> None:
+    scaling = Scaling(torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=1))
+    scaling.update()
+    assert scaling.scaler.get_scale() == 4.0

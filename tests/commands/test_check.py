@@ -172,4 +172,4 @@ def test_python_takes_a_path_and_says_what_is_wrong(tmp_path: Path, processes: N
     with pytest.raises(SpecError, match=r"nosuch\.py: no such suite file"):
         bench.check(tmp_path / "nosuch.py")
     with pytest.raises(SpecError, match="suite: 3 is not possible; allowed: a text"):
-        bench.check(3)  # type: ignore[arg-type]
+        bench.check(3)

@@ -212,5 +212,5 @@ def test_declared_validation_that_no_loop_ran_is_told_once(ran: Bench) -> None:
 def test_what_epochs_may_be(changes: dict[str, Any], words: str) -> None:
     whole: dict[str, Any] = {"name": "s", "title": "t", "axes": {"loop": ("plain",)}, "compare": "loop"}
     with pytest.raises(SpecError, match=re.escape(words)):
-        Suite(**whole, baseline="plain", build=lambda point: None, **changes)  # type: ignore[arg-type,return-value]
-    assert math.isfinite(len(Suite(**whole, baseline="plain", build=print, epochs="real").axes))  # type: ignore[arg-type]
+        Suite(**whole, baseline="plain", build=lambda point: None, **changes)
+    assert math.isfinite(len(Suite(**whole, baseline="plain", build=print, epochs="real").axes))

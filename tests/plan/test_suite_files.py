@@ -463,5 +463,5 @@ def test_a_suite_that_is_made_outside_of_any_file_has_the_loops_that_it_is_given
 
     suite = Suite(
         "a", "t", {"loop": ("plain", "mine")}, "loop", "plain", build=lambda point: None, loops={"mine": mine}
-    )  # type: ignore[arg-type,return-value]
+    )
     assert [(loop.name, loop.title, loop.preload) for loop in suite.own_loops] == [("mine", "Mine", ("torch",))]

@@ -49,7 +49,7 @@ def test_what_is_no_failure_is_not_red() -> None:
 
 @pytest.mark.parametrize("outcome", [one for one in OUTCOMES if one != "ok"])
 def test_every_format_has_the_outcome_with_its_reason(outcome: str) -> None:
-    arms = {"base": Arm(1e-3), "other": Arm(1e-3, outcome=outcome, reason="it went astray")}  # type: ignore[arg-type]
+    arms = {"base": Arm(1e-3), "other": Arm(1e-3, outcome=outcome, reason="it went astray")}
     run = race("choice", arms)
     summary = summarize(run)
     texts = [console.render(summary), markdown.render(summary), html.render(run, summary, drawings=())]

@@ -331,7 +331,7 @@ def loader(kind: str, *, rows: int = 64, seed: int = 0) -> torch.utils.data.Data
     """A loader whose batches are of this kind."""
     data = torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(seed))
     return torch.utils.data.DataLoader(
-        data,  # type: ignore[arg-type]  # a tensor is a sequence of rows
+        data,  # a tensor is a sequence of rows
         batch_size=ROWS,
         collate_fn=lambda parts: KINDS[kind].make(torch.stack(parts)),
     )

@@ -48,7 +48,7 @@ def faulty_workload(fault: str, at: int) -> Workload:
         optimizer=partial(optimizer, fault),
         batches=loader,
         samples=16,
-        lightning=lambda: None,  # type: ignore[arg-type,return-value]  # plain loops only
+        lightning=lambda: None,  # plain loops only
     )
 
 

@@ -32,7 +32,7 @@ def build(point: Point) -> Workload:
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
         batches=torch.utils.data.DataLoader(data, batch_size=8),
         samples=8,
-        lightning=lambda: None,  # type: ignore[arg-type,return-value]  # for plain loops only
+        lightning=lambda: None,  # for plain loops only
     )
 
 

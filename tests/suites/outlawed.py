@@ -31,7 +31,7 @@ def outlawed_workload(crime: str, at: int) -> Workload:
         optimizer=partial(torch.optim.SGD, lr=0.01),
         batches=loader,
         samples=16,
-        lightning=lambda: None,  # type: ignore[arg-type,return-value]  # plain loops only
+        lightning=lambda: None,  # plain loops only
     )
 
 

@@ -8,7 +8,7 @@ from bench.plan.suite import Suite
 
 
 def build(point: Point) -> Workload:
-    import sidecode  # type: ignore[import-not-found]  # on the path of each side
+    import sidecode  # on the path of each side
     from torch import nn
 
     from .faulty import faulty_workload

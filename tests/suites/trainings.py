@@ -72,7 +72,7 @@ def regression(model: Any, rows: int = ROWS, **changes: Any) -> Workload:
     """A model that learns its own input."""
     import torch
 
-    data = torch.utils.data.DataLoader(torch.randn(rows, WIDTH), batch_size=BATCH)  # type: ignore[arg-type]
+    data = torch.utils.data.DataLoader(torch.randn(rows, WIDTH), batch_size=BATCH)
     whole: dict[str, Any] = {
         "model": model,
         "loss": lambda model, batch: (model(batch) - batch).square().mean(),
@@ -250,7 +250,7 @@ def lstm() -> Workload:
         def forward(self, rows: Any) -> Any:
             return self.rnn(rows)[0]
 
-    data = torch.utils.data.DataLoader(torch.randn(ROWS, 3, 8), batch_size=BATCH)  # type: ignore[arg-type]
+    data = torch.utils.data.DataLoader(torch.randn(ROWS, 3, 8), batch_size=BATCH)
     return regression(Net(), batches=data)
 
 
@@ -264,7 +264,7 @@ def embedding(*, sparse: bool = False) -> Workload:
         nn.EmbeddingBag(50, 8, mode="sum", sparse=sparse),
         loss=lambda model, batch: model(batch).square().mean(),
         optimizer=lambda parameters: optimizer(parameters, 1e-3),
-        batches=torch.utils.data.DataLoader(words, batch_size=BATCH),  # type: ignore[arg-type]
+        batches=torch.utils.data.DataLoader(words, batch_size=BATCH),
     )
 
 

@@ -54,7 +54,7 @@ def build(point: Point) -> Workload:
             gc.enable()
 
         if switch == "gc off within a step":
-            made.step = and_back  # type: ignore[method-assign,assignment]  # what a callback's hooks can do as well
+            made.step = and_back  # what a callback's hooks can do as well
         return made
 
     warnings.simplefilter("ignore")  # of anomaly detection, and of memory that cannot be pinned here
@@ -70,9 +70,9 @@ def build(point: Point) -> Workload:
         model=nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)),
         loss=loss,
         optimizer=optimizer,
-        batches=Wrapper(loader) if point["wrapped"] else loader,  # type: ignore[arg-type]  # what wrappers are like
+        batches=Wrapper(loader) if point["wrapped"] else loader,  # what wrappers are like
         samples=16,
-        lightning=lambda: None,  # type: ignore[arg-type,return-value]  # plain loops only
+        lightning=lambda: None,  # plain loops only
     )
 
 

@@ -3,7 +3,6 @@ patches torch.compile."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from bench.axes.loops import register
 from bench.axes.loops.epoch import end_of_epoch, every_epoch
 from bench.axes.loops.plain_xla import lazy
 from bench.axes.loops.training import (
-    ScaledOptimizer,
+    Scaling,
     TrainingStep,
     is_tutorial,
     need_sides,
@@ -69,10 +68,17 @@ def mixed_precision(job: Job) -> None:
     model.train()
     end = end_of_epoch(job, model, optimizers, autocast)
     if not is_tutorial(workload, optimizers, schedulers):
-        scaled = [ScaledOptimizer(own, scaler, last=own is optimizers[-1]) for own in optimizers]
-        backward: Callable[[torch.Tensor], None] = lambda loss: scaler.scale(loss).backward()  # noqa: E731
-        training = TrainingStep(model, workload.model, scaled, schedulers, backward)
-        return train_steps(job, training, every_epoch(job, workload.batches, end), move=job.to_device, context=autocast)
+        scaling = Scaling(scaler)
+        scaled = [scaling.scaled(own) for own in optimizers]
+        training = TrainingStep(model, workload.model, scaled, schedulers, scaling.backward)
+        return train_steps(
+            job,
+            training,
+            every_epoch(job, workload.batches, end),
+            move=job.to_device,
+            context=autocast,
+            cut=scaling.update,
+        )
     (optimizer,) = optimizers
     for batch in every_epoch(job, workload.batches, end):
         with autocast():

@@ -135,7 +135,7 @@ def train_steps(
         stream: the batches, one a step.
         move: puts a batch on the device.
         context: around each step, as autocast.
-        cut: ends a step on a device that runs lazily.
+        cut: ends a step, on a device that runs lazily, or of a scaled loss.
     """
     for batch in stream:
         with context():
@@ -144,20 +144,42 @@ def train_steps(
             cut()
 
 
-class ScaledOptimizer:
-    """An optimizer whose steps go through a scaler, as GradScaler's recipe has it; all else is the optimizer's own."""
+class Scaling:
+    """GradScaler's recipe for a step of several optimizers: each steps through the scaler, which is updated once after.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, *, last: bool) -> None:
+    An update between the steps of two would unscale the second's gradients by another scale than they have.
+    """
+
+    def __init__(self, scaler: torch.amp.GradScaler) -> None:
+        self.scaler = scaler
+        self.stepped = False
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """The backward pass of the loss, scaled."""
+        self.scaler.scale(loss).backward()
+
+    def scaled(self, optimizer: torch.optim.Optimizer) -> ScaledOptimizer:
+        """The optimizer, with steps that go through the scaler."""
+        return ScaledOptimizer(optimizer, self)
+
+    def update(self) -> None:
+        """At the end of a training step; not where it only accumulated, which a scaler would refuse."""
+        if self.stepped:
+            self.scaler.update()
+        self.stepped = False
+
+
+class ScaledOptimizer:
+    """An optimizer whose steps go through a scaler; all else is the optimizer's own."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, scaling: Scaling) -> None:
         self._optimizer = optimizer
-        self._scaler = scaler
-        self._last = last  # the scale is updated once a training step
+        self._scaling = scaling
 
     def step(self) -> Any:
         """A step if no gradient is infinite."""
-        result = self._scaler.step(self._optimizer)
-        if self._last:
-            self._scaler.update()
-        return result
+        self._scaling.stepped = True
+        return self._scaling.scaler.step(self._optimizer)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._optimizer, name)

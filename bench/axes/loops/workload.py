@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule
 
 
+# None, where fields are typed as loops find them: the arm fills in, or refuses, what a suite leaves out.
+LEFT_OUT: Any = None
+
+
 @dataclass(frozen=True)
 class Workload:
     """What is trained, freshly built on the CPU from the seed that the arm has set: one set of modules for all loops.
@@ -35,13 +39,12 @@ class Workload:
             `bench.TrainingStep`.
     """
 
-    # Typed as loops find them: the arm fills in, or refuses, what a suite leaves out.
-    model: torch.nn.Module = None  # type: ignore[assignment]
-    loss: Callable[[torch.nn.Module, Any], torch.Tensor] = None  # type: ignore[assignment]
-    optimizer: Callable[[Iterable[torch.nn.Parameter]], Any] = None  # type: ignore[assignment]
+    model: torch.nn.Module = LEFT_OUT
+    loss: Callable[[torch.nn.Module, Any], torch.Tensor] = LEFT_OUT
+    optimizer: Callable[[Iterable[torch.nn.Parameter]], Any] = LEFT_OUT
     batches: Iterable[Any] = ()
     samples: int | Callable[[Any], int] | None = None
-    lightning: Callable[[], LightningModule] = None  # type: ignore[assignment]
+    lightning: Callable[[], LightningModule] = LEFT_OUT
     validation: Iterable[Any] | None = None
     schedule: Callable[[torch.optim.Optimizer], Any] | None = None
     step: Callable[[Any, Any], Any] | None = None

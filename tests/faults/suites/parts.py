@@ -36,5 +36,5 @@ def workload(spins: int = 0) -> Workload:
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.01),
         batches=loader(),
         samples=BATCH,
-        lightning=lambda: None,  # type: ignore[arg-type,return-value]  # plain loops only
+        lightning=lambda: None,  # plain loops only
     )
