@@ -250,7 +250,8 @@ def _schedules(mine: Sequence[float], theirs: Sequence[float]) -> str:
 def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: LedgerComparison) -> str:
     """What was compared and found equal, as a clause."""
     if how.planned is not None:
-        samples = "samples in proportion to the devices"
+        mine, theirs = how.planned
+        samples = f"{mine:g} samples a step against {theirs:g}"
     elif ledger["samples_digest"] and baseline["samples_digest"]:
         samples = "the same batches"
     else:
@@ -263,7 +264,7 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
     if kind == "weights" and not how.no_bits:
         return f"{samples}, passes, updates and final weights, bit for bit{validated}"
     if how.planned is not None or not ledger["losses"]:
-        return f"{samples}, passes and updates{validated}"
+        return f"{samples}; as many backward passes and updates{validated}"
     return f"{samples} and updates; losses within {100 * how.tolerance:g} %{validated}"
 
 

@@ -138,6 +138,17 @@ def test_across_precisions_the_loss_curve_decides() -> None:
     assert "initial_weights" in differences(other, **how)
 
 
+def test_no_more_is_said_to_be_equal_than_was_compared() -> None:
+    """On other numbers of devices samples differ, and of a loss that nobody handed to backward nothing is known."""
+    devices = LedgerComparison(no_bits="devices differs", planned=(20, 10))
+    two = {**LEDGER, "samples": 2000, "samples_digest": "b"}
+    told = work_differences(two, LEDGER, devices)[1]
+    assert told == "20 samples a step against 10; as many backward passes and updates"
+    silent = {**LEDGER, "losses": []}
+    told = work_differences(silent, silent, LedgerComparison(no_bits=NO_BITS))[1]
+    assert told == "the same batches; as many backward passes and updates"
+
+
 def test_updates_that_a_scaler_skips_are_not_counted_unless_they_are_many() -> None:
     how = {"no_bits": "precision differs", "same_precision": False}
     assert differences({"optimizer_updates": 91}, **how) == ""
