@@ -28,7 +28,7 @@ from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, LAUNCH_COLUMNS, PA
 from bench.analysis.run import Run
 from bench.plan.public_names import HOMES
 from bench.results.store import StoredRun
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)

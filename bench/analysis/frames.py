@@ -30,8 +30,7 @@ from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counte
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.drift import Drift, drift_reason
-from bench.stats.pause_factor import pause_factors
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_of, step_times
 
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
 MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
@@ -49,6 +48,7 @@ class Frames:
     cells: pd.DataFrame
     declared: Mapping[str, Metric]
     drifts: Mapping[str, Drift]
+    periods: Mapping[str, tuple[Period, ...]]
 
 
 def frames_of(run: StoredRun) -> Frames:
@@ -57,9 +57,26 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    drifts = drift.time_drifts(run)
-    planned, all_turns, known = _planned(run, drifts), _turns(run, drifts), declared_metrics(run)
-    return Frames(all_turns, _launches(run, all_turns, known), _pairs(planned, all_turns), planned, known, drifts)
+    drifts, periods = drift.time_drifts(run), periods_of_cells(run)
+    planned, all_turns, known = _planned(run, drifts), turns(run), declared_metrics(run)
+    return Frames(
+        all_turns,
+        _launches(run, all_turns, known, periods),
+        _pairs(run, planned, periods),
+        planned,
+        known,
+        drifts,
+        periods,
+    )
+
+
+def periods_of_cells(run: StoredRun) -> dict[str, tuple[Period, ...]]:
+    """What comes back every so many steps, by cell; of those that were measured."""
+    own: dict[str, list[Turns]] = {}
+    for record in run.records:
+        if record.turns is not None and record.outcome in MEASURED:
+            own.setdefault(record.cell, []).append(record.turns)
+    return {cell: periods_of(launches) for cell, launches in own.items()}
 
 
 def turns(run: StoredRun) -> pd.DataFrame:
@@ -70,15 +87,10 @@ def turns(run: StoredRun) -> pd.DataFrame:
     Raises:
         RunError: a turn took no time, or none that is a number.
     """
-    return _turns(run, drift.time_drifts(run))
-
-
-def _turns(run: StoredRun, drifts: Mapping[str, Drift]) -> pd.DataFrame:
-    factors = pause_factors(run.records, drift.drifting(drifts))
     records = _with_turns(run)
     parts: dict[str, list[Any]] = {name: [] for name in names_of(TURN_COLUMNS) if name not in _KEYS}
     for record in records:
-        for name, column in _columns_of(record, factors[record.group, record.launch]).items():
+        for name, column in _columns_of(record).items():
             parts[name].append(column)
     of_records = _record_rows(run, records, names_of(TURN_COLUMNS))
     # Taken row by row from a frame of one row a record: keys and axes of 100,000 turns are not built one by one.
@@ -99,27 +111,27 @@ def _record_numbers(records: Sequence[Record]) -> np.ndarray[Any, np.dtype[np.in
     return np.repeat(np.arange(len(records)), counts)
 
 
-def _columns_of(record: Record, factor: float) -> dict[str, Any]:
-    """The columns of one record's turns that are its own; `factor` is the launch's pause factor."""
-    taken = record.turns or Turns(1)
-    scale = 1 / (taken.steps * factor) if taken.steps >= 1 else math.nan
-    counted, first, cpu = (np.asarray(column, dtype=float) for column in (taken.counted, taken.first, taken.cpu))
-    wrong = ~(np.isfinite(counted) & (counted > 0)) if taken.steps >= 1 else np.ones(len(counted), dtype=bool)
+def _columns_of(record: Record) -> dict[str, Any]:
+    """The columns of one record's turns that are its own."""
+    taken = record.turns or Turns()
+    counted, lengths, entire = (np.asarray(column, dtype=float) for column in (taken.settled, taken.lengths, taken.entire))
+    wrong = ~(np.isfinite(counted) & (counted > 0) & (lengths > 0))
     if wrong.any():
         turn = int(np.argmax(wrong))
         raise RunError(
-            f"{record.cell}, launch {record.launch}, turn {turn}: {taken.counted[turn]} seconds for "
-            f"{taken.steps} steps; both must be above 0"
+            f"{record.cell}, launch {record.launch}, turn {turn}: {counted[turn]} seconds for "
+            f"{lengths[turn]:.0f} steps; both must be above 0"
         )
+    scale = 1 / lengths
     none = np.full(len(counted), math.nan)
     return {
         "round": np.asarray(taken.round, dtype=int),
         "position": np.asarray(taken.position, dtype=int),
         "step_time": counted * scale,
-        "first_step_time": first,
-        "cpu_time": cpu / (counted + (0.0 if taken.whole else first)) * counted * scale,
+        "first_step_time": np.asarray(taken.opening, dtype=float),
+        "cpu_time": np.asarray(taken.cpu, dtype=float) / entire * counted * scale,
         "involuntary": np.asarray(taken.involuntary, dtype=int),
-        "page_faults": np.asarray(taken.faults, dtype=float) / taken.taken,
+        "page_faults": np.asarray(taken.faults, dtype=float) / np.asarray(taken.taken),
         "stolen": np.asarray(taken.stolen, dtype=float),
         "rank_spread": np.asarray(taken.spread, dtype=float) * scale if taken.spread else none,
         "data_time": np.asarray(taken.fetching, dtype=float) * scale if taken.fetching else none,
@@ -143,17 +155,22 @@ def _record_rows(run: StoredRun, records: Sequence[Record], taken: tuple[str, ..
 def launches(run: StoredRun) -> pd.DataFrame:
     """One row per cell, launch and metric: of launches that measured LEAST_ROUNDS rounds, and of instrumented ones.
 
-    Columns: `columns.LAUNCH_COLUMNS`, axes. A metric that is a column of `turns` has the median over the launch's
-    turns; throughput is samples of a step over that of step_time; the rest comes from the record's `memory` and
+    Columns: `columns.LAUNCH_COLUMNS`, axes. Step times are those of `step_times.step_times`, throughput is samples of a
+    step over the mean one; another metric that is a column of `turns` has the median over these; the rest comes from the record's `memory` and
     `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
 
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
-    return _launches(run, turns(run), declared_metrics(run))
+    return _launches(run, turns(run), declared_metrics(run), periods_of_cells(run))
 
 
-def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metric]) -> pd.DataFrame:
+def _launches(
+    run: StoredRun,
+    all_turns: pd.DataFrame,
+    known: Mapping[str, Metric],
+    periods: Mapping[str, tuple[Period, ...]],
+) -> pd.DataFrame:
     extras = (
         (record, {name: (float(value), 1) for name, value in record.extra.items()})
         for record in run.instrumented
@@ -162,7 +179,7 @@ def _launches(run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metri
     records: list[Record] = []
     numbers: list[int] = []
     found: list[tuple[str, float, int]] = []
-    for record, values in (*_launch_values(run, all_turns, known), *extras):
+    for record, values in (*_launch_values(run, all_turns, known, periods), *extras):
         numbers += [len(records)] * len(values)
         records.append(record)
         found += [(name, value, samples) for name, (value, samples) in values.items()]
@@ -205,7 +222,10 @@ def declared_metrics(run: StoredRun) -> dict[str, Metric]:
 
 
 def _launch_values(
-    run: StoredRun, all_turns: pd.DataFrame, known: Mapping[str, Metric]
+    run: StoredRun,
+    all_turns: pd.DataFrame,
+    known: Mapping[str, Metric],
+    periods: Mapping[str, tuple[Period, ...]],
 ) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     of_turns = [name for name in METRICS if name in all_turns.columns]
     records = _with_turns(run)
@@ -218,6 +238,13 @@ def _launch_values(
         count = len(turns_.round)
         values = {
             name: (value, count) for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)
+        }
+        times = step_times(turns_, periods.get(record.cell, ()))
+        values |= {
+            "step_time": (times.mean, times.steps),
+            "typical_step_time": (times.typical, times.steps),
+            "step_time_p95": (times.p95, times.steps),
+            "step_time_p99": (times.p99, times.steps),
         }
         if samples := counted_samples(record):
             values["throughput"] = (samples / values["step_time"][0], count)
@@ -241,46 +268,57 @@ def short_launches(run: StoredRun) -> pd.DataFrame:
 def pairs(run: StoredRun) -> pd.DataFrame:
     """One row per launch of every cell that may be compared: it and its baseline are `ok` in all of their launches.
 
-    Turns of cell and baseline are paired by round, which takes out what the machine did to both; launches with fewer
-    than LEAST_ROUNDS pairs are left out.
+    The two are compared by the rounds that both took (`step_times.launch_ratios`); launches with fewer than
+    LEAST_ROUNDS of them are left out.
 
     Columns: `columns.PAIR_COLUMNS`.
     """
-    return _pairs(cells(run), turns(run))
+    return _pairs(run, cells(run), periods_of_cells(run))
 
 
-def _pairs(planned: pd.DataFrame, all_turns: pd.DataFrame) -> pd.DataFrame:
-    # Cells go by their place in the plan: joining by numbers takes a tenth of the time that joining by ids takes.
-    numbers = {cell: number for number, cell in enumerate(planned["cell"])}
+def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Period, ...]]) -> pd.DataFrame:
     sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
-    planned_pairs = zip(planned["cell"], planned["baseline"], strict=True)
-    against = {
-        numbers[cell]: numbers[baseline]
-        for cell, baseline in planned_pairs
-        if baseline is not None and cell != baseline and {cell, baseline} <= sound
+    records = {
+        (record.cell, record.launch): record
+        for record in run.records
+        if record.outcome != "void" and record.turns is not None and record.cell in sound
     }
-    valid = all_turns[all_turns["outcome"] != "void"]
-    taken = valid[["launch", "round", "step_time"]].assign(number=valid["cell"].map(numbers).astype(int))
-    arms = taken[taken["number"].isin(list(against))]
-    arms = arms.assign(baseline=arms["number"].map(against).astype(int))
-    base = taken.rename(columns={"number": "baseline", "step_time": "baseline_step_time"})
-    paired = arms.merge(base[base["baseline"].isin(set(against.values()))], on=["baseline", "launch", "round"])
-    paired["log_ratio"] = np.log(paired["step_time"] / paired["baseline_step_time"])
-    paired["difference"] = paired["step_time"] - paired["baseline_step_time"]
-    medians = (
-        paired.groupby(["number", "baseline", "launch"], sort=False)
-        .agg(
-            rounds=("round", "size"),
-            log_ratio=("log_ratio", "median"),
-            difference=("difference", "median"),
-            baseline_step_time=("baseline_step_time", "median"),
-        )
-        .reset_index()
-    )
-    medians = medians[medians["rounds"] >= LEAST_ROUNDS].reset_index(drop=True)
-    columns = {name: planned[name].take(medians["number"]).reset_index(drop=True) for name in names_of(KEY_COLUMNS)}
-    columns["baseline"] = planned["cell"].take(medians["baseline"]).reset_index(drop=True)
-    return typed_table({**columns, **{name: medians[name] for name in medians.columns[2:]}}, PAIR_COLUMNS)
+    launches_: dict[str, list[int]] = {}
+    for cell, launch in records:
+        launches_.setdefault(cell, []).append(launch)
+    rows: list[tuple[Any, ...]] = []
+    numbers: list[int] = []
+    for number, (cell, baseline) in enumerate(zip(planned["cell"], planned["baseline"], strict=True)):
+        if baseline is None or cell == baseline or baseline not in sound:
+            continue
+        own = periods.get(cell, ()), periods.get(baseline, ())
+        for launch in launches_.get(cell, ()):
+            pair = records[cell, launch].turns, getattr(records.get((baseline, launch)), "turns", None)
+            if pair[0] is None or pair[1] is None or len(set(pair[0].round) & set(pair[1].round)) < LEAST_ROUNDS:
+                continue
+            found, base = launch_ratios(pair[0], pair[1], own), step_times(pair[1], own[1]).mean
+            seats = records[cell, launch].seat, records[baseline, launch].seat
+            numbers.append(number)
+            rows.append(
+                (
+                    baseline,
+                    launch,
+                    records[baseline, launch].fork_server,
+                    seats[0] != seats[1],
+                    found.rounds,
+                    found.mean,
+                    found.typical,
+                    base * math.expm1(found.mean),
+                    base,
+                    found.unsettled,
+                    found.contended,
+                )
+            )
+    columns: dict[str, Any] = {
+        name: planned[name].take(numbers).reset_index(drop=True) for name in names_of(KEY_COLUMNS)
+    }
+    names = [name for name in names_of(PAIR_COLUMNS) if name not in columns]
+    return typed_table({**columns, **{name: [row[at] for row in rows] for at, name in enumerate(names)}}, PAIR_COLUMNS)
 
 
 def cells(run: StoredRun) -> pd.DataFrame:

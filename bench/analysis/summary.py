@@ -25,7 +25,7 @@ from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 from bench.stats.rounding import percent_of
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for

@@ -16,7 +16,7 @@ from bench.axes.accelerators import accelerators
 from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 from bench.stats.rounding import percent_of
 
 # What place in the round an arm has is balanced, so an effect of it cancels in the ratios. Up to 4 % was seen where the

@@ -139,6 +139,8 @@ def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:
         os.setsid()
         die_with_parent(fork_server, signal.SIGKILL)
         strays.become_subreaper()
+        if setup["cores"]:  # its fork server may have been kept off those of arms that took their turns
+            os.sched_setaffinity(0, setup["cores"])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the conductor's to handle
         log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)

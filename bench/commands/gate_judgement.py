@@ -18,7 +18,7 @@ from bench.results.version import __version__
 from bench.stats import gate_rule
 from bench.stats.drift import drift_reason
 from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
-from bench.stats.ratios import LEAST_ROUNDS, log_ratio
+from bench.stats.step_times import LEAST_ROUNDS, log_ratio
 
 GATE_SCHEMA = 1
 

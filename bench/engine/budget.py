@@ -14,12 +14,15 @@ from dataclasses import dataclass
 # slow cores with a warm disk.
 TORCH, PACKAGE = 6.0, 6.0
 # What each arm adds to a launch besides its turns: process, set-up, audited steps, warm-up, end. Launches of 5 arms
-# took 1.5 to 3 s for that on 2 slow cores.
-ARM_START = 0.6
+# took 1 to 1.5 s for that on 2 slow cores.
+ARM_START = 0.3
 COMPILING = 10.0  # what an arm adds that compiles its code into an empty cache; 5 to 20 s for the suites here
 LEAST_TURNS = 0.5  # seconds of the rounds that a launch takes whatever the time says
-SHORTEST_LAUNCH = 1.0  # seconds of turns
+SHORTEST_LAUNCH = 0.5  # seconds of turns
 LONGEST_LAUNCH = 8.0
+# Turns of a launch over its start-up, before the run's own variances tell: launches differ by about as much as a second
+# of turns of two arms leaves, 1 % each, on the machine tried.
+TURNS_OVER_START_UP = 1.5
 # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
 ENOUGH_LAUNCHES = 6
 INTERVAL_LAUNCHES = 2  # fewer give no interval
@@ -99,16 +102,18 @@ def sets(wanted: int, further: Sequence[float], left: float, launches: float) ->
     return used
 
 
-def seconds_of_turns(left: float, made: int, start_up: float) -> float:
+def seconds_of_turns(left: float, made: int, start_up: float, best: float | None = None) -> float:
     """Seconds of turns for the next launch of a group.
 
     Args:
         left: seconds of the budget that are the group's share.
         made: launches of it so far.
         start_up: seconds that a launch of it takes besides its turns.
+        best: those by which its ratios are known in the least time, where its launches tell.
     """
     share = max(0.0, left) / max(1, ENOUGH_LAUNCHES - made) - start_up
-    return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, share))
+    wished = TURNS_OVER_START_UP * start_up if best is None else best
+    return min(LONGEST_LAUNCH, max(SHORTEST_LAUNCH, min(wished, share)))
 
 
 def expected_launches(left: float, start_up: float, least: int = 1) -> int:
@@ -206,6 +211,14 @@ def late(elapsed: float, budget: float, least: float, launches: int) -> str:
         f"when the interpreters were there, {in_seconds(max(0.0, budget - elapsed))} of the budget of "
         f"{in_seconds(budget)} were left; {in_words(launches, 'launch')} of each group, about {in_seconds(least)}, "
         f"{'is' if launches == 1 else 'are'} made whatever it takes"
+    )
+
+
+def no_core_beside(standing: int) -> str:
+    """The sentence for a machine on which no set of interpreters can import while arms take turns."""
+    return (
+        "no core is free beside those that are measured, so interpreters are not replaced as launches go on: "
+        f"{in_words(standing, 'set')} of them {'serves' if standing == 1 else 'serve'} all launches"
     )
 
 

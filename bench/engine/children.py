@@ -28,6 +28,7 @@ from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_i
 from bench.engine.stopping import Interrupted, ignore_signals
 from bench.errors import BenchError, RunError
 from bench.machine import scratch, strays
+from bench.machine.cores import usable_cores
 from bench.machine.process_env import arm_environment, rank_environment
 from bench.plan.side import SIDE, Side
 from bench.protocol import ArmHello, ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage
@@ -57,6 +58,7 @@ class Children:
         self.threads = threads
         self._sides = sides or {}
         self.logs = logs
+        self.usable_cores = usable_cores()
         self.interrupts = 0
         self.conductor_cpu = 0.0  # our own processor seconds while turns ran
         self._home = scratch.Home()
@@ -71,6 +73,8 @@ class Children:
         self._started = 0
         self._known: dict[str, ForkServer] = {}  # the last one of each id, alive or not
         self.fork_servers: dict[str, ForkServer] = {}
+        self.set_in_use = 0  # of fork servers, and the ids of those of the next one that import already
+        self.coming: list[str] = []
         self.arms: dict[str, Arm] = {}
 
     def __enter__(self) -> Self:
@@ -114,16 +118,42 @@ class Children:
         for server in list(self.fork_servers.values()):
             if trouble := self.trouble(server):
                 self.bury(server, trouble)
-        # Set by set: where bytecode is not compiled yet, the first set compiles it once, and the others only read it.
-        for number in sorted({number for number, _ in wanted}):
-            for preload in (preload for owner, preload in wanted if owner == number):
-                if fork_server_id(preload, number) not in self.fork_servers:
-                    self._start_fork_server(number, preload, seed)
-            self._await_fork_servers()
+        self.start_fork_servers(wanted, seed)
+        self._await_fork_servers([fork_server_id(preload, number) for number, preload in wanted])
 
-    def _await_fork_servers(self) -> None:
+    def start_fork_servers(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> list[str]:
+        """Start those of these fork servers that are not there, and wait for none; gives the ids of all of them.
+
+        Raises:
+            BenchError: the system does not let one start.
+        """
+        names = []
+        for number, preload in wanted:
+            names.append(fork_server_id(preload, number))
+            if names[-1] not in self.fork_servers:
+                self._start_fork_server(number, preload, seed)
+        return names
+
+    def arrived(self, names: Sequence[str]) -> bool:
+        """Whether these fork servers have their imports; waits for nothing. One that died is buried."""
+        self.wait([], Patience(0.0))
+        for name in names:
+            server = self.fork_servers.get(name)
+            if server is not None and (trouble := self.trouble(server)):
+                self.bury(server, trouble)
+        servers = [self.fork_servers.get(name) for name in names]
+        return all(server is not None and server.channel is not None for server in servers)
+
+    def retire(self, numbers: Iterable[int]) -> None:
+        """End the fork servers of these numbers, whose arms have ended."""
+        ends = tuple(f"-{number}" for number in numbers)
+        for server in [server for server in self.fork_servers.values() if server.id.endswith(ends)]:
+            self.fork_servers.pop(server.id)
+            interpreters.end_fork_server(server, LEAVE)
+
+    def _await_fork_servers(self, names: Sequence[str]) -> None:
         patience = Patience(FORK_SERVER_PATIENCE)
-        while missing := [server for server in self.fork_servers.values() if server.channel is None]:
+        while missing := [server for name in names if (server := self.fork_servers.get(name)) and not server.channel]:
             self.wait([], patience)
             dead = next((server for server in missing if server.process.poll() is not None), None)
             if dead is not None or not patience.left():
@@ -141,7 +171,9 @@ class Children:
         environment, _ = arm_environment(self.threads, (seed + number) % 2**32)
         side = next((self._sides[part.removeprefix(SIDE)] for part in preload if part.startswith(SIDE)), None)
         home = self._home.path
-        started = interpreters.start_fork_server(name, preload, side, environment, self.logs, self.door, home)
+        started = interpreters.start_fork_server(
+            name, preload, side, environment, self.logs, self.door, home, self.usable_cores
+        )
         self.fork_servers[name] = self._known[name] = started
 
     def start_arm(self, preload: tuple[str, ...], request: Mapping[str, Any], log: Path, *, number: int = 0) -> Arm:

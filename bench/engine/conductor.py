@@ -7,11 +7,10 @@ alternate, sweep after sweep, until every group's intervals are narrow enough or
 
 from __future__ import annotations
 
-import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
 from bench.engine.instrumented_launches import Host, Instrumenter, reserve
-from bench.engine.launch import Race, heap_padding
+from bench.engine.interpreter_sets import STANDING, InterpreterSets, interpreters_of
+from bench.engine.launch import Race, heap_padding, start_up
 from bench.engine.options import Options, Progress
-from bench.engine.processes import Arm, fork_server_id
+from bench.engine.processes import Arm
 from bench.engine.stopping import Interrupted, heed_signals
-from bench.machine.cores import Layout
+from bench.machine.cores import Layout, own_cores
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
 from bench.protocol import CallbackMetrics
@@ -36,7 +36,7 @@ from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 from bench.results.work_ledger import own_faults
 from bench.stats import intervals
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 
 TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
 VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
@@ -77,7 +77,7 @@ class Conductor:
         self._began = time.monotonic()
         self._plan = plan
         self._timed_budget = options.budget - reserve(plan, options)
-        self._sets = 1  # of interpreters
+        self._set_from = 1 + max((record.fork_server for record in done), default=-1)
         self._voids = 0  # launches in a row that were disturbed from outside
         self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
         self.warnings: list[str] = []  # what a reader of the figures should know of the budget
@@ -118,16 +118,22 @@ class Conductor:
         if fleet is not None:
             return self._run(fleet)
         with Fleet(self._options.threads, self._folder.logs, self._sides) as own:
+            own.set_in_use = self._set_from
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        with heed_signals(fleet), _own_cores(self._layout):
+        options, alone = self._options, set(self._layout.conductor).isdisjoint(self._layout.arms)
+        sets = InterpreterSets(
+            fleet, options.seed, options.fork_servers, beside=alone, generator=random.Random(options.seed)
+        )
+        with heed_signals(fleet):
             try:
-                self._start(fleet)
-                while (state := self._next(fleet)) is not None:
-                    self._launch(fleet, state)
-                if self._voids < VOIDS:
-                    self._instrument(fleet)
+                self._start(fleet, sets)
+                with own_cores(self._layout):
+                    while (state := self._next(fleet)) is not None:
+                        self._launch(fleet, sets, state)
+                    if self._voids < VOIDS:
+                        self._instrument(fleet)
             except Interrupted:
                 for state in self._states:
                     state.stop = state.stop or "interrupted"
@@ -135,23 +141,25 @@ class Conductor:
         self.timing["wall"] = time.monotonic() - self._began
         return {state.group.id: {"reason": state.stop, "launches": state.launches} for state in self._states}
 
-    def _start(self, fleet: Fleet) -> None:
-        """Start interpreters: one set, and others as far as the budget has room for them. Says first what fits."""
+    def _start(self, fleet: Fleet, sets: InterpreterSets) -> None:
+        """Start a set of interpreters; where no other can import beside turns, more of them. Says first what fits."""
         options = self._options
-        work = group_state.work([state for state in self._states if not self._stop(fleet, state)])
-        if not work.preloads:
+        states = [state for state in self._states if not self._stop(fleet, state)]
+        work, wanted = group_state.work(states), interpreters_of(state.cells for state in states)
+        if not wanted:
             return
-        there = [preload for preload in work.preloads if fork_server_id(preload, 0) in fleet.fork_servers]
-        if not self._spent and not there:
+        most = 1 if sets.beside else min(options.fork_servers, STANDING)
+        missing = sets.missing(wanted, sets.current)
+        if not self._spent and len(missing) == len(wanted):
             kept = options.budget - self._timed_budget
-            told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, options.fork_servers)
+            told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, most)
             if not told.fits:
                 self._warn(told.sentence())
             elif options.launches is None:
                 self._progress.note(told.sentence())
-        if len(there) < len(work.preloads):
-            self._progress.phase(f"starting {budget.in_words(len(work.preloads) - len(there), 'interpreter')}")
-        self._fork_servers(fleet, work.preloads)
+        if missing:
+            self._progress.phase(f"starting {budget.in_words(len(missing), 'interpreter')}")
+        self._fork_servers(lambda: sets.ensure(wanted))
         self._timed_budget = options.budget - reserve(self._plan, options, fleet.imports)
         least = work.launches()
         if least and self._elapsed() + least > options.budget and not self.warnings:
@@ -160,26 +168,24 @@ class Conductor:
             self._timed_budget = options.budget  # instrumented launches would not fit behind those
         launches = work.launches(options.launches or budget.INTERVAL_LAUNCHES)
         left = self._timed_budget - self._elapsed()
-        further = [self._price(fleet, work.preloads, number) for number in range(1, options.fork_servers)]
-        self._sets = budget.sets(options.fork_servers, further, left, launches)
-        missing = [number for number in range(1, self._sets) if further[number - 1]]
-        if missing:
-            self._progress.phase(f"starting {len(missing) * len(work.preloads)} more")
-            self._fork_servers(fleet, work.preloads)
-
-    def _price(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]], number: int) -> float:
-        """Seconds until the interpreters of that set are there, in the measure of those that are."""
-        missing = [preload for preload in preloads if fork_server_id(preload, number) not in fleet.fork_servers]
-        return budget.seconds_of_imports(missing, fleet.imports, len(self._layout.usable) or 1)
+        cores = len(self._layout.usable) or 1
+        further = [
+            budget.seconds_of_imports(sets.missing(wanted, number), fleet.imports, cores) for number in range(1, most)
+        ]
+        sets.standing = budget.sets(most, further, left, launches)
+        if sets.standing > 1:
+            self._progress.phase(f"starting {sets.standing - 1} more sets of interpreters")
+            self._fork_servers(lambda: sets.ensure(wanted))
+        if not sets.beside and options.fork_servers > 1:
+            self._warn(budget.no_core_beside(sets.standing))
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
         self._progress.note(text)
 
-    def _fork_servers(self, fleet: Fleet, preloads: Sequence[tuple[str, ...]]) -> None:
+    def _fork_servers(self, start: Callable[[], None]) -> None:
         began = time.monotonic()
-        wanted = [(number, preload) for number in range(self._sets) for preload in preloads]
-        fleet.ensure_fork_servers(wanted, self._options.seed)
+        start()
         self.timing["fork_servers"] += time.monotonic() - began
 
     def _elapsed(self) -> float:
@@ -219,14 +225,15 @@ class Conductor:
             return self._options.launch
         open_groups = sum(1 for other in self._states if not other.stop)
         share = (self._timed_budget - self._elapsed()) / max(1, open_groups)
-        return budget.seconds_of_turns(share, state.measured, state.start_up)
+        return budget.seconds_of_turns(share, state.measured, state.start_up, state.best_turns)
 
-    def _launch(self, fleet: Fleet, state: GroupState) -> None:
+    def _launch(self, fleet: Fleet, sets: InterpreterSets, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), timestamp()
         number, options = state.launches, self._options
-        chosen = number % self._sets
-        self._fork_servers(fleet, list(dict.fromkeys(cell.preload for cell in state.cells)))
+        wanted = interpreters_of([state.cells])
+        self._fork_servers(lambda: sets.begin_launch(wanted))
+        places = sets.places(state.group.id, state.cells)
         order = list(range(len(state.cells)))
         self._random.shuffle(order)
         arms: dict[str, Arm] = {}
@@ -234,7 +241,9 @@ class Conductor:
             cell = state.cells[index]
             name = f"{file_name(cell.id)}-{number}"
             asked = self._request(cell, number, fleet.caches, alone=state.alone)
-            arms[cell.id] = fleet.start_arm(cell.preload, asked, self._folder.log(name), number=chosen)
+            arms[cell.id] = fleet.start_arm(
+                cell.preload, asked, self._folder.log(name), number=sets.number(places[cell.id])
+            )
             if state.alone:
                 fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
@@ -243,8 +252,12 @@ class Conductor:
             core for cell in state.cells for core in requested_settings(cell, self._layout, options.threads)["cores"]
         }
         epochs = state.cells[0].epochs
-        race = Race(fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs)
+        race = Race(
+            fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs,
+            generator=self._random,
+        )  # fmt: skip
         measuring_time = self._measuring_time(state)
+        sets.prepare_next(interpreters_of(other.cells for other in self._states if not other.stop))
         race.warm_up(state.group.cells[0].id)
         for position_by_round in turn_order.rounds(len(state.cells), self._random):
             late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
@@ -258,7 +271,10 @@ class Conductor:
             return  # nothing was measured
         seconds = time.monotonic() - began
         records = [
-            self._record(cell, race, number, chosen, order.index(index), started, seconds, alone=state.alone)
+            replace(
+                self._record(cell, race, number, sets.current, order.index(index), started, seconds, alone=state.alone),
+                seat=places[cell.id],
+            )
             for index, cell in enumerate(state.cells)
         ]
         records = self._judge(records, state.group.cells[0].id)
@@ -374,26 +390,3 @@ class Conductor:
 
 def _never_started(cell: Cell, outcome: Outcome, reason: str) -> Record:
     return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, outcome, reason)
-
-
-def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
-    """The time to the first step of an arm that was set up while no other was, under its metric's name."""
-    if not race.warmups.get(cell):
-        return {}
-    kind = effective.get("compile_cache")
-    name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
-    return {name: race.arms[cell].setup + race.warmups[cell][0]}
-
-
-@contextmanager
-def _own_cores(layout: Layout) -> Iterator[None]:
-    """Keep the conductor off the arms' cores while it conducts, where there are others."""
-    if not layout.conductor:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, layout.conductor)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench.engine import budget
 from bench.engine.instrumented_launches import GroupInstrumentation
+from bench.engine.interpreter_sets import interpreters_of
 from bench.plan.cell import Cell, Group
 from bench.results.record import Record
 from bench.stats import intervals
-from bench.stats.ratios import LEAST_ROUNDS, log_ratio
+from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
+
+
+KNOWN_FROM = 4  # launches whose spread tells how long the next should be
 
 
 @dataclass
@@ -23,6 +28,8 @@ class GroupState:
     launches: int = 0
     voids: int = 0  # launches among them that were disturbed from outside; they tell nothing, and are made again
     ratios: dict[str, list[float]] = field(default_factory=dict)
+    errors: list[float] = field(default_factory=list)  # standard errors of these within their launches
+    turns: list[float] = field(default_factory=list)  # seconds of turns of each launch that has ratios
     widths: list[float | None] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
@@ -57,6 +64,23 @@ class GroupState:
         """Seconds of a launch besides its turns."""
         return statistics.median(self.overheads or [budget.ARM_START * len(self.cells)])
 
+    @property
+    def best_turns(self) -> float | None:
+        """Seconds of turns of a launch by which the ratios are known in the least time; None before that is known.
+
+        Kalibera and Jones (2013): with c seconds of start-up, V the variance that a second of turns leaves, and T2 the
+        variance between launches, sqrt(c V / T2).
+        """
+        series = [values for values in self.ratios.values() if len(values) >= KNOWN_FROM]
+        if not series or not self.errors:
+            return None
+        length = statistics.median(self.turns)
+        within = statistics.fmean(error**2 for error in self.errors)
+        between = statistics.fmean(statistics.variance(values) for values in series) - within
+        if between <= 0:
+            return budget.LONGEST_LAUNCH
+        return math.sqrt(self.start_up * within * length / between)
+
     def learn(self, records: Sequence[Record]) -> None:
         """Take the records of one launch in: ratios for the stopping rule, cells that are out, what it took."""
         self.launches = max(self.launches, records[0].launch + 1)
@@ -68,17 +92,22 @@ class GroupState:
             return
         self.costs.append(records[0].launch_seconds)
         taken = [record.turns for record in records if record.turns is not None]
-        self.overheads.append(self.costs[-1] - sum(turns.seconds for turns in taken))
-        paces = [statistics.median(turns.counted) / turns.steps for turns in taken]
+        in_turns = math.fsum(seconds for turns in taken for seconds in turns.entire)
+        self.overheads.append(self.costs[-1] - in_turns)
+        paces = [math.fsum(turns.settled) / sum(turns.lengths) for turns in taken]
         self.instrumented.expect(self.overheads[-1] / len(records), paces)
         by_cell = {record.cell: record for record in records if record.outcome == "ok"}
         baseline = by_cell.get(self.group.cells[0].id)
         if baseline is None or baseline.turns is None or len(baseline.turns.round) < LEAST_ROUNDS:
             self.widths.append(None)
             return
+        self.turns.append(in_turns)
         for cell, record in by_cell.items():
             if record is not baseline and record.turns is not None:
-                self.ratios.setdefault(cell, []).append(log_ratio(record.turns, baseline.turns))
+                found = launch_ratios(record.turns, baseline.turns)
+                self.ratios.setdefault(cell, []).append(found.mean)
+                if math.isfinite(found.error):
+                    self.errors.append(found.error)
         known = [self.ratios[cell.id] for cell in self.cells if cell.id in self.ratios]
         widths = [intervals.half_width(intervals.interval_of_logs(ratios)) for ratios in known]
         self.widths.append(
@@ -89,7 +118,7 @@ class GroupState:
 def work(states: Sequence[GroupState]) -> budget.Work:
     """What these groups ask for, as far as it takes time."""
     return budget.Work(
-        preloads=tuple(dict.fromkeys(cell.preload for state in states for cell in state.cells)),
+        preloads=tuple(preload for preload, _ in interpreters_of(state.cells for state in states)),
         arms=tuple(len(state.cells) for state in states),
         compiled=tuple(sum(cell.point["compile"] != "off" for cell in state.cells) for state in states),
         least=tuple(max(0, state.least - state.measured) for state in states),

@@ -17,6 +17,7 @@ from bench.borders import file_name
 from bench.engine import budget
 from bench.engine.fleet import Fleet
 from bench.engine.launch import Race
+from bench.engine.interpreter_sets import SEATS
 from bench.engine.processes import Arm, ArmLost, fork_server_id
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
@@ -163,6 +164,11 @@ class Instrumenter:
         self._host = host
         self._given_up = False
 
+    @property
+    def _number(self) -> int:
+        """Of the fork servers that are used: those of the set in use, with others that only instrumented arms need."""
+        return SEATS * self._fleet.set_in_use
+
     def run(self, groups: Sequence[tuple[Group, Sequence[Cell], GroupInstrumentation]]) -> int:
         """Sweep after sweep of instrumented launches, as many as were asked for and as the budget has room for.
 
@@ -204,7 +210,7 @@ class Instrumenter:
     def _price(self, cells: Sequence[Cell], known: GroupInstrumentation) -> float:
         """Seconds that an instrumented launch of these cells will take, with the interpreters that it alone needs."""
         wanted = dict.fromkeys(preload(cell) for cell in cells)
-        missing = [own for own in wanted if fork_server_id(own, 0) not in self._fleet.fork_servers]
+        missing = [own for own in wanted if fork_server_id(own, self._number) not in self._fleet.fork_servers]
         starting = budget.seconds_of_imports(missing, self._fleet.imports, len(self._place.usable) or 1)
         return starting + known.price(len(cells))
 
@@ -218,7 +224,7 @@ class Instrumenter:
         for cell in cells:
             log = self._host.folder.log(f"{file_name(cell.id)}-instrumented-{number}")
             request = {**self._host.request(cell, number), "instrument": True}
-            arms[cell.id] = self._fleet.start_arm(preload(cell), request, log)
+            arms[cell.id] = self._fleet.start_arm(preload(cell), request, log, number=self._number)
         try:
             self._fleet.await_ready(list(arms.values()), self._options.timeout)
         except Interrupted:
@@ -241,7 +247,7 @@ class Instrumenter:
         reason = why_not()
         try:
             if reason is None:
-                self._fleet.ensure_fork_servers([(0, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
+                self._fleet.ensure_fork_servers([(self._number, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
         except BenchError as error:
             reason = str(error)
         if reason is not None:

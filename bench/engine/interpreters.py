@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -32,12 +32,14 @@ def start_fork_server(
     logs: Path,
     door: Door,
     home: Path,
+    usable_cores: Sequence[int] = (),
 ) -> ForkServer:
     """A new fork server; it knocks at the door when it has imported what `preload` names.
 
     Args:
         side: whose interpreter it is, or None for ours.
         home: the run's temporary folder, which fork servers remove when the run was killed.
+        usable_cores: those that an arm is set up on, wherever its fork server imports; none: where that does.
 
     Raises:
         BenchError: the system does not let it start.
@@ -69,6 +71,7 @@ def start_fork_server(
         "preload": [module for module in preload if not module.startswith(SIDE)],
         "id": name,
         "parent": os.getpid(),
+        "cores": usable_cores,
     }
     assert process.stdin is not None
     with suppress(BrokenPipeError):  # it is dead already; its log says why

@@ -15,13 +15,22 @@ from bench.engine.processes import Arm, ArmLost
 from bench.machine.cores import stolen
 from bench.protocol import Go
 from bench.results.record import Turns
-from bench.stats.ratios import LEAST_ROUNDS, log_ratio
+from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
 AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
-# Steps of each arm after the audited ones. Steps of 1.6 ms came within 2 % of their final pace after 40 of them, on the
-# machine tried; longer ones after 10 or so. The second half of the warm-up also tells the undisturbed step time.
-WARMUP_SECONDS = 0.12
+# Steps of each arm after the audited ones, in turns as they are taken later. Steps of 1.6 ms came within 2 % of their
+# final pace after 40 of them, on the machine tried; longer ones after 10 or so.
+WARMUP_SECONDS = 0.06
 WARMUP_STEPS = 8
+# After a pause caches are cold. Steps of 1.4 ms took 1.5 to 1.8 times as long at first, 1.15 to 1.24 times as the second
+# of a turn, 1.02 as the seventh, and no longer from the ninth on; those of 12 ms are settled from the second on. So long
+# after a turn has begun its steps are counted: those before tell only what hits certain steps.
+COLD_SECONDS = 0.009
+MOST_COLD = 64  # steps; where they take microseconds, what a loop does itself is warm by then
+# Turns are of several lengths, drawn for each round from half to one and a half times the middle one: of one length they
+# would see what comes every 20th or 50th step always at the same place of a turn. Where steps are long, 2 or 3.
+LEAST_MIDDLE = 2.5
+MOST_STEPS = 6000  # of an arm in a launch; of steps of 10 µs the records would be too many
 # On a device that runs behind the loop a turn ends when the device has drained, and its edges weigh on it. Turns begin
 # at this many seconds and are doubled until a step keeps its time within EDGE, at most to the last.
 ASYNCHRONOUS_TURN = 0.05
@@ -42,8 +51,9 @@ class Race:
         arms: by cell id, all waiting at their first pull, or lost.
         cores: all that they run on; what the hypervisor takes from them is watched.
         timeout: seconds until an arm that does not answer is ended.
-        turn: seconds that the counted steps of a turn should take.
+        turn: seconds that a turn should take, in the middle.
         asynchronous: whether the device runs behind the loop; its turns are as long as their edges ask for.
+        generator: draws the lengths of turns and the orders of the warm-up.
         epochs: whether a turn is a whole epoch of the arms' loaders, the gap before it included; "real": and the loop's
             own, what it does at its end included.
     """
@@ -58,6 +68,7 @@ class Race:
         *,
         asynchronous: bool = False,
         epochs: bool | str = False,
+        generator: random.Random | None = None,
     ) -> None:
         self._fleet = fleet
         self.arms = arms
@@ -65,7 +76,9 @@ class Race:
         self._timeout = timeout
         self._turn = turn
         self._asynchronous = asynchronous
-        self._steps = 1
+        self._generator = generator or random.Random(0)
+        self._cold = 1  # first steps of a turn that are not counted
+        self._lengths = range(2, 3)  # steps that a turn may have
         self._epochs = bool(epochs)
         self._real = epochs == "real"
         self.rounds = 0
@@ -87,7 +100,7 @@ class Race:
     def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> Turn | None:
         try:
             go = Go(steps, audit=audit, timed=timed)
-            reply = self._fleet.turn(self.arms[name], go, self._timeout, uncounted=int(not self._epochs))
+            reply = self._fleet.turn(self.arms[name], go, self._timeout, uncounted=self._cold)
         except ArmLost:
             return None
         self._taken[name] += steps
@@ -101,24 +114,35 @@ class Race:
                 self.warmups[name] = list(reply.seconds)
         if self._epochs:
             return self._whole_epochs(baseline)
-        steps = WARMUP_STEPS
         pace: dict[str, float] = {}
         for name in self.alive:
-            if (reply := self._take(name, steps)) is not None:
+            if (reply := self._take(name, WARMUP_STEPS)) is not None:
                 self.warmups[name] += reply.seconds
                 pace[name] = statistics.median(reply.seconds)
         if not pace:
             return
-        pacemaker = pace.get(baseline, min(pace.values()))
-        more = max(WARMUP_STEPS, min(400, math.ceil(WARMUP_SECONDS / pacemaker)) - steps)
-        for name in self.alive:
-            if (reply := self._take(name, more)) is not None:
-                self.warmups[name] += reply.seconds
-                pace[name] = statistics.median(reply.seconds)
-        pacemaker = pace.get(baseline, min(pace.values()))
-        self._steps = max(1, min(64, round(self._turn / pacemaker)))
+        self._settle_lengths(pace.get(baseline, min(pace.values())))
+        left = math.ceil(WARMUP_SECONDS / pace.get(baseline, min(pace.values())))
+        while left > 0 and self.alive:  # in turns: what one arm does while it settles, it does to all
+            steps = self._lengths[len(self._lengths) // 2]
+            for name in self._generator.sample(self.alive, len(self.alive)):
+                if (reply := self._take(name, steps)) is not None:
+                    self.warmups[name] += reply.seconds
+            left -= steps
+        paces = {name: self.pace(name) for name in self.alive}
+        pacemaker = paces.get(baseline, min(paces.values(), default=1.0))
+        self._settle_lengths(pacemaker)
         if self._asynchronous:
-            self._steps = self._long_enough(baseline, math.ceil(ASYNCHRONOUS_TURN / pacemaker))
+            self._cold = 1
+            steps = self._long_enough(baseline, math.ceil(ASYNCHRONOUS_TURN / pacemaker))
+            self._lengths = range(steps + 1, steps + 2 + steps // 4)
+
+    def _settle_lengths(self, pace: float) -> None:
+        """How many steps turns have, and how many of them find cold caches, where a settled step takes `pace`."""
+        self._cold = min(MOST_COLD, max(1, math.ceil(COLD_SECONDS / pace)))
+        middle = max(LEAST_MIDDLE, min(self._turn / pace, 4 * MOST_COLD))
+        shortest = max(self._cold + 1, math.ceil(middle / 2))
+        self._lengths = range(shortest, max(shortest + 1, math.floor(1.5 * middle)) + 1)
 
     def _whole_epochs(self, baseline: str) -> None:
         """The rest of the first epoch, and one more: from here on every turn begins with the loader's first batch."""
@@ -130,7 +154,7 @@ class Race:
             elif length != epoch:
                 reason = f"turns are whole epochs; its loader has {length} batches, the baseline's {epoch}"
                 self.arms[name].lost = ArmLost("unequal-work", reason)
-        self._steps = epoch
+        self._cold, self._lengths = 0, range(epoch, epoch + 1)
         for steps in (-AUDITED_STEPS % epoch, epoch) if epoch else ():
             for name in self.alive:
                 if steps and (reply := self._take(name, steps)) is not None:
@@ -156,33 +180,36 @@ class Race:
     def enough(self, measuring_time: float) -> bool:
         """Whether the turns so far fill the measuring time, in whole balanced blocks of rounds."""
         whole = self.rounds > 0 and self.rounds % turn_order.block_length(len(self.arms)) == 0
-        return whole and self.rounds >= LEAST_ROUNDS and self.turn_seconds >= measuring_time
+        taken = max((sum(len(row["seconds"]) for row in rows) for rows in self._rows.values()), default=0)
+        return (
+            whole and self.rounds >= LEAST_ROUNDS and (self.turn_seconds >= measuring_time or taken >= MOST_STEPS)
+        )
 
     def take_round(self, order: Sequence[str]) -> None:
-        """One turn of every arm that lives, in this order."""
+        """One turn of every arm that lives, in this order, all of as many steps."""
         before = stolen(self._cores)
+        steps = self._generator.choice(self._lengths)
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
                 continue
             began = self._taken[name]
-            if (reply := self._take(name, self._steps + (not self._epochs), timed=True)) is None:
+            if (reply := self._take(name, steps, timed=True)) is None:
                 continue
-            first, *others = reply.seconds
-            self.turn_seconds += first + sum(others)
-            counted, fetching = (column[not self._epochs :] for column in (reply.seconds, reply.fetching))
+            self.turn_seconds += sum(reply.seconds)
             after = stolen(self._cores)
             spread = () if reply.spread is None else (reply.spread,)
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             allocated = () if reply.allocated is None else (reply.allocated,)
-            more = {"spread": spread, "fetching": (sum(fetching),), **self._edges(first, others)}
+            waited = (sum(reply.fetching[self._cold :]),)
+            more = {"spread": spread, "fetching": waited, **self._edges(*reply.seconds)}
             more |= {"began": (began,), "resident": (reply.resident,), "allocated": allocated}
-            row = {"round": self.rounds, "position": position, "first": first, "counted": sum(counted)}
+            row = {"round": self.rounds, "position": position, "seconds": reply.seconds}
             row |= zip(("cpu", "involuntary", "faults", "stolen"), counts, strict=True)
             self._rows[name].append({**row, **{key: value[0] for key, value in more.items() if value}})
             before = after
         self.rounds += 1
 
-    def _edges(self, first: float, others: Sequence[float]) -> dict[str, tuple[float, ...]]:
+    def _edges(self, first: float, *others: float) -> dict[str, tuple[float, ...]]:
         """By how much an epoch's first step took longer than its middle one; of the loop's own epochs the last, too."""
         if not self._epochs:
             return {}
@@ -195,14 +222,15 @@ class Race:
             return None
         rows = self._rows[name]
         columns = {key: tuple(row[key] for row in rows) for key in rows[0]}
-        return Turns(self._steps, **columns, whole=self._epochs, real=self._real)
+        form = {"cold": self._cold, "behind": self._asynchronous, "whole": self._epochs, "real": self._real}
+        return Turns(**columns, **form)
 
     def log_ratios(self, baseline: str) -> dict[str, float]:
-        """Median over rounds of each arm's log ratio to the baseline's step time, each round paired with itself."""
+        """Each arm's log ratio to the baseline's mean step."""
         base = self.turns(baseline)
         ratios = {name: (self.turns(name), base) for name in self.arms}
         return {
-            name: log_ratio(turns, base)
+            name: launch_ratios(turns, base).mean
             for name, (turns, base) in ratios.items()
             if turns is not None and base is not None
         }
@@ -212,13 +240,13 @@ class Race:
         return statistics.median(self.warmups[name][-WARMUP_STEPS:])
 
     def uninterrupted(self, name: str, steps: int) -> list[float]:
-        """Seconds of `steps` steps of one arm in one long turn, the first one after the pause left out."""
-        reply = self._take(name, 1 + steps)
+        """Seconds of `steps` steps of one arm in one long turn, those after the pause that find cold caches left out."""
+        reply = self._take(name, self._cold + steps)
         if reply is None:
             lost = self.arms[name].lost
             assert lost is not None
             raise lost
-        return list(reply.seconds[1:])
+        return list(reply.seconds[self._cold :])
 
     def finish(self) -> None:
         """Watched steps once more, then the result of each arm that lives; ends all. A void launch is only ended."""
@@ -235,3 +263,12 @@ class Race:
 def heap_padding(generator: random.Random) -> int:
     """Bytes by which an arm pushes its heap up before it builds anything."""
     return PADDING_UNIT * generator.randrange(PADDING_UNITS)
+
+
+def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, float]:
+    """The time to the first step of an arm that was set up while no other was, under its metric's name."""
+    if not race.warmups.get(cell):
+        return {}
+    kind = effective.get("compile_cache")
+    name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
+    return {name: race.arms[cell].setup + race.warmups[cell][0]}

@@ -16,9 +16,9 @@ class Options:
         timeout: seconds after which an arm that does not answer is ended.
         seed: of everything random: orders, data, weights.
         threads: intra-operator threads of every arm.
-        fork_servers: sets of them, as far as the budget has room; each has a memory layout of its own, and launches
-            take them in turn.
-        turn: seconds a turn's counted steps should take.
+        fork_servers: sets of interpreters, at most: each has a memory layout of its own, and a new one is used as soon
+            as it has its imports.
+        turn: seconds a turn should take, in the middle.
         launch: seconds of turns in one launch; None: as the budget allows.
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
         instrument: instrumented launches of each group, at most (`bench.engine.instrumented_launches`).
@@ -30,8 +30,8 @@ class Options:
     timeout: float = 60.0
     seed: int = 0
     threads: int = 1
-    fork_servers: int = 2
-    turn: float = 0.003
+    fork_servers: int = 1000
+    turn: float = 0.036
     launch: float | None = None
     memory_limit: int | None = None
     instrument: int = 0

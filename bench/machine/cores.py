@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -43,6 +44,20 @@ def layout(threads: int) -> Layout:
 def usable_cores() -> list[int]:
     """The cores that this process may run on, or nothing where the system does not say (macOS)."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+@contextmanager
+def own_cores(layout: Layout) -> Iterator[None]:
+    """Keep the conductor off the arms' cores while it conducts, where there are others."""
+    if not layout.conductor:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, layout.conductor)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def stolen(cores: Sequence[int]) -> float:

@@ -23,7 +23,7 @@ from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
 from bench.stats.pause_factor import pause_factors
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 
 if TYPE_CHECKING:
     from bench.report.drawing import Drawing

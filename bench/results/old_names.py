@@ -1,4 +1,4 @@
-"""What earlier versions wrote otherwise, read as it is written today. Pure; schemas 1 to 4 (`record`).
+"""What earlier versions wrote otherwise, read as it is written today. Pure; schemas 1 to 5 (`record`).
 
 A file of an earlier schema has its own names only, and one of the present schema the new ones: a name of the other is
 an unknown field.
@@ -13,12 +13,15 @@ from typing import Any
 from bench.errors import RunError
 
 RENAMED_IN = 4  # the schema with the new names
+SUITE_FIELDS_IN = 5  # that since which suites have SUITE_FIELDS
 
 COLUMNS_SINCE_5 = ("began", "resident", "allocated", "end")  # which came with schema 5, and
-TURN_FIELDS: Mapping[str, Any] = {
-    **dict.fromkeys(COLUMNS_SINCE_5, ()),
-    "real": False,
-}  # as they are where there are none
+# the fields of turns by the schema that they came with, as they are where there are none
+TURN_FIELDS: Mapping[int, Mapping[str, Any]] = {
+    5: {**dict.fromkeys(COLUMNS_SINCE_5, ()), "real": False},
+    6: {"seconds": (), "cold": 1, "behind": False},
+}
+RECORD_FIELDS: Mapping[str, Any] = {"seat": 0}  # of records, since 6
 SUITE_FIELDS: Mapping[str, Any] = {"equal": "", "tolerance": None, "trainers": {}}  # and in run.json's suites
 
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
@@ -35,10 +38,14 @@ def record_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> 
         RunError: it has a field of a later schema.
     """
     made = renamed_record(data, where) if schema < RENAMED_IN else dict(data)
+    if there := [name for name in RECORD_FIELDS if name in made]:
+        raise RunError(f"{where}: $: object contains unknown field `{there[0]}`")
+    made |= RECORD_FIELDS
     if isinstance(turns := made.get("turns"), Mapping):
-        if there := [name for name in TURN_FIELDS if name in turns]:
+        later = {name: value for since, own in TURN_FIELDS.items() if since > schema for name, value in own.items()}
+        if there := [name for name in later if name in turns]:
             raise RunError(f"{where}: $.turns: object contains unknown field `{there[0]}`")
-        made["turns"] = {**turns, **TURN_FIELDS}
+        made["turns"] = {**turns, **later}
     return made
 
 
@@ -75,8 +82,9 @@ def run_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> dic
     """
     made = renamed_run(data, where) if schema < RENAMED_IN else dict(data)
     if isinstance(plan := made.get("plan"), Mapping) and isinstance(suites := plan.get("suites"), Mapping):
+        lacking = SUITE_FIELDS if schema < SUITE_FIELDS_IN else {}
         complete = {
-            name: {**SUITE_FIELDS, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
+            name: {**lacking, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
         }
         made["plan"] = {**plan, "suites": complete}
     return made

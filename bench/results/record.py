@@ -17,6 +17,8 @@ Schema history:
        the kind of equality that the suite asks for. Nothing is renamed.
        Turns have `began`, `resident` and `allocated`, from which slopes over steps are made. Those of versions 1 to 4
        are read with these columns empty. In run.json suites have `equal`, `tolerance` and `trainers`.
+    6  turns hold the seconds of every step (`seconds`, `cold`) instead of those of the first and the sum of the others,
+       and are of several lengths; records have `seat`. Versions 1 to 5 have sums, and are read as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from bench.results import decoding, old_names
 from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
 from bench.results.forms import LedgerForm, SettingsForm
 
-RECORD_SCHEMA = 5
+RECORD_SCHEMA = 6
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 WHOLE_FROM = 3  # the first schema in which every field is there
 
@@ -86,8 +88,11 @@ class Metric:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("step_time", "s", "lower", "one step, pull to pull, as undisturbed: fetch, forward, backward, update"),
-        Metric("throughput", "samples/s", "higher", "samples of a step, as counted, over step_time"),
+        Metric("step_time", "s", "lower", "the mean step, pull to pull, settled: fetch, forward, backward, update"),
+        Metric("typical_step_time", "s", "lower", "the median step, which does not see what hits one step in twenty"),
+        Metric("step_time_p95", "s", "lower", "the step that 95 of 100 steps are not longer than"),
+        Metric("step_time_p99", "s", "lower", "the step that 99 of 100 steps are not longer than"),
+        Metric("throughput", "samples/s", "higher", "samples of a step, as counted, over step_time, the mean"),
         Metric("cpu_time", "s", "lower", "processor time of all threads of the arm for one step"),
         Metric("data_time", "s", "lower", "the part of step_time in which the loop waits for its batch"),
         Metric("epoch_gap", "s", "lower", "what the first step of an epoch takes longer than the epoch's other steps"),
@@ -112,8 +117,8 @@ METRICS: dict[str, Metric] = {
 ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
 
 # Columns that some turns do not have.
-LATER = ("spread", "fetching", "gap", *old_names.COLUMNS_SINCE_5)
-NO_COLUMNS = ("steps", "whole", "real")
+LATER = ("first", "counted", "seconds", "spread", "fetching", "gap", *old_names.COLUMNS_SINCE_5)
+NO_COLUMNS = ("steps", "cold", "behind", "whole", "real")
 
 
 @dataclass(frozen=True)
@@ -121,29 +126,33 @@ class Turns:
     """What the turns of one arm in one launch took: columns of equal length, one entry a turn, in order of time.
 
     Attributes:
-        round: the round the turn belongs to, from 0.
+        steps: of summed turns, the counted steps of each; 0 where `seconds` has every step.
+        round: the round the turn belongs to, from 0. All arms of a group take as many steps in a round.
         position: its place within the round, from 0.
-        first: seconds of the turn's first step, which finds cold caches.
-        counted: seconds of all steps after the first together; counted / steps is the step time of the turn.
-        cpu: processor seconds of the arm over the whole turn, all `steps` + 1 steps.
+        first: of summed turns, seconds of the first step, which finds cold caches.
+        counted: of summed turns, seconds of all steps after the first together.
+        cpu: processor seconds of the arm over the whole turn, all its steps.
         involuntary: involuntary context switches during the turn.
-        faults: page faults during the turn, all `steps` + 1 steps, that needed no disk.
+        faults: page faults during the turn, all its steps, that needed no disk.
         stolen: seconds that the hypervisor took from the arm's cores during the turn, in the kernel's ticks (10 ms).
         spread: seconds that the slowest rank's counted steps took longer than the fastest's; of one process, nothing.
             All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
         fetching: seconds of the counted steps in which the loop waited for its batch; nothing in older records.
         gap: seconds by which the turn's first step took longer than the middle one of the others; only of whole epochs.
-        began: steps that the loop had taken before the turn, audited ones and warm-up included.
+        began: steps that the loop had taken before the turn, audited ones and warm-up included: the number of its
+            first step in the loop, from 0.
         resident: bytes of the arm in main memory after the turn, all ranks together; 0 where the system does not say.
         allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
         end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
             pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
-        steps: counted steps in each turn, the same for all arms of a group.
-        whole: whether a turn is a whole epoch; its first step is then counted too.
+        seconds: of every step of the turn.
+        cold: first steps of each turn that find cold caches; those after them are the counted ones.
+        behind: whether the device runs behind the loop, so that only the sum of a turn's steps tells what they took.
+        whole: whether a turn is a whole epoch; all its steps are counted then.
         real: whether it is an epoch of the loop's own, which the loop has ended.
     """
 
-    steps: Annotated[int, Meta(ge=1, le=COUNT)]
+    steps: Annotated[int, Meta(ge=0, le=COUNT)] = 0
     round: tuple[Count, ...] = ()
     position: tuple[Count, ...] = ()
     first: tuple[Seconds, ...] = ()
@@ -159,24 +168,56 @@ class Turns:
     resident: tuple[Count, ...] = ()
     allocated: tuple[Count, ...] = ()
     end: tuple[Number, ...] = ()
+    seconds: tuple[tuple[Took, ...], ...] = ()
+    cold: Count = 1
+    behind: bool = False
     whole: bool = False
     real: bool = False
 
     @property
-    def taken(self) -> int:
-        """Steps in each turn, counted or not."""
-        return self.steps + (not self.whole)
+    def settled(self) -> tuple[float, ...]:
+        """Seconds of each turn's counted steps together."""
+        return tuple(math.fsum(turn[self.cold :]) for turn in self.seconds) if self.seconds else self.counted
 
     @property
-    def seconds(self) -> float:
-        """Of all turns together."""
-        return math.fsum(self.counted) + (0.0 if self.whole else math.fsum(self.first))
+    def lengths(self) -> tuple[int, ...]:
+        """How many steps of each turn are counted."""
+        if self.seconds:
+            return tuple(len(turn) - self.cold for turn in self.seconds)
+        return (self.steps,) * len(self.counted)
+
+    @property
+    def taken(self) -> tuple[int, ...]:
+        """Steps of each turn, counted or not."""
+        if self.seconds:
+            return tuple(map(len, self.seconds))
+        return (self.steps + (not self.whole),) * len(self.counted)
+
+    @property
+    def opening(self) -> tuple[float, ...]:
+        """Seconds of each turn's first step."""
+        return tuple(turn[0] for turn in self.seconds) if self.seconds else self.first
+
+    @property
+    def entire(self) -> tuple[float, ...]:
+        """Seconds of each turn."""
+        if self.seconds:
+            return tuple(map(math.fsum, self.seconds))
+        if self.whole:
+            return self.counted
+        return tuple(first + counted for first, counted in zip(self.first, self.counted, strict=True))
 
     def __post_init__(self) -> None:
         columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
         lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
+        if self.seconds and (self.steps or self.first or self.counted):
+            raise RunError("turns: both the seconds of every step and sums of them")
+        if self.counted and not self.steps:
+            raise RunError("turns: sums of 0 steps")
+        if short := [number for number, turn in enumerate(self.seconds) if len(turn) <= self.cold]:
+            raise RunError(f"turns: turn {short[0]} has {len(self.seconds[short[0]])} steps; more than {self.cold}")
 
 
 @dataclass(frozen=True)
@@ -200,6 +241,8 @@ class Record:
         instrumented: whether the launch carried callbacks. Then it has no turns, is never compared and never decides.
         declared: what the metrics of `extra` are, as their callbacks declare them.
         fork_server: number of the set of fork servers that the arm was forked from.
+        seat: which of the set's two interpreters of its kind that was; the baseline's is shared with no arm, and arms
+            that import what it imports change places with it (`bench.engine.interpreter_sets`).
         order: the order in which the arm was started within the launch, from 0.
         ready: seconds from the request for the arm to its first pull of a batch.
         launch_seconds: wall time of the whole launch, start-up, warm-up and turns of all arms.
@@ -225,6 +268,7 @@ class Record:
     memory: Mapping[str, Count] = field(default_factory=dict)
     extra: Mapping[str, Number] = field(default_factory=dict)
     fork_server: Count = 0
+    seat: Count = 0
     order: Count = 0
     ready: Seconds = 0.0
     launch_seconds: Seconds = 0.0

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 from bench.results.record import Turns
 from bench.stats.intervals import Interval, interval_of_differences
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 
 # A launch's turns are put into so many blocks of consecutive ones, each by its medians: 496 pairs, however long it is.
 BLOCKS = 32
 
-# Turns of a launch that tells of its steps' time. In a tenth of a second, a dozen turns, what settles after the warm-up
-# looks like what goes on; a launch of ordinary length has tens to hundreds.
-DRIFT_TURNS = 16
+# Points of a launch that tells of its steps' time: turns, or halves of turns of PART counted steps or more. In a tenth of
+# a second, a dozen short turns, what settles after the warm-up looks like what goes on.
+DRIFT_POINTS = 16
+PART = 4
 
 # What is claimed spoils a cell, and of a baseline its whole group, so it takes more than the interval that is printed:
 # with 95 % one group in 20 of two launches would be spoiled on a machine that drifts by itself.
@@ -110,16 +111,16 @@ def time_slope(turns: Turns, baseline: Turns | None = None) -> LaunchSlope | Non
         baseline: the turns of a baseline that does not drift: each round is then taken relative to it, which takes out
             what the machine did to both.
     """
-    rounds = dict(zip(turns.round, zip(_began(turns), turns.counted, strict=True), strict=True))
+    points = _points(turns)
     if baseline is None:
-        chosen = list(rounds.values())
+        chosen = list(points.values())
     else:
-        base = dict(zip(baseline.round, baseline.counted, strict=True))
+        base = {part: level for part, (_, level) in _points(baseline).items()}
         middle = statistics.median(base.values()) if base else 0.0
-        chosen = [(at, took * middle / base[number]) for number, (at, took) in rounds.items() if base.get(number)]
-    if len(chosen) < DRIFT_TURNS:
+        chosen = [(at, level * middle / base[part]) for part, (at, level) in points.items() if base.get(part)]
+    if len(chosen) < DRIFT_POINTS:
         return None
-    places, values = in_blocks([at for at, _ in chosen]), in_blocks([took / turns.steps for _, took in chosen])
+    places, values = in_blocks([at for at, _ in chosen]), in_blocks([level for _, level in chosen])
     half, slope = len(values) // 2, theil_sen(places, values)
     level = statistics.median(values)
     above = [value - slope * place for place, value in zip(places, values, strict=True)]
@@ -157,7 +158,23 @@ def _slope_from(start: int, places: Sequence[float], values: Sequence[float]) ->
 
 def _began(turns: Turns) -> Sequence[float]:
     """Steps before each turn; older records have none, and there the first turn is at 0, which moves no slope."""
-    return turns.began or [number * turns.taken for number in turns.round]
+    return turns.began or [number * taken for number, taken in zip(turns.round, turns.taken, strict=True)]
+
+
+def _points(turns: Turns) -> dict[tuple[int, int], tuple[float, float]]:
+    """The steps before each turn and the seconds of its counted steps, by round and part: turns of many steps have two
+    parts, so that a launch of few long turns tells as much as one of many short ones."""
+    found: dict[tuple[int, int], tuple[float, float]] = {}
+    began, settled, lengths = _began(turns), turns.settled, turns.lengths
+    for number, round_ in enumerate(turns.round):
+        half = lengths[number] // 2
+        if half < PART or not turns.seconds or turns.whole or turns.behind:
+            found[round_, 0] = began[number], settled[number] / lengths[number]
+            continue
+        steps = turns.seconds[number][turns.cold :]
+        for part, own in enumerate((steps[:half], steps[half:])):
+            found[round_, part] = began[number] + part * half, statistics.median(own)
+    return found
 
 
 def drift_of_launches(slopes: Sequence[LaunchSlope | None], unit: str, least: float) -> Drift | None:

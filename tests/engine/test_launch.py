@@ -14,7 +14,7 @@ from bench.engine.processes import Arm, ArmLost
 from bench.machine.process_env import arm_environment
 from bench.protocol import Go
 from bench.results.record import Record, Turns
-from bench.stats.ratios import log_ratio
+from bench.stats.step_times import log_ratio
 
 
 class Device:

@@ -26,7 +26,7 @@ from bench.stats.drift import (
     theil_sen,
     time_slope,
 )
-from bench.stats.ratios import LEAST_ROUNDS
+from bench.stats.step_times import LEAST_ROUNDS
 
 Array = NDArray[np.float64]
 STEP, STEPS, BEFORE = 1e-3, 4, 80  # seconds of a step; steps of a turn, of which one is not counted; steps before
