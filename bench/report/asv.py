@@ -195,17 +195,18 @@ def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) 
 def _stats(values: Sequence[float], logs: Sequence[float] | None) -> Mapping[str, float] | None:
     """asv's statistics, all of them or, from a single launch, none: it fails where a part is missing."""
     n = len(values)
-    if n < 2:
-        return None
     known = interval_of_logs(logs, ASV_CONFIDENCE) if logs else interval_of_differences(values, ASV_CONFIDENCE)
+    low, high = known.low, known.high
+    if low is None or high is None:
+        return None
     quarters = statistics.quantiles(sorted(values), n=4, method="inclusive")
     return {
-        "ci_99_a": known.low,
-        "ci_99_b": known.high,
+        "ci_99_a": low,
+        "ci_99_b": high,
         "q_25": quarters[0],
         "q_75": quarters[2],
         "number": 1,
-        "repeat": n,
+        "repeat": len(values),
     }
 
 

@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 # with Student's t (Tukey and McLaughlin 1963). By this rule the expected width of Gaussian launches never rises with
 # their number; one that began with the 9th would stand still there. Order statistics, which were taken from 8 launches
 # on, are then the extremes: at 8 they were 1.61 times as wide as the t interval of 7, and at 12 1.22 times as wide as
-# this one. Where one launch in ten is disturbed the t interval of all is 1.5 times as wide at 12 launches, and 1.8 times
+# this one. Where one launch in ten is disturbed the t interval of all is 1.5 times as wide at 12 launches and 1.8 times
 # at 20; of Gaussian launches this one is wider by 4 to 7 %, on two-faced machines by 10 to 18 %.
 TRIMMED_FROM = 10
 TRIMMED_EVERY = 4
@@ -126,7 +126,7 @@ def _of_middle(values: Sequence[float], confidence: float) -> Interval:
 
 
 def _of_few_sets(by_set: Sequence[Sequence[float]], means: Sequence[float], confidence: float) -> Interval:
-    """The launches' own scatter, pooled over sets, as the mean of the sets' means has it, and the layout's beside it."""
+    """The launches' own scatter, pooled over sets, as it is in the mean of the sets' means, and the layout's."""
     launches, sets = sum(map(len, by_set)), len(by_set)
     squares = math.fsum((value - mean) ** 2 for own, mean in zip(by_set, means, strict=True) for value in own)
     degrees = launches - sets  # above 0: with a launch a set, launches are what is counted

@@ -5,6 +5,7 @@ Small, and what somebody could really write: a default that is another, a settin
 
 from __future__ import annotations
 
+from .claimed import CLAIMED
 from .harness import Mutant
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
@@ -157,19 +158,6 @@ MUTANTS: tuple[Mutant, ...] = (
            "* t_quantile(taken - 1, confidence)\n", "* t_quantile(taken - 1, confidence) / 2\n",
            ("tests/stats/test_intervals.py::test_t_interval_by_hand",
             "tests/stats/test_intervals.py::test_intervals_cover_what_they_promise")),
-    Mutant(18, "launches of one interpreter are taken for independent ones", "bench/stats/intervals.py",
-           "    if sets is None or len(set(sets))", "    if True or len(set(sets))",
-           ("tests/stats/test_intervals.py::test_sets_by_hand",
-            "tests/stats/test_intervals.py::test_intervals_over_sets_cover_whatever_their_layout_does")),
-    Mutant(18, "two sets of interpreters are thought to know what layouts do", "bench/stats/intervals.py",
-           "SETS_FOR_THEIR_OWN = 4", "SETS_FOR_THEIR_OWN = 2",
-           ("tests/stats/test_intervals.py::test_sets_by_hand",)),
-    Mutant(18, "too few sets have no layout of their own", "bench/stats/intervals.py",
-           "math.hypot(own, layout)", "math.hypot(own, 0 * layout)",
-           ("tests/stats/test_intervals.py::test_intervals_over_sets_cover_whatever_their_layout_does",)),
-    Mutant(18, "launches are left out as if the rest had been all of them", "bench/stats/intervals.py",
-           "squares / (taken * (taken - 1))", "squares / (n * (n - 1))",
-           ("tests/stats/test_intervals.py::test_from_ten_launches_on_the_mean_of_those_in_the_middle",)),
     Mutant(19, "a fixed cost is told as a share of the step", "bench/analysis/costs.py",
            "zip(self.fixed, self.share, strict=True)", "zip(self.share, self.fixed, strict=True)",
            ("tests/analysis/test_summary.py::test_the_fit_finds_a_fixed_and_a_proportional_part",)),
@@ -388,4 +376,5 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(41, "a check has only the first values", "bench/commands/check.py",
            "for axis in suite.axes for cell in tried)", "for axis in suite.axes for cell in tried[:1])",
            ("tests/commands/test_check.py::test_every_value_is_in_few_cells", CHECKED)),
+    *CLAIMED,
 )  # fmt: skip
