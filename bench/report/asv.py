@@ -13,7 +13,6 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from bench.report import asv_files
 from bench.report.asv_files import STATS
 from bench.results.record import ADDITIVE, FAILED_OUTCOMES, Metric
 from bench.results.store import StoredRun
-from bench.stats.intervals import ORDER_STATISTICS_FROM, interval_of_differences, interval_of_logs
+from bench.stats.intervals import interval_of_differences, interval_of_logs
 
 RESULT_VERSION, BENCHMARKS_VERSION, MACHINE_VERSION = 2, 2, 1
 ASV_COLUMNS = (
@@ -196,37 +195,19 @@ def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) 
 def _stats(values: Sequence[float], logs: Sequence[float] | None) -> Mapping[str, float] | None:
     """asv's statistics, all of them or, from a single launch, none: it fails where a part is missing."""
     n = len(values)
-    if n < 2:
+    known = interval_of_logs(logs, ASV_CONFIDENCE) if logs else interval_of_differences(values, ASV_CONFIDENCE)
+    low, high = known.low, known.high
+    if low is None or high is None:
         return None
-    ordered = sorted(values)
-    if n >= ORDER_STATISTICS_FROM:
-        k = _order_index(n)
-        low, high = ordered[k - 1], ordered[n - k]
-    else:
-        taken = logs or values
-        middle, width = statistics.fmean(taken), _t_quantile(n - 1) * statistics.stdev(taken) / math.sqrt(n)
-        # Two launches that differ a lot span hundreds of log units.
-        low, high = (math.exp(min(bound, 709.0)) if logs else bound for bound in (middle - width, middle + width))
-    quarters = statistics.quantiles(ordered, n=4, method="inclusive")
-    return {"ci_99_a": low, "ci_99_b": high, "q_25": quarters[0], "q_75": quarters[2], "number": 1, "repeat": n}
-
-
-@cache
-def _t_quantile(degrees: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, 0.5 + ASV_CONFIDENCE / 2))
-
-
-@cache
-def _order_index(n: int) -> int:
-    """The largest k for which the k-th smallest and k-th largest of n values, 8 or more, bound the median with 99 %."""
-    k, tail = 0, 0
-    while True:
-        tail += math.comb(n, k)
-        if 2 * tail > (1 - ASV_CONFIDENCE) * 2**n:
-            return k
-        k += 1
+    quarters = statistics.quantiles(sorted(values), n=4, method="inclusive")
+    return {
+        "ci_99_a": low,
+        "ci_99_b": high,
+        "q_25": quarters[0],
+        "q_75": quarters[2],
+        "number": 1,
+        "repeat": len(values),
+    }
 
 
 def parameters(run: StoredRun, machine: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ Small, and what somebody could really write: a default that is another, a settin
 
 from __future__ import annotations
 
+from .claimed import CLAIMED
 from .harness import Mutant
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
@@ -154,7 +155,7 @@ MUTANTS: tuple[Mutant, ...] = (
            "    return [list(range(count)) for _ in square]",
            ("tests/arm/test_stream.py::test_blocks_are_balanced_for_place_and_predecessor",)),
     Mutant(18, "intervals are half as wide as their launches say", "bench/stats/intervals.py",
-           "error * t_quantile(n - 1, confidence)", "error * t_quantile(n - 1, confidence) / 2",
+           "* t_quantile(taken - 1, confidence)\n", "* t_quantile(taken - 1, confidence) / 2\n",
            ("tests/stats/test_intervals.py::test_t_interval_by_hand",
             "tests/stats/test_intervals.py::test_intervals_cover_what_they_promise")),
     Mutant(19, "a fixed cost is told as a share of the step", "bench/analysis/costs.py",
@@ -375,4 +376,5 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(41, "a check has only the first values", "bench/commands/check.py",
            "for axis in suite.axes for cell in tried)", "for axis in suite.axes for cell in tried[:1])",
            ("tests/commands/test_check.py::test_every_value_is_in_few_cells", CHECKED)),
+    *CLAIMED,
 )  # fmt: skip
