@@ -62,7 +62,9 @@ TURN_COLUMNS = (
     *_RECORD,
     Column("round", "int64", "", "the round, from 0"),
     Column("position", "int64", "", "the turn's place within the round, from 0"),
-    Column("step_time", "float64", "s", "a counted step of the turn, the mean: those after the ones that find cold caches"),
+    Column(
+        "step_time", "float64", "s", "a counted step of the turn, the mean: those after the ones that find cold caches"
+    ),
     Column("first_step_time", "float64", "s", "the turn's first step, which finds cold caches"),
     Column("cpu_time", "float64", "s", "step_time times the share of the turn that the arm was on a processor"),
     Column("involuntary", "int64", "1", "involuntary context switches during the turn"),
@@ -86,7 +88,9 @@ LAUNCH_COLUMNS = (
     Column("metric", "object", "", "the metric's name"),
     Column("unit", "object", "", "its unit, SI without prefix"),
     Column("better", "object", "", "`lower` or `higher`"),
-    Column("value", "float64", "of its row", "the launch's value: of most columns of `turns`, the median over its turns"),
+    Column(
+        "value", "float64", "of its row", "the launch's value: of most columns of `turns`, the median over its turns"
+    ),
     Column("samples", "int64", "1", "raw values that it rests on"),
 )
 
@@ -95,7 +99,7 @@ PAIR_COLUMNS = (
     _BASELINE,
     _LAUNCH,
     Column("set", "int64", "", "the set of interpreters that the launch's arms came from"),
-    Column("crossed", "bool", "", "whether the two change places between the set's interpreters of their kind"),
+    Column("crossed", "bool", "", "whether the two change places between interpreters of a set; true of older records"),
     Column("rounds", "int64", "1", "rounds in which both took their turn"),
     Column("log_ratio", "float64", "1", "ln(mean step / the baseline's mean step)"),
     Column("typical_log_ratio", "float64", "1", "ln(median step / the baseline's median step)"),

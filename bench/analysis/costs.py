@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.stats.intervals import Interval, interval_of_differences
+from bench.analysis.frames import shared_sets
+from bench.stats.intervals import LAYOUT_SD, Interval, interval_of_differences
 
 # A line through step lengths that hardly differ has any slope: lengths of 1.4 and 1.6 ms gave +9.9 ms at 12 ms where
 # +1.1 ms was measured at both. With a factor of 2 the noise of the fit at the measured steps is that of the ratios.
@@ -121,6 +122,7 @@ class Model:
         fixed, share: of each sweep; shares are 0 without a fit.
         steps: seconds, the median baseline step of each group, by group.
         measured: the interval of the difference of each group.
+        sets: of interpreters, of each sweep, where what it reads hangs on them; see `frames.shared_sets`.
     """
 
     arm: Cost
@@ -128,6 +130,7 @@ class Model:
     share: Sequence[float] = ()
     steps: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, Interval] = field(default_factory=dict)
+    sets: Sequence[int] | None = None
 
     def at(self, step: float) -> Cost:
         """The cost at a step of so many seconds, as far as it may be stated."""
@@ -143,12 +146,12 @@ class Model:
             measured=self.measured[near],
             measured_step=self.steps[near],
         )
-        share = interval_of_differences(self.share)
+        share = interval_of_differences(self.share, sets=self.sets)
         if any(impossible(self._at(length), length) for length in (shortest, longest)):
             return cost  # the fit does not even hold where it was measured
         cost = replace(
             cost,
-            fixed=interval_of_differences(self.fixed),
+            fixed=interval_of_differences(self.fixed, sets=self.sets, layout=LAYOUT_SD * shortest),
             share=share if cost.fitted and not impossible(share, 1.0) else None,
         )
         if cost.outside:
@@ -159,7 +162,8 @@ class Model:
         return replace(cost, cost=there, relative=self._at(step, over=step))
 
     def _at(self, step: float, *, over: float = 1.0) -> Interval:
-        return interval_of_differences([(a + b * step) / over for a, b in zip(self.fixed, self.share, strict=True)])
+        values = [(a + b * step) / over for a, b in zip(self.fixed, self.share, strict=True)]
+        return interval_of_differences(values, sets=self.sets, layout=LAYOUT_SD * step / over)
 
 
 def impossible(cost: Interval, step: float) -> bool:
@@ -179,16 +183,18 @@ def costs(plan: Mapping[str, Any], pairs: pd.DataFrame, reference_step: float) -
     return [model.at(reference_step) for model in models(plan, pairs)]
 
 
-# Launch, log ratio, difference and baseline step of one pair.
-_Row = tuple[int, float, float, float]
+# Launch, log ratio, difference and baseline step of one pair, and the set of interpreters that it hangs on, if it does.
+_Row = tuple[int, float, float, float, int | None]
 
 
 def models(plan: Mapping[str, Any], pairs: pd.DataFrame) -> list[Model]:
     """What `costs` are stated from, in the same order."""
     rows: dict[str, list[_Row]] = {}
-    names = ("cell", "launch", "log_ratio", "difference", "baseline_step_time")
-    for cell, *row in zip(*(pairs[name].tolist() for name in names), strict=True):
-        rows.setdefault(cell, []).append((row[0], row[1], row[2], row[3]))
+    names = ("launch", "log_ratio", "difference", "baseline_step_time")
+    for cell, pairs_of_cell in pairs.groupby("cell", sort=False):
+        columns = [pairs_of_cell[name].tolist() for name in names]
+        sets: Sequence[int | None] = shared_sets(pairs_of_cell) or [None] * len(pairs_of_cell)
+        rows[str(cell)] = list(zip(*columns, sets, strict=True))
     series: dict[str, dict[tuple[Any, ...], dict[str, str]]] = {
         name: {} for name, suite in plan["suites"].items() if suite["length_axis"] is not None
     }
@@ -213,7 +219,12 @@ def models(plan: Mapping[str, Any], pairs: pd.DataFrame) -> list[Model]:
 
 def _model(arm: Cost, rows: Mapping[str, Sequence[_Row]]) -> Model:
     steps = {group: statistics.median(row[3] for row in own) for group, own in rows.items()}
-    measured = {group: interval_of_differences([row[2] for row in own]) for group, own in rows.items()}
+    measured = {
+        group: interval_of_differences(
+            [row[2] for row in own], sets=_sets([row[4] for row in own]), layout=LAYOUT_SD * steps[group]
+        )
+        for group, own in rows.items()
+    }
     arm = replace(arm, shortest=min(steps.values()), longest=max(steps.values()))
     sweeps: dict[int, list[_Row]] = {}
     for own in rows.values():
@@ -227,7 +238,13 @@ def _model(arm: Cost, rows: Mapping[str, Sequence[_Row]]) -> Model:
         lines = [fitted_line([1 / row[3] for row in sweep], [math.expm1(row[1]) for row in sweep]) for sweep in whole]
     else:
         lines = [(statistics.fmean(row[2] for row in sweep), 0.0) for sweep in whole]
-    return Model(arm, [slope for slope, _ in lines], [level for _, level in lines], steps, measured)
+    sets = _sets([sweep[0][4] for sweep in whole])
+    return Model(arm, [slope for slope, _ in lines], [level for _, level in lines], steps, measured, sets)
+
+
+def _sets(numbers: Sequence[int | None]) -> list[int] | None:
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == len(numbers) else None
 
 
 def fitted_line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:

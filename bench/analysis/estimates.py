@@ -36,9 +36,11 @@ class StepDifference:
 
 @dataclass(frozen=True)
 class Versus:
-    """A cell against the baseline of its group, from step times paired by round.
+    """A cell against the baseline of its group, from the rounds that both took.
 
     Attributes:
+        ratio, difference: of mean steps: what a user pays.
+        typical: the ratio of median steps.
         per_sample: the ratio of times a sample; None where both have as many samples a step, so that it is `ratio`, and
             where nobody counted them.
     """
@@ -47,6 +49,7 @@ class Versus:
     ratio: Interval
     difference: StepDifference
     per_sample: Interval | None = None
+    typical: Interval | None = None
 
     @property
     def of_work(self) -> Interval:

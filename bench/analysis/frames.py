@@ -35,6 +35,10 @@ from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
 MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
 
+# The first schema whose records tell which interpreters of a set their arms came from. Of older ones nothing is known
+# that their launches share.
+SEATS_FROM = 6
+
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
 
 
@@ -114,7 +118,9 @@ def _record_numbers(records: Sequence[Record]) -> np.ndarray[Any, np.dtype[np.in
 def _columns_of(record: Record) -> dict[str, Any]:
     """The columns of one record's turns that are its own."""
     taken = record.turns or Turns()
-    counted, lengths, entire = (np.asarray(column, dtype=float) for column in (taken.settled, taken.lengths, taken.entire))
+    counted, lengths, entire = (
+        np.asarray(column, dtype=float) for column in (taken.settled, taken.lengths, taken.entire)
+    )
     wrong = ~(np.isfinite(counted) & (counted > 0) & (lengths > 0))
     if wrong.any():
         turn = int(np.argmax(wrong))
@@ -286,6 +292,7 @@ def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Pe
     launches_: dict[str, list[int]] = {}
     for cell, launch in records:
         launches_.setdefault(cell, []).append(launch)
+    old = run.info.get("schema", 0) < SEATS_FROM
     rows: list[tuple[Any, ...]] = []
     numbers: list[int] = []
     for number, (cell, baseline) in enumerate(zip(planned["cell"], planned["baseline"], strict=True)):
@@ -304,7 +311,7 @@ def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Pe
                     baseline,
                     launch,
                     records[baseline, launch].fork_server,
-                    seats[0] != seats[1],
+                    old or seats[0] != seats[1],
                     found.rounds,
                     found.mean,
                     found.typical,
@@ -319,6 +326,12 @@ def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Pe
     }
     names = [name for name in names_of(PAIR_COLUMNS) if name not in columns]
     return typed_table({**columns, **{name: [row[at] for row in rows] for at, name in enumerate(names)}}, PAIR_COLUMNS)
+
+
+def shared_sets(own: pd.DataFrame) -> list[int] | None:
+    """The set of interpreters of each launch of one cell's `pairs`, where what a launch reads hangs on its set; else
+    None: where cell and baseline change places between two interpreters, that cancels."""
+    return None if own["crossed"].all() else [int(number) for number in own["set"]]
 
 
 def cells(run: StoredRun) -> pd.DataFrame:

@@ -88,6 +88,7 @@ class Run:
             values |= _with_ends(metric, [cell.metrics.get(metric) for cell in cells])
         values |= _with_ends("ratio", [cell.versus.ratio if cell.versus else None for cell in cells])
         values |= _with_ends("difference", [cell.versus.difference if cell.versus else None for cell in cells])
+        values |= _with_ends("typical_ratio", [cell.versus.typical if cell.versus else None for cell in cells])
         values |= _with_ends("sample_ratio", [cell.versus.per_sample if cell.versus else None for cell in cells])
         values["equal"] = [cell.equal for cell in cells]
         return typed_table(values, columns)

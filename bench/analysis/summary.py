@@ -1,12 +1,11 @@
 """Records -> the summary that `show --format json` prints: estimates, intervals, ratios, outcomes, warnings. Pure.
 
-A launch gives one value: the median over its turns or rounds. Intervals come from these values, never from turns.
+A launch gives one value. Intervals come from these values, never from turns.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -14,23 +13,24 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.costs import Cost, costs
-from bench.analysis.drift import drifting
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.findings import Finding, findings_of
-from bench.analysis.frames import Frames, frames_of
+from bench.analysis.frames import Frames, frames_of, shared_sets
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import set_in_words
 from bench.results.record import ADDITIVE, Metric, Record
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
-from bench.stats.intervals import Interval, half_width, interval_of_differences, interval_of_logs
-from bench.stats.pause_factor import pause_factors
-from bench.stats.step_times import LEAST_ROUNDS
+from bench.stats.intervals import LAYOUT_SD, Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.rounding import percent_of
+from bench.stats.step_times import LEAST_ROUNDS, Period
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
 # a loop's cost to matter.
 REFERENCE_STEP = 0.012
+
+# The rule by which a page's figures were made: the mean step, folded by step numbers, of settled steps.
+ESTIMATE = "mean step, folded"
 
 # A ratio known to no better than 10 % tells a 0.1 ms cost from none only on steps below 1 ms.
 NOISY_HALF_WIDTH = 0.10
@@ -55,8 +55,8 @@ class Summary:
         answers: to the questions of suites that compare devices, compile modes or loaders.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
-        pause_factors: by group, the median over launches of step time in turns over undisturbed step time; step times
-            are given undisturbed, that is, divided by the factor of their launch.
+        periods: by cell, what comes back every so many steps of it.
+        estimate: by which rule step times and ratios were made from steps (`ESTIMATE`).
         warnings: sentences.
         declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
         trainers: what the sets of Trainer's arguments that cells name set, in words, by suite and set.
@@ -73,7 +73,8 @@ class Summary:
     answers: Sequence[Finding] = ()
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
-    pause_factors: Mapping[str, float] = field(default_factory=dict)
+    periods: Mapping[str, Sequence[Period]] = field(default_factory=dict)
+    estimate: str = ESTIMATE
     warnings: Sequence[str] = ()
     declared: Mapping[str, Metric] = field(default_factory=dict)
     trainers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -111,7 +112,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         answers=findings_of(cells, compare, _waits(frames.launches)),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
-        pause_factors=_pause_factors(run, frames),
+        periods={cell: found for cell, found in frames.periods.items() if found},
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in extra},
         trainers={
@@ -122,21 +123,13 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
     )
 
 
-def _pause_factors(run: StoredRun, frames: Frames) -> dict[str, float]:
-    by_group: dict[str, list[float]] = {}
-    for (group, launch), factor in pause_factors(run.records, drifting(frames.drifts)).items():
-        if launch >= 0:
-            by_group.setdefault(group, []).append(factor)
-    return {group: statistics.median(factors) for group, factors in by_group.items()}
-
-
 def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
     points = {cell["id"]: cell["point"] for cell in run.info["plan"]["cells"]}
     last: dict[str, Record] = {record.cell: record for record in run.records}
     # A launch that failed before the settings were read back has none; the last one that has them tells.
     settings = {record.cell: record.effective for record in run.records if record.effective}
     metrics, extra = _metrics(frames.launches)
-    versus = _versus(frames.pairs, _samples(run))
+    versus = _versus(run, frames.pairs)
     # A launch whose work was not judged says nothing of it; the last one that was judged tells.
     equal = {record.cell: str(said) for record in run.records if (said := record.ledger.get("equal"))}
     found = []
@@ -248,27 +241,24 @@ def _samples(run: StoredRun) -> dict[tuple[str, int], float]:
     return {key: samples for key, samples in found.items() if samples}
 
 
-def _versus(pairs: pd.DataFrame, samples: Mapping[tuple[str, int], float]) -> dict[str, Versus]:
+def _versus(run: StoredRun, pairs: pd.DataFrame) -> dict[str, Versus]:
     """Every cell that has pairs, against its baseline."""
-    logs: dict[str, list[float]] = {}
-    differences: dict[str, list[float]] = {}
-    more: dict[str, list[float | None]] = {}  # logs of samples a step over the baseline's, launch by launch
-    for cell, baseline, launch, log, difference in zip(
-        *(pairs[name].tolist() for name in ("cell", "baseline", "launch", "log_ratio", "difference")), strict=True
-    ):
-        logs.setdefault(cell, []).append(log)
-        differences.setdefault(cell, []).append(difference)
-        own, base = samples.get((cell, launch)), samples.get((baseline, launch))
-        more.setdefault(cell, []).append(math.log(own / base) if own and base else None)
-    baselines = dict(zip(pairs["cell"].tolist(), pairs["baseline"].tolist(), strict=True))
-    found = {}
-    for cell, baseline in baselines.items():
-        difference = interval_of_differences(differences[cell])
-        found[cell] = Versus(
+    samples, found = _samples(run), {}
+    for cell, own in pairs.groupby("cell", sort=False):
+        baseline, shared = str(own["baseline"].iloc[0]), shared_sets(own)
+        launches, logs = own["launch"].tolist(), own["log_ratio"].tolist()
+        more: list[float | None] = []  # logs of samples a step over the baseline's, launch by launch
+        for launch in launches:
+            mine, base = samples.get((str(cell), launch)), samples.get((baseline, launch))
+            more.append(math.log(mine / base) if mine and base else None)
+        layout = LAYOUT_SD * float(own["baseline_step_time"].median())
+        difference = interval_of_differences(own["difference"].tolist(), sets=shared, layout=layout)
+        found[str(cell)] = Versus(
             baseline,
-            interval_of_logs(logs[cell]),
+            interval_of_logs(logs, sets=shared),
             StepDifference("s", difference.estimate, difference.low, difference.high, difference.launches),
-            _per_sample(logs[cell], more[cell]),
+            _per_sample(logs, more, shared),
+            interval_of_logs(own["typical_log_ratio"].tolist(), sets=shared),
         )
     return found
 
@@ -277,9 +267,9 @@ def _versus(pairs: pd.DataFrame, samples: Mapping[tuple[str, int], float]) -> di
 SAME_SAMPLES = 1e-9
 
 
-def _per_sample(logs: Sequence[float], more: Sequence[float | None]) -> Interval | None:
+def _per_sample(logs: Sequence[float], more: Sequence[float | None], sets: Sequence[int] | None) -> Interval | None:
     """The ratio of times a sample; None where it is that of steps, or not known in every launch."""
     known = [one for one in more if one is not None]
     if len(known) < len(more) or all(abs(one) < SAME_SAMPLES for one in known):
         return None
-    return interval_of_logs([log - one for log, one in zip(logs, known, strict=True)])
+    return interval_of_logs([log - one for log, one in zip(logs, known, strict=True)], sets=sets)

@@ -16,8 +16,8 @@ from bench.axes.accelerators import accelerators
 from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
-from bench.stats.step_times import LEAST_ROUNDS
 from bench.stats.rounding import percent_of
+from bench.stats.step_times import LEAST_ROUNDS
 
 # What place in the round an arm has is balanced, so an effect of it cancels in the ratios. Up to 4 % was seen where the
 # arms do nothing while held: an arm that comes late in the round has waited longer, and its caches are colder.
@@ -202,5 +202,5 @@ def _changing(run: StoredRun) -> dict[str, list[str]]:
 
 def _stolen_share(run: StoredRun) -> float:
     taken = [record.turns for record in run.records if record.turns is not None]
-    total = math.fsum(seconds for item in taken for seconds in (*item.first, *item.counted))
+    total = math.fsum(seconds for item in taken for seconds in item.entire)
     return math.fsum(seconds for item in taken for seconds in item.stolen) / total if total else 0.0

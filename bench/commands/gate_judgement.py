@@ -18,7 +18,7 @@ from bench.results.version import __version__
 from bench.stats import gate_rule
 from bench.stats.drift import drift_reason
 from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
-from bench.stats.step_times import LEAST_ROUNDS, log_ratio
+from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
 GATE_SCHEMA = 1
 
@@ -133,14 +133,14 @@ def launch_log_ratios(records: Iterable[Record], cell: str, baseline: str) -> li
             turns.setdefault(record.launch, {})[record.cell] = record.turns
     both = [own for _, own in sorted(turns.items()) if len(own) == 2]
     enough = [own for own in both if len(set(own[cell].round) & set(own[baseline].round)) >= LEAST_ROUNDS]
-    return [log_ratio(own[cell], own[baseline]) for own in enough]
+    return [launch_ratios(own[cell], own[baseline]).mean for own in enough]
 
 
 def check_times(record: Record) -> None:
     """Raises:
     RunError: the record has a turn whose time is not above 0, or no number.
     """
-    for number, seconds in enumerate(record.turns.counted if record.turns else ()):
+    for number, seconds in enumerate(record.turns.settled if record.turns else ()):
         if not (math.isfinite(seconds) and seconds > 0):
             raise RunError(f"{record.cell}, launch {record.launch}, turn {number}: {seconds} seconds; must be above 0")
 

@@ -27,7 +27,7 @@ from bench.engine.launch import Race, heap_padding, start_up
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm
 from bench.engine.stopping import Interrupted, heed_signals
-from bench.machine.cores import Layout, own_cores
+from bench.machine.cores import own_cores
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
 from bench.protocol import CallbackMetrics

@@ -15,7 +15,6 @@ from bench.results.record import Record
 from bench.stats import intervals
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
-
 KNOWN_FROM = 4  # launches whose spread tells how long the next should be
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bench.borders import file_name
 from bench.engine import budget
 from bench.engine.fleet import Fleet
-from bench.engine.launch import Race
 from bench.engine.interpreter_sets import SEATS
+from bench.engine.launch import Race
 from bench.engine.processes import Arm, ArmLost, fork_server_id
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
@@ -247,7 +247,9 @@ class Instrumenter:
         reason = why_not()
         try:
             if reason is None:
-                self._fleet.ensure_fork_servers([(self._number, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed)
+                self._fleet.ensure_fork_servers(
+                    [(self._number, wanted) for wanted in dict.fromkeys(preloads)], self._options.seed
+                )
         except BenchError as error:
             reason = str(error)
         if reason is not None:

@@ -181,9 +181,7 @@ class Race:
         """Whether the turns so far fill the measuring time, in whole balanced blocks of rounds."""
         whole = self.rounds > 0 and self.rounds % turn_order.block_length(len(self.arms)) == 0
         taken = max((sum(len(row["seconds"]) for row in rows) for rows in self._rows.values()), default=0)
-        return (
-            whole and self.rounds >= LEAST_ROUNDS and (self.turn_seconds >= measuring_time or taken >= MOST_STEPS)
-        )
+        return whole and self.rounds >= LEAST_ROUNDS and (self.turn_seconds >= measuring_time or taken >= MOST_STEPS)
 
     def take_round(self, order: Sequence[str]) -> None:
         """One turn of every arm that lives, in this order, all of as many steps."""
@@ -221,9 +219,8 @@ class Race:
         if not self._rows[name]:
             return None
         rows = self._rows[name]
-        columns = {key: tuple(row[key] for row in rows) for key in rows[0]}
-        form = {"cold": self._cold, "behind": self._asynchronous, "whole": self._epochs, "real": self._real}
-        return Turns(**columns, **form)
+        columns: dict[str, Any] = {key: tuple(row[key] for row in rows) for key in rows[0]}
+        return Turns(**columns, cold=self._cold, behind=self._asynchronous, whole=self._epochs, real=self._real)
 
     def log_ratios(self, baseline: str) -> dict[str, float]:
         """Each arm's log ratio to the baseline's mean step."""

@@ -22,7 +22,7 @@ def render(summary: Summary) -> str:
     for name in metrics:
         header += [f"{name}_{part}" for part in parts] + [f"{name}_launches", f"{name}_samples"]
     tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
-    kinds = ("ratio", "difference", "sample_ratio")
+    kinds = ("ratio", "difference", "sample_ratio", "typical_ratio")
     header += [f"{kind}_{part}" for kind in kinds for part in parts] + ["baseline", "equal", *tail]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(csv_cell, header))
@@ -42,7 +42,8 @@ def render(summary: Summary) -> str:
                 else [metric.estimate, metric.low, metric.high, metric.launches, metric.samples]
             )
         versus = cell.versus
-        for interval in (versus.ratio, versus.difference, versus.per_sample) if versus else (None, None, None):
+        known = (versus.ratio, versus.difference, versus.per_sample, versus.typical) if versus else (None,) * len(kinds)
+        for interval in known:
             line += ["", "", ""] if interval is None else [interval.estimate, interval.low, interval.high]
         line += [versus.baseline if versus else "", cell.equal]
         for name in summary.declared:  # of instrumented launches, which are never compared

@@ -22,6 +22,7 @@ from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
+from bench.report.repeated import repeated
 from bench.report.sentences import headlines, places, words
 from bench.report.tables import label
 from bench.report.units import chosen_quantity, percent, quantity, unbreakable
@@ -82,8 +83,8 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         timing=_timing(run),
         drawn_by=drawn_by(),
         outcomes=_count(summary),
-        pauses=_pauses(summary),
         tally=_tally(run),
+        repeated=repeated(summary),
         data=embed(summary),
     )
 
@@ -122,11 +123,6 @@ def _tally(run: StoredRun) -> str:
     if there.get("cpu") != here["device"] or there.get("torch") != here["torch"]:
         return ""
     return false_alarms.read_tally(threads).sentence
-
-
-def _pauses(summary: Summary) -> str:
-    factors = [f"{factor:.2f}" for factor in summary.pause_factors.values()] or ["1.00"]
-    return factors[0] if len(set(factors)) == 1 else f"{min(factors)} to {max(factors)}"
 
 
 def embed(summary: Summary) -> str:

@@ -10,20 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.estimates import CellSummary, StepDifference
-from bench.analysis.frames import MEASURED
-from bench.analysis.summary import Summary, summarize
+from bench.analysis.estimates import CellSummary
+from bench.analysis.frames import MEASURED, SEATS_FROM
+from bench.analysis.summary import ESTIMATE, Summary, summarize
 from bench.errors import RunError
 from bench.report import html
 from bench.report.pages import Page, differing_texts, page_text, parse_page
 from bench.report.replay import can_be_judged, judge_again
 from bench.results import decoding
-from bench.results.record import Record, Turns
+from bench.results.record import Record
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
-from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
-from bench.stats.pause_factor import pause_factors
-from bench.stats.step_times import LEAST_ROUNDS
+from bench.stats.intervals import LAYOUT_SD, Interval, interval_of_differences, interval_of_logs
+from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_of, step_times
 
 if TYPE_CHECKING:
     from bench.report.drawing import Drawing
@@ -111,6 +110,11 @@ def page_differences(run: StoredRun, report_html: str | None, drawings: Sequence
         printed = decoding.decode(dict[str, Any], page.data, "the report has no figures that can be read")
     except RunError as error:
         return [str(error)]
+    if printed.get("estimate") != ESTIMATE:
+        return [
+            f"the page's figures are of another estimate ({printed.get('estimate') or 'the median step'}) than this "
+            f"version's ({ESTIMATE}), so none was compared: write the page again with `bench report`"
+        ]
     reference = printed.get("reference_step")
     if not isinstance(reference, (int, float)) or not 0 < reference < decoding.LARGEST_NUMBER:
         return [_difference("reference_step", reference, "a time above 0")]
@@ -186,7 +190,7 @@ def _drawing_differences(page: Page, fresh: Page) -> Iterator[str]:
 
 
 def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
-    """Step times and ratios of the summary against a second, plain way of computing them."""
+    """Step times and ratios of the summary against those made from the records, without frames."""
     records = {
         (record.cell, record.launch): record
         for record in run.records
@@ -195,18 +199,18 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     by_cell: dict[str, list[Record]] = {}
     for record in records.values():
         by_cell.setdefault(record.cell, []).append(record)
+    periods = {cell: periods_of([record.turns for record in own if record.turns]) for cell, own in by_cell.items()}
     seen: dict[str, list[Mapping[str, float]]] = {}
     for record in run.instrumented:
         if record.outcome in MEASURED:
             seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
-    factors = pause_factors(run.records, {cell.id for cell in summary.cells if cell.drift and cell.drift.material})
     for cell in summary.cells:
-        own = by_cell.get(cell.id, [])
+        own, known = by_cell.get(cell.id, []), periods.get(cell.id, ())
         values = [
-            math.log(statistics.median(_steps(record, factors).values()))
+            math.log(step_times(record.turns, known).mean)
             for record in own
-            if len(_steps(record, factors)) >= LEAST_ROUNDS
+            if record.turns is not None and len(record.turns.round) >= LEAST_ROUNDS
         ]
         if values or "step_time" in cell.metrics:
             printed = cell.metrics["step_time"]
@@ -218,22 +222,42 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
         found += _instrumented_differences(seen.get(cell.id, []), cell)
         if cell.versus is None:
             continue
-        logs, differences, works = _paired(
-            own, [records.get((cell.versus.baseline, record.launch)) for record in own], factors
-        )
-        shown_ones: list[tuple[str, Interval | StepDifference, Interval]] = [
-            ("ratio", cell.versus.ratio, interval_of_logs(logs)),
-            ("difference", cell.versus.difference, interval_of_differences(differences)),
-        ]
-        if cell.versus.per_sample is not None:
-            shown_ones.append(("per_sample", cell.versus.per_sample, interval_of_logs(works)))
-        for name, shown, interval in shown_ones:
-            found += _differences(
-                {"estimate": shown.estimate, "low": shown.low, "high": shown.high},
-                _plain(interval),
-                f"cells/{cell.id}/versus/{name}",
-            )
+        base = cell.versus.baseline
+        both = [(record, records[base, record.launch]) for record in own if (base, record.launch) in records]
+        for name, again in _versus_again(both, (known, periods[base]), run.info.get("schema", 0) < SEATS_FROM).items():
+            shown = getattr(cell.versus, name)
+            if shown is not None:
+                found += _differences(
+                    {"estimate": shown.estimate, "low": shown.low, "high": shown.high},
+                    _plain(again),
+                    f"cells/{cell.id}/versus/{name}",
+                )
     return found
+
+
+def _versus_again(
+    launches: Sequence[tuple[Record, Record]], periods: tuple[Sequence[Period], Sequence[Period]], old: bool
+) -> dict[str, Interval]:
+    """The ratio of mean steps, their difference, that of typical steps and that of times a sample."""
+    taken = [
+        (launch_ratios(one.turns, other.turns, periods), step_times(other.turns, periods[1]).mean, one, other)
+        for one, other in launches
+        if one.turns and other.turns and len(set(one.turns.round) & set(other.turns.round)) >= LEAST_ROUNDS
+    ]
+    crossed = old or all(one.seat != other.seat for _, _, one, other in taken)
+    sets = None if crossed else [other.fork_server for _, _, _, other in taken]
+    logs, steps = [ratios.mean for ratios, _, _, _ in taken], [step for _, step, _, _ in taken]
+    more = [math.log((counted_samples(one) or 1) / (counted_samples(other) or 1)) for _, _, one, other in taken]
+    return {
+        "ratio": interval_of_logs(logs, sets=sets),
+        "typical": interval_of_logs([ratios.typical for ratios, _, _, _ in taken], sets=sets),
+        "difference": interval_of_differences(
+            [step * math.expm1(log) for log, step in zip(logs, steps, strict=True)],
+            sets=sets,
+            layout=LAYOUT_SD * statistics.median(steps),
+        ),
+        "per_sample": interval_of_logs([log - own for log, own in zip(logs, more, strict=True)], sets=sets),
+    }
 
 
 def _instrumented_differences(seen: Sequence[Mapping[str, float]], cell: CellSummary) -> list[str]:
@@ -260,28 +284,3 @@ def _instrumented_differences(seen: Sequence[Mapping[str, float]], cell: CellSum
 
 def _plain(interval: Interval) -> dict[str, float | None]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-
-
-def _steps(record: Record, factors: Mapping[tuple[str, int], float]) -> dict[int, float]:
-    """Step time by round."""
-    turns = record.turns or Turns(1)
-    factor = factors[record.group, record.launch]
-    return {round_: seconds / turns.steps / factor for round_, seconds in zip(turns.round, turns.counted, strict=True)}
-
-
-def _paired(
-    arms: Sequence[Record], baselines: Sequence[Record | None], factors: Mapping[tuple[str, int], float]
-) -> tuple[list[float], list[float], list[float]]:
-    """Of each launch: the log ratio of steps, their difference, and the log ratio of times a sample."""
-    logs, differences, works = [], [], []
-    for arm, base in zip(arms, baselines, strict=True):
-        if base is None:
-            continue
-        one, other = _steps(arm, factors), _steps(base, factors)
-        rounds = sorted(one.keys() & other.keys())
-        if len(rounds) >= LEAST_ROUNDS:
-            logs.append(statistics.median(math.log(one[round_] / other[round_]) for round_ in rounds))
-            differences.append(statistics.median(one[round_] - other[round_] for round_ in rounds))
-            samples = [counted_samples(record) or 1 for record in (arm, base)]
-            works.append(logs[-1] - math.log(samples[0] / samples[1]))
-    return logs, differences, works

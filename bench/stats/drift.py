@@ -18,8 +18,8 @@ from bench.stats.step_times import LEAST_ROUNDS
 # A launch's turns are put into so many blocks of consecutive ones, each by its medians: 496 pairs, however long it is.
 BLOCKS = 32
 
-# Points of a launch that tells of its steps' time: turns, or halves of turns of PART counted steps or more. In a tenth of
-# a second, a dozen short turns, what settles after the warm-up looks like what goes on.
+# Points of a launch that tells of its steps' time: turns, or halves of turns of 2 * PART counted steps or more. In a
+# tenth of a second, a dozen short turns, what settles after the warm-up looks like what goes on.
 DRIFT_POINTS = 16
 PART = 4
 

@@ -78,7 +78,11 @@ def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
 
 
 def interval_of_differences(
-    values: Sequence[float], confidence: float = CONFIDENCE, *, sets: Sequence[int] | None = None
+    values: Sequence[float],
+    confidence: float = CONFIDENCE,
+    *,
+    sets: Sequence[int] | None = None,
+    layout: float = LAYOUT_SD,
 ) -> Interval:
     """The estimate and interval, of 95 % unless told otherwise, of values that may have either sign, one a launch.
 
@@ -88,7 +92,8 @@ def interval_of_differences(
         sets: the number of the interpreter set that each launch came from; launches of one set share what its memory
             layout does to them. None, as a set of its own for each launch: they share nothing. Of 4 sets or more the
             means of the sets are what the interval is made of. Of fewer, it has the launches' own scatter about the
-            means of their sets and `LAYOUT_SD` a set; it is no narrower than that, however many launches.
+            means of their sets and `layout` a set; it is no narrower than that, however many launches.
+        layout: what a set adds to its launches (sd), in the unit of the values.
 
     Raises:
         ValueError: there is no value, or one that is not finite, or not as many sets as values.
@@ -106,7 +111,7 @@ def interval_of_differences(
     if len(means) >= SETS_FOR_THEIR_OWN:
         found = _of_middle(means, confidence)
         return Interval(found.estimate, found.low, found.high, len(values))
-    return _of_few_sets(list(by_set.values()), means, confidence)
+    return _of_few_sets(list(by_set.values()), means, confidence, layout)
 
 
 def _of_middle(values: Sequence[float], confidence: float) -> Interval:
@@ -125,15 +130,17 @@ def _of_middle(values: Sequence[float], confidence: float) -> Interval:
     return Interval(mean, mean - spread, mean + spread, n)
 
 
-def _of_few_sets(by_set: Sequence[Sequence[float]], means: Sequence[float], confidence: float) -> Interval:
+def _of_few_sets(
+    by_set: Sequence[Sequence[float]], means: Sequence[float], confidence: float, layout: float
+) -> Interval:
     """The launches' own scatter, pooled over sets, as it is in the mean of the sets' means, and the layout's."""
     launches, sets = sum(map(len, by_set)), len(by_set)
     squares = math.fsum((value - mean) ** 2 for own, mean in zip(by_set, means, strict=True) for value in own)
     degrees = launches - sets  # above 0: with a launch a set, launches are what is counted
     share = math.fsum(1 / len(own) for own in by_set) / sets**2
     own = t_quantile(degrees, confidence) * math.sqrt(squares / degrees * share)
-    layout = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * LAYOUT_SD / math.sqrt(sets)
-    estimate, spread = math.fsum(means) / sets, math.hypot(own, layout)
+    shared = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * layout / math.sqrt(sets)
+    estimate, spread = math.fsum(means) / sets, math.hypot(own, shared)
     return Interval(estimate, estimate - spread, estimate + spread, launches)
 
 

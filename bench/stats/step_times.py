@@ -1,7 +1,7 @@
 """What a step costs whoever trains, from the steps of turns: the mean, robustly, and beside it the typical step. Pure.
 
-Users pay for the mean step: a loop whose every 20th step takes ten times as long is 45 % slower, and its median does not
-move. But a mean of single steps is moved by whatever the machine does to some of them. So, of every arm in a launch:
+Users pay for the mean step: a loop whose every 20th step takes ten times as long is 45 % slower, and its median does
+not move. But a mean of single steps is moved by whatever the machine does to some of them. So, of every arm in a launch:
 
 - Rounds are taken relative to what the machine did in them, the geometric mean of the two arms' medians.
 - The first steps of a turn find cold caches. Each is taken relative to the usual step at its place in a turn, so that
@@ -133,21 +133,19 @@ class _Steps:
         began = turns.began or [turns.round[n] * count for n, count in enumerate(turns.taken)]
         counts = [len(column) for column in columns]
         place = [np.arange(count) for count in counts]
-        none = np.zeros(0, dtype=np.int64)
         self.block: Whole = np.repeat(np.arange(len(kept)), counts)
-        self.place: Whole = np.concatenate(place) if place else none
-        self.number: Whole = np.concatenate([began[n] + own for n, own in zip(kept, place, strict=True)] or [none])
-        self.seconds: Floats = np.concatenate([np.asarray(column, dtype=np.float64) for column in columns] or [[]])
+        self.place: Whole = np.concatenate(place)
+        self.number: Whole = np.concatenate([began[n] + own for n, own in zip(kept, place, strict=True)])
+        self.seconds: Floats = np.concatenate([np.asarray(column, dtype=np.float64) for column in columns])
         self.settled = self.place >= cold
         self.cold = cold
         self.turns = len(kept)
 
     def levels(self, blocks: Whole) -> Floats:
         """The median of the settled steps of each block of turns."""
-        import numpy as np
 
         of_steps = blocks[self.block][self.settled]
-        return _grouped_medians(self.seconds[self.settled], of_steps, int(blocks[-1]) + 1 if len(blocks) else 0, np)
+        return _grouped_medians(self.seconds[self.settled], of_steps, int(blocks[-1]) + 1)
 
     def relative(self, machine: Floats) -> tuple[float, Floats]:
         """The typical step, seconds, and every step over the usual one at its place.
@@ -166,14 +164,17 @@ class _Steps:
         return typical, level
 
 
-def _grouped_medians(values: Any, groups: Any, count: int, np: Any) -> Any:
+def _grouped_medians(values: Floats, groups: Whole, count: int) -> Floats:
     """The median of the values of each group; groups are numbered from 0, in order, and none is empty."""
+    import numpy as np
+
     order = np.lexsort((values, groups))
     ordered = values[order]
     ends = np.searchsorted(groups[order], np.arange(count + 1))
     sizes = np.diff(ends)
     low, high = ends[:-1] + (sizes - 1) // 2, ends[:-1] + sizes // 2
-    return (ordered[low] + ordered[high]) / 2
+    middle: Floats = (ordered[low] + ordered[high]) / 2
+    return middle
 
 
 def _blocks(counts: Sequence[int]) -> Any:
@@ -315,8 +316,8 @@ def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
     """
     import numpy as np
 
-    numbers: list[Any] = []
-    values: list[Any] = []
+    numbers: list[Whole] = []
+    values: list[Floats] = []
     for turns in launches:
         if not turns.seconds or turns.whole or turns.behind:
             continue  # sums tell nothing of single steps
@@ -326,7 +327,8 @@ def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
         values.append(steps.relative(machine)[1])
     if not numbers:
         return ()
-    number, found = np.concatenate(numbers), []
+    number = np.concatenate(numbers)
+    found: list[Period] = []
     free = np.ones(len(number), dtype=bool)  # steps that no period has
     while len(found) < MOST_PERIODS:
         slow = np.zeros(len(number))
