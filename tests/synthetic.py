@@ -151,6 +151,7 @@ def _launch(truth: Truth, random_: random.Random, batch: int, launch: int) -> li
             samples_per_step=batch,
             memory={"peak_memory_host": 300 * 2**20, "start_memory_host": 200 * 2**20},
             order=order,
+            seat=int(twin or loop != PLAIN),
             ready=0.1,
             launch_seconds=3.0,
             cores=(0,),
@@ -321,7 +322,7 @@ def race(
                     launch=launch, outcome=arm.outcome, reason=arm.reason, requested={axis: value},
                     effective={axis: value}, ledger={**ledger("plain", arm.samples, 24), "equal": arm.equal},
                     turns=Turns(2, *taken, stolen=(0.0,) * rounds, fetching=fetching),
-                    samples_per_step=arm.samples, extra=arm.starts, order=order,
+                    samples_per_step=arm.samples, extra=arm.starts, order=order, seat=int(order > 0),
                 )  # fmt: skip
                 records.append(record)
     axes = {axis: list(arms), **{name: [place[name] for place in where] for name in where[0]}}

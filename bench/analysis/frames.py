@@ -162,8 +162,9 @@ def launches(run: StoredRun) -> pd.DataFrame:
     """One row per cell, launch and metric: of launches that measured LEAST_ROUNDS rounds, and of instrumented ones.
 
     Columns: `columns.LAUNCH_COLUMNS`, axes. Step times are those of `step_times.step_times`, throughput is samples of a
-    step over the mean one; another metric that is a column of `turns` has the median over these; the rest comes from the record's `memory` and
-    `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and nothing may compare it.
+    step over the mean one; another metric that is a column of `turns` has the median over these; the rest comes from
+    the record's `memory` and `extra`. An instrumented launch has only those of `extra`; it is numbered by itself, and
+    nothing may compare it.
 
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
@@ -303,7 +304,7 @@ def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Pe
             pair = records[cell, launch].turns, getattr(records.get((baseline, launch)), "turns", None)
             if pair[0] is None or pair[1] is None or len(set(pair[0].round) & set(pair[1].round)) < LEAST_ROUNDS:
                 continue
-            found, base = launch_ratios(pair[0], pair[1], own), step_times(pair[1], own[1]).mean
+            found = launch_ratios(pair[0], pair[1], own)
             seats = records[cell, launch].seat, records[baseline, launch].seat
             numbers.append(number)
             rows.append(
@@ -315,8 +316,8 @@ def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Pe
                     found.rounds,
                     found.mean,
                     found.typical,
-                    base * math.expm1(found.mean),
-                    base,
+                    found.difference,
+                    found.step,
                     found.unsettled,
                     found.contended,
                 )

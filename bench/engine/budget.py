@@ -7,6 +7,7 @@ long things take; from then on it is what the same things took.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ TORCH, PACKAGE = 6.0, 6.0
 # took 1 to 1.5 s for that on 2 slow cores.
 ARM_START = 0.3
 COMPILING = 10.0  # what an arm adds that compiles its code into an empty cache; 5 to 20 s for the suites here
-LEAST_TURNS = 0.5  # seconds of the rounds that a launch takes whatever the time says
+LEAST_TURNS = 0.35  # seconds of each arm in the rounds that a launch takes whatever the time says
 SHORTEST_LAUNCH = 0.5  # seconds of turns
 LONGEST_LAUNCH = 8.0
 # Turns of a launch over its start-up, before the run's own variances tell: launches differ by about as much as a second
@@ -54,9 +55,9 @@ class Work:
         The first launch of each is the one that compiles.
         """
         total = 0.0
-        for start_up, compiled, least in zip(self.start_ups(), self.compiled, self.least, strict=True):
+        for arms, start_up, compiled, least in zip(self.arms, self.start_ups(), self.compiled, self.least, strict=True):
             launches = max(least, number)
-            total += launches * (start_up + LEAST_TURNS) + (COMPILING * compiled if launches else 0.0)
+            total += launches * (start_up + LEAST_TURNS * arms) + (COMPILING * compiled if launches else 0.0)
         return total
 
 
@@ -82,6 +83,11 @@ def seconds_of_imports(preloads: Iterable[Sequence[str]], seen: Mapping[tuple[st
         return max(seen[preload] for preload in wanted)
     slower = max((took / imports(preload) for preload, took in seen.items()), default=1.0)
     return slower * interpreters(wanted, cores)
+
+
+def one_after_the_other(preloads: Iterable[Sequence[str]], seen: Mapping[tuple[str, ...], float]) -> float:
+    """Seconds of these imports on one core, as long as each took where that was seen."""
+    return math.fsum(seen.get(tuple(preload), imports(preload)) for preload in preloads)
 
 
 def sets(wanted: int, further: Sequence[float], left: float, launches: float) -> int:

@@ -27,6 +27,8 @@ class GroupState:
     launches: int = 0
     voids: int = 0  # launches among them that were disturbed from outside; they tell nothing, and are made again
     ratios: dict[str, list[float]] = field(default_factory=dict)
+    sets: dict[str, list[int]] = field(default_factory=dict)  # of interpreters, of these launches
+    uncrossed: set[str] = field(default_factory=set)  # cells that do not change places with the baseline
     errors: list[float] = field(default_factory=list)  # standard errors of these within their launches
     turns: list[float] = field(default_factory=list)  # seconds of turns of each launch that has ratios
     widths: list[float | None] = field(default_factory=list)
@@ -56,7 +58,13 @@ class GroupState:
 
         The last one may have cost less than those before it, which compiled cold.
         """
+        if not self.costs:
+            return self.start_up + budget.LEAST_TURNS * len(self.cells)
         return min(statistics.median(self.costs), self.costs[-1])
+
+    def expected(self, launches: int) -> float:
+        """Wall seconds until it has so many launches, the present one left out."""
+        return max(0, launches - self.measured - 1) * self.cost
 
     @property
     def start_up(self) -> float:
@@ -79,6 +87,10 @@ class GroupState:
         if between <= 0:
             return budget.LONGEST_LAUNCH
         return math.sqrt(self.start_up * within * length / between)
+
+    def interval(self, cell: str) -> intervals.Interval:
+        """What is known of a cell's ratio; launches hang on their sets unless it changes places with the baseline."""
+        return intervals.interval_of_logs(self.ratios[cell], sets=self.sets[cell] if cell in self.uncrossed else None)
 
     def learn(self, records: Sequence[Record]) -> None:
         """Take the records of one launch in: ratios for the stopping rule, cells that are out, what it took."""
@@ -105,10 +117,12 @@ class GroupState:
             if record is not baseline and record.turns is not None:
                 found = launch_ratios(record.turns, baseline.turns)
                 self.ratios.setdefault(cell, []).append(found.mean)
+                self.sets.setdefault(cell, []).append(baseline.fork_server)
+                if record.seat == baseline.seat:
+                    self.uncrossed.add(cell)
                 if math.isfinite(found.error):
                     self.errors.append(found.error)
-        known = [self.ratios[cell.id] for cell in self.cells if cell.id in self.ratios]
-        widths = [intervals.half_width(intervals.interval_of_logs(ratios)) for ratios in known]
+        widths = [intervals.half_width(self.interval(cell.id)) for cell in self.cells if cell.id in self.ratios]
         self.widths.append(
             None if not widths or None in widths else max(width for width in widths if width is not None)
         )

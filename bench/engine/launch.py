@@ -22,13 +22,13 @@ AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
 # final pace after 40 of them, on the machine tried; longer ones after 10 or so.
 WARMUP_SECONDS = 0.06
 WARMUP_STEPS = 8
-# After a pause caches are cold. Steps of 1.4 ms took 1.5 to 1.8 times as long at first, 1.15 to 1.24 times as the second
-# of a turn, 1.02 as the seventh, and no longer from the ninth on; those of 12 ms are settled from the second on. So long
+# After a pause caches are cold. Steps of 1.4 ms took 1.5 to 1.8 times as long at first, 1.15 to 1.24 times as a turn's
+# second, 1.02 as its seventh, and no longer from the ninth on; those of 12 ms are settled from the second on. So long
 # after a turn has begun its steps are counted: those before tell only what hits certain steps.
 COLD_SECONDS = 0.009
 MOST_COLD = 64  # steps; where they take microseconds, what a loop does itself is warm by then
-# Turns are of several lengths, drawn for each round from half to one and a half times the middle one: of one length they
-# would see what comes every 20th or 50th step always at the same place of a turn. Where steps are long, 2 or 3.
+# Turns are of several lengths, drawn for each round from half to one and a half times the middle one: of one length
+# they would see what comes every 20th or 50th step always at the same place of a turn. Where steps are long, 2 or 3.
 LEAST_MIDDLE = 2.5
 MOST_STEPS = 6000  # of an arm in a launch; of steps of 10 µs the records would be too many
 # On a device that runs behind the loop a turn ends when the device has drained, and its edges weigh on it. Turns begin
@@ -237,7 +237,7 @@ class Race:
         return statistics.median(self.warmups[name][-WARMUP_STEPS:])
 
     def uninterrupted(self, name: str, steps: int) -> list[float]:
-        """Seconds of `steps` steps of one arm in one long turn, those after the pause that find cold caches left out."""
+        """Seconds of `steps` steps of one arm in one long turn, without those before that find cold caches."""
         reply = self._take(name, self._cold + steps)
         if reply is None:
             lost = self.arms[name].lost

@@ -240,22 +240,19 @@ def _versus_again(
 ) -> dict[str, Interval]:
     """The ratio of mean steps, their difference, that of typical steps and that of times a sample."""
     taken = [
-        (launch_ratios(one.turns, other.turns, periods), step_times(other.turns, periods[1]).mean, one, other)
+        (launch_ratios(one.turns, other.turns, periods), one, other)
         for one, other in launches
         if one.turns and other.turns and len(set(one.turns.round) & set(other.turns.round)) >= LEAST_ROUNDS
     ]
-    crossed = old or all(one.seat != other.seat for _, _, one, other in taken)
-    sets = None if crossed else [other.fork_server for _, _, _, other in taken]
-    logs, steps = [ratios.mean for ratios, _, _, _ in taken], [step for _, step, _, _ in taken]
-    more = [math.log((counted_samples(one) or 1) / (counted_samples(other) or 1)) for _, _, one, other in taken]
+    crossed = old or all(one.seat != other.seat for _, one, other in taken)
+    sets = None if crossed else [other.fork_server for _, _, other in taken]
+    logs = [ratios.mean for ratios, _, _ in taken]
+    more = [math.log((counted_samples(one) or 1) / (counted_samples(other) or 1)) for _, one, other in taken]
+    layout = LAYOUT_SD * statistics.median(ratios.step for ratios, _, _ in taken)
     return {
         "ratio": interval_of_logs(logs, sets=sets),
-        "typical": interval_of_logs([ratios.typical for ratios, _, _, _ in taken], sets=sets),
-        "difference": interval_of_differences(
-            [step * math.expm1(log) for log, step in zip(logs, steps, strict=True)],
-            sets=sets,
-            layout=LAYOUT_SD * statistics.median(steps),
-        ),
+        "typical": interval_of_logs([ratios.typical for ratios, _, _ in taken], sets=sets),
+        "difference": interval_of_differences([ratios.difference for ratios, _, _ in taken], sets=sets, layout=layout),
         "per_sample": interval_of_logs([log - own for log, own in zip(logs, more, strict=True)], sets=sets),
     }
 

@@ -1,9 +1,9 @@
 """What a step costs whoever trains, from the steps of turns: the mean, robustly, and beside it the typical step. Pure.
 
 Users pay for the mean step: a loop whose every 20th step takes ten times as long is 45 % slower, and its median does
-not move. But a mean of single steps is moved by whatever the machine does to some of them. So, of every arm in a launch:
+not move. But a mean of single steps is moved by whatever the machine does to some of them. So, of each arm of a launch:
 
-- Rounds are taken relative to what the machine did in them, the geometric mean of the two arms' medians.
+- Rounds are taken relative to what the machine did in them, which is what both arms of a pair rose by.
 - The first steps of a turn find cold caches. Each is taken relative to the usual step at its place in a turn, so that
   it tells of what hits certain steps, and nothing of the level. Levels are those of settled steps.
 - What comes back every so many steps is found by its step numbers (`periods_of`), and has the median that its steps
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # their sd, that of the 2 or 3 pairs of a launch which was cut off would add more noise than the launch adds knowledge.
 LEAST_ROUNDS = 8
 
-# Settled steps of each arm that tell what the machine did to a round: where turns have fewer, rounds that follow each
-# other are taken together, so that an arm's own event every 20 steps is not taken for the machine's.
+# Settled steps of one arm that tell how its level drifts: where turns have fewer, some that follow each other are taken
+# together.
 BLOCK_STEPS = 12
 
 # Steps that are not of a period count as this many typical ones at most.
@@ -100,6 +100,7 @@ class LaunchRatios:
 
     Attributes:
         typical, mean: of the median and of the mean step.
+        step: seconds of the baseline's mean step, relative to what the machine did as `mean` is.
         error: standard error of `typical` within the launch, from its rounds.
         unsettled: what the ratio of the first half of the settled steps of turns is over that of the second half: how
             far they may not be settled. 0 where turns are too short to tell.
@@ -109,10 +110,16 @@ class LaunchRatios:
 
     typical: float
     mean: float
+    step: float
     error: float
     unsettled: float
     rounds: int
     contended: float
+
+    @property
+    def difference(self) -> float:
+        """Seconds by which the arm's mean step is longer."""
+        return self.step * math.expm1(self.mean)
 
 
 class _Steps:
@@ -192,15 +199,28 @@ def _blocks(counts: Sequence[int]) -> Any:
     return np.asarray(numbers, dtype=np.int64)
 
 
-def _machine(arms: Sequence[_Steps]) -> tuple[Any, list[Any]]:
-    """What the machine did to each turn, 1 in the middle, and the level of each arm in each block."""
+def _machine(pair: Sequence[_Steps]) -> tuple[Floats, Sequence[Floats]]:
+    """What the machine did to each round that a pair of arms took, and the level of each arm in each.
+
+    What it does, it does to both, so it is the less of what their levels rose by: an event of one of them, which takes
+    up half of a turn of two steps, is not taken for the machine's.
+    """
     import numpy as np
 
-    counts = np.bincount(arms[0].block[arms[0].settled], minlength=arms[0].turns)
+    levels = [arm.levels(np.arange(arm.turns)) for arm in pair]
+    rose: Floats = np.min([level / np.median(level) for level in levels], axis=0)
+    return rose / np.median(rose), levels
+
+
+def _own_drift(steps: _Steps) -> Floats:
+    """The same of one arm alone: how the level of BLOCK_STEPS of its steps changes, which events do not move."""
+    import numpy as np
+
+    counts = np.bincount(steps.block[steps.settled], minlength=steps.turns)
     blocks = _blocks(counts.tolist())
-    levels = [arm.levels(blocks) for arm in arms]
-    together = np.exp(np.mean(np.log(levels), axis=0))
-    return (together / np.exp(np.mean(np.log(together))))[blocks], levels
+    levels = steps.levels(blocks)
+    relative: Floats = (levels / np.median(levels))[blocks]
+    return relative
 
 
 def contended_rounds(turns: Turns) -> frozenset[int]:
@@ -275,7 +295,13 @@ def launch_ratios(
     apart = np.log(levels[0] / levels[1])
     error = float(np.std(apart, ddof=1) / math.sqrt(len(apart))) if len(apart) > 1 else math.nan
     return LaunchRatios(
-        typical[0] - typical[1], means[0] - means[1], error, _unsettled(pair, machine), len(both), contended
+        typical=typical[0] - typical[1],
+        mean=means[0] - means[1],
+        step=math.exp(means[1]),
+        error=error,
+        unsettled=_unsettled(pair, machine),
+        rounds=len(both),
+        contended=contended,
     )
 
 
@@ -322,9 +348,8 @@ def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
         if not turns.seconds or turns.whole or turns.behind:
             continue  # sums tell nothing of single steps
         steps = _Steps(turns)
-        machine, _ = _machine([steps])
         numbers.append(steps.number)
-        values.append(steps.relative(machine)[1])
+        values.append(steps.relative(_own_drift(steps))[1])
     if not numbers:
         return ()
     number = np.concatenate(numbers)

@@ -64,7 +64,7 @@ def test_without_noise_the_truth_comes_back_exactly() -> None:
     assert trainer.metrics["step_time"].estimate == pytest.approx(2.93e-3)
     assert trainer.metrics["throughput"].estimate == pytest.approx(256 / 2.93e-3)
     assert trainer.metrics["step_time"].launches == 8
-    assert trainer.metrics["step_time"].samples == 8 * 12
+    assert trainer.metrics["step_time"].samples == 8 * 12 * 2
     cost = cost_of(summary, TRAINER)
     assert cost.fixed is not None
     assert cost.share is not None

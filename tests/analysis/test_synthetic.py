@@ -125,7 +125,7 @@ def test_every_frame_is_made_once() -> None:
     profile.runcall(summarize, run)
     stats = pstats.Stats(profile).stats
     counted = {(str(file), name): count for (file, _, name), (_, count, *_) in stats.items()}
-    for name in ("_turns", "_planned", "declared_metrics", "_launches", "_pairs"):
+    for name in ("turns", "periods_of_cells", "_planned", "declared_metrics", "_launches", "_pairs"):
         assert counted[frames.__file__, name] == 1
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import pytest
 
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
-from bench.engine.launch import AUDITED_STEPS, EDGE, Race
+from bench.engine.launch import AUDITED_STEPS, COLD_SECONDS, EDGE, MOST_COLD, Race
 from bench.engine.merge_ranks import Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.machine.process_env import arm_environment
 from bench.protocol import Go
 from bench.results.record import Record, Turns
-from bench.stats.step_times import log_ratio
+from bench.stats.step_times import launch_ratios
+
+TURN = 0.036
 
 
 class Device:
@@ -38,7 +41,7 @@ class Device:
 
 def race(device: Device, *, asynchronous: bool) -> Race:
     arms = {name: cast(Arm, ArmStub(name)) for name in ("a", "b", "c")}
-    return Race(cast(Fleet, device), arms, (0,), 1.0, 0.002, asynchronous=asynchronous)
+    return Race(cast(Fleet, device), arms, (0,), 1.0, TURN, asynchronous=asynchronous)
 
 
 class ArmStub:
@@ -47,14 +50,44 @@ class ArmStub:
         self.lost: ArmLost | None = None
 
 
-@pytest.mark.parametrize("step", [0.0001, 0.001, 0.005, 0.1])
+@pytest.mark.parametrize("step", [0.00001, 0.0001, 0.001, 0.005, 0.1])
 def test_a_turn_is_a_time_and_no_number_of_steps(step: float) -> None:
     one = race(Device(step, 0.0), asynchronous=False)
     one.warm_up("a")
-    one.take_round(["a", "b", "c"])
+    for _ in range(40):
+        one.take_round(["a", "b", "c"])
     turns = one.turns("a")
     assert turns is not None
-    assert turns.steps == max(1, round(0.002 / step))
+    assert turns.cold == min(MOST_COLD, max(1, math.ceil(COLD_SECONDS / step)))
+    middle = max(2.5, turns.cold, min(TURN / step, 4 * MOST_COLD))
+    assert middle / 2 <= sum(turns.taken) / 40 <= 2 * middle + 1
+    assert min(turns.lengths) >= 1
+
+
+def test_turns_of_a_round_are_as_long_for_all_arms_and_those_of_rounds_differ() -> None:
+    one = race(Device(0.0015, 0.0), asynchronous=False)
+    one.warm_up("a")
+    for _ in range(12):
+        one.take_round(["a", "b", "c"])
+    taken = [turns.taken for name in "abc" if (turns := one.turns(name)) is not None]
+    assert taken[0] == taken[1] == taken[2]
+    assert len(set(taken[0])) > 4
+
+
+def test_no_phase_of_a_period_is_missed_and_none_is_at_one_place_of_a_turn() -> None:
+    """Turns of one length would see what comes every 20th step always at the same place, or never among the counted."""
+    one = race(Device(0.0015, 0.0), asynchronous=False)
+    one.warm_up("a")
+    for _ in range(30):
+        one.take_round(["a", "b", "c"])
+    turns = one.turns("a")
+    assert turns is not None
+    places: dict[int, set[int]] = {}
+    for began, taken in zip(turns.began, turns.taken, strict=True):
+        for place in range(taken):
+            places.setdefault((began + place) % 20, set()).add(place)
+    assert all(len(own) > 10 for own in places.values())
+    assert set(places) == set(range(20))
 
 
 def test_turns_say_at_which_step_of_the_loop_they_began() -> None:
@@ -67,7 +100,7 @@ def test_turns_say_at_which_step_of_the_loop_they_began() -> None:
     for name, steps in before.items():
         turns = one.turns(name)
         assert turns is not None
-        assert turns.began == tuple(steps + number * turns.taken for number in range(3))
+        assert turns.began == tuple(steps + sum(turns.taken[:number]) for number in range(3))
         assert (turns.resident, turns.allocated) == ((0, 0, 0), ())
     assert min(before.values()) > AUDITED_STEPS
 
@@ -82,7 +115,8 @@ def test_the_edges_of_a_turn_weigh_little_where_the_device_runs_behind(edge: flo
     turns = one.turns("a")
     assert turns is not None
     # Doubling stops when a step keeps its time within 1 %, so what is left of the edge is under 1 % of the turn.
-    assert edge / ((turns.steps + 1) * step) <= EDGE
+    assert edge / (min(turns.taken) * step) <= EDGE
+    assert turns.behind
     assert len(set(device.steps.values())) == 1  # all arms did the same work
 
 
@@ -100,7 +134,12 @@ def test_a_lost_arm_does_not_stop_the_others() -> None:
 def test_the_ratio_pairs_each_round_with_itself() -> None:
     base = Turns(1, (0, 1, 2), (0,) * 3, (1.0,) * 3, (1.0, 2.0, 4.0), (0.0,) * 3, (0,) * 3, (0,) * 3, (0.0,) * 3)
     arm = Turns(1, (2, 0), (0,) * 2, (1.0,) * 2, (8.0, 2.0), (0.0,) * 2, (0,) * 2, (0,) * 2, (0.0,) * 2)
-    assert log_ratio(arm, base) == pytest.approx(0.6931, abs=1e-4)
+    found = launch_ratios(arm, base)
+    assert (found.rounds, found.typical, found.mean) == (
+        2,
+        pytest.approx(0.6931, abs=1e-4),
+        pytest.approx(0.6931, abs=1e-4),
+    )
 
 
 def test_defaults_of_lightning_that_hide_in_the_environment_are_scrubbed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,9 @@ def test_only_seconds_and_bytes_and_nothing_of_which_more_is_better(tmp_path: Pa
     units = {name: entry["unit"] for name, entry in known.items() if name != "version"}
     assert units == {
         "overhead.step_time": "seconds",
+        "overhead.typical_step_time": "seconds",
+        "overhead.step_time_p95": "seconds",
+        "overhead.step_time_p99": "seconds",
         "overhead.throughput_inverse": "seconds",
         "overhead.cpu_time": "seconds",
         "overhead.first_step_time": "seconds",

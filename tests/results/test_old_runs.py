@@ -57,7 +57,7 @@ def test_a_name_of_today_is_unknown_to_an_old_record(name: str) -> None:
         decode_line(json.dumps(data), "file:1")
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5])
 def test_turns_of_older_records_are_read_without_later_columns(schema: int, folder: Path) -> None:
     one = store.read_run(folder).records[0]
     today = json.loads(json.dumps(encode_record(one)))
@@ -66,9 +66,13 @@ def test_turns_of_older_records_are_read_without_later_columns(schema: int, fold
     }
     old = record_as_of(schema, today)
     assert decode_line(json.dumps(old), "file:1") == one
-    old["turns"]["resident"] = [1] * 8
-    with pytest.raises(RunError, match=r"^file:1: \$\.turns: object contains unknown field `resident`$"):
-        decode_line(json.dumps(old), "file:1")
+    for name, value in (("resident", [1] * 8), ("seconds", [[1.0]] * 8)):
+        if schema < 5 or name == "seconds":
+            later = {**old, "turns": {**old["turns"], name: value}}
+            with pytest.raises(RunError, match=rf"^file:1: \$\.turns: object contains unknown field `{name}`$"):
+                decode_line(json.dumps(later), "file:1")
+    with pytest.raises(RunError, match=r"^file:1: \$: object contains unknown field `seat`$"):
+        decode_line(json.dumps({**old, "seat": 1}), "file:1")
     del today["turns"]["resident"]
     with pytest.raises(RunError, match=r"^file:1: \$\.turns: object missing required field `resident`$"):
         decode_line(json.dumps(today), "file:1")

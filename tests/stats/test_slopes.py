@@ -15,7 +15,7 @@ from tiers import Choice
 from bench.results.record import Turns
 from bench.stats.drift import (
     BLOCKS,
-    DRIFT_TURNS,
+    DRIFT_POINTS,
     MATERIAL_MEMORY,
     Drift,
     drift_of_launches,
@@ -63,7 +63,7 @@ def test_the_slope_of_a_line_is_exact_and_spikes_do_not_move_it() -> None:
 
 
 def test_a_handful_of_turns_tells_a_trend_from_what_settles_no_better_than_a_coin() -> None:
-    times = [1e-3 * (1 + 0.02 * number) for number in range(DRIFT_TURNS)]
+    times = [1e-3 * (1 + 0.02 * number) for number in range(DRIFT_POINTS)]
     assert time_slope(turns(times)) is not None
     assert time_slope(turns(times[1:])) is None
 
