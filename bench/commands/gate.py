@@ -29,7 +29,7 @@ from bench.results.run_info import timestamp
 from bench.stats.gate_rule import Judgement, Rule
 
 # Seconds of turns in a launch. A gate's power comes from the number of launches, and start-up takes 1 to 2 s of each.
-LAUNCH = 1.5
+LAUNCH = 0.75
 GATE_BUDGET = 300.0
 # The second stage draws other data, weights and orders than the screen: its launches are to be fresh in everything.
 FRESH = 1000
