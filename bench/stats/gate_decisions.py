@@ -258,7 +258,7 @@ def _undecided(one: LaunchSeries, rule: Rule, family: int, screened: _Screened) 
         text = _bounded(one, "screen", reach[step], n, rule, step)
         return _decision(one, "pass", "screen", n, rule, max(_tests([one]), family), step, text)
     if screened.word == "more":
-        text = f"{n} launches of the screen, which wants {next(look for look in rule.screen if look > n)}"
+        text = f"{n} of {next(look for look in rule.screen if look > n)} launches of the screen"
         return _decision(one, "inconclusive", "screen", n, rule, 0, _slower(one, "screen", n), text)
     made = len(one.confirm)
     reached = max((look for look in rule.looks if look <= made), default=0)

@@ -30,8 +30,8 @@ from bench.results.store import StoredRun
 from bench.stats.drift import DRIFT_TURNS
 from bench.stats.gate_rule import Rule
 
-# Few launches, so that gates through real arms take seconds: the least p of five is 2**-5.
-SHORT = Rule(screen=5, looks=(5,), alphas=(0.1,))
+# Few launches, so that gates through real arms take seconds: the least p of six is 2**-6.
+SHORT = Rule(screen=(5,), screen_above=(0,), looks=(6,), alphas=(0.1,), above=(0,))
 OPTIONS = Options(budget=120.0, launch=0.1, fork_servers=1)
 TALLY = "observed A/A false alarms on this machine: 0 of 59, 95 % upper bound 5 %"
 
@@ -65,8 +65,8 @@ def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, t
     outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16")
     assert (outcome.verdict, outcome.exit_code) == ("regression", 1)
     head = outcome.decisions[-1]
-    assert (head.stage, head.n, head.p) == ("confirm", 5, 2**-5)
-    assert outcome.launches == {"screen": 5, "confirm": 5}
+    assert (head.stage, head.n, head.p) == ("confirm", 6, 2**-6)
+    assert outcome.launches == {"screen": 1, "confirm": 6}
     # Both stages are runs like any other, and the verdict follows from them again.
     stages = {name: store.read_run(tmp_path / "gate" / name) for name in ("screen", "confirm")}
     seeds = {name: run.info["options"]["seed"] for name, run in stages.items()}
@@ -101,10 +101,10 @@ def test_at_the_end_of_the_budget_a_gate_is_inconclusive(fleet: Fleet, tmp_path:
 
 
 def test_a_stage_that_does_not_fit_is_not_begun(fleet: Fleet, tmp_path: Path) -> None:
-    rule = Rule(screen=5, looks=(100_000,), alphas=(0.1,))
+    rule = replace(SHORT, looks=(400,))
     outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16", rule=rule)
     assert (outcome.verdict, outcome.exit_code) == ("inconclusive", 4)
-    assert outcome.launches == {"screen": 5}
+    assert outcome.launches == {"screen": 1}, "one value above the bound settles that it is flagged"
     assert [reason for reason in outcome.reasons if "the stage 'confirm' wants take about" in reason]
 
 
@@ -181,7 +181,7 @@ def planned(run: StoredRun) -> Plan:
             one["id"],
             one["suite"],
             one["group"],
-            one["point"],
+            {"accelerator": "cpu", **one["point"]},
             one["twin"],
             one["baseline"],
             one["reason"] if one["outcome"] == "unsupported" else "",
