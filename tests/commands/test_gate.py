@@ -92,7 +92,13 @@ def test_an_arm_that_fails_makes_the_gate_invalid(fleet: Fleet, tmp_path: Path, 
 
 def test_at_the_end_of_the_budget_a_gate_is_inconclusive(fleet: Fleet, tmp_path: Path) -> None:
     outcome = gated(
-        fleet, tmp_path / "gate", "power", "slowdown=again", "batch_size=16", options=replace(OPTIONS, budget=0.5)
+        fleet,
+        tmp_path / "gate",
+        "power",
+        "slowdown=again",
+        "batch_size=16",
+        options=replace(OPTIONS, budget=0.5),
+        rule=Rule(),
     )
     assert (outcome.verdict, outcome.exit_code) == ("inconclusive", 4)
     assert outcome.launches == {"screen": 1}
@@ -246,6 +252,45 @@ def test_a_cell_that_drifts_passes_no_gate(loop: str) -> None:
     assert fabric.ratio is None
     beside = "" if loop == "fabric" else "its baseline is "
     assert fabric.reason.startswith(f"{beside}drifting: its steps get slower: +")
+
+
+def doubled(record: Record) -> Record:
+    """Every 20th turn takes twice as long, which the median of turns does not see."""
+    if not fabric(record) or record.turns is None:
+        return record
+    counted = [seconds * (2 if number % 20 == 10 else 1) for number, seconds in enumerate(record.turns.counted)]
+    return replace(record, turns=replace(record.turns, counted=tuple(counted)))
+
+
+def test_a_mean_step_that_got_longer_is_a_regression() -> None:
+    outcome = judged(0.0, drift_sd=0.0, rounds=100, change=doubled)
+    (head,) = [decision for decision in outcome.decisions if not decision.twin]
+    assert (outcome.verdict, head.verdict, head.by) == ("regression", "regression", "mean")
+    assert head.ratio is not None
+    assert head.mean is not None
+    assert head.ratio.estimate == pytest.approx(1.0, abs=0.005)
+    assert head.mean.estimate == pytest.approx(1.05, abs=0.005)
+    kept = json.loads(json.dumps(outcome.to_json()))["decisions"][-1]
+    assert (kept["by"], kept["mean"]["estimate"]) == ("mean", head.mean.estimate)
+    for text in (gate_report.console(outcome, TALLY), gate_report.markdown(outcome, TALLY)):
+        assert "the mean step, +" in " ".join(text.split())
+        assert ratio(head.mean.estimate, head.mean.low, head.mean.high) in text
+
+
+def test_launches_of_few_sets_of_interpreters_are_told_to_the_rule() -> None:
+    """Sides of one interpreter share its layout; those of two do not, and then all launches of one set lean one way."""
+    made, stages = known(0.0)
+    (group,) = made.groups
+    seen = {}
+    for more in ((), ("lightning",)):
+        cells = [
+            replace(one, imports=("torch", *more) if one.point["loop"] == "fabric" else ("torch",))
+            for one in group.cells
+        ]
+        own = replace(made, groups=(replace(group, cells=tuple(cells)),))
+        found = gate_judgement.gate_of(own, stages, Rule(), "gate")
+        seen[more] = next(one.upper for one in found.decisions if not one.twin)
+    assert seen["lightning",] > seen[()]
 
 
 def twin_slower(record: Record) -> Record:
