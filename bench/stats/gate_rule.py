@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Literal, get_args
 
 from bench.errors import SpecError
 from bench.stats.intervals import Interval
+from bench.stats.layouts import LAYOUT, layout_shift
 from bench.stats.signed_rank import chance_to_pass
 
 Verdict = Literal["pass", "regression", "improvement", "inconclusive", "invalid"]
@@ -60,7 +60,7 @@ class Rule:
     looks: tuple[int, ...] = (9, 12, 16, 24)
     alphas: tuple[float, ...] = (0.004, 0.002, 0.002, 0.002)
     above: tuple[int, ...] = (0, 1, 2, 5)
-    layout: float = 0.006
+    layout: float = LAYOUT
 
     def __post_init__(self) -> None:
         mistakes = []
@@ -119,10 +119,6 @@ class Rule:
     def allowance(self, sets: Sequence[int], chance: float) -> float:
         """What the layouts of few sets of interpreters shift the middle of launches by, with that chance at most.
 
-        Launches of one set share its layout, so their scatter does not tell of it: the mean of n launches, of which the
-        share q_i came from set i, has a variance of layout**2 * (sum of q_i**2 - 1 / n) that n launches from sets of
-        their own do not have.
-
         Args:
             sets: the set of each launch; none: each came from a set of its own.
             chance: of a larger shift to one side.
@@ -130,10 +126,7 @@ class Rule:
         Returns:
             A log ratio.
         """
-        n = len(sets)
-        shared = math.fsum((sets.count(one) / n) ** 2 for one in set(sets)) - 1 / n if n else 0.0
-        # Rounded sums of equal shares differ from 1 / n by some 1e-17, whose root would be an allowance of 1e-9.
-        return NormalDist().inv_cdf(1 - chance) * self.layout * math.sqrt(shared) if shared > 1e-12 else 0.0
+        return layout_shift(sets, chance, self.layout)
 
 
 def _mistakes_of_looks(name: str, looks: Sequence[int], above: Sequence[int]) -> list[str]:
