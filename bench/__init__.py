@@ -80,6 +80,7 @@ def run(
     threads: int | None = None,
     memory_limit: int | str | None = None,
     instrument: int | None = None,
+    until: str | None = None,
     folders: Sequence[Folder] = (),
     out: Folder = "results",
     progress: bool | Progress = False,
@@ -97,6 +98,8 @@ def run(
         threads: of every arm.
         memory_limit: bytes that an arm may allocate, or `"4GiB"`.
         instrument: instrumented launches of each group, which carry callbacks; 0: time only.
+        until: stop when this is decided: `"trainer < 5%"`, `"fabric/plain < 30us and trainer > 1.05x"`; the answers are
+            `run.summary.conditions`.
         folders: folders with more suite files.
         out: the folder that gets the run's folder.
         progress: True: on standard error, as the command does it.
@@ -109,7 +112,7 @@ def run(
     from bench.commands import run as commands
     from bench.commands.python_arguments import listener, options_of, path_of, selection_of
 
-    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument)
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument, until)
     selection = selection_of(suites, set, select, folders, threads)
     with listener(progress) as told:
         return Run(commands.run(selection, given, path_of("out", out), told, command=["bench.run"]))

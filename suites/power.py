@@ -1,4 +1,8 @@
-"""The gate's own test: the same short step, and the same with a known slowdown. `bench selftest --power` runs it."""
+"""The gate's own test: the same short step, and the same with a known slowdown. `bench selftest --power` runs it.
+
+A number is the percent that each step takes longer; `every-20th` doubles each 20th step: the mean step takes 5 %
+longer, and the typical one no longer.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from bench import Point, Suite, Workload
 from .autoencoder_axes import autoencoder_axes, build_autoencoder
 
 SAME = ("none", "again")
+EVERY_20TH = "every-20th"
 
 
 def build(point: Point) -> Workload:
@@ -16,10 +21,15 @@ def build(point: Point) -> Workload:
 
     workload = build_autoencoder(point)
     asked = str(point["slowdown"])
-    percent = 0.0 if asked in SAME else float(asked)
+    if asked in SAME:
+        burnt, every = 0.0, 1
+    elif asked == EVERY_20TH:
+        burnt, every = 1.0, 20
+    else:
+        burnt, every = float(asked) / 100, 1
     # Both sides go through the same loader, so that they differ by what is burnt and by nothing else. It is no
     # DataLoader, which only Fabric insists on; the suite is one of plain loops.
-    batches = Burn(workload.batches, percent / 100)
+    batches = Burn(workload.batches, burnt, every)
     return replace(workload, batches=batches)
 
 
@@ -29,7 +39,7 @@ suite = Suite(
     axes=autoencoder_axes(
         {
             # Text, so that the baseline can be there twice; any other number goes too.
-            "slowdown": ("none", "again", "1", "2", "3", "5", "10"),
+            "slowdown": ("none", "again", "1", "2", "3", "5", "10", EVERY_20TH),
             "batch_size": (64,),
             "data": ("synthetic",),
             "variant": ("mlp",),

@@ -201,7 +201,21 @@ def test_a_run_with_hostile_texts_is_drawn(harmless_drawn: str, cases: Choice) -
 def judged(text: str) -> gate_judgement.Gate:
     told = Interval(1.1, 1.05, 1.2, 10)
     one = Decision(
-        f"cell{text}", f"group{text}", False, "regression", "confirm", 10, 0.01, told, None, None, None, 0.05, text
+        f"cell{text}",
+        f"group{text}",
+        False,
+        "regression",
+        "confirm",
+        10,
+        "mean",
+        told,
+        told,
+        0.01,
+        None,
+        None,
+        None,
+        0.05,
+        text,
     )
     return gate_judgement.Gate(
         "g",

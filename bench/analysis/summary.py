@@ -16,11 +16,13 @@ from bench.analysis.costs import Cost, costs
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of, shared_sets
+from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import set_in_words
 from bench.results.record import ADDITIVE, Metric, Record
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
+from bench.stats.conditions import Answer
 from bench.stats.intervals import LAYOUT_SD, Interval, half_width, interval_of_differences, interval_of_logs
 from bench.stats.rounding import percent_of
 from bench.stats.step_times import LEAST_ROUNDS, Period
@@ -52,6 +54,7 @@ class Summary:
         twins: by group.
         reference_step: seconds; the step that `costs` are stated for.
         costs: what each arm costs a step over the baseline, for suites with a length axis.
+        conditions: what the launches say of those of `--until`, where there were any.
         answers: to the questions of suites that compare devices, compile modes or loaders.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
@@ -71,6 +74,7 @@ class Summary:
     reference_step: float
     costs: Sequence[Cost]
     answers: Sequence[Finding] = ()
+    conditions: Sequence[Answer] = ()
     stops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     periods: Mapping[str, Sequence[Period]] = field(default_factory=dict)
@@ -110,6 +114,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
         answers=findings_of(cells, compare, _waits(frames.launches)),
+        conditions=until_answers(run.info, run.records),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
         periods={cell: found for cell, found in frames.periods.items() if found},

@@ -1,4 +1,4 @@
-"""A slowdown of known size, put into an arm: at each pull the loader is busy for a fraction of the loop's own step.
+"""A slowdown of known size, put into an arm: at pulls the loader is busy for a fraction of the loop's own step.
 
 What a step costs by itself is read on the main thread's own clock, which stands still while the arm is held, less what
 was burnt. The median follows the loop as it warms up. For loops that the processor drives: where a step's work is a
@@ -21,17 +21,22 @@ class Burn:
 
     Args:
         loader: whose batches are handed out.
-        fraction: of a step that is burnt at each pull, 0 or more; 0 does all but burn, for an arm to compare with.
+        fraction: of a step that is burnt at a pull, 0 or more; 0 does all but burn, for an arm to compare with.
+        every: which pulls: each, or each second, third, ... of all epochs together.
 
     Raises:
-        ValueError: a fraction below 0.
+        ValueError: a fraction below 0, or no such pulls.
     """
 
-    def __init__(self, loader: Iterable[Any], fraction: float) -> None:
+    def __init__(self, loader: Iterable[Any], fraction: float, every: int = 1) -> None:
         if fraction < 0:
             raise ValueError(f"fraction {fraction}; allowed: 0 or more")
+        if every < 1:
+            raise ValueError(f"every {every}; allowed: 1 or more")
         self._loader = loader
         self._fraction = fraction
+        self._every = every
+        self._pulls = 0
         self._steps: deque[int] = deque(maxlen=REMEMBERED_STEPS)
         # What the engine asks a loader.
         self.sampler = getattr(loader, "sampler", None)
@@ -47,7 +52,8 @@ class Burn:
             now = thread_time_ns()
             if began is not None:
                 self._steps.append(now - began)
-            if self._steps:
+            self._pulls += 1
+            if self._steps and self._pulls % self._every == 0:
                 spin(self._fraction * statistics.median(self._steps) / 1e9)
             began = thread_time_ns()
             yield batch

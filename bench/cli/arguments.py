@@ -209,8 +209,9 @@ def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of a run that the command line names, by the names of `Options`."""
-    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument")
-    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument", "until")
+    found = {name: getattr(arguments, name, None) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def command_line() -> list[str]:

@@ -55,6 +55,11 @@ def add(command: Adder) -> None:
     running.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
     old_name(running, "--look", "--instrument")
     old_name(running, "--no-look", "--no-instrument")
+    running.add_argument(
+        "--until",
+        metavar="CONDITION",
+        help='stop when this is decided: "trainer < 5%%", "fabric/plain < 30us and trainer > 1.05x"',
+    )
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(
         "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"

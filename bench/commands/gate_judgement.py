@@ -15,12 +15,14 @@ from bench.plan.cell import Cell, Group, Plan
 from bench.results import store
 from bench.results.record import Record, Turns
 from bench.results.version import __version__
-from bench.stats import gate_rule
+from bench.stats import gate_decisions, gate_rule
 from bench.stats.drift import drift_reason
 from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
-from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
+from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_of
 
-GATE_SCHEMA = 1
+# 2: decisions have `by`, `mean` and `upper` over all looks; rules have what each look of the screen lets pass, `above`
+# and `layout`.
+GATE_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -101,39 +103,91 @@ def gate_standing(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule)
     drifts = drifts_of_cells([run.records for run in stages.values()], {cell.id: cell.baseline for cell in made.cells})
     bad = {cell: f"drifting: {drift_reason(drift)}" for cell, drift in drifts.items() if drift.material} | bad
     void = {group: reason for run in stages.values() for group, reason in voided_groups(run).items()}
+    measured: dict[str, list[Turns]] = {}
+    for record in records:
+        if record.turns is not None and record.outcome == "ok":
+            measured.setdefault(record.cell, []).append(record.turns)
+    periods = {cell: periods_of(turns) for cell, turns in measured.items()}
     for group in made.groups:
         baseline = group.cells[0].id
         for cell in group.cells[1:]:
+            own = periods.get(cell.id, ()), periods.get(baseline, ())
             reason = bad.get(cell.id) or (f"its baseline is {bad[baseline]}" if baseline in bad else "")
             reason = reason or void.get(group.id, "")
-            values: dict[str, tuple[float, ...]] = {}
+            apart = cell.preload != group.cells[0].preload
+            found: dict[str, LaunchLogs] = {}
             for name, run in stages.items():
                 try:
-                    values[name] = tuple(launch_log_ratios(run.records, cell.id, baseline))
+                    found[name] = launch_log_ratios(run.records, cell.id, baseline, own)
                 except RunError as error:
                     reason = reason or str(error)
             if reason:
                 broken[cell.id] = reason
             else:
-                found = values.get("screen", ()), values.get("confirm", ())
-                series.append(LaunchSeries(cell.id, group.id, cell.twin, *found))
-    return gate_rule.judge_launches(series, rule), broken
+                screen, confirm = (found.get(name, LaunchLogs()) for name in ("screen", "confirm"))
+                series.append(
+                    LaunchSeries(
+                        cell.id,
+                        group.id,
+                        cell.twin,
+                        screen.typical,
+                        confirm.typical,
+                        screen.means,
+                        confirm.means,
+                        screen.sets if apart else (),
+                        confirm.sets if apart else (),
+                    )
+                )
+    return gate_decisions.judge_launches(series, rule), broken
 
 
-def launch_log_ratios(records: Iterable[Record], cell: str, baseline: str) -> list[float]:
+@dataclass(frozen=True)
+class LaunchLogs:
+    """The log ratios of a cell to its baseline, one a launch.
+
+    Attributes:
+        typical, means: of the typical and of the mean step.
+        sets: the set of interpreters that each launch came from.
+    """
+
+    typical: tuple[float, ...] = ()
+    means: tuple[float, ...] = ()
+    sets: tuple[int, ...] = ()
+
+
+def launch_log_ratios(
+    records: Iterable[Record],
+    cell: str,
+    baseline: str,
+    periods: tuple[Sequence[Period], Sequence[Period]] = ((), ()),
+) -> LaunchLogs:
     """Of each launch that has enough rounds of both.
+
+    Args:
+        periods: of the cell and of its baseline, from all launches of all stages.
 
     Raises:
         RunError: a time that is not above 0, or no number.
     """
     turns: dict[int, dict[str, Turns]] = {}
+    sets: dict[int, int] = {}
     for record in records:
         if record.turns is not None and record.cell in (cell, baseline) and record.outcome != "void":
             check_times(record)
             turns.setdefault(record.launch, {})[record.cell] = record.turns
-    both = [own for _, own in sorted(turns.items()) if len(own) == 2]
-    enough = [own for own in both if len(set(own[cell].round) & set(own[baseline].round)) >= LEAST_ROUNDS]
-    return [launch_ratios(own[cell], own[baseline]).mean for own in enough]
+            if record.cell == cell:
+                sets[record.launch] = record.fork_server
+    both = {launch: own for launch, own in sorted(turns.items()) if len(own) == 2}
+    kept = {
+        launch: launch_ratios(own[cell], own[baseline], periods)
+        for launch, own in both.items()
+        if len(set(own[cell].round) & set(own[baseline].round)) >= LEAST_ROUNDS
+    }
+    return LaunchLogs(
+        tuple(one.typical for one in kept.values()),
+        tuple(one.mean for one in kept.values()),
+        tuple(sets[launch] for launch in kept),
+    )
 
 
 def check_times(record: Record) -> None:
@@ -196,8 +250,8 @@ def gate_of(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name:
 
 
 def _unusable(cell: Cell, reason: str) -> Decision:
-    nothing: dict[str, Any] = dict.fromkeys(("sd", "ratio", "upper", "p", "alpha", "detectable"))
-    return Decision(cell.id, cell.group, cell.twin, "invalid", "screen", 0, reason=reason, **nothing)
+    nothing: dict[str, Any] = dict.fromkeys(("ratio", "mean", "sd", "upper", "p", "alpha", "detectable"))
+    return Decision(cell.id, cell.group, cell.twin, "invalid", "screen", 0, "typical", reason=reason, **nothing)
 
 
 def _with_exact(decision: Decision, exact: Sequence[Exact]) -> Decision:

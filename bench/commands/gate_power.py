@@ -1,6 +1,7 @@
 """`bench selftest --power`: how often the gate alarms where nothing differs, and sees a slowdown that was put in.
 
-Real gates of the suite `power` on this machine: the same code against itself, and with 1 to 10 % of a step burnt.
+Real gates of the suite `power` on this machine: the same code against itself, with 1 to 10 % of each step burnt, and
+with each 20th step doubled, of which the typical step shows nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from bench.stats.gate_rule import Rule
 POWER_SUITE = "power"
 AGAIN = "again"
 PERCENT = ("1", "2", "3", "5", "10")
+EVERY = 20  # of the intermittent slowdown: each 20th step takes twice as long
+INTERMITTENT = f"every-{EVERY}th"
+INTERMITTENT_KEY = f"{1 / EVERY:g}/{EVERY}"  # in the tally: what it adds to the mean step, and how often
 POWER_REPEATS = 10
 POWER_BUDGET = 120.0  # of one gate
 
@@ -30,7 +34,8 @@ class PowerPoint:
     """Gates of one slowdown.
 
     Attributes:
-        slowdown: as a fraction, 0 for equal sides.
+        slowdown: of the mean step, as a fraction, 0 for equal sides.
+        every: which steps are slowed down: 1 is each of them, 20 each 20th.
         verdicts: how many of each.
         share: of regressions; between equal sides these are false alarms.
         low, high: exact one-sided 95 % bounds of that share.
@@ -38,6 +43,7 @@ class PowerPoint:
     """
 
     slowdown: float
+    every: int
     verdicts: Mapping[str, int]
     gates: int
     share: float
@@ -57,7 +63,7 @@ def run_power(repeats: int, options: Options, rule: Rule, folder: Path, progress
         RunError: it was interrupted before each slowdown had a gate.
     """
     suite, file = discovery.look_for_suites().get(POWER_SUITE)
-    wanted = (AGAIN, *PERCENT)
+    wanted = (AGAIN, *PERCENT, INTERMITTENT)
     generator = random.Random(options.seed)
     counted = false_alarms.Tally()
     seconds: dict[str, list[float]] = {}
@@ -84,16 +90,24 @@ def run_power(repeats: int, options: Options, rule: Rule, folder: Path, progress
 
 
 def _key(asked: str) -> str:
-    return false_alarms.SAME if asked == AGAIN else f"{float(asked) / 100:g}"
+    known = {AGAIN: false_alarms.SAME, INTERMITTENT: INTERMITTENT_KEY}
+    return known[asked] if asked in known else f"{float(asked) / 100:g}"
+
+
+def _parts(key: str) -> tuple[int, float]:
+    """How often, and by how much, from a key of the tally; in the order of the table."""
+    slowdown, _, every = key.partition("/")
+    return int(every or 1), float(slowdown)
 
 
 def _points(counted: false_alarms.Tally, seconds: Mapping[str, Sequence[float]]) -> list[PowerPoint]:
     points = []
-    for key in sorted(counted.gates, key=float):
+    for key in sorted(counted.gates, key=_parts):
+        every, slowdown = _parts(key)
         n, x = counted.gates_at(key), counted.caught(key)
         bounds = binomial.lower(x, n), binomial.upper(x, n)
         points.append(
-            PowerPoint(float(key), counted.gates[key], n, x / n, *bounds, sum(seconds[key]) / len(seconds[key]))
+            PowerPoint(slowdown, every, counted.gates[key], n, x / n, *bounds, sum(seconds[key]) / len(seconds[key]))
         )
     return points
 
@@ -105,4 +119,4 @@ def keeps_its_promise(points: Sequence[PowerPoint], rule: Rule) -> bool:
 
 def power_document(points: Sequence[PowerPoint], sentence: str) -> dict[str, Any]:
     """The same as plain JSON data."""
-    return {"schema": 1, "points": [vars(point) for point in points], "tally": sentence}
+    return {"schema": 2, "points": [vars(point) for point in points], "tally": sentence}

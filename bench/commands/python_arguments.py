@@ -113,6 +113,7 @@ def options_of(
     threads: int | None = None,
     memory_limit: int | str | None = None,
     instrument: int | None = None,
+    until: str | None = None,
 ) -> dict[str, Any]:
     """Options by the names of `Options`, from arguments as Python code gives them.
 
@@ -127,6 +128,7 @@ def options_of(
         "threads": ABOVE_ZERO.given("threads", threads),
         "memory_limit": number_of_bytes("memory_limit", memory_limit),
         "instrument": FROM_ZERO.given("instrument", instrument),
+        "until": None if until is None else text_of("until", until),
     }
 
 

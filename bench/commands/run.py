@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.until import until_answers
 from bench.commands.selection import Selection, allowed_budget, plan_selection
 from bench.engine.conductor import Conductor
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
@@ -23,6 +24,7 @@ from bench.results.record import FAILED_OUTCOMES, RECORD_SCHEMA, Record, counted
 from bench.results.run_info import timestamp
 from bench.results.store import StoredRun
 from bench.results.version import __version__
+from bench.stats.conditions import questions_of
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ def chosen_options(
         RunError: the stored ones are none.
     """
     named = {name: value for name, value in given.items() if value is not None}
+    # Who asks a question waits for its answer: instrumented launches come after it, and only where they are asked for.
+    instrument = 0 if "until" in named else INSTRUMENTED_LAUNCHES
     try:
-        chosen = decoding.convert(Options, {"instrument": INSTRUMENTED_LAUNCHES, **(stored or {}), **named}, where)
+        chosen = decoding.convert(Options, {"instrument": instrument, **(stored or {}), **named}, where)
     except RunError as error:
         raise error if stored else SpecError(str(error)) from None
     return replace(chosen, budget=allowed_budget(named.get("budget"), chosen.budget))
@@ -76,6 +80,7 @@ def run(
         BenchError: interpreters do not start, or the folder cannot be written.
     """
     plan, files = plan_selection(selection, tell=progress.note)
+    questions_of(given.get("until"), plan_document(plan))  # refused before there is a folder
     return measure_cells(Measurement(plan, files, chosen_options(given)), out, progress, command=command)
 
 
@@ -107,6 +112,7 @@ def run_document(work: Measurement, name: str) -> dict[str, Any]:
         "stops": {},
         "timing": {},
         "warnings": [],
+        "answers": [],
         "digests": {"options": run_info.options_digest(options), "files": identity.digests(work.files)},
     }
 
@@ -122,8 +128,13 @@ def _conducted(work: Measurement, folder: store.RunFolder, info: Mapping[str, An
     if edited := _edited(info["digests"], work.files):
         warnings.append(f"edited while the run went on: {edited}; its launches are of different workloads")
     warnings = list(dict.fromkeys(warnings))
-    folder.write_info({**info, "finished": timestamp(), "stops": stops, "timing": timing, "warnings": warnings})
+    done = {**info, "finished": timestamp(), "stops": stops, "timing": timing, "warnings": warnings}
+    folder.write_info(done)
     folder.close()
+    made = store.read_run(folder.folder)
+    if not work.options.until:
+        return made
+    folder.write_info({**done, "answers": [asdict(one) for one in until_answers(done, made.records)]})
     return store.read_run(folder.folder)
 
 

@@ -28,6 +28,7 @@ from bench.engine.launch import Race, heap_padding, start_up
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm
 from bench.engine.stopping import Interrupted, heed_signals
+from bench.engine.until import Until
 from bench.machine.cores import own_cores
 from bench.plan.cell import Cell, Plan
 from bench.plan.side import Side
@@ -36,7 +37,6 @@ from bench.results.record import Outcome, Record
 from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 from bench.results.work_ledger import own_faults
-from bench.stats import intervals
 from bench.stats.step_times import LEAST_ROUNDS
 
 TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
@@ -66,17 +66,15 @@ class Conductor:
         done: Sequence[Record] = (),
         sides: Mapping[str, Side] | None = None,
     ) -> None:
-        self._files = files
-        self._sides = sides
-        self._folder = folder
-        self._options = options
-        self._progress = progress
+        self._files, self._sides, self._folder = files, sides, folder
+        self._options, self._progress = options, progress
         self._layout = widest_layout(plan.cells, options.threads)
         self._random = random.Random(f"{options.seed}/{len(done)}")
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run
         self._began = time.monotonic()
         self._plan = plan
+        self._until = Until(options.until, plan)
         self._timed_budget = options.budget - reserve(plan, options)
         self._set_from = 1 + max((record.fork_server for record in done), default=-1)
         self._voids = 0  # launches in a row that were disturbed from outside
@@ -99,6 +97,7 @@ class Conductor:
             for number in sorted(launches):
                 self._spent += launches[number][0].launch_seconds
                 state.learn(launches[number])
+                self._until.take(launches[number])
 
     def _append(self, records: Sequence[Record]) -> None:
         """Write records down; those of cells that were never started only where a cell has no other."""
@@ -213,7 +212,7 @@ class Conductor:
         if self._options.launches is not None:
             if state.measured >= self._options.launches:
                 return "launches"
-        elif (reason := intervals.stop_reason(state.widths, self._options.precision_goal)) is not None:
+        elif reason := self._until.stop_reason(state.group.id, state.widths, self._options.precision_goal):
             return reason
         # The first launch is always made: a budget too small for anything still gives each cell a record.
         if state.measured >= state.least and self._elapsed() + state.cost > self._timed_budget:
@@ -283,6 +282,7 @@ class Conductor:
         self._append(records)
         self.timing["launches"] += seconds
         state.learn(records)
+        self._until.take(records)
         for record in records:
             if record.outcome not in ("ok", "void"):
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")

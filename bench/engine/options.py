@@ -23,6 +23,7 @@ class Options:
         memory_limit: bytes an arm may allocate over what its interpreter has, or None.
         instrument: instrumented launches of each group, at most (`bench.engine.instrumented_launches`).
         launches: of each group, exactly, as far as the budget goes; None: as many as precision goal and budget ask for.
+        until: conditions (`bench.stats.conditions`): a run ends when each is decided, whatever the precision; or None.
     """
 
     budget: float = 180.0
@@ -36,6 +37,7 @@ class Options:
     memory_limit: int | None = None
     instrument: int = 0
     launches: int | None = None
+    until: str | None = None
 
 
 class Quiet:

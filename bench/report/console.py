@@ -31,6 +31,7 @@ def render(summary: Summary) -> str:
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         lines += titled_list(title, sentences)
+    lines += titled_list(tables.CONDITIONS_TITLE, [one.sentence for one in summary.conditions])
     sentences = [*headlines(summary), *repeated(summary), *tables.equal_work(summary), *tables.shared_axes(summary)]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"

@@ -13,6 +13,7 @@ from bench.commands.gate_judgement import Gate
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
+from bench.stats.intervals import Interval
 from bench.stats.rounding import percent_of
 
 # The element that a verdict becomes in JUnit XML, and the counter that counts it.
@@ -22,7 +23,7 @@ JUNIT_KINDS = {
     "inconclusive": ("skipped", "skipped"),
 }
 MARKS = {"pass": "✅", "improvement": "✅", "regression": "❌", "invalid": "⚠️", "inconclusive": "❔"}
-GATE_COLUMNS = ("cell", "verdict", "ratio [95 %]", "n", "sd", "could see", "why")
+GATE_COLUMNS = ("cell", "verdict", "typical [95 %]", "mean [95 %]", "n", "sd", "could see", "why")
 
 
 def percent_or_dash(value: float | None, *, signed: bool = False) -> str:
@@ -30,12 +31,16 @@ def percent_or_dash(value: float | None, *, signed: bool = False) -> str:
     return "–" if value is None else percent_of(value, signed=signed)
 
 
+def _ratio(found: Interval | None) -> str:
+    return "–" if found is None else ratio(found.estimate, found.low, found.high)
+
+
 def _row(one: Decision) -> list[str]:
-    told = "–" if one.ratio is None else ratio(one.ratio.estimate, one.ratio.low, one.ratio.high)
     return [
         one.cell,
         one.verdict,
-        told,
+        _ratio(one.ratio),
+        _ratio(one.mean),
         str(one.n),
         percent_or_dash(one.sd),
         percent_or_dash(one.detectable, signed=True),
@@ -59,10 +64,11 @@ def notes(gate: Gate, tally: str) -> list[str]:
     launches = ", ".join(f"{name} {n}" for name, n in gate.launches.items()) or "none"
     return [
         f"equivalence margin {percent_or_dash(rule.margin)} (harmless), target {percent_or_dash(rule.target)} "
-        f"(promised to be caught); false alarms in at most {percent_or_dash(rule.alpha)} of gates; "
+        f"(promised to be caught), of the typical (median) and of the mean step; false alarms in at most "
+        f"{percent_or_dash(rule.alpha)} of gates; "
         f"launches: {launches}; {gate.seconds:.0f} s of at most {gate.budget:.0f} s",
         '"could see" is the minimum detectable effect, the smallest slowdown that this gate would have called a '
-        "regression with 90 %: the larger of "
+        "regression with 90 %, in the step that decided: the larger of "
         f"the target and, by the noncentral t distribution, what {rule.looks[-1]} launches of that sd tell from the "
         'margin; "–" where no launch was judged',
         tally,
@@ -107,7 +113,7 @@ def markdown(gate: Gate, tally: str) -> str:
     lines = [f"## {MARKS[gate.verdict]} {headline(gate)}", ""]
     lines += _listed("What differs between the sides besides the compared axis:", gate.differences)
     if gate.decisions:
-        lines += ["| " + " | ".join(GATE_COLUMNS) + " |", "| --- | --- |" + " ---: |" * 4 + " --- |"]
+        lines += ["| " + " | ".join(GATE_COLUMNS) + " |", "| --- | --- |" + " ---: |" * 5 + " --- |"]
         for one in gate.decisions:
             name, *rest = _row(one)
             lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")

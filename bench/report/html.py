@@ -64,6 +64,7 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         summary=summary,
         suites=plan["suites"],
         headlines=headlines(summary),
+        conditions_title=tables.CONDITIONS_TITLE,
         tables=tables.by_suite(summary),
         instrumented=tables.instrumented_tables(summary),
         instrumented_title=tables.INSTRUMENTED_TITLE,

@@ -17,6 +17,7 @@ from bench.results.record import METRICS, Metric
 RATIO_A_SAMPLE = "ratio a sample"
 EQUAL_WORK = "equal work"
 
+CONDITIONS_TITLE = "What was asked; that any of these answers is wrong has a chance of at most 5 %, over all looks:"
 INSTRUMENTED_TITLE = "Where a step's time and memory go; from launches of their own, never compared"
 
 

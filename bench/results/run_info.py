@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
@@ -76,6 +76,22 @@ class GroupStop:
 
 
 @dataclass(frozen=True)
+class ConditionInfo:
+    """What a run says of one condition in one group: see `bench.stats.conditions.Answer`."""
+
+    condition: NonEmpty
+    group: NonEmpty
+    cell: NonEmpty
+    over: NonEmpty
+    word: Literal["yes", "no", "open"]
+    low: Number | None
+    high: Number | None
+    launches: Count
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Digests:
     """SHA-256 of what a run was made from.
 
@@ -104,6 +120,7 @@ class RunInfo:
         stops: by group.
         timing: seconds by what they went into.
         warnings: what a reader of the figures should know of how the run went.
+        answers: what its launches say of the conditions of `--until`, where there were any.
         digests: None in runs of older versions.
         records: where the chain of records.jsonl stood when the run ended, or None.
     """
@@ -122,6 +139,7 @@ class RunInfo:
     stops: Mapping[str, GroupStop] = field(default_factory=dict)
     timing: Mapping[str, Number] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    answers: tuple[ConditionInfo, ...] = ()
     digests: Digests | None = None
     records: Anchor | None = None
 
@@ -139,6 +157,7 @@ class _Options(TypedDict, total=False):
     fork_servers: Annotated[int, Meta(ge=1, le=COUNT)]
     instrument: Count
     launches: Count | None
+    until: NonEmpty | None
     memory_limit: Count | None
 
 
@@ -167,6 +186,7 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
     if schema < RECORD_SCHEMA:
         data = old_names.run_of_today(data, schema, where)
+    data = {"answers": [], **data}  # runs that were made before there was `--until` have none
     info = decoding.convert(RunInfo, data, where, whole=schema >= WHOLE_FROM, more=True)
     for name in ("digests", "records"):
         if schema >= WHOLE_FROM and getattr(info, name) is None:
@@ -187,7 +207,7 @@ def complete_run_info(data: Mapping[str, Any]) -> dict[str, Any]:
     plan["cells"] = [{"outcome": "ok", "reason": "", **cell} for cell in plan["cells"]]
     defaults: dict[str, Any] = dict.fromkeys(("started", "finished", "digests", "records"))
     defaults |= {"loopmark": "", "argv": [], "options": {}, "files": {}, "environment": {}, "sides": [], "stops": {}}
-    defaults |= {"timing": {}, "warnings": []}
+    defaults |= {"timing": {}, "warnings": [], "answers": []}
     return {**defaults, **data, "plan": plan}
 
 

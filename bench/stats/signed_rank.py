@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any, TypeVar
+
+_Name = TypeVar("_Name", bound=Any)  # whatever names a test, and can be sorted
 
 BOUND = 0.95  # confidence of the one-sided bound that a pass rests on
 
@@ -44,7 +47,7 @@ def _tail(ranks: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(tail)
 
 
-def holm(ps: Mapping[str, float], alpha: float, family: int) -> dict[str, float]:
+def holm(ps: Mapping[_Name, float], alpha: float, family: int) -> dict[_Name, float]:
     """The names that Holm's procedure rejects, each with the alpha that it was held against.
 
     Args:
@@ -75,3 +78,24 @@ def upper_bound(values: Sequence[float]) -> float | None:
     """The one-sided 95 % bound of the median by order statistics; None for fewer than 5 values."""
     k = bound_index(len(values))
     return sorted(values)[len(values) - k] if k else None
+
+
+@cache
+def chance_to_pass(looks: tuple[int, ...], above: tuple[int, ...]) -> float:
+    """How often fair coins pass one of several looks, exactly: of the first n tosses no more than so many are heads.
+
+    Each value of a cell is such a coin for the question whether it lies above the cell's median, whatever its noise: so
+    this is how often a cell passes whose median is the bound itself, over all looks together.
+
+    Args:
+        looks: numbers of tosses, rising.
+        above: heads allowed at each, below 0: none passes there.
+    """
+    ways, tossed, passed = [1], 0, 0  # ways: to every number of heads, of those that passed no look yet
+    for look, allowed in zip(looks, above, strict=True):
+        for _ in range(look - tossed):
+            ways = [one + other for one, other in zip([*ways, 0], [0, *ways], strict=True)]
+        tossed = look
+        passed += sum(ways[: allowed + 1]) << (looks[-1] - look)
+        ways[: allowed + 1] = [0] * len(ways[: allowed + 1])
+    return passed / 2 ** looks[-1] if looks else 0.0

@@ -7,9 +7,11 @@ from scipy import stats
 
 from bench.arm import slow_loader
 from bench.arm.slow_loader import Burn
-from bench.commands import false_alarms
+from bench.commands import false_alarms, gate_power
 from bench.commands.gate_power import _key, _points, keeps_its_promise
 from bench.errors import RunError
+from bench.plan import discovery
+from bench.report.gate_power import power_table
 from bench.stats import binomial
 from bench.stats.gate_rule import Rule
 
@@ -45,6 +47,22 @@ def test_a_fraction_of_the_loops_own_step_is_burnt(monkeypatch: pytest.MonkeyPat
     assert clock.burnt == pytest.approx([fraction * 0.005] * 49)
 
 
+def test_each_20th_step_is_doubled_over_all_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    burnt: list[int] = []
+    loader = Burn([0] * 30, 1.0, every=20)
+    monkeypatch.setattr(slow_loader, "spin", lambda seconds: burnt.append(round(1e3 * seconds)))
+    at = []
+    for number in range(60):
+        if number % 30 == 0:
+            batches = iter(loader)
+        next(batches)
+        clock.now += 5_000_000
+        at += [number] * (len(burnt) - len(at))
+    assert at == [19, 39, 59]
+    assert burnt == [5, 5, 5]
+
+
 def test_a_single_slow_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     for batch in Burn(clock.loader(50), 0.1):
@@ -55,6 +73,8 @@ def test_a_single_slow_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_fraction_below_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="0 or more"):
         Burn([1, 2], -0.1)
+    with pytest.raises(ValueError, match="every 0; allowed: 1 or more"):
+        Burn([1, 2], 0.1, every=0)
 
 
 def test_spinning_takes_as_long_as_asked_for() -> None:
@@ -109,4 +129,17 @@ def test_the_operating_curve_is_sound_unless_its_lower_bound_says_otherwise() ->
     assert [point.share for point in points] == [0.1, 1.0]
     assert not keeps_its_promise(points, Rule()), "2 of 20 false alarms are no 1 %"
     assert keeps_its_promise(_points(false_alarms.Tally({"0": {"pass": 19, "regression": 1}}), {"0": [60.0]}), Rule())
-    assert [_key(asked) for asked in ("again", "1", "10")] == ["0", "0.01", "0.1"]
+    assert [_key(asked) for asked in ("again", "1", "10", "every-20th")] == ["0", "0.01", "0.1", "0.05/20"]
+
+
+def test_an_intermittent_slowdown_is_a_line_of_its_own() -> None:
+    """Of the same mean as one of each step; the suite has a value for all that is asked of it."""
+    counted = false_alarms.Tally({"0.05/20": {"regression": 9, "pass": 1}, "0.05": {"regression": 10}})
+    points = _points(counted, {"0.05": [20.0], "0.05/20": [30.0]})
+    assert [(point.slowdown, point.every, point.share) for point in points] == [(0.05, 1, 1.0), (0.05, 20, 0.9)]
+    lines = power_table(points, "").splitlines()
+    assert lines[1].startswith("+5 %  ")
+    assert lines[2].startswith("+5 %, each 20th doubled")
+    assert lines[1][26:31] == lines[2][26:31] == "   10", "one below the other"
+    suite, _ = discovery.look_for_suites().get("power")
+    assert {*gate_power.PERCENT, gate_power.AGAIN, gate_power.INTERMITTENT} <= set(suite.axes["slowdown"])

@@ -30,8 +30,8 @@ from bench.results.store import StoredRun
 from bench.stats.drift import DRIFT_TURNS
 from bench.stats.gate_rule import Rule
 
-# Few launches, so that gates through real arms take seconds: the least p of five is 2**-5.
-SHORT = Rule(screen=5, looks=(5,), alphas=(0.1,))
+# Few launches, so that gates through real arms take seconds: the least p of six is 2**-6.
+SHORT = Rule(screen=(5,), screen_above=(0,), looks=(6,), alphas=(0.1,), above=(0,))
 OPTIONS = Options(budget=120.0, launch=0.1, fork_servers=1)
 TALLY = "observed A/A false alarms on this machine: 0 of 59, 95 % upper bound 5 %"
 
@@ -65,8 +65,8 @@ def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, t
     outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16")
     assert (outcome.verdict, outcome.exit_code) == ("regression", 1)
     head = outcome.decisions[-1]
-    assert (head.stage, head.n, head.p) == ("confirm", 5, 2**-5)
-    assert outcome.launches == {"screen": 5, "confirm": 5}
+    assert (head.stage, head.n, head.p) == ("confirm", 6, 2**-6)
+    assert outcome.launches == {"screen": 1, "confirm": 6}
     # Both stages are runs like any other, and the verdict follows from them again.
     stages = {name: store.read_run(tmp_path / "gate" / name) for name in ("screen", "confirm")}
     seeds = {name: run.info["options"]["seed"] for name, run in stages.items()}
@@ -92,7 +92,13 @@ def test_an_arm_that_fails_makes_the_gate_invalid(fleet: Fleet, tmp_path: Path, 
 
 def test_at_the_end_of_the_budget_a_gate_is_inconclusive(fleet: Fleet, tmp_path: Path) -> None:
     outcome = gated(
-        fleet, tmp_path / "gate", "power", "slowdown=again", "batch_size=16", options=replace(OPTIONS, budget=0.5)
+        fleet,
+        tmp_path / "gate",
+        "power",
+        "slowdown=again",
+        "batch_size=16",
+        options=replace(OPTIONS, budget=0.5),
+        rule=Rule(),
     )
     assert (outcome.verdict, outcome.exit_code) == ("inconclusive", 4)
     assert outcome.launches == {"screen": 1}
@@ -101,10 +107,10 @@ def test_at_the_end_of_the_budget_a_gate_is_inconclusive(fleet: Fleet, tmp_path:
 
 
 def test_a_stage_that_does_not_fit_is_not_begun(fleet: Fleet, tmp_path: Path) -> None:
-    rule = Rule(screen=5, looks=(100_000,), alphas=(0.1,))
+    rule = replace(SHORT, looks=(400,))
     outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16", rule=rule)
     assert (outcome.verdict, outcome.exit_code) == ("inconclusive", 4)
-    assert outcome.launches == {"screen": 5}
+    assert outcome.launches == {"screen": 1}, "one value above the bound settles that it is flagged"
     assert [reason for reason in outcome.reasons if "the stage 'confirm' wants take about" in reason]
 
 
@@ -181,7 +187,7 @@ def planned(run: StoredRun) -> Plan:
             one["id"],
             one["suite"],
             one["group"],
-            one["point"],
+            {"accelerator": "cpu", **one["point"]},
             one["twin"],
             one["baseline"],
             one["reason"] if one["outcome"] == "unsupported" else "",
@@ -246,6 +252,45 @@ def test_a_cell_that_drifts_passes_no_gate(loop: str) -> None:
     assert fabric.ratio is None
     beside = "" if loop == "fabric" else "its baseline is "
     assert fabric.reason.startswith(f"{beside}drifting: its steps get slower: +")
+
+
+def doubled(record: Record) -> Record:
+    """Every 20th turn takes twice as long, which the median of turns does not see."""
+    if not fabric(record) or record.turns is None:
+        return record
+    counted = [seconds * (2 if number % 20 == 10 else 1) for number, seconds in enumerate(record.turns.counted)]
+    return replace(record, turns=replace(record.turns, counted=tuple(counted)))
+
+
+def test_a_mean_step_that_got_longer_is_a_regression() -> None:
+    outcome = judged(0.0, drift_sd=0.0, rounds=100, change=doubled)
+    (head,) = [decision for decision in outcome.decisions if not decision.twin]
+    assert (outcome.verdict, head.verdict, head.by) == ("regression", "regression", "mean")
+    assert head.ratio is not None
+    assert head.mean is not None
+    assert head.ratio.estimate == pytest.approx(1.0, abs=0.005)
+    assert head.mean.estimate == pytest.approx(1.05, abs=0.005)
+    kept = json.loads(json.dumps(outcome.to_json()))["decisions"][-1]
+    assert (kept["by"], kept["mean"]["estimate"]) == ("mean", head.mean.estimate)
+    for text in (gate_report.console(outcome, TALLY), gate_report.markdown(outcome, TALLY)):
+        assert "the mean step, +" in " ".join(text.split())
+        assert ratio(head.mean.estimate, head.mean.low, head.mean.high) in text
+
+
+def test_launches_of_few_sets_of_interpreters_are_told_to_the_rule() -> None:
+    """Sides of one interpreter share its layout; those of two do not, and then all launches of one set lean one way."""
+    made, stages = known(0.0)
+    (group,) = made.groups
+    seen = {}
+    for more in ((), ("lightning",)):
+        cells = [
+            replace(one, imports=("torch", *more) if one.point["loop"] == "fabric" else ("torch",))
+            for one in group.cells
+        ]
+        own = replace(made, groups=(replace(group, cells=tuple(cells)),))
+        found = gate_judgement.gate_of(own, stages, Rule(), "gate")
+        seen[more] = next(one.upper for one in found.decisions if not one.twin)
+    assert seen["lightning",] > seen[()]
 
 
 def twin_slower(record: Record) -> Record:
