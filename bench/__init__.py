@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bench.commands.check import check
     from bench.commands.compare import Comparison
     from bench.commands.confirm import ChangeRace
+    from bench.commands.counts import counts
     from bench.commands.gate_judgement import Gate
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
@@ -58,7 +59,18 @@ if TYPE_CHECKING:
 __all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
 __all__ += ["__version__", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
-__all__ += ["compare", "environment", "history", "load", "suites", "trace", "verify", "versions", "write_report"]
+__all__ += [
+    "compare",
+    "counts",
+    "environment",
+    "history",
+    "load",
+    "suites",
+    "trace",
+    "verify",
+    "versions",
+    "write_report",
+]
 
 old_modules.install()
 

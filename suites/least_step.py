@@ -36,8 +36,7 @@ def least_step() -> Workload:
         model=OneParameter(),
         loss=product,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=RATE),
-        # As they lie there, without a sampler or a collation of our own. A DataLoader all the same: Fabric takes nothing
-        # else, and so each loop pays for the same one.
+        # As they lie there, one by one. A DataLoader all the same: Fabric takes nothing else.
         batches=DataLoader(list(torch.randn(BATCHES, 1, generator=generator)), batch_size=None),
         samples=1,
     )

@@ -86,7 +86,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     if "counts" in request:  # imported here: a timed arm has no counters in it
         from bench.arm.step_counts import StepCounter
 
-        counts = StepCounter(request["counts"])
+        counts = StepCounter(request["counts"], compiled=mode != "off")
         size = counts.uncounted(size)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None, size, real_epochs=real_epochs)
     validation = ValidationCount(workload.validation, lambda: gate.began_steps and not gate.ended)

@@ -19,6 +19,7 @@ from bench.arm.call_count import CallCount
 from bench.arm.operator_count import OperatorCount
 from bench.arm.system_call_count import SystemCallCount
 from bench.axes.loops.batches import forever
+from bench.plan.suite_files import PACKAGE_PREFIX
 from bench.results.step_counts import Counted, StepCounts
 
 # What hands out the batches of a timed step is no part of the loop.
@@ -32,10 +33,12 @@ class StepCounter:
 
     Args:
         request: `skip` pulls go by first, then each metric is counted over `steps`.
+        compiled: whether torch.compile has to do with it: under a dispatch mode it runs everything as if it had not.
     """
 
-    def __init__(self, request: Mapping[str, Any]) -> None:
+    def __init__(self, request: Mapping[str, Any], *, compiled: bool) -> None:
         self._skip, self._steps = int(request["skip"]), int(request["steps"])
+        self._compiled = compiled
         self._found: list[Counted] = []
         self._calls = CallCount()
         _steady_bars()
@@ -49,7 +52,8 @@ class StepCounter:
         batches = forever(loader)
         for _ in range(self._skip):
             yield next(batches)
-        for window in (partial(_python_calls, self._calls), _allocations, _system_calls, _operators):
+        operators = _no_operators if self._compiled else _operators
+        for window in (partial(_python_calls, self._calls), _allocations, _system_calls, operators):
             collecting = gc.isenabled()
             gc.collect()
             gc.disable()
@@ -90,6 +94,12 @@ class CountedLoader:
         return self._counter.pulls(self._loader)
 
 
+def _readable(function: str) -> str:
+    """A function's name, without the path of its suite's folder: sides of a gate have folders of their own."""
+    rest = function.removeprefix(PACKAGE_PREFIX)
+    return function if rest == function else rest.partition(".")[2]
+
+
 def _steady_bars() -> None:
     """Progress bars whose clock ticks a millisecond a look: tqdm goes through its text by the character, and how long
     that is depends on what it says of the time (142,760 or 142,796 calls in 100 steps, otherwise)."""
@@ -107,7 +117,7 @@ def _python_calls(count: CallCount) -> Counting:
         return
     yield ()
     count.stop()
-    own = {name: number for name, number in count.calls().items() if not name.startswith(OURS)}
+    own = {_readable(name): number for name, number in count.calls().items() if not name.startswith(OURS)}
     yield (Counted("python_calls", sum(own.values()), own),)
 
 
@@ -136,14 +146,23 @@ def _system_calls() -> Counting:
     except RuntimeError as error:
         yield (Counted("system_calls", refused=str(error)),)
         return
+    # The heap begins where the system's random number says, so how often it is made larger is no affair of the code.
+    own.pop("brk", None)
     yield (Counted("system_calls", sum(own.values()), own),)
+
+
+def _no_operators() -> Counting:
+    reason = "a compiled region that is watched operator by operator is not run compiled"
+    yield tuple(Counted(metric, refused=reason) for metric in ("operators", "copies", "host_syncs"))
 
 
 def _operators() -> Counting:
     count = OperatorCount()
     with count:
         yield ()
-    callers = count.callers()
+    callers = {
+        operator: {_readable(name): number for name, number in own.items()} for operator, own in count.callers().items()
+    }
     yield tuple(
         Counted(metric, sum(own.values()), own, {name: callers[name] for name in own})
         for metric, own in (("operators", count.operators), ("copies", count.copies), ("host_syncs", count.host_syncs))

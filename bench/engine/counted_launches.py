@@ -91,7 +91,7 @@ class CountedLaunches:
                 progress.phase(f"counting {cell.id}, {number + 1} of {INTERPRETERS}")
                 arms.append(self._arm(cell, number))
             judged = judge_work(
-                [arm.record for arm in arms], cells[0].id, equal=suite.equal, tolerance=suite.tolerance
+                [arm.record for arm in arms], cells[0].baseline, equal=suite.equal, tolerance=suite.tolerance
             )
             found.append([replace(arm, record=record) for arm, record in zip(arms, judged, strict=True)])
         return found
@@ -116,7 +116,8 @@ class CountedLaunches:
             self._layout,
             threads=fleet.threads,
             seed=self._seed,
-            caches=fleet.caches,
+            caches=fleet.caches
+            / f"counts-{number}",  # what is found there is called otherwise than what was just compiled
             memory_limit=self._memory_limit,
         )
         asked["counts"] = {"skip": PERIOD, "steps": self._steps}

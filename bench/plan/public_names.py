@@ -20,6 +20,7 @@ HOMES: Mapping[str, str] = {
     "TrainingStep": "bench.axes.loops.training",
     "Workload": "bench.axes.loops.workload",
     "check": "bench.commands.check",
+    "counts": "bench.commands.counts",
     "register": "bench.axes.loops",
 }
 
