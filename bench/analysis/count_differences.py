@@ -8,6 +8,18 @@ from typing import Any
 
 from bench.results.step_counts import COUNT_METRICS, Counted, StepCounts
 
+COUNT_WORDS = {
+    "python_calls": ("Python call", "Python calls"),
+    "allocations": ("allocation", "allocations"),
+    "cyclic_garbage": ("object of cyclic garbage", "objects of cyclic garbage"),
+    "system_calls": ("system call", "system calls"),
+    "operators": ("operator", "operators"),
+    "copies": ("copy", "copies"),
+    "host_syncs": ("host sync", "host syncs"),
+}
+FUNCTIONS = "python_calls"  # told by module; the parts of other metrics have names of their own
+NAMED = 6  # modules, operators or system calls in a sentence
+
 
 @dataclass(frozen=True)
 class MetricCount:
@@ -141,3 +153,29 @@ def _parts(own: MetricCount, base: MetricCount) -> tuple[CountPart, ...]:
         for name in {*own.by, *base.by}
     ]
     return tuple(sorted((part for part in parts if part.more), key=lambda part: (-abs(part.more), part.name)))
+
+
+def in_words(difference: CountDifference) -> str:
+    """What accounts for a difference, the largest first: `96 in logger_connector, 12 fewer in ...`; "" where nothing
+    is named, as of allocations."""
+    if difference.metric == FUNCTIONS:
+        named = [(f"in {short_module(module)}", more) for module, more in difference.modules()]
+    else:
+        named = [(_with_caller(part), part.more) for part in difference.parts]
+    told = [f"{per_step(abs(more))}{'' if more > 0 else ' fewer'} {what}" for what, more in named[:NAMED]]
+    return ", ".join(told) + (f", and {len(named) - NAMED} more" if len(named) > NAMED else "")
+
+
+def short_module(module: str) -> str:
+    """The last two parts of a module's name, or the one that both are: `tqdm.utils`, `logger_connector`."""
+    return ".".join(dict.fromkeys(module.split(".")[-2:]))
+
+
+def _with_caller(part: CountPart) -> str:
+    return f"{part.name} (from {part.callers[0]})" if part.callers else part.name
+
+
+def per_step(value: float, *, signed: bool = False) -> str:
+    """A count a step, as a fraction where it happens in some steps only: `0.05`."""
+    text = f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"+{text}" if signed and value > 0 else text

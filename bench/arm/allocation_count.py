@@ -1,9 +1,9 @@
 """How often Python asks its allocators for a block, exactly: a counter in front of each of their functions.
 
-tracemalloc knows what is there, not how often something was asked for, and no other part of Python does. The interpreter
-lets its allocators be replaced (PEP 445; tracemalloc does it). A replacement in Python would allocate itself, so it is
-a few instructions of machine code: add one to a number, jump on to the allocator. Objects that come from free lists
-(frames, small tuples, floats) are no requests, in a timed step as here.
+tracemalloc knows what is there, not how often something was asked for, and no other part of Python does. But allocators
+may be replaced (PEP 445; tracemalloc does it). A replacement in Python would allocate itself, so it is a few
+instructions of machine code: add one to a number, jump on to the allocator. Objects that come from free lists (frames,
+small tuples, floats) are no requests, in a timed step as here.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ class SystemCallCount:
             text=True,
         )
         ctypes.CDLL(None).prctl(ALLOW, ctypes.c_ulong(tracer.pid), 0, 0, 0)
-        assert tracer.stdout is not None and tracer.stdin is not None
+        assert tracer.stdout is not None
+        assert tracer.stdin is not None
         with suppress(BrokenPipeError):  # it is dead already, and says nothing
             tracer.stdin.write("\n")
             tracer.stdin.close()
@@ -64,7 +65,8 @@ class SystemCallCount:
             RuntimeError: the watching process was lost.
         """
         _mark()
-        assert self._tracer is not None and self._tracer.stdout is not None
+        assert self._tracer is not None
+        assert self._tracer.stdout is not None
         said = self._tracer.stdout.readline()
         self._end()
         try:
@@ -74,7 +76,8 @@ class SystemCallCount:
         return found
 
     def _end(self) -> None:
-        assert self._tracer is not None and self._tracer.stdout is not None
+        assert self._tracer is not None
+        assert self._tracer.stdout is not None
         self._tracer.stdout.close()
         self._tracer.wait()
         self._tracer = None

@@ -1,6 +1,6 @@
-"""Launches that count what a step does: one arm at a time, never timed, never beside a timed figure. No torch, no pandas.
+"""Launches that count what a step does: an arm at a time, never timed nor beside a timed figure. No torch, no pandas.
 
-Each cell is counted in arms of two interpreters, whose hash seeds and layouts differ. What is the same in both is exact;
+Each cell is counted in arms of two interpreters, of other hash seeds and layouts. What is the same in both is exact;
 what is not depends on more than the code, and is no ground for a comparison.
 """
 

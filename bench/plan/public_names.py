@@ -21,7 +21,9 @@ HOMES: Mapping[str, str] = {
     "Workload": "bench.axes.loops.workload",
     "check": "bench.commands.check",
     "counts": "bench.commands.counts",
+    "environment": "bench.commands.what_is_here",
     "register": "bench.axes.loops",
+    "suites": "bench.commands.what_is_here",
 }
 
 

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.analysis.count_differences import CountDifference, CountPart, MetricCount
+from bench.analysis.count_differences import (
+    COUNT_WORDS,
+    FUNCTIONS,
+    CountDifference,
+    CountPart,
+    MetricCount,
+    in_words,
+    per_step,
+)
 from bench.borders import one_line
-from bench.commands.counts import CountedCell, Counts
+from bench.commands.counting import CountedCell, Counts
 from bench.plan.cell import Group, as_text
 from bench.plan.suite import Suite
 from bench.report.text_layout import align_rows, titled_list, wrap_text
-from bench.report.trace import per_step
 
-NAMED = 6  # modules, or operators, in a sentence
 ROWS = 12  # functions in a table; all of them are in `--format json`
 LONGEST = 70  # of a function's name
-# Told as functions, by module; the other metrics have names of their own.
-FUNCTIONS = "python_calls"
-WORDS = {
-    "python_calls": ("Python call", "Python calls"),
-    "allocations": ("allocation", "allocations"),
-    "cyclic_garbage": ("object of cyclic garbage", "objects of cyclic garbage"),
-    "system_calls": ("system call", "system calls"),
-    "operators": ("operator", "operators"),
-    "copies": ("copy", "copies"),
-    "host_syncs": ("host sync", "host syncs"),
-}
 NOTE = (
     "Counted, not timed: no figure here has an interval, and none was the same by chance. Each cell was counted in two "
     "interpreters with other hash seeds; what was not the same in both is marked ~ and compared with nothing."
@@ -44,7 +39,7 @@ def _group(suite: Suite, group: Group, cells: Sequence[CountedCell], steps: int)
     seen = [one for one in cells if one.metrics]
     if seen:
         names = list(seen[0].metrics)
-        table = [["", *(WORDS[name][1].removeprefix("objects of ") for name in names)]]
+        table = [["", *(COUNT_WORDS[name][1].removeprefix("objects of ") for name in names)]]
         table += [[label[one.cell.id], *(_figure(one.metrics[name]) for name in names)] for one in seen]
         lines += align_rows(table)
     lines += [f"  {one_line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
@@ -93,30 +88,12 @@ def _told(label: str, base: str, difference: CountDifference) -> list[str]:
 
 
 def difference_sentence(label: str, base: str, difference: CountDifference) -> str:
-    """By how much, and what accounts for it: `trainer makes 412 python calls a step more than plain: 96 in ...`."""
-    one, several = WORDS[difference.metric]
-    if difference.metric == FUNCTIONS:
-        named = [(f"in {short_module(module)}", more) for module, more in difference.modules()]
-    else:
-        named = [(_with_caller(part), part.more) for part in difference.parts]
-    told = ", ".join(f"{per_step(abs(more))}{'' if more > 0 else ' fewer'} {what}" for what, more in named[:NAMED])
-    rest = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    size = abs(difference.more)
-    much = f"as many {several} a step as {base}, but others"
-    if size:
-        which = "more" if difference.more > 0 else "fewer"
-        much = f"{per_step(size)} {one if size == 1 else several} a step {which} than {base}"
-    return f"{label} makes {much}{f': {told}{rest}' if told else ''}"
-
-
-def short_module(module: str) -> str:
-    """The last two parts of a module's name, or the one that both are: `tqdm.utils`, `logger_connector`."""
-    parts = module.split(".")[-2:]
-    return ".".join(dict.fromkeys(parts))
-
-
-def _with_caller(part: CountPart) -> str:
-    return f"{part.name} (from {part.callers[0]})" if part.callers else part.name
+    """By how much, and what accounts for it: `trainer makes 412 Python calls a step more than plain: 96 in ...`."""
+    one, several = COUNT_WORDS[difference.metric]
+    size, which = abs(difference.more), "more" if difference.more > 0 else "fewer"
+    much = f"{per_step(size)} {one if size == 1 else several} a step {which} than {base}"
+    told = in_words(difference)
+    return f"{label} makes {much if size else f'as many {several} a step as {base}, but others'}{told and f': {told}'}"
 
 
 def _row(part: CountPart) -> list[str]:
