@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from bench.commands.check import check
     from bench.commands.compare import Comparison
     from bench.commands.confirm import ChangeRace
+    from bench.commands.counts import counts
     from bench.commands.gate_judgement import Gate
     from bench.commands.trace import Traces
+    from bench.commands.what_is_here import environment, suites
     from bench.engine.options import Progress
     from bench.plan.suite import Suite
     from bench.report.verify import Verification
@@ -58,7 +60,18 @@ if TYPE_CHECKING:
 __all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
 __all__ += ["__version__", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
-__all__ += ["compare", "environment", "history", "load", "suites", "trace", "verify", "versions", "write_report"]
+__all__ += [
+    "compare",
+    "counts",
+    "environment",
+    "history",
+    "load",
+    "suites",
+    "trace",
+    "verify",
+    "versions",
+    "write_report",
+]
 
 old_modules.install()
 
@@ -181,6 +194,8 @@ def gate(
     threads: int | None = None,
     memory_limit: int | str | None = None,
     instrument: int | None = None,
+    counts: bool = False,
+    no_more: Sequence[str] = (),
     folders: Sequence[Folder] = (),
     out: Folder = "results",
     progress: bool | Progress = False,
@@ -193,18 +208,37 @@ def gate(
         margin: the equivalence margin, a slowdown that is harmless: 0.01 or `"1%"`.
         target: a slowdown that is promised to be caught.
         launch: seconds of turns in one launch.
+        counts: whether what a step does is counted too; what is another is told.
+        no_more: metrics of `bench counts` of which more a step is a regression.
 
     Raises:
         SpecError: all that is wrong with names, values and arguments.
         BenchError: a side cannot be built, interpreters do not start, or the folder cannot be written.
     """
     from bench.commands import gate as commands
-    from bench.commands.python_arguments import gate_options, listener, options_of, path_of, rule_of, selection_of
+    from bench.commands.python_arguments import (
+        counting_of,
+        gate_options,
+        listener,
+        options_of,
+        path_of,
+        rule_of,
+        selection_of,
+    )
 
     options = gate_options(options_of(budget, None, timeout, seed, threads, memory_limit, instrument or 0), launch)
     rule, selection = rule_of(margin, target), selection_of(suites, set, select, folders, threads)
     with listener(progress) as told:
-        return commands.gate(selection, rule, options, path_of("out", out), told, against=against, dirty=allow_dirty)
+        return commands.gate(
+            selection,
+            rule,
+            options,
+            path_of("out", out),
+            told,
+            against=against,
+            dirty=allow_dirty,
+            counting=counting_of(counts, no_more),
+        )
 
 
 def versions(
@@ -369,28 +403,3 @@ def verify(run: Run, path: Folder | None = None) -> Verification:
 
     page = page_of(run, path)
     return verify_page(run.stored, page)
-
-
-def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
-    """Every suite that there is, by name, those of more `folders` too: `bench list`. What is refused is warned of.
-
-    Raises:
-        SpecError: a folder is not there.
-    """
-    from bench.commands.python_arguments import paths_of, warn
-    from bench.commands.selection import Selection, look_up
-
-    found, _ = look_up(Selection(folders=tuple(paths_of("folders", folders))), warn)
-    return {name: suite for name, (suite, _) in found.suites.items()}
-
-
-def environment(threads: int = 1) -> Mapping[str, str | int | float | bool]:
-    """The machine and the software, as runs with so many `threads` an arm record them: `bench env`.
-
-    Raises:
-        SpecError: it is no whole number above 0.
-    """
-    from bench.machine import environment as machine
-    from bench.plan.quantities import ABOVE_ZERO
-
-    return machine.environment(ABOVE_ZERO.given("threads", threads) or 1)

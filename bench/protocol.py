@@ -17,6 +17,7 @@ import msgspec
 from bench.borders import encodable, one_line
 from bench.results.decoding import Count
 from bench.results.record import Metric
+from bench.results.step_counts import StepCounts
 
 _T = TypeVar("_T")
 
@@ -159,6 +160,7 @@ class Result(Message, frozen=True, tag="result"):
     effective: dict[str, Any]
     memory: dict[str, Count]
     instrumented: CallbackMetrics
+    counts: StepCounts | None = None
 
 
 class ArmFailure(Message, frozen=True, tag="failed"):

@@ -81,7 +81,13 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
     gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
     # Callbacks and profilers look at steps.
-    real_epochs = bool(request.get("real_epochs")) and instruments is None and "trace" not in request
+    real_epochs = bool(request.get("real_epochs")) and instruments is None and not {"trace", "counts"} & {*request}
+    counts = None
+    if "counts" in request:  # imported here: a timed arm has no counters in it
+        from bench.arm.step_counts import StepCounter
+
+        counts = StepCounter(request["counts"], compiled=mode != "off")
+        size = counts.uncounted(size)
     stream = BatchStream(gate, device.synchronize if device.asynchronous else None, size, real_epochs=real_epochs)
     validation = ValidationCount(workload.validation, lambda: gate.began_steps and not gate.ended)
     notes: dict[str, Any] = {}
@@ -97,6 +103,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             from bench.arm.profile import TracedLoader
 
             loader = TracedLoader(loader, request["trace"], request["rank"])
+        loader = loader if counts is None else counts.watch(loader)
         return stream(loader if instruments is None else instruments.watch(loader))
 
     job = Job(
@@ -174,6 +181,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             **device.peak_memory(),
         },
         instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
+        counts=None if counts is None else counts.result(),
     )
     if in_process_group():
         torch.distributed.destroy_process_group()

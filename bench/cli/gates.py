@@ -21,12 +21,14 @@ from bench.cli.arguments import (
 from bench.cli.output import complain, say
 from bench.cli.pages import choose_run
 from bench.commands import false_alarms, gate
+from bench.commands.counting import Counting
 from bench.commands.endings import DONE, INTERRUPTED, Ending
 from bench.commands.gate_judgement import Gate
 from bench.commands.selection import allowed_budget
 from bench.engine.options import Options
 from bench.errors import RunError
 from bench.results import baselines, files, store
+from bench.results.step_counts import COUNT_METRICS
 from bench.stats.gate_rule import Rule
 
 
@@ -56,6 +58,10 @@ def add(command: Adder) -> None:
     told = "an instrumented launch of each group too, which counts operations"
     gating.add_argument("--instrument", action="store_true", help=told)
     old_name(gating, "--look", "--instrument")
+    told = "count what a step does, too, and tell what is another"
+    gating.add_argument("--counts", action="store_true", help=told)
+    told = f"more of it a step is a regression, at any time; of {', '.join(COUNT_METRICS)}"
+    gating.add_argument("--no-more", action="append", default=[], metavar="METRIC", help=told)
     gating.add_argument(
         "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
     )
@@ -94,6 +100,7 @@ def gate_suites(arguments: argparse.Namespace) -> Ending:
         memory_limit=arguments.memory_limit,
         instrument=int(arguments.instrument),
     )
+    counting = Counting(tuple(arguments.no_more)) if arguments.counts or arguments.no_more else None
     for path in (arguments.summary, arguments.junit):
         if path is not None and not path.resolve().parent.is_dir():
             raise RunError(f"{path}: cannot be written: its folder is not there")
@@ -106,6 +113,7 @@ def gate_suites(arguments: argparse.Namespace) -> Ending:
             told,
             against=arguments.against,
             dirty=arguments.allow_dirty,
+            counting=counting,
         )
     return print_gate(done, arguments, arguments.out / done.gate)
 

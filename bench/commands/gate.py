@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.borders import json_text
+from bench.commands.counting import COUNTS, Counting, count_plan
+from bench.commands.gate_exact import Exact, counted_metrics
 from bench.commands.gate_judgement import Gate, gate_of, gate_standing, gated_cells, is_counted, launches_of_stages
 from bench.commands.gate_setup import Setup, prepared_gate
 from bench.commands.run import Measurement, run_document
@@ -24,6 +27,7 @@ from bench.engine.options import Options, Progress
 from bench.errors import RunError
 from bench.machine import environment
 from bench.plan.cell import Group, Plan
+from bench.results import files as store_files
 from bench.results import identity, store
 from bench.results.run_info import timestamp
 from bench.stats.gate_rule import Judgement, Rule
@@ -46,12 +50,14 @@ def gate(
     *,
     against: str | None = None,
     dirty: bool = False,
+    counting: Counting | None = None,
 ) -> Gate:
     """Gate these cells, from the sides to the verdict, which is then in gate.json of a new folder under `out`.
 
     Args:
         against: a commit that the code in this folder is raced with; None: the suite's own compared axis.
         dirty: whether files in this folder may then differ from its commit.
+        counting: what is counted besides, and judged; None: nothing.
 
     Raises:
         BenchError: as `prepared_gate` and `run_gate`.
@@ -59,10 +65,17 @@ def gate(
     with prepared_gate(selection, progress, against, dirty=dirty) as setup:
         folder = store.fresh_folder(out, "results")
         progress.note(f"gate {folder}")
-        return run_gate(setup, rule, options, folder, progress)
+        return run_gate(setup, rule, options, folder, progress, counting)
 
 
-def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress: Progress) -> Gate:
+def run_gate(
+    setup: Setup,
+    rule: Rule,
+    options: Options,
+    folder: Path,
+    progress: Progress,
+    counting: Counting | None = None,
+) -> Gate:
     """Measure and judge until every cell is decided or the budget is spent; a stage that does not fit is not begun.
 
     Args:
@@ -83,7 +96,10 @@ def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress:
     made = replace(setup.plan, groups=tuple(groups))
     first = store.stage(folder, "screen")
     first.close()
+    counted: list[Exact] = []
     with setup.fleet(options.threads, first.logs) as fleet:
+        if counting is not None:  # first: it is exact and quick, and no budget may run out before
+            counted = _count(made, setup.files, options, fleet, folder, progress, counting)
         while groups:
             judgement, broken = gate_standing(made, stages, rule)
             left = options.budget - (time.monotonic() - began)
@@ -106,7 +122,7 @@ def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress:
             interrupted = bool(fleet.interrupts)
             if interrupted or launches_of_stages(stages) == before:
                 break
-    found = gate_of(setup.plan, stages, rule, folder.name)
+    found = gate_of(setup.plan, stages, rule, folder.name, counted)
     found = replace(
         found,
         reasons=(*found.reasons, *(dict.fromkeys(spent) if found.verdict == "inconclusive" else ())),
@@ -118,6 +134,22 @@ def run_gate(setup: Setup, rule: Rule, options: Options, folder: Path, progress:
     )
     store.write_gate(folder, found.to_json())
     return found
+
+
+def _count(
+    made: Plan,
+    files: Mapping[str, str],
+    options: Options,
+    fleet: Fleet,
+    folder: Path,
+    progress: Progress,
+    counting: Counting,
+) -> list[Exact]:
+    """What a step of the gated cells does, which is then in counts.json of the gate's folder; and what it comes to."""
+    logs = folder / "screen" / store.LOGS
+    counts = count_plan(made, files, logs, counting.steps, options.timeout, progress, fleet, options.seed)
+    store_files.write_aside(folder / COUNTS, json_text(counts.to_json(), indent=1) + "\n")
+    return counted_metrics(counts, counting.no_more)
 
 
 def _only(made: Plan, wanted: Sequence[str]) -> Plan:

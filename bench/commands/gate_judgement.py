@@ -199,8 +199,14 @@ def check_times(record: Record) -> None:
             raise RunError(f"{record.cell}, launch {record.launch}, turn {number}: {seconds} seconds; must be above 0")
 
 
-def gate_of(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name: str) -> Gate:
-    """The verdict that follows from what was measured; the same whenever it is asked."""
+def gate_of(
+    made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name: str, counted: Sequence[Exact] = ()
+) -> Gate:
+    """The verdict that follows from what was measured; the same whenever it is asked.
+
+    Args:
+        counted: what a step does, where it was counted; see `bench.commands.gate_exact.counted_metrics`.
+    """
     skipped = [(cell.id, cell.unsupported) for cell in made.cells if cell.unsupported and not cell.twin]
     runnable = [Group(group.id, group.suite, group.runnable) for group in made.groups]
     kept = replace(made, groups=tuple(group for group in runnable if gated_cells(group)))
@@ -216,13 +222,14 @@ def gate_of(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule, name:
     records = [record for run in stages.values() for record in run.records]
     instrumented = [record for run in stages.values() for record in run.instrumented]
     exact = [found for group in kept.groups for found in exact_metrics(group, records, instrumented)]
+    exact += counted
     decisions = []
     for group in kept.groups:
         for cell in group.cells[1:]:
             if cell.id in broken:
                 decisions.append(_unusable(cell, broken[cell.id]))
                 continue
-            own = [found for found in exact if found.cell == cell.id and found.verdict != "unsteady"]
+            own = [found for found in exact if found.cell == cell.id]
             decisions.append(_with_exact(by_cell[cell.id], own))
     reasons = list(judgement.alarms)
     if not decisions:
@@ -256,15 +263,22 @@ def _unusable(cell: Cell, reason: str) -> Decision:
 
 def _with_exact(decision: Decision, exact: Sequence[Exact]) -> Decision:
     """The decision with the exact metrics' say; none of them makes an invalid one valid."""
-    worse = [f"{one.metric} {one.base:g} to {one.head:g}" for one in exact if one.verdict == "regression"]
-    better = [f"{one.metric} {one.base:g} to {one.head:g}" for one in exact if one.verdict == "improvement"]
+    worse = [_changed(one) for one in exact if one.verdict == "regression"]
+    better = [_changed(one) for one in exact if one.verdict == "improvement"]
+    missing = [f"{one.metric}: {one.why}" for one in exact if one.verdict == "unsteady" and one.wanted]
     if decision.twin or decision.verdict == "invalid":
         return decision
     if worse:
         return replace(decision, verdict="regression", reason=f"{'; '.join(worse)}; step time: {decision.reason}")
+    if missing and decision.verdict in ("pass", "improvement"):
+        return replace(decision, verdict="inconclusive", reason=f"{'; '.join(missing)}; step time: {decision.reason}")
     if better and decision.verdict == "pass":
         return replace(decision, verdict="improvement", reason=f"{'; '.join(better)}; step time: {decision.reason}")
     return decision
+
+
+def _changed(one: Exact) -> str:
+    return f"{one.metric} {one.base:g} to {one.head:g}{f' ({one.why})' if one.why else ''}"
 
 
 # Differ by what an arm is, or from launch to launch.

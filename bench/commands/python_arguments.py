@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.engine_axes import AxisValue
+from bench.commands.counting import Counting
 from bench.commands.gate import GATE_BUDGET, LAUNCH
 from bench.commands.run import chosen_options
 from bench.commands.selection import Selection, allowed_budget, settings_of
@@ -140,6 +141,16 @@ def rule_of(margin: float | str | None, target: float | str | None) -> Rule:
     """
     usual = Rule()
     return Rule(margin=share("margin", margin) or usual.margin, target=share("target", target) or usual.target)
+
+
+def counting_of(counts: bool, no_more: Iterable[str]) -> Counting | None:
+    """What a gate counts besides; None: nothing.
+
+    Raises:
+        SpecError: there is no such metric.
+    """
+    named = texts_of("no_more", no_more)
+    return Counting(named) if counts or named else None
 
 
 def gate_options(given: Mapping[str, Any], launch: float | str | None) -> Options:

@@ -12,6 +12,7 @@ import msgspec
 
 from bench.protocol import CallbackMetrics, Result, TurnReport
 from bench.results.sample_counts import sample_faults
+from bench.results.step_counts import StepCounts
 
 # Failures that another rank's failure brings about: the peer's connection is gone.
 CONSEQUENCE = re.compile(r"closed by peer|reset by peer|gloo|nccl|broken pipe|store|remote process", re.IGNORECASE)
@@ -48,6 +49,7 @@ class ArmResult:
     memory: Mapping[str, int]
     samples_per_step: int
     instrumented: CallbackMetrics
+    counts: Sequence[StepCounts] = ()  # of each rank
 
 
 def turn(replies: Sequence[TurnReport], *, uncounted: int = 1) -> Turn:
@@ -85,7 +87,8 @@ def arm_result(replies: Sequence[Result]) -> ArmResult:
         # The largest rank: what a machine must have for each.
         memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
     counted = round(ledger["samples"] / ledger["steps"]) if ledger["steps"] else 0
-    return ArmResult(ledger, effective, memory, counted, first.instrumented)
+    counts = tuple(reply.counts for reply in replies if reply.counts is not None)
+    return ArmResult(ledger, effective, memory, counted, first.instrumented, counts)
 
 
 def _plain(reply: Result) -> dict[str, Any]:

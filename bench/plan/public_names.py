@@ -20,7 +20,10 @@ HOMES: Mapping[str, str] = {
     "TrainingStep": "bench.axes.loops.training",
     "Workload": "bench.axes.loops.workload",
     "check": "bench.commands.check",
+    "counts": "bench.commands.counts",
+    "environment": "bench.commands.what_is_here",
     "register": "bench.axes.loops",
+    "suites": "bench.commands.what_is_here",
 }
 
 

@@ -82,6 +82,10 @@ def exact_lines(gate: Gate) -> list[str]:
 
 def _exact(one: Exact) -> str:
     values = f"{one.metric} {quantity(one.base, one.unit)} to {quantity(one.head, one.unit)}"
+    if one.why:
+        judged = "" if one.verdict == "told" else f"{one.verdict}: " if one.verdict != "unsteady" else "not judged: "
+        told = "; another, which nobody asked to be judged by (--no-more)" if one.verdict == "told" else ""
+        return f"{values if 'not counted' not in one.why else one.metric}: {judged}{one.why}{told}"
     if one.verdict == "unsteady":
         return f"{values}: not judged, the twin or the launches differ by more than {quantity(one.tolerance, one.unit)}"
     return f"{values}: {one.verdict}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.analysis.count_differences import per_step
 from bench.analysis.trace_profile import (
     NOTE,
     OperatorDifference,
@@ -98,9 +99,3 @@ def _row(item: OperatorDifference) -> list[str]:
     more = item.count[1] - item.count[0]
     times = [quantity(seconds, "s") if calls else "" for seconds, calls in zip(item.seconds, item.count, strict=True)]
     return [name, item.kind, *map(per_step, item.count), per_step(more, signed=True), *times]
-
-
-def per_step(value: float, *, signed: bool = False) -> str:
-    """A count per step, as a fraction where it happens in some steps only: `0.05`."""
-    text = f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}".rstrip("0").rstrip(".")
-    return f"+{text}" if signed and value > 0 else text

@@ -1,0 +1,42 @@
+"""The least step that is a training step still: one parameter, one product, one update."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from bench import Workload
+
+BATCHES = 50  # Trainer logs every 50 steps: both periods are one
+RATE = 1e-3
+
+
+class OneParameter(nn.Module):
+    """Multiplies by its only weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return self.weight * batch
+
+
+def product(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """The output itself, one number: its gradient is the batch, so each batch moves the weight by another amount."""
+    output: torch.Tensor = model(batch)
+    return output
+
+
+def least_step() -> Workload:
+    """The workload, from the seed that `torch.manual_seed` was given last; its batches are there already."""
+    generator = torch.Generator().manual_seed(torch.initial_seed())
+    return Workload(
+        model=OneParameter(),
+        loss=product,
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=RATE),
+        # As they lie there, one by one. A DataLoader all the same: Fabric takes nothing else.
+        batches=DataLoader(list(torch.randn(BATCHES, 1, generator=generator)), batch_size=None),
+        samples=1,
+    )
