@@ -194,7 +194,6 @@ def _value(outcome: str, values: Mapping[str, Sequence[float]], metric: Metric) 
 
 def _stats(values: Sequence[float], logs: Sequence[float] | None) -> Mapping[str, float] | None:
     """asv's statistics, all of them or, from a single launch, none: it fails where a part is missing."""
-    n = len(values)
     known = interval_of_logs(logs, ASV_CONFIDENCE) if logs else interval_of_differences(values, ASV_CONFIDENCE)
     low, high = known.low, known.high
     if low is None or high is None:
