@@ -13,7 +13,7 @@ def checks_table(checks: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for check in checks:
         sign = "<=" if CHECKS[check["name"]].at_most else ">="
-        limit = "intervals overlap" if check["name"] == "interleaving_bias" else f"{sign} {check['limit']:g}"
+        limit = f"{sign} {check['limit']:g}"
         unit = "" if check["unit"] == "1" else f" {check['unit']}"
         lines.append(
             f"{'ok    ' if check['ok'] else 'MISSED'} {check['name']:<18} {check['value']:.4g}{unit}  (must be {limit})"

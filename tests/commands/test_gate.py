@@ -27,7 +27,7 @@ from bench.report.units import ratio
 from bench.results import store
 from bench.results.record import Record
 from bench.results.store import StoredRun
-from bench.stats.drift import DRIFT_TURNS
+from bench.stats.drift import DRIFT_POINTS
 from bench.stats.gate_rule import Rule
 
 # Few launches, so that gates through real arms take seconds: the least p of six is 2**-6.
@@ -245,7 +245,7 @@ def test_a_cell_that_drifts_passes_no_gate(loop: str) -> None:
         counted = [seconds * (1 + 0.05 * number) for number, seconds in enumerate(record.turns.counted)]
         return replace(record, turns=replace(record.turns, counted=tuple(counted)))
 
-    outcome = judged(0.0, drift_sd=0.0, rounds=DRIFT_TURNS, change=drifting)
+    outcome = judged(0.0, drift_sd=0.0, rounds=DRIFT_POINTS, change=drifting)
     assert (outcome.verdict, outcome.exit_code) == ("invalid", 3)
     (fabric,) = [decision for decision in outcome.decisions if not decision.twin]
     assert fabric.verdict == "invalid"
