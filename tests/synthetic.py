@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.results.record import Metric, Outcome, Record, Turns
+from bench.results.record import Metric, Outcome, Record
 from bench.results.store import StoredRun
+from bench.results.turns import Turns
 
 SUITE = "overhead"
 PLAIN, FABRIC, TRAINER = "plain", "fabric", "trainer"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.frames import shared_sets
+from bench.analysis.pairs import shared_sets
 from bench.stats.intervals import LAYOUT_SD, Interval, interval_of_differences
 
 # A line through step lengths that hardly differ has any slope: lengths of 1.4 and 1.6 ms gave +9.9 ms at 12 ms where

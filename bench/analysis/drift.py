@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bench.results.record import Record, Turns
+from bench.results.record import Record
 from bench.results.store import StoredRun
+from bench.results.turns import Turns
 from bench.stats.drift import (
     MATERIAL_MEMORY,
     Drift,

@@ -16,28 +16,21 @@ import pandas as pd
 
 from bench.analysis import drift
 from bench.analysis.columns import (
-    KEY_COLUMNS,
     LAUNCH_COLUMNS,
-    PAIR_COLUMNS,
     PLANNED_COLUMNS,
     TURN_COLUMNS,
     axis_values,
     names_of,
     typed_table,
 )
+from bench.analysis.pairs import MEASURED, StepRules, pairs_of_planned, step_rules
 from bench.errors import RunError, one_of
-from bench.results.record import METRICS, Metric, Outcome, Record, Turns, counted_records
+from bench.results.record import METRICS, Metric, Record, counted_records
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
+from bench.results.turns import Turns
 from bench.stats.drift import Drift, drift_reason
-from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_of, step_times
-
-# Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
-MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
-
-# The first schema whose records tell which interpreters of a set their arms came from. Of older ones nothing is known
-# that their launches share.
-SEATS_FROM = 6
+from bench.stats.step_times import LEAST_ROUNDS, step_times
 
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
 
@@ -52,7 +45,7 @@ class Frames:
     cells: pd.DataFrame
     declared: Mapping[str, Metric]
     drifts: Mapping[str, Drift]
-    periods: Mapping[str, tuple[Period, ...]]
+    rules: StepRules
 
 
 def frames_of(run: StoredRun) -> Frames:
@@ -61,26 +54,17 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    drifts, periods = drift.time_drifts(run), periods_of_cells(run)
+    drifts, rules = drift.time_drifts(run), step_rules(run)
     planned, all_turns, known = _planned(run, drifts), turns(run), declared_metrics(run)
     return Frames(
         all_turns,
-        _launches(run, all_turns, known, periods),
-        _pairs(run, planned, periods),
+        _launches(run, all_turns, known, rules),
+        pairs_of_planned(run, planned, rules),
         planned,
         known,
         drifts,
-        periods,
+        rules,
     )
-
-
-def periods_of_cells(run: StoredRun) -> dict[str, tuple[Period, ...]]:
-    """What comes back every so many steps, by cell; of those that were measured."""
-    own: dict[str, list[Turns]] = {}
-    for record in run.records:
-        if record.turns is not None and record.outcome in MEASURED:
-            own.setdefault(record.cell, []).append(record.turns)
-    return {cell: periods_of(launches) for cell, launches in own.items()}
 
 
 def turns(run: StoredRun) -> pd.DataFrame:
@@ -169,14 +153,14 @@ def launches(run: StoredRun) -> pd.DataFrame:
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
-    return _launches(run, turns(run), declared_metrics(run), periods_of_cells(run))
+    return _launches(run, turns(run), declared_metrics(run), step_rules(run))
 
 
 def _launches(
     run: StoredRun,
     all_turns: pd.DataFrame,
     known: Mapping[str, Metric],
-    periods: Mapping[str, tuple[Period, ...]],
+    rules: StepRules,
 ) -> pd.DataFrame:
     extras = (
         (record, {name: (float(value), 1) for name, value in record.extra.items()})
@@ -186,7 +170,7 @@ def _launches(
     records: list[Record] = []
     numbers: list[int] = []
     found: list[tuple[str, float, int]] = []
-    for record, values in (*_launch_values(run, all_turns, known, periods), *extras):
+    for record, values in (*_launch_values(run, all_turns, known, rules), *extras):
         numbers += [len(records)] * len(values)
         records.append(record)
         found += [(name, value, samples) for name, (value, samples) in values.items()]
@@ -232,7 +216,7 @@ def _launch_values(
     run: StoredRun,
     all_turns: pd.DataFrame,
     known: Mapping[str, Metric],
-    periods: Mapping[str, tuple[Period, ...]],
+    rules: StepRules,
 ) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     of_turns = [name for name in METRICS if name in all_turns.columns]
     records = _with_turns(run)
@@ -246,7 +230,8 @@ def _launch_values(
         values = {
             name: (value, count) for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)
         }
-        times = step_times(turns_, periods.get(record.cell, ()))
+        own, most = rules.of(record.cell)
+        times = step_times(turns_, own, most=most)
         values |= {
             "step_time": (times.mean, times.steps),
             "typical_step_time": (times.typical, times.steps),
@@ -280,59 +265,7 @@ def pairs(run: StoredRun) -> pd.DataFrame:
 
     Columns: `columns.PAIR_COLUMNS`.
     """
-    return _pairs(run, cells(run), periods_of_cells(run))
-
-
-def _pairs(run: StoredRun, planned: pd.DataFrame, periods: Mapping[str, tuple[Period, ...]]) -> pd.DataFrame:
-    sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
-    records = {
-        (record.cell, record.launch): record
-        for record in run.records
-        if record.outcome != "void" and record.turns is not None and record.cell in sound
-    }
-    launches_: dict[str, list[int]] = {}
-    for cell, launch in records:
-        launches_.setdefault(cell, []).append(launch)
-    old = run.info.get("schema", 0) < SEATS_FROM
-    rows: list[tuple[Any, ...]] = []
-    numbers: list[int] = []
-    for number, (cell, baseline) in enumerate(zip(planned["cell"], planned["baseline"], strict=True)):
-        if baseline is None or cell == baseline or baseline not in sound:
-            continue
-        own = periods.get(cell, ()), periods.get(baseline, ())
-        for launch in launches_.get(cell, ()):
-            pair = records[cell, launch].turns, getattr(records.get((baseline, launch)), "turns", None)
-            if pair[0] is None or pair[1] is None or len(set(pair[0].round) & set(pair[1].round)) < LEAST_ROUNDS:
-                continue
-            found = launch_ratios(pair[0], pair[1], own)
-            seats = records[cell, launch].seat, records[baseline, launch].seat
-            numbers.append(number)
-            rows.append(
-                (
-                    baseline,
-                    launch,
-                    records[baseline, launch].fork_server,
-                    old or seats[0] != seats[1],
-                    found.rounds,
-                    found.mean,
-                    found.typical,
-                    found.difference,
-                    found.step,
-                    found.unsettled,
-                    found.contended,
-                )
-            )
-    columns: dict[str, Any] = {
-        name: planned[name].take(numbers).reset_index(drop=True) for name in names_of(KEY_COLUMNS)
-    }
-    names = [name for name in names_of(PAIR_COLUMNS) if name not in columns]
-    return typed_table({**columns, **{name: [row[at] for row in rows] for at, name in enumerate(names)}}, PAIR_COLUMNS)
-
-
-def shared_sets(own: pd.DataFrame) -> list[int] | None:
-    """The set of interpreters of each launch of one cell's `pairs`, where what a launch reads hangs on its set; else
-    None: where cell and baseline change places between two interpreters, that cancels."""
-    return None if own["crossed"].all() else [int(number) for number in own["set"]]
+    return pairs_of_planned(run, cells(run), step_rules(run))
 
 
 def cells(run: StoredRun) -> pd.DataFrame:

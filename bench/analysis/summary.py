@@ -15,7 +15,8 @@ import pandas as pd
 from bench.analysis.costs import Cost, costs
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.findings import Finding, findings_of
-from bench.analysis.frames import Frames, frames_of, shared_sets
+from bench.analysis.frames import Frames, frames_of
+from bench.analysis.pairs import shared_sets
 from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import set_in_words
@@ -24,8 +25,9 @@ from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.conditions import Answer
 from bench.stats.intervals import LAYOUT_SD, Interval, half_width, interval_of_differences, interval_of_logs
+from bench.stats.periods import Period
 from bench.stats.rounding import percent_of
-from bench.stats.step_times import LEAST_ROUNDS, Period
+from bench.stats.step_times import LEAST_ROUNDS
 
 # The step whose cost the headline states, unless asked for another: 12 ms is a small model on a GPU, short enough for
 # a loop's cost to matter.
@@ -117,7 +119,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         conditions=until_answers(run.info, run.records),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
-        periods={cell: found for cell, found in frames.periods.items() if found},
+        periods={cell: found for cell, found in frames.rules.periods.items() if found},
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in extra},
         trainers={

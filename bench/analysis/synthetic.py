@@ -6,8 +6,9 @@ import random
 from pathlib import Path
 from time import process_time
 
-from bench.results.record import Record, Turns
+from bench.results.record import Record
 from bench.results.store import StoredRun
+from bench.results.turns import Turns
 
 LOOPS = ("plain", "fabric", "trainer")
 LAUNCHES, ROUNDS, COUNTED_STEPS = 3, 10, 2

@@ -13,12 +13,14 @@ from bench.commands.gate_exact import COUNTS, Exact, exact_metrics
 from bench.errors import RunError
 from bench.plan.cell import Cell, Group, Plan
 from bench.results import store
-from bench.results.record import Record, Turns
+from bench.results.record import Record
+from bench.results.turns import Turns
 from bench.results.version import __version__
 from bench.stats import gate_decisions, gate_rule
 from bench.stats.drift import drift_reason
 from bench.stats.gate_rule import Decision, Judgement, LaunchSeries, Rule, Verdict
-from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_of
+from bench.stats.periods import Period, periods_of
+from bench.stats.step_times import LEAST_ROUNDS, WINSOR, launch_ratios, longest_counted
 
 # 2: decisions have `by`, `mean` and `upper` over all looks; rules have what each look of the screen lets pass, `above`
 # and `layout`.
@@ -112,13 +114,14 @@ def gate_standing(made: Plan, stages: Mapping[str, store.StoredRun], rule: Rule)
         baseline = group.cells[0].id
         for cell in group.cells[1:]:
             own = periods.get(cell.id, ()), periods.get(baseline, ())
+            most = longest_counted(measured.get(cell.id, ()), measured.get(baseline, ()), own)
             reason = bad.get(cell.id) or (f"its baseline is {bad[baseline]}" if baseline in bad else "")
             reason = reason or void.get(group.id, "")
             apart = cell.preload != group.cells[0].preload
             found: dict[str, LaunchLogs] = {}
             for name, run in stages.items():
                 try:
-                    found[name] = launch_log_ratios(run.records, cell.id, baseline, own)
+                    found[name] = launch_log_ratios(run.records, cell.id, baseline, own, most)
                 except RunError as error:
                     reason = reason or str(error)
             if reason:
@@ -160,11 +163,12 @@ def launch_log_ratios(
     cell: str,
     baseline: str,
     periods: tuple[Sequence[Period], Sequence[Period]] = ((), ()),
+    most: float = WINSOR,
 ) -> LaunchLogs:
     """Of each launch that has enough rounds of both.
 
     Args:
-        periods: of the cell and of its baseline, from all launches of all stages.
+        periods, most: of the cell and of its baseline, from all launches of all stages (`step_times.pair_ratios`).
 
     Raises:
         RunError: a time that is not above 0, or no number.
@@ -179,7 +183,7 @@ def launch_log_ratios(
                 sets[record.launch] = record.fork_server
     both = {launch: own for launch, own in sorted(turns.items()) if len(own) == 2}
     kept = {
-        launch: launch_ratios(own[cell], own[baseline], periods)
+        launch: launch_ratios(own[cell], own[baseline], periods, most=most)
         for launch, own in both.items()
         if len(set(own[cell].round) & set(own[baseline].round)) >= LEAST_ROUNDS
     }

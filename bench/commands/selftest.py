@@ -80,9 +80,7 @@ CHECKS: dict[str, Check] = {
         ),
         Check("efficiency", "least wall time for that precision over what it takes", "1", 0.5, at_most=False),
         Check("mean_cost", "every 20th step doubled, by how far the mean cost of 5 % is missed", "1", 0.01),
-        Check(
-            "null_cost", "half width of a loop's own cost over that cost, largest, after 30 s", "1", 0.02
-        ),
+        Check("null_cost", "half width of a loop's own cost over that cost, largest, after 30 s", "1", 0.02),
         Check("time_in_turns", "share of the wall time of a run of `overhead` spent in turns", "1", 0.6, at_most=False),
         Check("conductor_cpu", "the conductor's own processor share while a turn runs", "1", 0.02),
         Check("summary_growth", "processor time of a summary of 1,000 cells, over that of 100", "1", 12.0),

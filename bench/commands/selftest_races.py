@@ -19,7 +19,7 @@ from bench.engine.options import Options, Progress
 from bench.machine.cores import layout, own_cores
 from bench.plan import discovery, plan
 from bench.plan.cell import Cell
-from bench.results.record import Turns
+from bench.results.turns import Turns
 from bench.stats import intervals
 from bench.stats.step_times import launch_ratios
 

@@ -15,7 +15,8 @@ from bench.plan.cell import Plan
 from bench.results import store
 from bench.results.record import Record
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
-from bench.stats.step_times import launch_ratios, periods_of
+from bench.stats.periods import periods_of
+from bench.stats.step_times import launch_ratios, pair_ratios
 
 DOUBLED = 0.05  # what a step of which every 20th is doubled takes longer, in the mean
 
@@ -97,19 +98,17 @@ def mean_cost(folder: Path, launches: int, progress: Progress) -> SelftestFigure
     baseline = made.plan.groups[0].cells[0].id
     slow = next(cell.id for cell in made.plan.groups[0].cells if cell.id != baseline and not cell.twin)
     turns = {(record.cell, record.launch): record.turns for record in made.records}
-    periods = tuple(
-        periods_of([own for (cell, _), own in turns.items() if cell == name and own]) for name in (slow, baseline)
-    )
-    found = [
-        launch_ratios(own, base, (periods[0], periods[1]))
+    pairs = [
+        (own, base)
         for (cell, launch), own in turns.items()
         if cell == slow and own is not None and (base := turns.get((baseline, launch))) is not None
     ]
+    found, periods = pair_ratios(pairs).launches, periods_of([own for own, _ in pairs])
     mean, typical = (
         interval_of_differences(values) for values in ([one.mean for one in found], [one.typical for one in found])
     )
     truth = math.log1p(DOUBLED)
-    events = "; ".join(f"every {period.every} steps +{period.extra:.0%}" for period in periods[0]) or "no period found"
+    events = "; ".join(f"every {period.every} steps +{period.extra:.0%}" for period in periods) or "no period found"
     return SelftestFigure(
         abs(mean.estimate - truth),
         f"mean {_percent(mean)}, {DOUBLED:.0%} is true; typical {_percent(typical)}; {events}; {len(found)} launches",

@@ -7,7 +7,6 @@ alternate, sweep after sweep, until every group's intervals are narrow enough or
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -257,8 +256,10 @@ class Conductor:
             generator=self._random,
         )  # fmt: skip
         measuring_time = self._measuring_time(state)
-        if self._room_for_another_set(fleet):
-            sets.prepare_next(interpreters_of(other.cells for other in self._states if not other.stop))
+        waiting = [other for other in self._states if not other.stop]
+        left = group_state.time_for_launches(waiting, self._timed_budget - self._elapsed(), options.launches)
+        if group_state.another_set(waiting, fleet.imports, len(self._layout.conductor)) < left:
+            sets.prepare_next(interpreters_of(other.cells for other in waiting))
         race.warm_up(state.group.cells[0].id)
         for position_by_round in turn_order.rounds(len(state.cells), self._random):
             late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
@@ -287,16 +288,6 @@ class Conductor:
             if record.outcome not in ("ok", "void"):
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
         self._count_void(race.void, f"{state.group.id} launch {number + 1}")
-
-    def _room_for_another_set(self, fleet: Fleet) -> bool:
-        """Whether a set that begins to import now would serve a launch."""
-        waiting = [state for state in self._states if not state.stop]
-        left = self._timed_budget - self._elapsed()
-        if self._options.launches is not None:
-            left = min(left, math.fsum(state.expected(self._options.launches) for state in waiting))
-        wanted = [preload for preload, _ in interpreters_of(state.cells for state in waiting)]
-        importing = budget.one_after_the_other(wanted, fleet.imports) / max(1, len(self._layout.conductor))
-        return importing + min((state.cost for state in waiting), default=0.0) < left
 
     def _count_void(self, cause: str, launch: str) -> None:
         """Take note of a launch that was disturbed from outside. It is made again; the second in a row ends the run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.engine import budget
@@ -16,8 +16,8 @@ from bench.stats import intervals
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
 KNOWN_FROM = 4  # launches whose spread tells how long the next should be
-# Processes differ by this much at least (sd of a log ratio): 0.5 to 1.2 % was seen, and a handful of launches that agree
-# by luck would ask for one of a minute.
+# Processes differ by this much at least (sd of a log ratio): 0.5 to 1.2 % was seen, and a handful of launches that
+# agree by luck would ask for one of a minute.
 LEAST_BETWEEN = 0.006
 
 
@@ -137,3 +137,25 @@ def work(states: Sequence[GroupState]) -> budget.Work:
         compiled=tuple(sum(cell.point["compile"] != "off" for cell in state.cells) for state in states),
         least=tuple(max(0, state.least - state.measured) for state in states),
     )
+
+
+def time_for_launches(waiting: Sequence[GroupState], left: float, launches: int | None) -> float:
+    """Seconds in which there will be launches, after the present one.
+
+    Args:
+        left: of the budget.
+        launches: of each group, where their number is fixed.
+    """
+    return left if launches is None else min(left, math.fsum(state.expected(launches) for state in waiting))
+
+
+def another_set(waiting: Sequence[GroupState], imports: Mapping[tuple[str, ...], float], cores: int) -> float:
+    """Seconds until a set of interpreters that begins to import now has served a launch.
+
+    Args:
+        imports: seconds that interpreters took, by what they import.
+        cores: on which they import.
+    """
+    wanted = [preload for preload, _ in interpreters_of(state.cells for state in waiting)]
+    least = min((state.cost for state in waiting), default=0.0)
+    return budget.one_after_the_other(wanted, imports) / max(1, cores) + least

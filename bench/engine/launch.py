@@ -14,7 +14,7 @@ from bench.engine.merge_ranks import ArmResult, Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.machine.cores import stolen
 from bench.protocol import Go
-from bench.results.record import Turns
+from bench.results.turns import Turns
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
 AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
@@ -25,7 +25,7 @@ WARMUP_STEPS = 8
 # After a pause caches are cold. Steps of 1.4 ms took 1.5 to 1.8 times as long at first, 1.15 to 1.24 times as a turn's
 # second, 1.02 as its seventh, and no longer from the ninth on; those of 12 ms are settled from the second on. So long
 # after a turn has begun its steps are counted: those before tell only what hits certain steps.
-COLD_SECONDS = 0.009
+COLD_SECONDS = 0.012
 MOST_COLD = 64  # steps; where they take microseconds, what a loop does itself is warm by then
 # Turns are of several lengths, drawn for each round from half to one and a half times the middle one: of one length
 # they would see what comes every 20th or 50th step always at the same place of a turn. Where steps are long, 2 or 3.

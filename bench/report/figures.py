@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 import bench.borders as borders
 from bench.analysis import costs
-from bench.analysis.frames import MEASURED, frames_of
+from bench.analysis.frames import frames_of
+from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg

@@ -6,7 +6,7 @@ from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary
 from bench.report.tables import label, varying_axes
 from bench.report.units import percent, quantity
-from bench.stats.step_times import Period
+from bench.stats.periods import Period
 
 # Cells that are named; of more it is said how many.
 NAMED = 8

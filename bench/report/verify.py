@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.estimates import CellSummary
-from bench.analysis.frames import MEASURED, SEATS_FROM
+from bench.analysis.pairs import MEASURED, SEATS_FROM, step_rules
 from bench.analysis.summary import ESTIMATE, Summary, summarize
 from bench.errors import RunError
 from bench.report import html
@@ -22,7 +22,8 @@ from bench.results.record import Record
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.stats.intervals import LAYOUT_SD, Interval, interval_of_differences, interval_of_logs
-from bench.stats.step_times import LEAST_ROUNDS, Period, launch_ratios, periods_of, step_times
+from bench.stats.periods import Period
+from bench.stats.step_times import LEAST_ROUNDS, launch_ratios, step_times
 
 if TYPE_CHECKING:
     from bench.report.drawing import Drawing
@@ -199,16 +200,16 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
     by_cell: dict[str, list[Record]] = {}
     for record in records.values():
         by_cell.setdefault(record.cell, []).append(record)
-    periods = {cell: periods_of([record.turns for record in own if record.turns]) for cell, own in by_cell.items()}
+    rules = step_rules(run)
     seen: dict[str, list[Mapping[str, float]]] = {}
     for record in run.instrumented:
         if record.outcome in MEASURED:
             seen.setdefault(record.cell, []).append(record.extra)
     found: list[str] = []
     for cell in summary.cells:
-        own, known = by_cell.get(cell.id, []), periods.get(cell.id, ())
+        own, (known, most) = by_cell.get(cell.id, []), rules.of(cell.id)
         values = [
-            math.log(step_times(record.turns, known).mean)
+            math.log(step_times(record.turns, known, most=most).mean)
             for record in own
             if record.turns is not None and len(record.turns.round) >= LEAST_ROUNDS
         ]
@@ -223,8 +224,9 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
         if cell.versus is None:
             continue
         base = cell.versus.baseline
+        old = run.info.get("schema", 0) < SEATS_FROM
         both = [(record, records[base, record.launch]) for record in own if (base, record.launch) in records]
-        for name, again in _versus_again(both, (known, periods[base]), run.info.get("schema", 0) < SEATS_FROM).items():
+        for name, again in _versus_again(both, (known, rules.of(base)[0]), most, old=old).items():
             shown = getattr(cell.versus, name)
             if shown is not None:
                 found += _differences(
@@ -236,11 +238,15 @@ def _own_differences(run: StoredRun, summary: Summary) -> list[str]:
 
 
 def _versus_again(
-    launches: Sequence[tuple[Record, Record]], periods: tuple[Sequence[Period], Sequence[Period]], old: bool
+    launches: Sequence[tuple[Record, Record]],
+    periods: tuple[Sequence[Period], Sequence[Period]],
+    most: float,
+    *,
+    old: bool,
 ) -> dict[str, Interval]:
     """The ratio of mean steps, their difference, that of typical steps and that of times a sample."""
     taken = [
-        (launch_ratios(one.turns, other.turns, periods), one, other)
+        (launch_ratios(one.turns, other.turns, periods, most=most), one, other)
         for one, other in launches
         if one.turns and other.turns and len(set(one.turns.round) & set(other.turns.round)) >= LEAST_ROUNDS
     ]

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -35,8 +35,9 @@ from msgspec import Meta
 
 from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
-from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds, Took
+from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds
 from bench.results.forms import LedgerForm, SettingsForm
+from bench.results.turns import Turns
 
 RECORD_SCHEMA = 6
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
@@ -115,109 +116,6 @@ METRICS: dict[str, Metric] = {
 
 # Metrics that begin at 0, as sound cells have them: of them differences are taken, and never logarithms.
 ADDITIVE: frozenset[str] = frozenset({"memory_growth_host", "memory_growth_device"})
-
-# Columns that some turns do not have.
-LATER = ("first", "counted", "seconds", "spread", "fetching", "gap", *old_names.COLUMNS_SINCE_5)
-NO_COLUMNS = ("steps", "cold", "behind", "whole", "real")
-
-
-@dataclass(frozen=True)
-class Turns:
-    """What the turns of one arm in one launch took: columns of equal length, one entry a turn, in order of time.
-
-    Attributes:
-        steps: of summed turns, the counted steps of each; 0 where `seconds` has every step.
-        round: the round the turn belongs to, from 0. All arms of a group take as many steps in a round.
-        position: its place within the round, from 0.
-        first: of summed turns, seconds of the first step, which finds cold caches.
-        counted: of summed turns, seconds of all steps after the first together.
-        cpu: processor seconds of the arm over the whole turn, all its steps.
-        involuntary: involuntary context switches during the turn.
-        faults: page faults during the turn, all its steps, that needed no disk.
-        stolen: seconds that the hypervisor took from the arm's cores during the turn, in the kernel's ticks (10 ms).
-        spread: seconds that the slowest rank's counted steps took longer than the fastest's; of one process, nothing.
-            All other columns are of all ranks: times are the slowest's, processor time, switches and faults are sums.
-        fetching: seconds of the counted steps in which the loop waited for its batch; nothing in older records.
-        gap: seconds by which the turn's first step took longer than the middle one of the others; only of whole epochs.
-        began: steps that the loop had taken before the turn, audited ones and warm-up included: the number of its
-            first step in the loop, from 0.
-        resident: bytes of the arm in main memory after the turn, all ranks together; 0 where the system does not say.
-        allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
-        end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
-            pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
-        seconds: of every step of the turn.
-        cold: first steps of each turn that find cold caches; those after them are the counted ones.
-        behind: whether the device runs behind the loop, so that only the sum of a turn's steps tells what they took.
-        whole: whether a turn is a whole epoch; all its steps are counted then.
-        real: whether it is an epoch of the loop's own, which the loop has ended.
-    """
-
-    steps: Annotated[int, Meta(ge=0, le=COUNT)] = 0
-    round: tuple[Count, ...] = ()
-    position: tuple[Count, ...] = ()
-    first: tuple[Seconds, ...] = ()
-    counted: tuple[Took, ...] = ()
-    cpu: tuple[Seconds, ...] = ()
-    involuntary: tuple[Count, ...] = ()
-    faults: tuple[Count, ...] = ()
-    stolen: tuple[Seconds, ...] = ()
-    spread: tuple[Number, ...] = ()
-    fetching: tuple[Number, ...] = ()
-    gap: tuple[Number, ...] = ()
-    began: tuple[Count, ...] = ()
-    resident: tuple[Count, ...] = ()
-    allocated: tuple[Count, ...] = ()
-    end: tuple[Number, ...] = ()
-    seconds: tuple[tuple[Took, ...], ...] = ()
-    cold: Count = 1
-    behind: bool = False
-    whole: bool = False
-    real: bool = False
-
-    @property
-    def settled(self) -> tuple[float, ...]:
-        """Seconds of each turn's counted steps together."""
-        return tuple(math.fsum(turn[self.cold :]) for turn in self.seconds) if self.seconds else self.counted
-
-    @property
-    def lengths(self) -> tuple[int, ...]:
-        """How many steps of each turn are counted."""
-        if self.seconds:
-            return tuple(len(turn) - self.cold for turn in self.seconds)
-        return (self.steps,) * len(self.counted)
-
-    @property
-    def taken(self) -> tuple[int, ...]:
-        """Steps of each turn, counted or not."""
-        if self.seconds:
-            return tuple(map(len, self.seconds))
-        return (self.steps + (not self.whole),) * len(self.counted)
-
-    @property
-    def opening(self) -> tuple[float, ...]:
-        """Seconds of each turn's first step."""
-        return tuple(turn[0] for turn in self.seconds) if self.seconds else self.first
-
-    @property
-    def entire(self) -> tuple[float, ...]:
-        """Seconds of each turn."""
-        if self.seconds:
-            return tuple(map(math.fsum, self.seconds))
-        if self.whole:
-            return self.counted
-        return tuple(first + counted for first, counted in zip(self.first, self.counted, strict=True))
-
-    def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
-        lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
-        if len(lengths) > 1:
-            raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
-        if self.seconds and (self.steps or self.first or self.counted):
-            raise RunError("turns: both the seconds of every step and sums of them")
-        if self.counted and not self.steps:
-            raise RunError("turns: sums of 0 steps")
-        if short := [number for number, turn in enumerate(self.seconds) if len(turn) <= self.cold]:
-            raise RunError(f"turns: turn {short[0]} has {len(self.seconds[short[0]])} steps; more than {self.cold}")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from bench.errors import SpecError, one_of, quote
 from bench.results.record import Record
+from bench.results.turns import Turns
 from bench.stats.layouts import layout_shift
 from bench.stats.sequential import side_of_zero
-from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
+from bench.stats.step_times import LEAST_ROUNDS, pair_ratios
 
 Quantity = Literal["cost", "difference", "ratio"]
 Word = Literal["yes", "no", "open"]
@@ -213,15 +214,13 @@ class Evidence:
     """What the launches so far say of one question.
 
     Attributes:
-        values: of each launch, less the bound: logs of ratios, or seconds.
-        paces: seconds of the other cell's mean step in each.
+        pairs: the turns of both cells in each launch.
         sets: the set of interpreters of each; less than 0 where it shares with no other what its set does.
         failed: why one of both cells has no more launches, or "".
     """
 
     question: Question
-    values: list[float] = field(default_factory=list)
-    paces: list[float] = field(default_factory=list)
+    pairs: list[tuple[Turns, Turns]] = field(default_factory=list)
     sets: list[int] = field(default_factory=list)
     failed: str = ""
 
@@ -237,16 +236,9 @@ class Evidence:
             return
         if len(set(turns[0].round) & set(turns[1].round)) < LEAST_ROUNDS:
             return
-        found = launch_ratios(turns[0], turns[1])
-        ratio, pace = found.mean, found.step
-        bound = asked.condition.bound
-        if asked.condition.quantity == "difference":
-            self.values.append(pace * math.expm1(ratio) - bound)
-        else:
-            self.values.append(ratio - _log_of_bound(asked.condition))
-        self.paces.append(pace)
+        self.pairs.append((turns[0], turns[1]))
         crossed = own[asked.cell].seat != own[asked.over].seat  # then what their interpreters do cancels
-        self.sets.append(-len(self.values) if crossed else own[asked.cell].fork_server)
+        self.sets.append(-len(self.pairs) if crossed else own[asked.cell].fork_server)
 
     def answer(self, tests: int) -> Answer:
         """What they come to.
@@ -255,10 +247,13 @@ class Evidence:
             tests: questions of the run that can be decided.
         """
         asked, condition = self.question, self.question.condition
-        scale = 1.0
-        if condition.quantity == "difference" and self.paces:
-            scale = math.fsum(self.paces) / len(self.paces)
-        standing = side_of_zero(self.values, tests, lambda n, level: scale * layout_shift(self.sets[:n], level))
+        found, scale = pair_ratios(self.pairs).launches, 1.0
+        if condition.quantity == "difference" and found:
+            values = [one.difference - condition.bound for one in found]
+            scale = math.fsum(one.step for one in found) / len(found)
+        else:
+            values = [one.mean - _log_of_bound(condition) for one in found]
+        standing = side_of_zero(values, tests, lambda n, level: scale * layout_shift(self.sets[:n], level))
         word: Word = "open"
         if standing.side:
             word = "yes" if (standing.side == "below") == (condition.sign == "<") else "no"

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.results.record import Turns
+from bench.results.turns import Turns
 from bench.stats.intervals import Interval, interval_of_differences
 from bench.stats.step_times import LEAST_ROUNDS
 

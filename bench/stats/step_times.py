@@ -4,11 +4,12 @@ Users pay for the mean step: a loop whose every 20th step takes ten times as lon
 not move. But a mean of single steps is moved by whatever the machine does to some of them. So, of each arm of a launch:
 
 - Rounds are taken relative to what the machine did in them, which is what both arms of a pair rose by.
-- The first steps of a turn find cold caches. Each is taken relative to the usual step at its place in a turn, so that
-  it tells of what hits certain steps, and nothing of the level. Levels are those of settled steps.
+- The first steps of a turn find cold caches. Of each, what the usual step at its place in a turn takes longer is taken
+  off, so that it tells of what hits certain steps, and nothing of the level. Levels are those of settled steps.
 - What comes back every so many steps is found by its step numbers (`periods_of`), and has the median that its steps
   have.
-- What remains is the mean with every step of more than two typical ones taken as two.
+- What remains is the mean with every step of more than two typical ones taken as two, unless one arm has more of them
+  than chance gives it (`longest_counted`).
 
 docs/methodology.md has the simulations; the arms of a launch are treated alike, so nothing here knows a baseline.
 """
@@ -20,59 +21,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.results.record import Turns
+from bench.results.turns import Turns
+from bench.stats.periods import Period, periods_of
+from bench.stats.step_columns import StepColumns
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Whole = NDArray[np.int64]
 
 # A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
 # their sd, that of the 2 or 3 pairs of a launch which was cut off would add more noise than the launch adds knowledge.
 LEAST_ROUNDS = 8
 
-# Settled steps of one arm that tell how its level drifts: where turns have fewer, some that follow each other are taken
-# together.
-BLOCK_STEPS = 12
-
 # Steps that are not of a period count as this many typical ones at most.
 WINSOR = 2.0
 
-# Periods that are looked for, the share of steps that is called slow, and how often one may be found where there is
-# none. Half of that is for 50 steps alone, after which Trainer logs (`log_every_n_steps`).
-LONGEST_PERIOD = 100
-USUAL_PERIOD = 50
-SLOW = 0.1
-CHANCE = 0.01
-MOST_PERIODS = 3
+# How often chance may give one arm so many more long steps than the other that they are taken for its own.
+OWN_EVENTS = 0.001
 
 # A turn in which the arm had less than this share of the processor that it usually has, and was pushed off it by force
 # or robbed of it by the hypervisor, was disturbed from outside. Its round is left out, of all arms, unless more than
 # MOST_CONTENDED of the rounds are such: then that is the machine, and they all count.
 CONTENDED_SHARE = 0.9
 MOST_CONTENDED = 0.25
-
-
-@dataclass(frozen=True)
-class Period:
-    """What comes back in an arm.
-
-    Attributes:
-        every: steps.
-        phases: the numbers of the steps, modulo `every`, that take longer.
-        extra: how much longer each takes, over a typical step, the median.
-    """
-
-    every: int
-    phases: tuple[int, ...]
-    extra: float
-
-    @property
-    def share(self) -> float:
-        """What it adds to the mean step, over a typical one."""
-        return self.extra * len(self.phases) / self.every
 
 
 @dataclass(frozen=True)
@@ -122,84 +95,7 @@ class LaunchRatios:
         return self.step * math.expm1(self.mean)
 
 
-class _Steps:
-    """The steps of an arm's turns as columns."""
-
-    def __init__(self, turns: Turns, rounds: Sequence[int] | None = None) -> None:
-        import numpy as np
-
-        kept = [n for n, number in enumerate(turns.round) if rounds is None or number in rounds]
-        kept.sort(key=lambda n: turns.round[n])
-        if turns.seconds and not (turns.whole or turns.behind):
-            cold = turns.cold
-            columns = [turns.seconds[n] for n in kept]
-        else:  # of sums, and where only sums tell, all steps of a turn are alike
-            cold = 0
-            lengths, settled = turns.lengths, turns.settled
-            columns = [(settled[n] / lengths[n],) * (1 if turns.whole else lengths[n]) for n in kept]
-        began = turns.began or [turns.round[n] * count for n, count in enumerate(turns.taken)]
-        counts = [len(column) for column in columns]
-        place = [np.arange(count) for count in counts]
-        self.block: Whole = np.repeat(np.arange(len(kept)), counts)
-        self.place: Whole = np.concatenate(place)
-        self.number: Whole = np.concatenate([began[n] + own for n, own in zip(kept, place, strict=True)])
-        self.seconds: Floats = np.concatenate([np.asarray(column, dtype=np.float64) for column in columns])
-        self.settled = self.place >= cold
-        self.cold = cold
-        self.turns = len(kept)
-
-    def levels(self, blocks: Whole) -> Floats:
-        """The median of the settled steps of each block of turns."""
-
-        of_steps = blocks[self.block][self.settled]
-        return _grouped_medians(self.seconds[self.settled], of_steps, int(blocks[-1]) + 1)
-
-    def relative(self, machine: Floats) -> tuple[float, Floats]:
-        """The typical step, seconds, and every step over the usual one at its place.
-
-        Args:
-            machine: of each turn, by what the machine made it longer.
-        """
-        import numpy as np
-
-        level = self.seconds / machine[self.block]
-        typical = float(np.median(level[self.settled]))
-        level /= typical
-        for place in range(self.cold):
-            there = self.place == place
-            level[there] /= np.median(level[there])
-        return typical, level
-
-
-def _grouped_medians(values: Floats, groups: Whole, count: int) -> Floats:
-    """The median of the values of each group; groups are numbered from 0, in order, and none is empty."""
-    import numpy as np
-
-    order = np.lexsort((values, groups))
-    ordered = values[order]
-    ends = np.searchsorted(groups[order], np.arange(count + 1))
-    sizes = np.diff(ends)
-    low, high = ends[:-1] + (sizes - 1) // 2, ends[:-1] + sizes // 2
-    middle: Floats = (ordered[low] + ordered[high]) / 2
-    return middle
-
-
-def _blocks(counts: Sequence[int]) -> Any:
-    """Numbers of blocks of consecutive turns, of BLOCK_STEPS settled steps or more each."""
-    import numpy as np
-
-    numbers, block, filled = [], 0, 0
-    for count in counts:
-        numbers.append(block)
-        filled += count
-        if filled >= BLOCK_STEPS:
-            block, filled = block + 1, 0
-    if filled and block:  # the rest is too short to be one of its own
-        numbers = [min(number, block - 1) for number in numbers]
-    return np.asarray(numbers, dtype=np.int64)
-
-
-def _machine(pair: Sequence[_Steps]) -> tuple[Floats, Sequence[Floats]]:
+def _machine(pair: Sequence[StepColumns]) -> tuple[Floats, Sequence[Floats]]:
     """What the machine did to each round that a pair of arms took, and the level of each arm in each.
 
     What it does, it does to both, so it is the less of what their levels rose by: an event of one of them, which takes
@@ -210,17 +106,6 @@ def _machine(pair: Sequence[_Steps]) -> tuple[Floats, Sequence[Floats]]:
     levels = [arm.levels(np.arange(arm.turns)) for arm in pair]
     rose: Floats = np.min([level / np.median(level) for level in levels], axis=0)
     return rose / np.median(rose), levels
-
-
-def _own_drift(steps: _Steps) -> Floats:
-    """The same of one arm alone: how the level of BLOCK_STEPS of its steps changes, which events do not move."""
-    import numpy as np
-
-    counts = np.bincount(steps.block[steps.settled], minlength=steps.turns)
-    blocks = _blocks(counts.tolist())
-    levels = steps.levels(blocks)
-    relative: Floats = (levels / np.median(levels))[blocks]
-    return relative
 
 
 def contended_rounds(turns: Turns) -> frozenset[int]:
@@ -245,11 +130,12 @@ def _kept(rounds: Sequence[int], arms: Sequence[Turns]) -> tuple[list[int], floa
     return (left if share <= MOST_CONTENDED and len(left) >= LEAST_ROUNDS else list(rounds)), share
 
 
-def step_times(turns: Turns, periods: Sequence[Period] = ()) -> StepTimes:
+def step_times(turns: Turns, periods: Sequence[Period] = (), *, most: float = WINSOR) -> StepTimes:
     """What the steps of one arm in one launch took.
 
     Args:
         periods: of the arm, from all its launches.
+        most: typical steps that one which is of no period counts for; `longest_counted` tells.
 
     Raises:
         ValueError: there is no turn.
@@ -259,21 +145,26 @@ def step_times(turns: Turns, periods: Sequence[Period] = ()) -> StepTimes:
     if not turns.round:
         raise ValueError("step times need turns; there is none")
     rounds, contended = _kept(sorted(turns.round), [turns])
-    steps = _Steps(turns, rounds)
+    steps = StepColumns(turns, rounds)
     typical, relative = steps.relative(np.ones(steps.turns))
     settled = relative[steps.settled]
     p95, p99 = (typical * float(np.quantile(settled, share)) for share in (0.95, 0.99))
-    mean = typical * _mean(steps, relative, periods)
+    mean = typical * _mean(steps, relative, periods, most)
     return StepTimes(mean, typical, p95, p99, len(settled), contended)
 
 
 def launch_ratios(
-    arm: Turns, baseline: Turns, periods: tuple[Sequence[Period], Sequence[Period]] = ((), ())
+    arm: Turns,
+    baseline: Turns,
+    periods: tuple[Sequence[Period], Sequence[Period]] = ((), ()),
+    *,
+    most: float = WINSOR,
 ) -> LaunchRatios:
     """An arm over its baseline in one launch, from the rounds that both took.
 
     Args:
         periods: of the arm and of the baseline, from all launches.
+        most: typical steps that one which is of no period counts for, in both arms.
 
     Raises:
         ValueError: there is no such round.
@@ -285,13 +176,13 @@ def launch_ratios(
         raise ValueError("a ratio needs rounds that both arms took; there is none")
     rounds, contended = _kept(both, [arm, baseline])
     kept = frozenset(rounds)
-    pair = [_Steps(turns, list(kept)) for turns in (arm, baseline)]
+    pair = [StepColumns(turns, list(kept)) for turns in (arm, baseline)]
     machine, levels = _machine(pair)
     typical, means = [], []
     for steps, own in zip(pair, periods, strict=True):
         level, relative = steps.relative(machine)
         typical.append(math.log(level))
-        means.append(math.log(level * _mean(steps, relative, own)))
+        means.append(math.log(level * _mean(steps, relative, own, most)))
     apart = np.log(levels[0] / levels[1])
     error = float(np.std(apart, ddof=1) / math.sqrt(len(apart))) if len(apart) > 1 else math.nan
     return LaunchRatios(
@@ -305,7 +196,73 @@ def launch_ratios(
     )
 
 
-def _mean(steps: _Steps, relative: Any, periods: Sequence[Period]) -> float:
+@dataclass(frozen=True)
+class PairRatios:
+    """An arm over its baseline in all launches.
+
+    Attributes:
+        launches: of each pair of turns, in their order.
+        most: typical steps that one which is of no period counts for; see `longest_counted`.
+    """
+
+    launches: tuple[LaunchRatios, ...]
+    most: float
+
+
+def pair_ratios(
+    pairs: Sequence[tuple[Turns, Turns]], periods: tuple[Sequence[Period], Sequence[Period]] | None = None
+) -> PairRatios:
+    """An arm over its baseline, launch by launch; what is told of single steps is known from all launches.
+
+    Args:
+        pairs: the arm's and the baseline's turns in each launch.
+        periods: of both, where they are known already.
+    """
+    arms, bases = [one for one, _ in pairs], [other for _, other in pairs]
+    known = periods or (periods_of(arms), periods_of(bases))
+    most = longest_counted(arms, bases, known)
+    return PairRatios(tuple(launch_ratios(one, other, known, most=most) for one, other in pairs), most)
+
+
+def longest_counted(
+    arms: Sequence[Turns], bases: Sequence[Turns], periods: tuple[Sequence[Period], Sequence[Period]] = ((), ())
+) -> float:
+    """Typical steps that a long step of no period counts for: WINSOR, or all that it took (infinity).
+
+    Long steps that both arms have are the machine's, and their number is luck. Where one arm has more of them than
+    chance gives it, they are what it does, and whoever trains with it pays for them. Long steps in a row are one event.
+    """
+    from scipy.special import betainc
+
+    (many, steps), (few, others) = (_long_events(own, known) for own, known in zip((arms, bases), periods, strict=True))
+    if many * others < few * steps:
+        many, steps, few, others = few, others, many, steps
+    if not many:
+        return WINSOR
+    chance = 2 * float(betainc(many, few + 1, steps / (steps + others)))
+    return math.inf if chance < OWN_EVENTS else WINSOR
+
+
+def _long_events(launches: Sequence[Turns], periods: Sequence[Period]) -> tuple[int, int]:
+    """Runs of settled steps beyond WINSOR that are of no period, and settled steps in all."""
+    import numpy as np
+
+    events = counted = 0
+    for turns in launches:
+        if not turns.round:
+            continue
+        steps = StepColumns(turns)
+        _, relative = steps.relative(np.ones(steps.turns))
+        free = steps.settled.copy()
+        for period in periods:
+            free &= ~np.isin(steps.number % period.every, period.phases)
+        long = free & (relative > WINSOR)
+        events += int(np.count_nonzero(long[1:] & ~long[:-1])) + int(long[0])
+        counted += int(np.count_nonzero(free))
+    return events, counted
+
+
+def _mean(steps: StepColumns, relative: Any, periods: Sequence[Period], most: float) -> float:
     """The mean step over the typical one."""
     import numpy as np
 
@@ -315,10 +272,10 @@ def _mean(steps: _Steps, relative: Any, periods: Sequence[Period]) -> float:
         extra = float(np.median(rest[hit])) - 1.0 if hit.any() else period.extra
         rest[hit] -= extra
         more += extra * len(period.phases) / period.every
-    return more + float(np.minimum(rest[steps.settled], WINSOR).mean())
+    return more + float(np.minimum(rest[steps.settled], most).mean())
 
 
-def _unsettled(pair: Sequence[_Steps], machine: Any) -> float:
+def _unsettled(pair: Sequence[StepColumns], machine: Any) -> float:
     import numpy as np
 
     logs = []
@@ -331,73 +288,3 @@ def _unsettled(pair: Sequence[_Steps], machine: Any) -> float:
             return 0.0
         logs.append(math.log(float(np.median(early)) / float(np.median(late))))
     return logs[0] - logs[1]
-
-
-def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
-    """What comes back every so many steps of an arm, from all its launches.
-
-    A tenth of a launch's steps are called slow. Were it left to chance which these are, the slow ones among the steps
-    of one phase of one period would be binomial; that is the permutation test's own distribution, so none is permuted.
-    The smallest p over all periods and phases is held against CHANCE over their number.
-    """
-    import numpy as np
-
-    numbers: list[Whole] = []
-    values: list[Floats] = []
-    for turns in launches:
-        if not turns.seconds or turns.whole or turns.behind:
-            continue  # sums tell nothing of single steps
-        steps = _Steps(turns)
-        numbers.append(steps.number)
-        values.append(steps.relative(_own_drift(steps))[1])
-    if not numbers:
-        return ()
-    number = np.concatenate(numbers)
-    found: list[Period] = []
-    free = np.ones(len(number), dtype=bool)  # steps that no period has
-    while len(found) < MOST_PERIODS:
-        slow = np.zeros(len(number))
-        start = 0
-        for own in values:
-            there = slice(start, start + len(own))
-            open_ = own[free[there]]
-            if len(open_):
-                slow[there] = own > np.quantile(open_, 1 - SLOW)
-            start += len(own)
-        period = _strongest(number[free], slow[free])
-        if period is None:
-            break
-        every, phases = period
-        hit = np.isin(number % every, phases) & free
-        extra = float(np.median(np.concatenate(values)[hit])) - 1.0
-        if extra > 0:
-            found.append(Period(every, phases, extra))
-        free &= ~hit
-    return tuple(found)
-
-
-def _strongest(number: Any, slow: Any) -> tuple[int, tuple[int, ...]] | None:
-    """The period of the least p, and its phases; None where that may be chance."""
-    import numpy as np
-    from scipy.special import betainc
-
-    if not len(number):
-        return None
-    best: tuple[float, int, Any] = (1.0, 0, None)
-    longest = min(LONGEST_PERIOD, len(number) // 3)
-    rate = float(slow.mean())
-    tests = sum(range(2, longest + 1))
-    for every in range(2, longest + 1):
-        phase = number % every
-        there = np.bincount(phase, minlength=every).astype(np.float64)
-        hits = np.bincount(phase, weights=slow, minlength=every)
-        p = np.where(hits > 0, betainc(np.maximum(hits, 1), there - hits + 1, rate), 1.0)
-        allowed = CHANCE / 2 / (every if every == USUAL_PERIOD else tests)
-        weighed = float(p.min()) / allowed
-        if weighed < best[0]:
-            best = (weighed, every, p)
-    if not best[1]:
-        return None
-    _, every, p = best
-    chosen = np.flatnonzero(p <= max(float(p.min()), CHANCE / 2 / (every if every == USUAL_PERIOD else tests)))
-    return every, tuple(chosen.tolist())

@@ -31,7 +31,8 @@ from bench.machine import git as commits
 from bench.plan import discovery, plan
 from bench.report import history as layout
 from bench.results import store
-from bench.results.record import Record, Turns
+from bench.results.record import Record
+from bench.results.turns import Turns
 from bench.stats import change_points
 from bench.stats.intervals import Interval
 

@@ -16,8 +16,9 @@ from bench.analysis.costs import Cost, fitted_line
 from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary, summarize
 from bench.analysis.warnings import position_effects
-from bench.results.record import OUTCOMES, Turns
+from bench.results.record import OUTCOMES
 from bench.results.store import StoredRun
+from bench.results.turns import Turns
 
 SMALL: dict[str, Any] = {"lengths": {256: 2.5e-3}, "launches": 4}
 

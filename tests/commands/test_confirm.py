@@ -20,8 +20,9 @@ from bench.commands.run import Measurement
 from bench.plan.plan import plan_document
 from bench.plan.side import Side
 from bench.results import store
-from bench.results.record import Record, Turns
+from bench.results.record import Record
 from bench.results.store import StoredRun
+from bench.results.turns import Turns
 
 SLOWER = 1.1  # what the second commit's step takes over the first one's
 SHORT: dict[str, Any] = {"launches": 3, "rounds": 8}

@@ -14,7 +14,8 @@ from bench.engine.merge_ranks import Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.machine.process_env import arm_environment
 from bench.protocol import Go
-from bench.results.record import Record, Turns
+from bench.results.record import Record
+from bench.results.turns import Turns
 from bench.stats.step_times import launch_ratios
 
 TURN = 0.036

@@ -174,7 +174,7 @@ def test_audited_steps_that_hold_an_epochs_end_count_no_validation(
 
 
 def record(loop: str, suite: str = "s", *, real: bool = True, **ledger: Any) -> Record:
-    from bench.results.record import Turns
+    from bench.results.turns import Turns
 
     turns = Turns(1, whole=real, real=real)
     return Record(suite, f"{suite}[loop={loop}]", "g", {"loop": loop}, False, 0, "ok", ledger=ledger, turns=turns)

@@ -11,7 +11,8 @@ from old_runs import record_as_of, run_as_of
 
 from bench.errors import RunError
 from bench.results import store
-from bench.results.record import RECORD_SCHEMA, Metric, Record, Turns, decode_record, encode_record
+from bench.results.record import RECORD_SCHEMA, Metric, Record, decode_record, encode_record
+from bench.results.turns import Turns
 
 PLAN: dict[str, Any] = {
     "suites": {"toy": {"title": "toy", "compare": "loop", "baseline": "plain", "axes": {"loop": ["plain"]}}},

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from tiers import Choice
 
-from bench.results.record import Turns
+from bench.results.turns import Turns
 from bench.stats.drift import (
     BLOCKS,
     DRIFT_POINTS,

@@ -1,0 +1,113 @@
+"""Cells against their baselines, launch by launch: the rows of `frames.pairs`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.columns import KEY_COLUMNS, PAIR_COLUMNS, names_of, typed_table
+from bench.results.record import Outcome
+from bench.results.store import StoredRun
+from bench.results.turns import Turns
+from bench.stats.periods import Period, periods_of
+from bench.stats.step_times import LEAST_ROUNDS, WINSOR, launch_ratios, longest_counted
+
+# Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
+MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
+
+# The first schema whose records tell which interpreters of a set their arms came from. Of older ones nothing is known
+# that their launches share.
+SEATS_FROM = 6
+
+
+@dataclass(frozen=True)
+class StepRules:
+    """How the steps of each cell are counted, from all of its launches.
+
+    Attributes:
+        periods: what comes back every so many steps.
+        most: typical steps that a long one of no period counts for, against the baseline
+            (`step_times.longest_counted`).
+    """
+
+    periods: Mapping[str, tuple[Period, ...]]
+    most: Mapping[str, float]
+
+    def of(self, cell: str) -> tuple[tuple[Period, ...], float]:
+        return self.periods.get(cell, ()), self.most.get(cell, WINSOR)
+
+
+def step_rules(run: StoredRun) -> StepRules:
+    """The rules of all cells that were measured."""
+    own: dict[str, list[Turns]] = {}
+    for record in run.records:
+        if record.turns is not None and record.outcome in MEASURED:
+            own.setdefault(record.cell, []).append(record.turns)
+    periods = {cell: periods_of(launches) for cell, launches in own.items()}
+    baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
+    most = {
+        cell: longest_counted(launches, own[base], (periods[cell], periods[base]))
+        for cell, launches in own.items()
+        if (base := baselines.get(cell)) in own and base != cell
+    }
+    return StepRules(periods, most)
+
+
+def pairs_of_planned(run: StoredRun, planned: pd.DataFrame, rules: StepRules) -> pd.DataFrame:
+    """The same as `frames.pairs`, of planned cells and rules that are there.
+
+    Args:
+        planned: `frames.cells`.
+    """
+    sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
+    records = {
+        (record.cell, record.launch): record
+        for record in run.records
+        if record.outcome != "void" and record.turns is not None and record.cell in sound
+    }
+    launches_: dict[str, list[int]] = {}
+    for cell, launch in records:
+        launches_.setdefault(cell, []).append(launch)
+    old = run.info.get("schema", 0) < SEATS_FROM
+    rows: list[tuple[Any, ...]] = []
+    numbers: list[int] = []
+    for number, (cell, baseline) in enumerate(zip(planned["cell"], planned["baseline"], strict=True)):
+        if baseline is None or cell == baseline or baseline not in sound:
+            continue
+        (periods, most), (others, _) = rules.of(cell), rules.of(baseline)
+        for launch in launches_.get(cell, ()):
+            pair = records[cell, launch].turns, getattr(records.get((baseline, launch)), "turns", None)
+            if pair[0] is None or pair[1] is None or len(set(pair[0].round) & set(pair[1].round)) < LEAST_ROUNDS:
+                continue
+            found = launch_ratios(pair[0], pair[1], (periods, others), most=most)
+            seats = records[cell, launch].seat, records[baseline, launch].seat
+            numbers.append(number)
+            rows.append(
+                (
+                    baseline,
+                    launch,
+                    records[baseline, launch].fork_server,
+                    old or seats[0] != seats[1],
+                    found.rounds,
+                    found.mean,
+                    found.typical,
+                    found.difference,
+                    found.step,
+                    found.unsettled,
+                    found.contended,
+                )
+            )
+    columns: dict[str, Any] = {
+        name: planned[name].take(numbers).reset_index(drop=True) for name in names_of(KEY_COLUMNS)
+    }
+    names = [name for name in names_of(PAIR_COLUMNS) if name not in columns]
+    return typed_table({**columns, **{name: [row[at] for row in rows] for at, name in enumerate(names)}}, PAIR_COLUMNS)
+
+
+def shared_sets(own: pd.DataFrame) -> list[int] | None:
+    """The set of interpreters of each launch of one cell's `pairs`, where what a launch reads hangs on its set; else
+    None: where cell and baseline change places between two interpreters, that cancels."""
+    return None if own["crossed"].all() else [int(number) for number in own["set"]]

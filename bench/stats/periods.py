@@ -1,0 +1,146 @@
+"""What comes back in an arm every so many steps, found by the numbers of its steps. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.results.turns import Turns
+from bench.stats.step_columns import StepColumns
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Whole = NDArray[np.int64]
+
+# Settled steps of one arm that tell how its level drifts: where turns have fewer, some that follow each other are taken
+# together.
+BLOCK_STEPS = 12
+
+# Periods that are looked for, the share of steps that is called slow, and how often one may be found where there is
+# none. Half of that is for 50 steps alone, after which Trainer logs (`log_every_n_steps`).
+LONGEST_PERIOD = 100
+USUAL_PERIOD = 50
+SLOW = 0.1
+CHANCE = 0.01
+MOST_PERIODS = 3
+
+
+@dataclass(frozen=True)
+class Period:
+    """What comes back in an arm.
+
+    Attributes:
+        every: steps.
+        phases: the numbers of the steps, modulo `every`, that take longer.
+        extra: how much longer each takes, over a typical step, the median.
+    """
+
+    every: int
+    phases: tuple[int, ...]
+    extra: float
+
+    @property
+    def share(self) -> float:
+        """What it adds to the mean step, over a typical one."""
+        return self.extra * len(self.phases) / self.every
+
+
+def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
+    """What comes back every so many steps of an arm, from all its launches.
+
+    A tenth of a launch's steps are called slow. Were it left to chance which these are, the slow ones among the steps
+    of one phase of one period would be binomial; that is the permutation test's own distribution, so none is permuted.
+    The smallest p over all periods and phases is held against CHANCE over their number.
+    """
+    import numpy as np
+
+    numbers: list[Whole] = []
+    values: list[Floats] = []
+    for turns in launches:
+        if not turns.seconds or turns.whole or turns.behind:
+            continue  # sums tell nothing of single steps
+        steps = StepColumns(turns)
+        numbers.append(steps.number)
+        values.append(steps.relative(_own_drift(steps))[1])
+    if not numbers:
+        return ()
+    number = np.concatenate(numbers)
+    found: list[Period] = []
+    free = np.ones(len(number), dtype=bool)  # steps that no period has
+    while len(found) < MOST_PERIODS:
+        slow = np.zeros(len(number))
+        start = 0
+        for own in values:
+            there = slice(start, start + len(own))
+            open_ = own[free[there]]
+            if len(open_):
+                edge = float(np.quantile(open_, 1 - SLOW))
+                slow[there] = own >= edge if edge > float(np.median(open_)) else own > edge
+            start += len(own)
+        period = _strongest(number[free], slow[free])
+        if period is None:
+            break
+        every, phases = period
+        hit = np.isin(number % every, phases) & free
+        extra = float(np.median(np.concatenate(values)[hit])) - 1.0
+        if extra > 0:
+            found.append(Period(every, phases, extra))
+        free &= ~hit
+    return tuple(found)
+
+
+def _strongest(number: Any, slow: Any) -> tuple[int, tuple[int, ...]] | None:
+    """The period of the least p, and its phases; None where that may be chance."""
+    import numpy as np
+    from scipy.special import betainc
+
+    if not len(number):
+        return None
+    best: tuple[float, int, Any] = (1.0, 0, None)
+    longest = min(LONGEST_PERIOD, len(number) // 3)
+    rate = float(slow.mean())
+    tests = sum(range(2, longest + 1))
+    for every in range(2, longest + 1):
+        phase = number % every
+        there = np.bincount(phase, minlength=every).astype(np.float64)
+        hits = np.bincount(phase, weights=slow, minlength=every)
+        p = np.where(hits > 0, betainc(np.maximum(hits, 1), there - hits + 1, rate), 1.0)
+        allowed = CHANCE / 2 / (every if every == USUAL_PERIOD else tests)
+        weighed = float(p.min()) / allowed
+        if weighed < best[0]:
+            best = (weighed, every, p)
+    if not best[1]:
+        return None
+    _, every, p = best
+    chosen = np.flatnonzero(p <= max(float(p.min()), CHANCE / 2 / (every if every == USUAL_PERIOD else tests)))
+    return every, tuple(chosen.tolist())
+
+
+def _own_drift(steps: StepColumns) -> Floats:
+    """The same of one arm alone: how the level of BLOCK_STEPS of its steps changes, which events do not move."""
+    import numpy as np
+
+    counts = np.bincount(steps.block[steps.settled], minlength=steps.turns)
+    blocks = _blocks(counts.tolist())
+    levels = steps.levels(blocks)
+    relative: Floats = (levels / np.median(levels))[blocks]
+    return relative
+
+
+def _blocks(counts: Sequence[int]) -> Any:
+    """Numbers of blocks of consecutive turns, of BLOCK_STEPS settled steps or more each."""
+    import numpy as np
+
+    numbers, block, filled = [], 0, 0
+    for count in counts:
+        numbers.append(block)
+        filled += count
+        if filled >= BLOCK_STEPS:
+            block, filled = block + 1, 0
+    if filled and block:  # the rest is too short to be one of its own
+        numbers = [min(number, block - 1) for number in numbers]
+    return np.asarray(numbers, dtype=np.int64)
