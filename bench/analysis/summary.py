@@ -193,14 +193,14 @@ def _known_to(width: float) -> str:
 def _waits(launches: pd.DataFrame) -> dict[str, Interval]:
     """The share of its steps that each cell waits for its batches, over launches, where that was seen."""
     seen: dict[str, dict[str, dict[int, float]]] = {}
-    timed = launches[~launches["instrumented"] & launches["metric"].isin(["data_time", "step_time"])]
+    timed = launches[~launches["instrumented"] & launches["metric"].isin(["data_time", "typical_step_time"])]
     for cell, metric, launch, value in zip(
         *(timed[name].tolist() for name in ("cell", "metric", "launch", "value")), strict=True
     ):
         seen.setdefault(cell, {}).setdefault(metric, {})[launch] = value
     found = {}
     for cell, metrics in seen.items():
-        steps = metrics.get("step_time", {})
+        steps = metrics.get("typical_step_time", {})  # as the waiting is: the median
         shares = [min(1.0, waited / steps[launch]) for launch, waited in metrics.get("data_time", {}).items()]
         if shares:
             share = interval_of_differences(shares)

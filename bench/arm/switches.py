@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from typing import Any
 
 import torch
@@ -20,13 +21,29 @@ LOADER_ATTRIBUTES = ("_dataloader", "_loader", "dataloader", "loader", "base_dat
 # that is derived from them is the user's.
 DEFAULTS = ("ModelCheckpoint", "ModelSummary", "RichModelSummary", "RichProgressBar", "TQDMProgressBar")
 AS_FORKED = "as forked"
-_at_fork: int | None = None  # frozen objects of the fork server, counted there once: it takes a tenth of a second
+# Calls of gc.freeze and gc.unfreeze. To count the frozen objects at an arm's end takes 60 ms, since it visits some
+# hundred thousand, and that is more than all else that an arm does there.
+_freezing_calls: list[str] = []
 
 
-def count_frozen() -> None:
-    """For a fork server that has frozen what it imported: its arms need not count it again."""
-    global _at_fork
-    _at_fork = gc.get_freeze_count()
+def _told(function: Callable[[], None], word: str) -> Callable[[], None]:
+    @wraps(function)
+    def called() -> None:
+        _freezing_calls.append(word)
+        function()
+
+    return called
+
+
+def watch_freezing() -> None:
+    """Have gc.freeze and gc.unfreeze tell of their calls from now on."""
+    for name, word in (("freeze", "by the loop"), ("unfreeze", "undone")):
+        if not hasattr(getattr(gc, name), "__wrapped__"):
+            setattr(gc, name, _told(getattr(gc, name), word))
+    _freezing_calls.clear()
+
+
+watch_freezing()  # before whatever an arm imports can take the functions from where they are
 
 
 def switches() -> dict[str, Any]:
@@ -62,7 +79,6 @@ class Switches:
     """What the switches were, each time that they were read."""
 
     def __init__(self) -> None:
-        self._frozen = gc.get_freeze_count() if _at_fork is None else _at_fork
         self._seen: dict[str, list[Any]] = {}
 
     def read(self) -> None:
@@ -72,19 +88,11 @@ class Switches:
             if value not in values:
                 values.append(value)
 
-    def _freezing(self) -> str:
-        # A fork server freezes what it has imported, so arms begin with frozen objects, more with lightning. A few of
-        # these die; only gc.freeze makes them more, and only gc.unfreeze makes them none.
-        now = gc.get_freeze_count()
-        return "by the loop" if now > self._frozen else "undone" if now < self._frozen and not now else AS_FORKED
-
     def effective(self) -> dict[str, Any]:
         """Each switch's value; the list of its values, in their order, where it had several, which nobody asks for."""
         found = {name: values[0] if len(values) == 1 else values for name, values in self._seen.items()}
-        # Counted once, at the end: it visits all frozen objects, some hundred thousand, which takes tens of
-        # milliseconds and leaves the next arm cold caches.
-        freezing = self._freezing()
-        return {**found, "gc_frozen": freezing if freezing == AS_FORKED else [AS_FORKED, freezing]}
+        # A fork server freezes what it has imported, so arms begin with frozen objects, more with lightning.
+        return {**found, "gc_frozen": [AS_FORKED, _freezing_calls[-1]] if _freezing_calls else AS_FORKED}
 
 
 def loader_settings(loader: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_all_loops_do_the_same_work_on_two_ranks(scaled: Mapping[str, tuple[Reco
         assert one != other
         assert record.turns is not None
         assert len(record.turns.spread) == len(record.turns.round)
-        pairs = zip(record.turns.spread, record.turns.counted, strict=True)
+        pairs = zip(record.turns.spread, record.turns.settled, strict=True)
         assert all(0 <= spread <= counted for spread, counted in pairs)
     # Launches differ in their number of steps, so bits are compared over the watched ones.
     losses = {tuple(record.ledger["losses"][:4]) for record in found.values()}

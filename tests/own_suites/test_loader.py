@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +52,7 @@ def test_a_turn_is_one_epoch_from_its_first_batch(ran: store.StoredRun) -> None:
         turns = record.turns
         assert turns is not None
         assert turns.whole
-        assert turns.steps == turns.taken == EPOCH
+        assert set(turns.lengths) == set(turns.taken) == {EPOCH}
         assert len(record.warmup) == 2 * EPOCH  # one epoch with the audited steps at its beginning, and one more
         rounds = len(turns.round)
         assert record.ledger["steps"] == (2 + rounds) * EPOCH + 4  # the last audited ones
@@ -64,12 +63,13 @@ def test_gap_and_waiting_are_parts_of_the_epoch(ran: store.StoredRun) -> None:
     for record in ran.records:
         turns = record.turns
         assert turns is not None
-        assert len(turns.gap) == len(turns.fetching) == len(turns.counted) == len(turns.round)
-        for first, counted, fetching, gap in zip(turns.first, turns.counted, turns.fetching, turns.gap, strict=True):
+        assert len(turns.gap) == len(turns.fetching) == len(turns.seconds) == len(turns.round)
+        columns = turns.opening, turns.settled, turns.fetching, turns.gap
+        for first, counted, fetching, gap in zip(*columns, strict=True):
             assert 0 < first < counted  # the first step is counted
             assert 0 < fetching < counted
             assert gap < first
-        assert math.fsum(turns.counted) == turns.seconds
+        assert turns.settled == turns.entire
     read = frames.turns(ran)
     assert (read["data_time"] > 0).all()
     assert read["epoch_gap"].notna().all()
@@ -77,7 +77,7 @@ def test_gap_and_waiting_are_parts_of_the_epoch(ran: store.StoredRun) -> None:
     assert one.turns is not None
     own = read[read["cell"] == one.cell]
     assert own["epoch_gap"].tolist() == list(one.turns.gap)
-    assert own["step_time"].tolist() == pytest.approx([seconds / EPOCH for seconds in one.turns.counted])
+    assert own["step_time"].tolist() == pytest.approx([seconds / EPOCH for seconds in one.turns.settled])
     assert own["data_time"].tolist() == pytest.approx([seconds / EPOCH for seconds in one.turns.fetching])
 
 
@@ -93,7 +93,7 @@ def test_the_share_that_is_waited_is_answered_and_told(ran: store.StoredRun) -> 
         turns = [record.turns for record in ran.records if record.cell == cell.id]
         (taken,) = turns
         assert taken is not None
-        waited = statistics.median(taken.fetching) / statistics.median(taken.counted)
+        waited = statistics.median(taken.fetching) / statistics.median(taken.settled)
         assert answers[cell.id].estimate == pytest.approx(waited, rel=1e-6)
     told = [text for text in sentences.headlines(summary) if "loader in-process" in text]
     assert len(told) == len(loops.registry())  # a group for each loop
@@ -110,7 +110,7 @@ def test_loaders_of_unknown_or_other_length_are_outcomes_with_a_reason(bench: Be
     found = by_length(records)
     assert found["known"].outcome == "ok", found["known"].reason
     assert found["known"].turns is not None
-    assert found["known"].turns.steps == 3  # fewer than are audited at first
+    assert set(found["known"].turns.lengths) == {3}  # fewer than are audited at first
     assert (found["none"].outcome, found["none"].turns) == ("unsupported", None)
     assert found["none"].reason == "turns are whole epochs, and its loader has no length"
     assert (found["shorter"].outcome, found["shorter"].turns) == ("unequal-work", None)
