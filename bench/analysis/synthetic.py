@@ -75,7 +75,12 @@ def synthetic_run(cells: int) -> StoredRun:
         "length_axis": "size",
         "axes": {"loop": list(LOOPS), "size": list(range(1, cells // 4 + 1))},
     }
-    info = {"run": "made-up", "options": {}, "plan": {"suites": {"made-up": suite}, "cells": planned}, "finished": "now"}
+    info = {
+        "run": "made-up",
+        "options": {},
+        "plan": {"suites": {"made-up": suite}, "cells": planned},
+        "finished": "now",
+    }
     return StoredRun(Path(), info, tuple(records))
 
 
