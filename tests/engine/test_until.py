@@ -37,7 +37,15 @@ def planned(**changes: Any) -> tuple[Plan, list[list[Record]]]:
         own = [one for one in run.info["plan"]["cells"] if one["group"] == name]
         own.sort(key=lambda one: (one["id"] != one["baseline"], not one["twin"]))
         cells = [
-            Cell(one["id"], one["suite"], name, one["point"], one["twin"], one["baseline"], one["reason"])
+            Cell(
+                one["id"],
+                one["suite"],
+                name,
+                {"trainer": "default", **one["point"]},
+                one["twin"],
+                one["baseline"],
+                one["reason"],
+            )
             for one in own
         ]
         groups.append(Group(name, "overhead", tuple(cells)))
