@@ -239,6 +239,8 @@ def test_the_screen_passes_a_cell_of_which_both_steps_pass() -> None:
     for typical, means in ((SAME, SLOW), (SLOW, SAME)):
         one = LaunchSeries("head", "g", False, tuple(typical), (), tuple(means))
         assert judge_launches([one], RULE).wanted == ("head",)
+    one = LaunchSeries("head", "g", False, (0.0,) * 5, (), (0.0,) * 4 + (0.036,))
+    assert judge_launches([one], RULE).stage == "screen", "the typical step has passed, the mean one has not yet"
     one = LaunchSeries("head", "g", False, tuple(SAME), (), tuple(0.02 + value for value in SAME))
     (decision,) = judge_launches([one], RULE).decisions
     assert (decision.verdict, decision.n, decision.by) == ("pass", 5, "mean")
