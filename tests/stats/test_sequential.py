@@ -80,7 +80,7 @@ def test_no_side_is_wrongly_told_in_more_than_a_twentieth(model: str, repeats: C
 
 
 def test_launches_judged_each_at_the_whole_rate_are_wrong_far_more_often(repeats: Choice) -> None:
-    """The simulation can fail: this rule looks after each launch at 5 %, and is wrong in every fifth run."""
+    """The simulation can fail: this rule looks after each launch at 5 %, and is wrong in every fourth run."""
     runs = repeats(FEW, RUNS)
     values = races("gaussian", runs, LAUNCHES, 22).head_mean
     counts = np.arange(1, LAUNCHES + 1)
