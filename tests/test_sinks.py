@@ -28,7 +28,7 @@ from test_borders import PIECES, hostile
 from tiers import Choice, examples
 
 from bench.analysis import history as histories
-from bench.analysis.summary import summarize
+from bench.analysis.summary import Summary, summarize
 from bench.borders import json_text
 from bench.commands import gate_judgement
 from bench.commands.compare import CellRatio, Comparison
@@ -42,6 +42,7 @@ from bench.report.drawing import Drawing
 from bench.report.text_layout import terminal_width
 from bench.results.record import Metric
 from bench.results.store import StoredRun
+from bench.stats.conditions import Answer
 from bench.stats.gate_rule import Decision, Rule
 from bench.stats.intervals import Interval
 
@@ -153,8 +154,14 @@ def as_page(text: str, harmless: str) -> None:
     assert not kinds & {"Cc", "Cf", "Cs"}
 
 
+def summarized(run: StoredRun, text: str) -> Summary:
+    """With an answer that has the text in all its parts."""
+    answer = Answer(text, text, text, text, "open", None, None, 0, text, text)
+    return replace(summarize(run), conditions=(answer,))
+
+
 HARMLESS = infected("x")
-HARMLESS_PAGE = html.render(HARMLESS, summarize(HARMLESS), drawings=())
+HARMLESS_PAGE = html.render(HARMLESS, summarized(HARMLESS, "x"), drawings=())
 
 
 @settings(max_examples=examples(12), deadline=None)
@@ -163,7 +170,7 @@ HARMLESS_PAGE = html.render(HARMLESS, summarize(HARMLESS), drawings=())
 @example("")
 def test_a_run_comes_through_every_sink_whole(text: str) -> None:
     run = infected(text)
-    summary = summarize(run)
+    summary = summarized(run, text)
     on_a_terminal(console.render(summary))
     as_markdown(markdown.render(summary))
     rows = list(csv.reader(io.StringIO(csv_report.render(summary), newline="")))

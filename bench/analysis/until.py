@@ -22,7 +22,7 @@ def until_answers(info: Mapping[str, Any], records: Sequence[Record]) -> tuple[A
         RunError: the conditions in it are none of its plan.
     """
     try:
-        questions = questions_of(info["options"].get("until"), info["plan"])
+        questions = questions_of(info.get("options", {}).get("until"), info["plan"])
     except SpecError as error:
         raise RunError(f"$.options.until: {error}") from None
     if not questions:

@@ -130,11 +130,10 @@ def _conducted(work: Measurement, folder: store.RunFolder, info: Mapping[str, An
     warnings = list(dict.fromkeys(warnings))
     done = {**info, "finished": timestamp(), "stops": stops, "timing": timing, "warnings": warnings}
     folder.write_info(done)
+    if work.options.until:
+        answers = until_answers(done, store.read_run(folder.folder).records)
+        folder.write_info({**done, "answers": [asdict(one) for one in answers]})
     folder.close()
-    made = store.read_run(folder.folder)
-    if not work.options.until:
-        return made
-    folder.write_info({**done, "answers": [asdict(one) for one in until_answers(done, made.records)]})
     return store.read_run(folder.folder)
 
 

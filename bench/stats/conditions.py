@@ -29,6 +29,7 @@ CONDITION_GRAMMAR = (
 _CONDITION = re.compile(
     r"(?P<name>.+)(?P<sign>[<>])(?P<number>[+-]?\d+(?:\.\d+)?)\s*(?P<unit>%|x|us|µs|ms|s)", re.DOTALL
 )
+_BOUND_WITHIN = re.compile(r"[<>]\s*[+-]?\d+(?:\.\d+)?\s*(?:%|x|us|µs|ms|s)\s")  # of two that nothing joins
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 LARGEST_BOUND = 1e9  # percent, times or seconds: what is above is a slip, and its arithmetic would overflow
 
@@ -107,7 +108,7 @@ def parse_conditions(text: str) -> tuple[Condition, ...]:
     found, mistakes = [], []
     for part in re.split(r"\s+and\s+", text.strip()):
         match = _CONDITION.fullmatch(re.sub(r"\s*([<>])\s*", r"\1", part.strip()))
-        if match is None or not match["name"].strip():
+        if match is None or not match["name"].strip() or _BOUND_WITHIN.search(match["name"]):
             mistakes.append(f"condition {quote(part)} cannot be read; allowed: {CONDITION_GRAMMAR}")
             continue
         number, unit = float(match["number"]), match["unit"]
@@ -136,15 +137,16 @@ def questions_of(text: str | None, plan: Mapping[str, Any]) -> tuple[Question, .
     """
     if text is None:
         return ()
+    groups = [_Cells(plan, name) for name in dict.fromkeys(cell["group"] for cell in plan["cells"])]
     mistakes: list[str] = []
     found: list[Question] = []
     for condition in parse_conditions(text):
-        own = [one for group in plan["groups"] if (one := _asked_of(condition, _Cells(plan, group))) is not None]
+        own = [one for group in groups if (one := _asked_of(condition, group)) is not None]
         if own:
             found += own
             continue
-        names = {name: None for group in plan["groups"] for name in _Cells(plan, group).names()}
-        if _is_baseline(condition.name, plan):
+        names = {name: None for group in groups for name in group.names()}
+        if any((cell := group.called(condition.name)) and cell["id"] == group.baseline() for group in groups):
             mistakes.append(
                 f"condition {quote(condition.text)}: {condition.name} is the baseline that others are compared with; "
                 f"allowed: {', '.join(names)}"
@@ -204,11 +206,6 @@ def _asked_of(condition: Condition, cells: _Cells) -> Question | None:
     return None
 
 
-def _is_baseline(name: str, plan: Mapping[str, Any]) -> bool:
-    groups = [_Cells(plan, group) for group in plan["groups"]]
-    return any((cell := own.called(name)) is not None and cell["id"] == own.baseline() for own in groups)
-
-
 @dataclass
 class Evidence:
     """What the launches so far say of one question.
@@ -226,10 +223,12 @@ class Evidence:
 
     def take(self, launch: Sequence[Record]) -> None:
         """Take in the records of one launch of its group."""
+        if self.failed:
+            return
         asked = self.question
         own = {record.cell: record for record in launch if record.cell in (asked.cell, asked.over)}
         for record in own.values():
-            if record.outcome not in ("ok", "void") and not self.failed:
+            if record.outcome not in ("ok", "void"):
                 self.failed = f"{record.cell}: {record.outcome}: {record.reason}"
         turns = [own[name].turns for name in (asked.cell, asked.over) if name in own and own[name].outcome == "ok"]
         if len(turns) < 2 or turns[0] is None or turns[1] is None:

@@ -33,7 +33,7 @@ PRECEDENCE: tuple[Verdict, ...] = ("invalid", "regression", "inconclusive", "imp
 # A slowdown that is seen with 90 % is missed by the confirming stage in 5 %, and passed by mistake in at most 5 %.
 POWER, STAGE_POWER, MISTAKEN_PASS = 0.90, 0.95, 0.05
 SIGNED_RANK_EFFICIENCY = 3 / math.pi  # of the signed-rank test to the t test on Gaussian values (Lehmann 1975)
-STEPS = 2  # steps that a cell is judged by, the typical and the mean one
+STEPS_JUDGED = 2  # steps that a cell is judged by, the typical and the mean one
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class Rule:
             )
         if len(self.alphas) != len(self.looks) or not all(0 < alpha < 0.5 for alpha in self.alphas):
             mistakes.append(f"alphas {self.alphas}; allowed: one above 0 and below 0.5 for each look of {self.looks}")
-        elif self.looks and 2.0 ** -self.looks[0] > self.alphas[0] / STEPS:
+        elif self.looks and 2.0 ** -self.looks[0] > self.alphas[0] / STEPS_JUDGED:
             mistakes.append(
-                f"a look at {self.looks[0]} launches cannot reach {self.alphas[0]:g} / {STEPS}, the share of each of "
-                "the typical and the mean step: the least p is 2**-n"
+                f"a look at {self.looks[0]} launches cannot reach {self.alphas[0]:g} / {STEPS_JUDGED}, the share of "
+                "each of the typical and the mean step: the least p is 2**-n"
             )
         if mistakes:
             raise SpecError(mistakes)

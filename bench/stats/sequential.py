@@ -2,7 +2,7 @@
 
 Each look is a pair of one-sided t tests, at levels that get smaller: 1.2 % at the first look, 1.2 % / sqrt(k) at the
 k-th. Simulated to 300 launches, one side or the other is wrong by mistake, over all looks together, in 4.2 % where
-noise is Gaussian and in 3.1 to 4.4 % on eight kinds of machine; judged at 5 % after every launch it would be in 20 %.
+noise is Gaussian and in 3.1 to 4.4 % on eight kinds of machine; judged at 5 % after each of 60 launches it is in 25 %.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .claimed import CLAIMED
 from .harness import Mutant
+from .settling import SETTLING
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
 SUITE_FILES = "tests/plan/test_suite_files.py"
@@ -377,4 +378,5 @@ MUTANTS: tuple[Mutant, ...] = (
            "for axis in suite.axes for cell in tried)", "for axis in suite.axes for cell in tried[:1])",
            ("tests/commands/test_check.py::test_every_value_is_in_few_cells", CHECKED)),
     *CLAIMED,
+    *SETTLING,
 )  # fmt: skip
