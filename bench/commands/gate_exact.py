@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.count_differences import in_words
+from bench.analysis.count_differences import accounted_for
 from bench.commands.counting import CountedCell, Counts
 from bench.plan.cell import Group
 from bench.results.record import Record
@@ -119,7 +119,7 @@ def _counted(name: str, cell: CountedCell, base: CountedCell, *, wanted: bool) -
     elif own.per_step != theirs.per_step:
         worse = own.per_step > theirs.per_step
         verdict = ("regression" if worse else "improvement") if wanted else "told"
-        why = in_words(cell.differences[name])
+        why = accounted_for(cell.differences[name])
     return Exact(cell.cell.id, name, "1", *values, 0.0, verdict, why, wanted)
 
 
