@@ -18,7 +18,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ptrace 
 
 
 @X86
-@pytest.mark.parametrize("number", [0, 1, 1000])
+@pytest.mark.parametrize("number", [0, 1, 200])
 def test_as_many_blocks_as_were_asked_for(number: int) -> None:
     """Objects that are kept, in a list that is long enough: one request each."""
     count = AllocationCount()
@@ -27,15 +27,11 @@ def test_as_many_blocks_as_were_asked_for(number: int) -> None:
 
     def made() -> int:
         count.start()
-        for place in places:
+        for place in places:  # whose iterator is one object more; numbers to 256 are there already
             kept[place] = bytes(64)
         return count.stop()
 
-    made()
-    # The numbers above 256 of the loop are objects too: they come from a free list of one, or are asked for.
-    spent = made() - max(0, number - 257)
-    assert number <= spent <= number + 8
-    assert made() == made()
+    assert [made() for _ in range(4)][1:] == [number + 1] * 3
 
 
 @X86
@@ -45,6 +41,7 @@ def test_what_is_asked_for_afterwards_is_not_counted_and_all_of_it_can_be_freed(
     kept = [bytes(64) for _ in range(1000)]
     seen = count.stop()
     more = [bytes(64) for _ in range(1000)]
+    assert seen >= 1000
     assert count.stop() == seen
     del kept, more
     grown = bytearray(10)
