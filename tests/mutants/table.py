@@ -5,6 +5,7 @@ Small, and what somebody could really write: a default that is another, a settin
 
 from __future__ import annotations
 
+from .counted import COUNTED
 from .harness import Mutant
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
@@ -375,4 +376,5 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(41, "a check has only the first values", "bench/commands/check.py",
            "for axis in suite.axes for cell in tried)", "for axis in suite.axes for cell in tried[:1])",
            ("tests/commands/test_check.py::test_every_value_is_in_few_cells", CHECKED)),
+    *COUNTED,
 )  # fmt: skip
