@@ -1,6 +1,6 @@
 """How often the main thread calls the kernel, by call: a small process watches it (`system_call_tracer`).
 
-Where the system has no ptrace, or forbids it, there is no count; reads and writes are then what /proc/self/io tells.
+Where the system has no ptrace, or forbids it, there is no count, and the reason is told.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ from conftest import SUITES, Silent
 
 import bench
 from bench.commands.counting import CountedCell, Counts, count_plan, whole_periods
+from bench.commands.selftest_counts import counts_spread
+from bench.engine.counted_launches import CountedArm, CountedLaunches
 from bench.engine.fleet import Fleet
 from bench.errors import SpecError
 from bench.plan import discovery, plan
+from bench.plan.cell import Cell
 from bench.report import counts as layout
+from bench.results.step_counts import Counted, StepCounts
 
 STEPS = 100
 
@@ -109,3 +114,29 @@ def test_wrong_names_are_told_before_anything_starts() -> None:
         bench.counts("nul")
     with pytest.raises(SpecError, match="steps: 20 is not possible"):
         bench.counts("null", steps=20)
+
+
+def test_launches_that_count_the_same_have_no_spread(processes: None, tmp_path: Path) -> None:
+    found = counts_spread(tmp_path, 2, 2, ("plain",), Silent())
+    assert (found.value, found.sentence) == (0.0, "4 launches of plain, 2 interpreters of other hash seeds")
+
+
+def test_one_launch_that_counts_otherwise_is_seen_and_named(
+    processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = CountedLaunches.again
+    taken = []
+
+    def again(launches: CountedLaunches, cell: Cell, number: int) -> CountedArm:
+        arm = usual(launches, cell, number)
+        taken.append(arm)
+        if len(taken) < 2:
+            return arm
+        calls, *others = arm.ranks[0].counted
+        more = Counted(calls.metric, calls.total + 1, {**calls.by, "odd:one": 1})
+        return replace(arm, ranks=(StepCounts(arm.ranks[0].steps, (more, *others)),))
+
+    monkeypatch.setattr(CountedLaunches, "again", again)
+    found = counts_spread(tmp_path, 1, 2, ("plain",), Silent())
+    assert found.value == 0.5
+    assert "; most: null[loop=plain] python_calls" in found.sentence

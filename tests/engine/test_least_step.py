@@ -1,4 +1,4 @@
-"""The suite `null`: every loop takes the least step there is, does equal work bit for bit, and its cost is most of it."""
+"""The suite `null`: every loop takes the least step there is, does equal work bit for bit, and costs most of it."""
 
 from __future__ import annotations
 
