@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bench.analysis.history import History
     from bench.analysis.run import Run
     from bench.axes.accelerators.base import Accelerator
     from bench.axes.engine_axes import AxisValue, Point
@@ -43,11 +42,10 @@ if TYPE_CHECKING:
     from bench.axes.loops.workload import Workload
     from bench.commands.check import check
     from bench.commands.compare import Comparison
-    from bench.commands.confirm import ChangeRace
     from bench.commands.counts import counts
     from bench.commands.gate_judgement import Gate
+    from bench.commands.over_commits import confirm, history
     from bench.commands.trace import Traces
-    from bench.commands.what_is_here import environment, suites
     from bench.engine.options import Progress
     from bench.plan.suite import Suite
     from bench.report.verify import Verification
@@ -296,60 +294,6 @@ def compare(a: Which, b: Which, *, allow_environment_mismatch: bool = False, out
     return commands.compare(first, second, allow_mismatch=allow_environment_mismatch)
 
 
-def history(
-    *, metric: str = "step_time", suites: Sequence[str] = (), out: Folder = "results", repository: Folder = "."
-) -> History:
-    """Series over commits: change points, boundaries, alarms: `bench history`. What cannot be read is warned of.
-
-    Args:
-        metric: whose series; `ratio` too.
-        suites: only these; none: all.
-        repository: the git repository of their commits.
-
-    Raises:
-        RunError: no run under `out` belongs to a commit.
-    """
-    from bench.commands.python_arguments import path_of, texts_of, warn
-    from bench.commands.read_history import read_history
-
-    where = path_of("out", out), path_of("repository", repository)
-    return read_history(*where, metric, texts_of("suites", suites), tell=warn)
-
-
-def confirm(
-    before: str,
-    after: str,
-    *,
-    budget: float | str | None = None,
-    precision_goal: float | str | None = None,
-    timeout: float | str | None = None,
-    seed: int | None = None,
-    threads: int | None = None,
-    memory_limit: int | str | None = None,
-    folders: Sequence[Folder] = (),
-    out: Folder = "results",
-    repository: Folder = ".",
-    progress: bool | Progress = False,
-) -> ChangeRace:
-    """Race the two commits of a suspected change on this machine, now: `bench confirm`.
-
-    Args, besides those of `run`:
-        before, after: the commits before and after the change.
-        repository: the git repository that has them.
-
-    Raises:
-        RunError: nothing is suspected between the two, or the race did not measure a suspected cell.
-    """
-    from bench.commands.confirm import confirm_change
-    from bench.commands.python_arguments import listener, options_of, path_of, paths_of, text_of, warn
-
-    commits = text_of("before", before), text_of("after", after), path_of("repository", repository)
-    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument=0)
-    where = paths_of("folders", folders), path_of("out", out)
-    with listener(progress) as told:
-        return confirm_change(*commits, given, *where, told, command=["bench.confirm"], tell=warn)
-
-
 def trace(
     *suites: Folder,
     set: Values | None = None,
@@ -403,3 +347,28 @@ def verify(run: Run, path: Folder | None = None) -> Verification:
 
     page = page_of(run, path)
     return verify_page(run.stored, page)
+
+
+def suites(folders: Sequence[Folder] = ()) -> Mapping[str, Suite]:
+    """Every suite that there is, by name, those of more `folders` too: `bench list`. What is refused is warned of.
+
+    Raises:
+        SpecError: a folder is not there.
+    """
+    from bench.commands.python_arguments import paths_of, warn
+    from bench.commands.selection import Selection, look_up
+
+    found, _ = look_up(Selection(folders=tuple(paths_of("folders", folders))), warn)
+    return {name: suite for name, (suite, _) in found.suites.items()}
+
+
+def environment(threads: int = 1) -> Mapping[str, str | int | float | bool]:
+    """The machine and the software, as runs with so many `threads` an arm record them: `bench env`.
+
+    Raises:
+        SpecError: it is no whole number above 0.
+    """
+    from bench.machine import environment as machine
+    from bench.plan.quantities import ABOVE_ZERO
+
+    return machine.environment(ABOVE_ZERO.given("threads", threads) or 1)

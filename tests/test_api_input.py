@@ -72,6 +72,9 @@ CASES: list[tuple[list[str], Call]] = [
     (["confirm", "a", "b"], lambda: bench.confirm("a", "b")),
     (["trace", "overheads"], lambda: bench.trace("overheads")),
     (["trace", "--steps", "0"], lambda: bench.trace(steps=0)),
+    (["counts", "overheads"], lambda: bench.counts("overheads")),
+    (["counts", "--steps", "75"], lambda: bench.counts(steps=75)),
+    (["gate", "--no-more", "calls"], lambda: bench.gate(no_more=["calls"])),
     (["list", "--suites", "nowhere"], lambda: bench.suites(["nowhere"])),
     (["env", "--threads", "0"], lambda: bench.environment(0)),
 ]

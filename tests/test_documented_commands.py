@@ -64,6 +64,8 @@ CLASSES = (
     Class(
         r"bench (run|check) (overhead|-k|precision|scaling|compile|loader|trainer-settings|epochs|optimizers"
         r"|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
+        r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|optimizers"
+        r"|--set|--instrument|mine|DIR/mine.py)\b.*",
         "long",
         LIGHTNING,
         (0, 3),
@@ -74,6 +76,7 @@ CLASSES = (
     Class(r"bench versions git:main \.", "run", says="git:main"),
     Class(r"bench trace -k batch_size=64", "run", says="perfetto"),
     Class(r"bench trace .*", "long", LIGHTNING),
+    Class(r"bench counts null", "long", LIGHTNING),
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench report", "run", says="report.html"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),

@@ -18,7 +18,7 @@ COUNT_WORDS = {
     "host_syncs": ("host sync", "host syncs"),
 }
 FUNCTIONS = "python_calls"  # told by module; the parts of other metrics have names of their own
-NAMED = 6  # modules, operators or system calls in a sentence
+MOST_NAMED = 6  # modules, operators or system calls in a sentence
 
 
 @dataclass(frozen=True)
@@ -155,15 +155,15 @@ def _parts(own: MetricCount, base: MetricCount) -> tuple[CountPart, ...]:
     return tuple(sorted((part for part in parts if part.more), key=lambda part: (-abs(part.more), part.name)))
 
 
-def in_words(difference: CountDifference) -> str:
+def accounted_for(difference: CountDifference) -> str:
     """What accounts for a difference, the largest first: `96 in logger_connector, 12 fewer in ...`; "" where nothing
     is named, as of allocations."""
     if difference.metric == FUNCTIONS:
         named = [(f"in {short_module(module)}", more) for module, more in difference.modules()]
     else:
         named = [(_with_caller(part), part.more) for part in difference.parts]
-    told = [f"{per_step(abs(more))}{'' if more > 0 else ' fewer'} {what}" for what, more in named[:NAMED]]
-    return ", ".join(told) + (f", and {len(named) - NAMED} more" if len(named) > NAMED else "")
+    told = [f"{per_step(abs(more))}{'' if more > 0 else ' fewer'} {what}" for what, more in named[:MOST_NAMED]]
+    return ", ".join(told) + (f", and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else "")
 
 
 def short_module(module: str) -> str:

@@ -58,6 +58,10 @@ class AllocationCount:
             self._usual.append((domain, usual))
             # What was allocated with the one is freed with the other: both are the same allocator.
             self._counting.append((domain, _Allocator(usual.context, *functions, usual.free)))
+        self._own = 0  # requests of `start` and `stop` themselves
+        for _ in range(3):  # the first ones fill free lists
+            self.start()
+            self._own += self.stop()
 
     def start(self) -> None:
         """Count from here on."""
@@ -67,7 +71,7 @@ class AllocationCount:
     def stop(self) -> int:
         """Count no further; how many there were."""
         _install(self._usual)
-        return int(self._number.value)
+        return int(self._number.value) - self._own
 
     def _counted(self, function: int) -> int:
         """The address of a function that adds one to the number and goes on as this one, its arguments untouched."""

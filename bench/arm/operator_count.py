@@ -14,10 +14,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-COPIES = frozenset({"aten::copy_", "aten::_to_copy", "aten::clone"})
+COPYING = frozenset({"aten::copy_", "aten::_to_copy", "aten::clone"})
 # Python gets to know what the device has computed.
-READS = frozenset({"aten::_local_scalar_dense", "aten::nonzero", "aten::equal"})
-MARKS = "profiler::"  # what tells a profiler, where there is one, that something begins or ends; they compute nothing
+READING = frozenset({"aten::_local_scalar_dense", "aten::nonzero", "aten::equal"})
+PROFILER_MARKS = (
+    "profiler::"  # what tells a profiler, where there is one, that something begins or ends; they compute nothing
+)
 OUTSIDE = "?"  # called by no Python function but torch's
 
 
@@ -42,9 +44,9 @@ class OperatorCount(TorchDispatchMode):
         given = kwargs or {}
         value = func(*args, **given)
         name = func._schema.name
-        if name.startswith(MARKS):
+        if name.startswith(PROFILER_MARKS):
             return value
-        waits = name in READS or (name in COPIES and _waits(name, args, given, value))
+        waits = name in READING or (name in COPYING and _waits(name, args, given, value))
         key = name, self._caller(), waits
         self._found[key] = self._found.get(key, 0) + 1
         return value
@@ -55,7 +57,7 @@ class OperatorCount(TorchDispatchMode):
 
     @property
     def copies(self) -> dict[str, int]:
-        return self._summed(lambda name, waits: name in COPIES)
+        return self._summed(lambda name, waits: name in COPYING)
 
     @property
     def host_syncs(self) -> dict[str, int]:

@@ -25,7 +25,7 @@ from bench.results.step_counts import Counted, StepCounts
 # What hands out the batches of a timed step is no part of the loop.
 OURS = ("bench.arm.", "bench.axes.loops.batches:")
 
-Counting = Iterator[tuple[Counted, ...]]  # begins to count at the first `next`, tells at the second
+_Counting = Iterator[tuple[Counted, ...]]  # begins to count at the first `next`, tells at the second
 
 
 class StepCounter:
@@ -109,7 +109,7 @@ def _steady_bars() -> None:
         tqdm.time = lambda: next(ticks) / 1000  # type: ignore[attr-defined]
 
 
-def _python_calls(count: CallCount) -> Counting:
+def _python_calls(count: CallCount) -> _Counting:
     try:
         count.start()
     except RuntimeError as error:
@@ -121,7 +121,7 @@ def _python_calls(count: CallCount) -> Counting:
     yield (Counted("python_calls", sum(own.values()), own),)
 
 
-def _allocations() -> Counting:
+def _allocations() -> _Counting:
     try:
         count = AllocationCount()
     except RuntimeError as error:
@@ -133,7 +133,7 @@ def _allocations() -> Counting:
     yield (Counted("allocations", requests), Counted("cyclic_garbage", gc.collect()))
 
 
-def _system_calls() -> Counting:
+def _system_calls() -> _Counting:
     try:
         count = SystemCallCount()
         count.start()
@@ -151,12 +151,12 @@ def _system_calls() -> Counting:
     yield (Counted("system_calls", sum(own.values()), own),)
 
 
-def _no_operators() -> Counting:
+def _no_operators() -> _Counting:
     reason = "a compiled region that is watched operator by operator is not run compiled"
     yield tuple(Counted(metric, refused=reason) for metric in ("operators", "copies", "host_syncs"))
 
 
-def _operators() -> Counting:
+def _operators() -> _Counting:
     count = OperatorCount()
     with count:
         yield ()

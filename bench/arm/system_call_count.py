@@ -1,6 +1,6 @@
 """How often the main thread calls the kernel, by call: a small process watches it (`system_call_tracer`).
 
-Where the system has no ptrace, or forbids it, there is no count; reads and writes are then what /proc/self/io tells.
+Where the system has no ptrace, or forbids it, there is no count, and the reason is told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.arm import system_call_tracer
-from bench.arm.system_call_tracer import MARK
+from bench.arm.system_call_tracer import END_MARK
 
 ALLOW = 0x59616D61  # PR_SET_PTRACER; Yama refuses the processes that one has started, else
 PROGRAM = Path(system_call_tracer.__file__)
@@ -85,4 +85,4 @@ class SystemCallCount:
 
 def _mark() -> None:
     with suppress(OSError):  # there is no such descriptor
-        os.close(MARK)
+        os.close(END_MARK)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 
-MARK = 0x7FFFFFF1  # closing this descriptor, which nobody has, is a mark
+END_MARK = 0x7FFFFFF1  # closing this descriptor, which nobody has, is a mark
 SEIZE, SYSCALL, DETACH, LISTEN, INTERRUPT, INFO = 0x4206, 24, 17, 0x4208, 0x4207, 0x420E
 GOOD_STOPS = 1  # PTRACE_O_TRACESYSGOOD: stops at system calls are told from signals
 STOP_EVENT = 128
@@ -208,7 +208,7 @@ def count(thread: int) -> dict[int, int]:
         if stop == signal.SIGTRAP | 0x80:
             info = _Info()
             kernel(INFO, ctypes.sizeof(info), ctypes.byref(info))
-            if info.op == ENTRY and info.arguments[0] == MARK:
+            if info.op == ENTRY and info.arguments[0] == END_MARK:
                 marks += 1
             elif info.op == ENTRY and marks:
                 seen[info.number] = seen.get(info.number, 0) + 1

@@ -10,7 +10,7 @@ from bench.cli.arguments import Adder, as_duration, positive, selection, selecti
 from bench.cli.output import say
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
 from bench.results.record import FAILED_OUTCOMES
-from bench.results.step_counts import COUNTED_STEPS
+from bench.results.step_counts import STEPS_OF_COUNTS
 
 
 def add(command: Adder) -> None:
@@ -22,12 +22,12 @@ def add(command: Adder) -> None:
     counting.add_argument(
         "--steps",
         type=positive,
-        default=COUNTED_STEPS,
+        default=STEPS_OF_COUNTS,
         metavar="N",
-        help=f"counted steps of each metric, whole periods of 50; default: {COUNTED_STEPS}",
+        help=f"counted steps a cell; default: {STEPS_OF_COUNTS}",
     )
     counting.add_argument(
-        "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one metric of an arm; default: 60s"
+        "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer of an arm; default: 60s"
     )
     counting.add_argument("--format", choices=("table", "json"), default="table")
 

@@ -19,10 +19,10 @@ from bench.errors import SpecError, one_of
 from bench.plan.cell import Cell, Group, Plan
 from bench.plan.suite import Suite
 from bench.results.record import Outcome
-from bench.results.step_counts import COUNT_METRICS, COUNTED_STEPS, PERIOD
+from bench.results.step_counts import COUNT_METRICS, PERIOD, STEPS_OF_COUNTS
 
 COUNTS_SCHEMA = 1
-COUNTS = "counts.json"  # of a gate's folder
+COUNTS_FILE = "counts.json"  # of a gate's folder
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Counting:
     """
 
     no_more: tuple[str, ...] = ()
-    steps: int = COUNTED_STEPS
+    steps: int = STEPS_OF_COUNTS
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.no_more if name not in COUNT_METRICS]

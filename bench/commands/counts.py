@@ -14,7 +14,7 @@ from bench.engine.options import Progress
 from bench.machine.scratch import scratch_folder
 from bench.plan.quantities import seconds
 from bench.results import store
-from bench.results.step_counts import COUNTED_STEPS
+from bench.results.step_counts import STEPS_OF_COUNTS
 
 
 def counts(
@@ -28,7 +28,7 @@ def counts(
 ) -> Counts:
     """What a step of each loop does, counted and not timed: `bench counts`.
 
-    Args, besides those of `bench.run`:
+    Args, besides those of `run`:
         steps: that each metric is counted over, whole periods of 50; 100 where nothing is said.
         timeout: seconds for one metric of an arm.
 
@@ -37,7 +37,7 @@ def counts(
         BenchError: interpreters do not start.
     """
     selection = selection_of(suites, set, select, folders, None)
-    how = COUNTED_STEPS if steps is None else steps, seconds("timeout", timeout) or 60.0
+    how = STEPS_OF_COUNTS if steps is None else steps, seconds("timeout", timeout) or 60.0
     with listener(progress) as told:
         return count_selection(selection, *how, told)
 

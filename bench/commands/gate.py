@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.borders import json_text
-from bench.commands.counting import COUNTS, Counting, count_plan
+from bench.commands.counting import COUNTS_FILE, Counting, count_plan
 from bench.commands.gate_exact import Exact, counted_metrics
 from bench.commands.gate_judgement import Gate, gate_of, gate_standing, gated_cells, is_counted, launches_of_stages
 from bench.commands.gate_setup import Setup, prepared_gate
@@ -148,7 +148,7 @@ def _count(
     """What a step of the gated cells does, which is then in counts.json of the gate's folder; and what it comes to."""
     logs = folder / "screen" / store.LOGS
     counts = count_plan(made, files, logs, counting.steps, options.timeout, progress, fleet, options.seed)
-    store_files.write_aside(folder / COUNTS, json_text(counts.to_json(), indent=1) + "\n")
+    store_files.write_aside(folder / COUNTS_FILE, json_text(counts.to_json(), indent=1) + "\n")
     return counted_metrics(counts, counting.no_more)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.analysis.count_differences import in_words
+from bench.analysis.count_differences import accounted_for
 from bench.commands.counting import CountedCell, Counts
 from bench.plan.cell import Group
 from bench.results.record import Record
@@ -14,6 +14,7 @@ from bench.results.record import Record
 # Read once, exact at one launch: counts that must not grow. FLOPs come from instrumented launches, where there are any.
 COUNTS: Mapping[str, str] = {"graphs": "1", "graph_breaks": "1", "recompiles": "1"}
 INSTRUMENTED_COUNTS: Mapping[str, str] = {"flops_per_step": "FLOP"}
+A_STEP = "a step"  # the unit of what is counted
 PEAK = "peak_memory"
 # A process's peak moves by the padding of its heap (up to 1 MiB, drawn for each launch) and by pages that the allocator
 # keeps; a device's by nothing. 0.5 % is what a change of code has to exceed in large arms.
@@ -106,7 +107,7 @@ def _counted(name: str, cell: CountedCell, base: CountedCell, *, wanted: bool) -
     both = [side.metrics.get(name) for side in (base, cell)]
     lost = next((f"{side.cell.id}: {side.outcome}: {side.reason}" for side in (base, cell) if side.outcome != "ok"), "")
     if lost or None in both:
-        return Exact(cell.cell.id, name, "1", 0.0, 0.0, 0.0, "unsteady", f"not counted: {lost}", wanted)
+        return Exact(cell.cell.id, name, A_STEP, 0.0, 0.0, 0.0, "unsteady", f"not counted: {lost}", wanted)
     theirs, own = (one for one in both if one is not None)
     refused = theirs.refused or own.refused
     values = (0.0, 0.0) if refused else (theirs.per_step, own.per_step)
@@ -119,8 +120,8 @@ def _counted(name: str, cell: CountedCell, base: CountedCell, *, wanted: bool) -
     elif own.per_step != theirs.per_step:
         worse = own.per_step > theirs.per_step
         verdict = ("regression" if worse else "improvement") if wanted else "told"
-        why = in_words(cell.differences[name])
-    return Exact(cell.cell.id, name, "1", *values, 0.0, verdict, why, wanted)
+        why = accounted_for(cell.differences[name])
+    return Exact(cell.cell.id, name, A_STEP, *values, 0.0, verdict, why, wanted)
 
 
 def _values(record: Record) -> dict[str, float]:

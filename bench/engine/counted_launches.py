@@ -89,15 +89,15 @@ class CountedLaunches:
             arms = []
             for cell in cells:
                 progress.phase(f"counting {cell.id}, {number + 1} of {INTERPRETERS}")
-                arms.append(self._arm(cell, number))
+                arms.append(self.again(cell, number))
             judged = judge_work(
                 [arm.record for arm in arms], cells[0].baseline, equal=suite.equal, tolerance=suite.tolerance
             )
             found.append([replace(arm, record=record) for arm, record in zip(arms, judged, strict=True)])
         return found
 
-    def _arm(self, cell: Cell, number: int) -> CountedArm:
-        """One cell in one interpreter. What comes from outside may be over: then once more."""
+    def again(self, cell: Cell, number: int) -> CountedArm:
+        """One cell in the interpreter of that number. What comes from outside may be over: then once more."""
         for _ in range(2):
             try:
                 return self._run(cell, number)

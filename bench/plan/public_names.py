@@ -20,10 +20,10 @@ HOMES: Mapping[str, str] = {
     "TrainingStep": "bench.axes.loops.training",
     "Workload": "bench.axes.loops.workload",
     "check": "bench.commands.check",
+    "confirm": "bench.commands.over_commits",
     "counts": "bench.commands.counts",
-    "environment": "bench.commands.what_is_here",
+    "history": "bench.commands.over_commits",
     "register": "bench.axes.loops",
-    "suites": "bench.commands.what_is_here",
 }
 
 

@@ -10,7 +10,7 @@ from bench.analysis.count_differences import (
     CountDifference,
     CountPart,
     MetricCount,
-    in_words,
+    accounted_for,
     per_step,
 )
 from bench.borders import one_line
@@ -19,9 +19,9 @@ from bench.plan.cell import Group, as_text
 from bench.plan.suite import Suite
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 
-ROWS = 12  # functions in a table; all of them are in `--format json`
+MOST_FUNCTIONS = 12  # functions in a table; all of them are in `--format json`
 LONGEST = 70  # of a function's name
-NOTE = (
+COUNTS_NOTE = (
     "Counted, not timed: no figure here has an interval, and none was the same by chance. Each cell was counted in two "
     "interpreters with other hash seeds; what was not the same in both is marked ~ and compared with nothing."
 )
@@ -30,7 +30,7 @@ NOTE = (
 def render(counts: Counts) -> str:
     """All groups, then what must be said below them."""
     parts = [_group(counts.suites[group.suite], group, cells, counts.steps) for group, cells in counts.groups]
-    return "\n\n".join([*parts, "\n".join(wrap_text(NOTE))]) + "\n"
+    return "\n\n".join([*parts, "\n".join(wrap_text(COUNTS_NOTE))]) + "\n"
 
 
 def _group(suite: Suite, group: Group, cells: Sequence[CountedCell], steps: int) -> str:
@@ -80,10 +80,10 @@ def _told(label: str, base: str, difference: CountDifference) -> list[str]:
     """One metric of one cell: a sentence, and of functions a table."""
     lines = wrap_text(difference_sentence(label, base, difference))
     if difference.metric == FUNCTIONS and difference.parts:
-        table = [["", base, label, "difference"], *(_row(part) for part in difference.parts[:ROWS])]
+        table = [["", base, label, "difference"], *(_row(part) for part in difference.parts[:MOST_FUNCTIONS])]
         lines += align_rows(table)
-        if len(difference.parts) > ROWS:
-            lines.append(f"  and {len(difference.parts) - ROWS} functions more, in --format json")
+        if len(difference.parts) > MOST_FUNCTIONS:
+            lines.append(f"  and {len(difference.parts) - MOST_FUNCTIONS} functions more, in --format json")
     return [*lines, ""]
 
 
@@ -92,7 +92,7 @@ def difference_sentence(label: str, base: str, difference: CountDifference) -> s
     one, several = COUNT_WORDS[difference.metric]
     size, which = abs(difference.more), "more" if difference.more > 0 else "fewer"
     much = f"{per_step(size)} {one if size == 1 else several} a step {which} than {base}"
-    told = in_words(difference)
+    told = accounted_for(difference)
     return f"{label} makes {much if size else f'as many {several} a step as {base}, but others'}{told and f': {told}'}"
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import bench.borders as borders
+from bench.analysis.count_differences import per_step
 from bench.borders import markdown_text as safe
 from bench.borders import terminal
-from bench.commands.gate_exact import Exact
+from bench.commands.gate_exact import A_STEP, Exact
 from bench.commands.gate_judgement import Gate
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import quantity, ratio
@@ -82,10 +83,13 @@ def exact_lines(gate: Gate) -> list[str]:
 
 def _exact(one: Exact) -> str:
     values = f"{one.metric} {quantity(one.base, one.unit)} to {quantity(one.head, one.unit)}"
+    if one.unit == A_STEP:
+        values = f"{one.metric} {per_step(one.base)} to {per_step(one.head)} a step"
+    if one.verdict == "told":
+        return f"{values}: another, and not judged{one.why and f': {one.why}'}"
     if one.why:
-        judged = "" if one.verdict == "told" else f"{one.verdict}: " if one.verdict != "unsteady" else "not judged: "
-        told = "; another, which nobody asked to be judged by (--no-more)" if one.verdict == "told" else ""
-        return f"{values if 'not counted' not in one.why else one.metric}: {judged}{one.why}{told}"
+        known = "" if one.why.startswith("not counted") else values.removeprefix(one.metric)
+        return f"{one.metric}{known}: {'not judged' if one.verdict == 'unsteady' else one.verdict}: {one.why}"
     if one.verdict == "unsteady":
         return f"{values}: not judged, the twin or the launches differ by more than {quantity(one.tolerance, one.unit)}"
     return f"{values}: {one.verdict}"

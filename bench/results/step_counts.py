@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+Occurrences = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 PERIOD: Final = 50  # steps; Trainer logs every 50th, so that counted steps hold whole periods of 50
-COUNTED_STEPS: Final = 2 * PERIOD
+STEPS_OF_COUNTS: Final = 2 * PERIOD
 WINDOWS: Final = 4  # stretches of so many steps: calls, allocations, system calls, operators; each disturbs the others
 
 # By metric: what is counted. Fewer are better of each.
@@ -35,9 +35,9 @@ class Counted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     metric: str
-    total: Number = 0
-    by: dict[str, Number] = {}
-    callers: dict[str, dict[str, Number]] = {}
+    total: Occurrences = 0
+    by: dict[str, Occurrences] = {}
+    callers: dict[str, dict[str, Occurrences]] = {}
     refused: str = ""
 
 

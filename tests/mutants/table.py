@@ -6,6 +6,7 @@ Small, and what somebody could really write: a default that is another, a settin
 from __future__ import annotations
 
 from .claimed import CLAIMED
+from .counted import COUNTED
 from .harness import Mutant
 from .settling import SETTLING
 
@@ -379,4 +380,5 @@ MUTANTS: tuple[Mutant, ...] = (
            ("tests/commands/test_check.py::test_every_value_is_in_few_cells", CHECKED)),
     *CLAIMED,
     *SETTLING,
+    *COUNTED,
 )  # fmt: skip
