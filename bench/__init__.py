@@ -260,12 +260,12 @@ def compare(a: Which, b: Which, *, allow_environment_mismatch: bool = False, out
 
 
 def history(
-    *, metric: str = "step_time", suites: Sequence[str] = (), out: Folder = "results", repository: Folder = "."
+    *, metric: str | None = None, suites: Sequence[str] = (), out: Folder = "results", repository: Folder = "."
 ) -> History:
     """Series over commits: change points, boundaries, alarms: `bench history`. What cannot be read is warned of.
 
     Args:
-        metric: whose series; `ratio` too.
+        metric: whose series; none: `ratio`, the step time over the baseline's, or `step_time` where no cell has one.
         suites: only these; none: all.
         repository: the git repository of their commits.
 
@@ -293,24 +293,34 @@ def confirm(
     out: Folder = "results",
     repository: Folder = ".",
     progress: bool | Progress = False,
+    margin: float | str | None = None,
+    size: float | str | None = None,
 ) -> ChangeRace:
     """Race the two commits of a suspected change on this machine, now: `bench confirm`.
 
     Args, besides those of `run`:
         before, after: the commits before and after the change.
         repository: the git repository that has them.
+        margin: the largest change that is harmless: 0.02 or `"2%"`, which is the default.
+        size: how large the suspected change is; none: as the history tells, cell by cell.
 
     Raises:
-        RunError: nothing is suspected between the two, or the race did not measure a suspected cell.
+        RunError: nothing is suspected between the two, or no more than is harmless, or the race did not measure a
+            suspected cell.
     """
     from bench.commands.confirm import confirm_change
     from bench.commands.python_arguments import listener, options_of, path_of, paths_of, text_of, warn
+    from bench.plan.quantities import share
+    from bench.stats.gate_rule import Rule
 
+    sizes = share("margin", margin) or Rule().margin, share("size", size)
     commits = text_of("before", before), text_of("after", after), path_of("repository", repository)
     given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument=0)
     where = paths_of("folders", folders), path_of("out", out)
     with listener(progress) as told:
-        return confirm_change(*commits, given, *where, told, command=["bench.confirm"], tell=warn)
+        return confirm_change(
+            *commits, given, *where, told, command=["bench.confirm"], tell=warn, margin=sizes[0], size=sizes[1]
+        )
 
 
 def trace(
