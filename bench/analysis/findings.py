@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bench.stats.break_even import break_even
 from bench.stats.intervals import Interval
 
 if TYPE_CHECKING:
+    from bench.analysis.by_launch import LaunchValues
     from bench.analysis.estimates import CellSummary
 
 FindingKind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
@@ -47,21 +49,28 @@ class Finding:
 
 
 def findings_of(
-    cells: Sequence[CellSummary], compare: Mapping[str, str], waits: Mapping[str, Interval] | None = None
+    cells: Sequence[CellSummary],
+    compare: Mapping[str, str],
+    waits: Mapping[str, Interval] | None = None,
+    launches: Mapping[str, LaunchValues] | None = None,
 ) -> list[Finding]:
     """The answers of every suite whose compared axis has a question of its own, in the order of the cells.
 
     Args:
         compare: the compared axis of each suite.
         waits: the share of its steps that each cell waits for its batches.
+        launches: what each launch of a cell gave; without it no break-even is told.
     """
+
+    def paid(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
+        return _break_even(cell, *((launches or {}).get(one.id) for one in (cell, baseline)))
 
     def waiting(cell: CellSummary, _: CellSummary) -> list[Finding]:
         return _waiting(cell, (waits or {}).get(cell.id))
 
     asked: Mapping[str, Callable[[CellSummary, CellSummary], list[Finding]]] = {
         "devices": _efficiency,
-        "compile": _break_even,
+        "compile": paid,
         "loader": waiting,
     }
     by_id = {cell.id: cell for cell in cells}
@@ -120,26 +129,31 @@ def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
     return largest if causes[largest] > 0 else ""
 
 
-def _break_even(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
-    """Steps until what compiling adds to the start is saved again; the start itself was seen a few times at most."""
-    if cell.versus is None or "time_to_first_step" not in baseline.metrics:
+def _break_even(cell: CellSummary, own: LaunchValues | None, base: LaunchValues | None) -> list[Finding]:
+    """Steps until what compiling adds to the start is saved again, from the launches that saw both starts.
+
+    A start that was seen once has no interval: nothing tells how much starts differ.
+    """
+    if own is None or base is None or not own.difference:
         return []
-    start = baseline.metrics["time_to_first_step"].estimate
-    saved = cell.versus.difference
+    usual = base.starts.get("time_to_first_step", {})
     found = []
     kinds: tuple[tuple[Literal["break-even-cold", "break-even-warm"], str], ...] = (
         ("break-even-cold", "time_to_first_step_cold"),
         ("break-even-warm", "time_to_first_step_warm"),
     )
     for kind, metric in kinds:
-        if metric not in cell.metrics:
+        starts = own.starts.get(metric, {})
+        seen = [launch for launch in starts if launch in usual and launch in own.difference]
+        if not seen:
             continue
-        extra = max(0.0, cell.metrics[metric].estimate - start)
-        estimate, low, high = (
-            None if value is None else _steps(extra, value) for value in (saved.estimate, saved.low, saved.high)
+        extra = [starts[launch] - usual[launch] for launch in seen]
+        # What a step saves is known from all launches, which matters to the one start from an empty cache.
+        taken = seen if len(seen) > 1 else list(own.difference)
+        steps = break_even(
+            extra if len(seen) > 1 else extra * len(taken), [-own.difference[launch] for launch in taken]
         )
-        ends = [math.inf if end is None else end for end in (low, high)]
-        known = saved.low is not None and saved.high is not None
+        known = len(seen) > 1
         # None stands for never: that has no place in JSON as a number.
         found.append(
             Finding(
@@ -148,22 +162,17 @@ def _break_even(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
                 cell.group,
                 cell.id,
                 "steps",
-                _finite(math.inf if estimate is None else estimate),
-                _finite(min(ends)) if known else None,
-                _finite(max(ends)) if known else None,
-                saved.launches,
+                _finite(steps.estimate),
+                _finite(steps.low) if known else None,
+                _finite(steps.high) if known else None,
+                len(seen),
             )
         )
     return found
 
 
-def _steps(extra: float, difference: float) -> float:
-    """Steps that save `extra` seconds at `difference` seconds a step, which is negative where time is saved."""
-    return extra / -difference if difference < 0 else math.inf
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _waiting(cell: CellSummary, share: Interval | None) -> list[Finding]:
