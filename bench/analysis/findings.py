@@ -6,6 +6,7 @@ Intervals come from the paired ratios and differences of step times; what else e
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -148,12 +149,11 @@ def _break_even(cell: CellSummary, own: LaunchValues | None, base: LaunchValues 
         if not seen:
             continue
         extra = [starts[launch] - usual[launch] for launch in seen]
-        # What a step saves is known from all launches, which matters to the one start from an empty cache.
-        taken = seen if len(seen) > 1 else list(own.difference)
-        steps = break_even(
-            extra if len(seen) > 1 else extra * len(taken), [-own.difference[launch] for launch in taken]
-        )
-        known = len(seen) > 1
+        if len(seen) > 1:
+            steps = break_even(extra, [-own.difference[launch] for launch in seen])
+        else:
+            # What a step saves is known from all launches, which matters to the one start from an empty cache.
+            steps = break_even(extra, [-statistics.fmean(own.difference.values())])
         # None stands for never: that has no place in JSON as a number.
         found.append(
             Finding(
@@ -163,8 +163,8 @@ def _break_even(cell: CellSummary, own: LaunchValues | None, base: LaunchValues 
                 cell.id,
                 "steps",
                 _finite(steps.estimate),
-                _finite(steps.low) if known else None,
-                _finite(steps.high) if known else None,
+                _finite(steps.low),
+                _finite(steps.high),
                 len(seen),
             )
         )

@@ -70,10 +70,10 @@ def _fieller(extra: Sequence[float], saved: Sequence[float], start: float, step:
         # The saving is told from none, so the discriminant is no less than 0, but for rounding.
         root = math.sqrt(max(0.0, b * b - a * c))
         low, high = (b - root) / a, (b + root) / a
-        if high < 0 or (step < 0 and low < 0):
-            # Time is lost for certain. What would pay for that are fewer steps than none.
-            return (math.inf, math.inf) if start > 0 or high < 0 else (0.0, math.inf)
-        return max(0.0, low), high
+        if step > 0:
+            return max(0.0, low), max(0.0, high)
+        # Time is lost for certain. What would pay for a dearer start are fewer steps than none.
+        return (math.inf, math.inf) if high < 0 else (0.0, math.inf)
     # It may be none, so any number of steps may be too few. From 0 on where the start may cost nothing more.
     if c <= 0 or a == 0 or b * b < a * c:
         return 0.0, math.inf

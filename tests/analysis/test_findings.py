@@ -285,14 +285,14 @@ def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
         (
             (-1e-3, -2e-3, -0.5e-3),
             (3000.0, 1500.0, 6000.0),
-            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s, seen once, so "
-            "it has no interval) and after 3,000 steps [1,500, 6,000] from a warm one (start 3.10 s).",
+            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s, seen once, "
+            "so it has no interval) and after 3,000 steps [1,500, 6,000] from a warm one (start 3.10 s).",
         ),
         (
             (-1e-3, -2e-3, -0.5e-3),
             (3000.0, 1500.0, None),
-            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s, seen once, so "
-            "it has no interval) and after 3,000 steps [1,500, no end] from a warm one (start 3.10 s).",
+            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s, seen once, "
+            "so it has no interval) and after 3,000 steps [1,500, no end] from a warm one (start 3.10 s).",
         ),
         (
             (-1e-3, -2e-3, 0.5e-3),

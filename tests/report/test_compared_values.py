@@ -184,8 +184,8 @@ def told_of(*cells: CellSummary, twin: tuple[float | None, float | None] = (0.99
     [
         (
             [("bf16", 0.50, 0.52), ("16", 0.7, 0.8)],
-            "precision bf16 is the fastest that does equal work: 32.0 % [27.5, 36.2] less time than 16, the next (at 98.3 %, "
-            "as one of 3 is chosen).",
+            "precision bf16 is the fastest that does equal work: 32.0 % [27.5, 36.2] less time than 16, the next (at "
+            "98.3 %, as one of 3 is chosen).",
         ),
         (
             [("bf16", 0.50, 0.60), ("16", 0.50, 0.62)],
