@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bench.analysis.estimates import LOOKED_AT_MOST
 from bench.stats.break_even import break_even
 from bench.stats.intervals import Interval
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from bench.analysis.estimates import CellSummary
 
 FindingKind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
+
+# The whole step of instrumented launches, of which phases are parts.
+WHOLE_STEP = "phase_step"
 
 # A loop that waits for its batches during less than this share of an epoch is not starved by its loader.
 STARVING_SHARE = 0.05
@@ -107,6 +111,8 @@ def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
     now, before = ({**one.metrics, **one.instrumented} for one in (cell, baseline))
     if "phase_backward" not in now or "phase_backward" not in before:
         return ""  # no instrumented launch says where the time goes
+    if any((one.looked(WHOLE_STEP) or 0.0) > LOOKED_AT_MOST for one in (cell, baseline)):
+        return ""  # callbacks changed the step that they looked at
 
     def growth(name: str) -> float:
         return now[name].estimate - share * before[name].estimate if name in now and name in before else 0.0

@@ -6,6 +6,7 @@ import itertools
 
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.interval_count import all_hold
 from bench.report.sentences import headlines
 from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
 
@@ -30,7 +31,12 @@ def render(summary: Summary) -> str:
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         lines += titled_list(title, sentences)
-    sentences = [*headlines(summary), *tables.equal_work(summary), *tables.shared_axes(summary)]
+    sentences = [
+        *headlines(summary),
+        *all_hold(summary),
+        *tables.equal_work(summary),
+        *tables.shared_axes(summary),
+    ]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
 

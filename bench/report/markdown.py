@@ -6,6 +6,7 @@ from bench.analysis.summary import Summary
 from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.report import tables
+from bench.report.interval_count import all_hold
 from bench.report.sentences import headlines
 
 
@@ -14,7 +15,10 @@ def render(summary: Summary) -> str:
     columns = tables.columns(summary)
     lines = [f"## {safe(summary.run)}", ""]
     lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
-    lines += [f"\n{safe(sentence)}" for sentence in (*tables.equal_work(summary), *tables.shared_axes(summary))]
+    lines += [
+        f"\n{safe(sentence)}"
+        for sentence in (*all_hold(summary), *tables.equal_work(summary), *tables.shared_axes(summary))
+    ]
     lines += [
         "",
         "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",

@@ -52,7 +52,7 @@ def test_of_equal_arms_none_is_the_fastest(arms: int, repeats: Choice) -> None:
     assert told / runs <= 0.05
     # The check can fail: the rule before, by which the least of many is the fastest more often than that.
     if arms > 3:
-        assert before / runs > 0.05
+        assert before / runs > 0.05 - 3 * math.sqrt(0.05 / runs) * (runs < 1000)
 
 
 def was_told(logs: np.ndarray) -> bool:
