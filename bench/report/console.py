@@ -51,12 +51,17 @@ def _instrumented(summary: Summary) -> list[str]:
         for group in groups.values():
             rows = {metric.name: entries for metric, entries in group.rows}
             for place, arm in enumerate(group.arms):
-                texts = [rows[name][place].text.partition(" [")[0] if name in rows else "" for name in (*names, whole)]
+                texts = [
+                    rows[name][place].text.partition(" [")[0].replace(" times the timed step", " ×")
+                    if name in rows
+                    else ""
+                    for name in (*names, whole)
+                ]
                 table.append([arm, *texts])
         header, *body = align_rows(table)
         lines += [f"{tables.INSTRUMENTED_TITLE}:", header]
         rest = iter(body)
         for group in groups.values():
             lines += [cut(group.group), *itertools.islice(rest, len(group.arms))]
-        lines.append("")
+        lines += [*wrap_text(tables.SHARES), ""]
     return lines

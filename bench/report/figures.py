@@ -366,7 +366,7 @@ def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) ->
     return Drawing(
         "Where a step's time goes" if summary.declared[whole].unit == "s" else f"What {words} is made of",
         f"From instrumented launches: callbacks were on, arms ran one after the other, and nothing is compared. "
-        f"Whole bar: {summary.declared[whole].description}. A cell whose step took over {LOOKED_AT_MOST} times the timed "
-        "one there has no bar.",
+        f"Whole bar: {summary.declared[whole].description}. A cell whose step took over {LOOKED_AT_MOST} times the "
+        "timed one there has no bar.",
         svg(figure, f"parts-{borders.file_name(whole)}"),
     )

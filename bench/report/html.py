@@ -67,6 +67,7 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         tables=tables.by_suite(summary),
         instrumented=tables.instrumented_tables(summary),
         instrumented_title=tables.INSTRUMENTED_TITLE,
+        shares=tables.SHARES,
         drawings=drawings,
         common=[*all_hold(summary), *tables.equal_work(summary), *tables.shared_axes(summary)],
         titles=tables.titles(summary),

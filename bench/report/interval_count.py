@@ -1,4 +1,4 @@
-"""How many intervals a page shows, and how often all of them hold: one sentence, so that no reader takes 95 % for all."""
+"""How many intervals a page shows, and how often all hold: one sentence, so that nobody takes 95 % for all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def shown_intervals(summary: Summary) -> int:
     ]
     in_tables = sum("[" in text and "," in text for text in rows)
     figures = [cost.figure[0] for cost in summary.costs if cost.figure is not None]
-    return in_tables + sum(one.low is not None for one in (*figures, *summary.answers))
+    lows = [*(one.low for one in figures), *(one.low for one in summary.answers)]
+    return in_tables + sum(low is not None for low in lows)
 
 
 def all_hold(summary: Summary) -> list[str]:
@@ -31,11 +32,10 @@ def all_hold(summary: Summary) -> list[str]:
     count = shown_intervals(summary)
     if count < 2:
         return []
-    sure = CONFIDENCE**count
-    often = "1 % of runs or less" if sure < 0.01 else f"{percent(sure, signed=False)} of runs"
-    misses = (1 - CONFIDENCE) * count
-    told = f"about {misses:.0f} of them miss" if misses >= 1.5 else "one of them misses now and then"
+    sure, misses = CONFIDENCE**count, (1 - CONFIDENCE) * count
+    often = "less than 1 % of runs" if sure < 0.01 else f"{percent(sure, signed=False)} of runs"
+    told = f"about {misses:.0f} miss" if misses >= 1.5 else "now and then one misses"
     return [
-        f"{count} intervals of {percent(CONFIDENCE, signed=False)} are shown, each for itself: {told} what they are of, "
-        f"and all hold in {often}, if they miss independently, in more where they share a baseline."
+        f"{count} intervals of {percent(CONFIDENCE, signed=False)} are shown, each for itself: {told} the truth, and all "
+        f"hold in {often} if they miss independently, in more where they share a baseline."
     ]

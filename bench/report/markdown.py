@@ -41,6 +41,8 @@ def render(summary: Summary) -> str:
         for metric, seen in table.rows:
             texts = [metric.name.replace("_", " "), *(entry.text for entry in seen)]
             lines.append("| " + " | ".join(map(safe, texts)) + " |")
+    if summary.declared:
+        lines += ["", safe(tables.SHARES)]
     if summary.warnings:
         lines += ["", "Warnings:", "", *(f"- {safe(warning)}" for warning in summary.warnings)]
     return "\n".join(lines) + "\n"

@@ -17,9 +17,10 @@ from bench.results.record import METRICS, Metric
 RATIO_A_SAMPLE = "ratio a sample"
 EQUAL_WORK = "equal work"
 
-INSTRUMENTED_TITLE = (
-    "Where a step's time and memory go; from launches of their own, never compared. Parts are shares of the step that "
-    f"was looked at, and there are none where it took over {LOOKED_AT_MOST} times the timed one"
+INSTRUMENTED_TITLE = "Where a step's time and memory go; from launches of their own, never compared"
+SHARES = (
+    "Parts are shares of the step that was looked at; there are none where it took over "
+    f"{LOOKED_AT_MOST} times the timed one."
 )
 NO_SHARE = "–"
 
