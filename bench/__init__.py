@@ -247,7 +247,7 @@ def compare(a: Which, b: Which, *, allow_environment_mismatch: bool = False, out
     Args:
         a, b: a baseline's name, a run's id under `out`, or its folder; ratios are b over a.
         allow_environment_mismatch: whether ratios are given although the machines or versions differ.
-        out: where runs lie; the others there tell how runs of this machine differ.
+        out: where runs lie; the others there tell how runs differ.
 
     Raises:
         RunError: one of them is not there, or cannot be read.
@@ -307,22 +307,16 @@ def confirm(
         size: how large the suspected change is; none: as the history tells, cell by cell.
 
     Raises:
-        RunError: nothing is suspected between the two, or no more than is harmless, or the race did not measure a
-            suspected cell.
+        RunError: nothing is suspected between the two, or no more than is harmless, or a cell was not measured.
     """
     from bench.commands.confirm import confirm_change
-    from bench.commands.python_arguments import listener, options_of, path_of, paths_of, text_of, warn
-    from bench.plan.quantities import share
-    from bench.stats.gate_rule import Rule
+    from bench.commands.python_arguments import change_sizes, listener, options_of, path_of, paths_of, text_of, warn
 
-    sizes = share("margin", margin) or Rule().margin, share("size", size)
     commits = text_of("before", before), text_of("after", after), path_of("repository", repository)
     given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument=0)
-    where = paths_of("folders", folders), path_of("out", out)
+    where, sizes = (paths_of("folders", folders), path_of("out", out)), change_sizes(margin, size)
     with listener(progress) as told:
-        return confirm_change(
-            *commits, given, *where, told, command=["bench.confirm"], tell=warn, margin=sizes[0], size=sizes[1]
-        )
+        return confirm_change(*commits, given, *where, told, command=["bench.confirm"], tell=warn, **sizes)
 
 
 def trace(

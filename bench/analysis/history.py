@@ -295,13 +295,9 @@ def _stretches(rows: pd.DataFrame) -> tuple[list[int], list[list[float]]]:
     return edges[:-1], [logs[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def _steps(stretches: Sequence[Sequence[float]]) -> int:
-    return sum(len(stretch) - 1 for stretch in stretches)
-
-
 def _breaks(rows: pd.DataFrame) -> list[_Placed]:
     starts, stretches = _stretches(rows)
-    if _steps(stretches) < LEAST_POINTS:
+    if len(rows) - len(stretches) < LEAST_POINTS:
         return []
     found = change_points.breaks(stretches)
     return [(start, item) for start, own in zip(starts, found, strict=True) for item in own]
@@ -319,9 +315,9 @@ def _series(
     boundaries = _boundaries(rows)
     _, stretches = _stretches(rows)
     note = f"a break that {unsure} series may have by chance is not told" if unsure else ""
-    if _steps(stretches) < LEAST_POINTS:
+    if (steps := len(rows) - len(stretches)) < LEAST_POINTS:
         note = (
-            f"{_steps(stretches)} steps from a run to the next in the same environment; change points are "
+            f"{steps} steps from a run to the next in the same environment; change points are "
             f"looked for from {LEAST_POINTS} on"
         )
     commits = rows["commit"].tolist()

@@ -57,7 +57,7 @@ def add(command: Adder) -> None:
         type=as_fraction,
         default=Rule().margin,
         metavar="P",
-        help=f"the largest change that is harmless; default: {Rule().margin:.0%}".replace("%", "%%"),
+        help=f"the equivalence margin, a harmless slowdown; default: {Rule().margin:.0%}".replace("%", "%%"),
     )
     racing.add_argument(
         "--size", type=as_fraction, metavar="P", help="how large the suspected change is; default: as the history tells"

@@ -49,7 +49,7 @@ def confirm_change(
     *,
     command: Sequence[str],
     tell: Callable[[str], None],
-    margin: float = Rule().margin,
+    margin: float | None = None,
     size: float | None = None,
 ) -> ChangeRace:
     """Race the commits before and after a suspected change, in the cells where it is suspected.
@@ -60,7 +60,7 @@ def confirm_change(
         folders: folders with more suite files.
         out: where the runs of the history lie, and where the race's goes.
         tell: is told of runs that are left out.
-        margin: the largest change that is harmless, as a fraction.
+        margin: the largest change that is harmless, as a fraction; None: a gate's.
         size: how large the suspected change is, as a fraction; None: as the history tells, cell by cell.
 
     Raises:
@@ -83,7 +83,7 @@ def confirm_change(
         runs.append(_raced(one, other, selection, given, out, progress, command))
         return ratios(runs[-1], environments.COMMIT + other, cells)
 
-    done = confirmation.confirmations_of(first, second, suspicions, race, timestamp(), margin)
+    done = confirmation.confirmations_of(first, second, suspicions, race, timestamp(), margin or Rule().margin)
     path = store.append_confirmations(out, [confirmation.encode_confirmation(item) for item in done])
     return ChangeRace(tuple(done), path, runs[-1])
 

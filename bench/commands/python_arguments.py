@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.axes.engine_axes import AxisValue
 from bench.commands.gate import GATE_BUDGET, LAUNCH
@@ -128,6 +128,22 @@ def options_of(
         "memory_limit": number_of_bytes("memory_limit", memory_limit),
         "instrument": FROM_ZERO.given("instrument", instrument),
     }
+
+
+class ChangeSizes(TypedDict):
+    """How large changes are, as fractions; None where it was not given."""
+
+    margin: float | None
+    size: float | None
+
+
+def change_sizes(margin: float | str | None, size: float | str | None) -> ChangeSizes:
+    """A harmless change and a suspected one.
+
+    Raises:
+        SpecError: one is no share; names it.
+    """
+    return {"margin": share("margin", margin), "size": share("size", size)}
 
 
 def rule_of(margin: float | str | None, target: float | str | None) -> Rule:

@@ -36,6 +36,6 @@ def all_hold(summary: Summary) -> list[str]:
     often = "less than 1 % of runs" if sure < 0.01 else f"{percent(sure, signed=False)} of runs"
     told = f"about {misses:.0f} miss" if misses >= 1.5 else "now and then one misses"
     return [
-        f"{count} intervals of {percent(CONFIDENCE, signed=False)} are shown, each for itself: {told} the truth, and all "
-        f"hold in {often} if they miss independently, in more where they share a baseline."
+        f"{count} intervals of {percent(CONFIDENCE, signed=False)} are shown, each for itself: {told} the truth, and "
+        f"all hold in {often} if they miss independently, in more where they share a baseline."
     ]
