@@ -282,6 +282,7 @@ def compare(a: Which, b: Which, *, allow_environment_mismatch: bool = False, out
     Args:
         a, b: a baseline's name, a run's id under `out`, or its folder; ratios are b over a.
         allow_environment_mismatch: whether ratios are given although the machines or versions differ.
+        out: where runs lie; the others there tell how runs differ.
 
     Raises:
         RunError: one of them is not there, or cannot be read.
@@ -291,7 +292,8 @@ def compare(a: Which, b: Which, *, allow_environment_mismatch: bool = False, out
     from bench.results import baselines
 
     first, second = (baselines.find_run(which_run(one), path_of("out", out)) for one in (a, b))
-    return commands.compare(first, second, allow_mismatch=allow_environment_mismatch)
+    others = commands.other_runs(path_of("out", out))
+    return commands.compare(first, second, allow_mismatch=allow_environment_mismatch, runs=others)
 
 
 def trace(

@@ -167,7 +167,7 @@ def instrumented_records(truth: Truth, batch: int, launch: int) -> list[Record]:
     """Of each cell, known to the bit: halves of a quarter and three quarters of a step, no stall, 2 MiB."""
     found = []
     for loop, cost in truth.costs.items():
-        step = (truth.lengths[batch] + cost) * 1.25**launch
+        step = (truth.lengths[batch] + cost) * 1.2**launch
         seen = {"half_one": step / 4, "half_two": 3 * step / 4, "whole_step": step, "stalls": 0.0, "grip": 2.0**21}
         found.append(
             Record(

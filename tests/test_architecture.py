@@ -47,7 +47,7 @@ WINGS: Mapping[str, Rule] = {
     "engine": rule("errors borders protocol axes results stats machine plan", top="tqdm"),
     "analysis": rule("errors axes results stats machine plan", top="numpy pandas"),
     "commands": rule(f"{_READERS} axes protocol"),
-    "report": rule(f"{_READERS} commands", top="numpy pandas matplotlib seaborn jinja2", inside="scipy"),
+    "report": rule(f"{_READERS} commands", top="numpy pandas matplotlib seaborn jinja2"),
     "cli": rule(f"{_READERS} axes commands report arm"),
     "__main__": rule("cli"),
     "__init__": rule("errors axes results machine plan engine analysis commands report"),

@@ -263,8 +263,8 @@ def test_a_verdict_comes_through_every_sink_whole(text: str) -> None:
 @given(hostile)
 @example(ALL)
 def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
-    cell = CellRatio(f"c{text}", Interval(1.1, 1.0, 1.2, 3), 3, 3, 1e-3, 1.1e-3)
-    lost = CellRatio(text, None, 0, 0, None, None, text)
+    cell = CellRatio(f"c{text}", Interval(1.1, 1.0, 1.2, 3), Interval(1.1, 1.0, 1.2, 3), 7, 3, 3, 1e-3, 1.1e-3)
+    lost = CellRatio(text, None, None, 0, 0, 0, None, None, text)
     for invalid in ("", f"invalid {text}"):
         found = Comparison(text, text, (text,), (text,), (cell, lost), (text,), (text,), invalid)
         on_a_terminal(comparison.console(found))

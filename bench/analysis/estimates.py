@@ -9,6 +9,10 @@ from typing import Any
 from bench.stats.drift import Drift
 from bench.stats.intervals import Interval
 
+# Callbacks that make a step longer than this many times the timed one have changed what they look at: where its time
+# went is then told of no step that anybody takes.
+LOOKED_AT_MOST = 1.25
+
 
 @dataclass(frozen=True)
 class MetricEstimate:
@@ -81,6 +85,24 @@ class CellSummary:
     samples_per_step: float = 0
     drift: Drift | None = None
     equal: str = ""
+
+    def looked(self, whole: str) -> float | None:
+        """The step that instrumented launches looked at over the timed one; None where one of them is not known.
+
+        Args:
+            whole: the metric of instrumented launches that is the whole step, in seconds.
+        """
+        seen, timed = self.instrumented.get(whole), self.metrics.get("step_time")
+        return None if seen is None or timed is None or timed.estimate <= 0 else seen.estimate / timed.estimate
+
+    def share(self, part: str, whole: str) -> float | None:
+        """The share of the looked step that a part of it took; None where that step is too far from the timed one."""
+        if part not in self.instrumented or whole not in self.instrumented:
+            return None
+        over = self.looked(whole)
+        if self.instrumented[whole].unit == "s" and (over is None or over > LOOKED_AT_MOST):
+            return None
+        return self.instrumented[part].estimate / self.instrumented[whole].estimate
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,23 @@ Intervals come from the paired ratios and differences of step times; what else e
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bench.analysis.estimates import LOOKED_AT_MOST
+from bench.stats.break_even import break_even
 from bench.stats.intervals import Interval
 
 if TYPE_CHECKING:
+    from bench.analysis.by_launch import LaunchValues
     from bench.analysis.estimates import CellSummary
 
 FindingKind = Literal["efficiency", "break-even-cold", "break-even-warm", "waiting"]
+
+# The whole step of instrumented launches, of which phases are parts.
+WHOLE_STEP = "phase_step"
 
 # A loop that waits for its batches during less than this share of an epoch is not starved by its loader.
 STARVING_SHARE = 0.05
@@ -47,21 +54,28 @@ class Finding:
 
 
 def findings_of(
-    cells: Sequence[CellSummary], compare: Mapping[str, str], waits: Mapping[str, Interval] | None = None
+    cells: Sequence[CellSummary],
+    compare: Mapping[str, str],
+    waits: Mapping[str, Interval] | None = None,
+    launches: Mapping[str, LaunchValues] | None = None,
 ) -> list[Finding]:
     """The answers of every suite whose compared axis has a question of its own, in the order of the cells.
 
     Args:
         compare: the compared axis of each suite.
         waits: the share of its steps that each cell waits for its batches.
+        launches: what each launch of a cell gave; without it no break-even is told.
     """
+
+    def paid(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
+        return _break_even(cell, *((launches or {}).get(one.id) for one in (cell, baseline)))
 
     def waiting(cell: CellSummary, _: CellSummary) -> list[Finding]:
         return _waiting(cell, (waits or {}).get(cell.id))
 
     asked: Mapping[str, Callable[[CellSummary, CellSummary], list[Finding]]] = {
         "devices": _efficiency,
-        "compile": _break_even,
+        "compile": paid,
         "loader": waiting,
     }
     by_id = {cell.id: cell for cell in cells}
@@ -97,6 +111,8 @@ def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
     now, before = ({**one.metrics, **one.instrumented} for one in (cell, baseline))
     if "phase_backward" not in now or "phase_backward" not in before:
         return ""  # no instrumented launch says where the time goes
+    if any((one.looked(WHOLE_STEP) or 0.0) > LOOKED_AT_MOST for one in (cell, baseline)):
+        return ""  # callbacks changed the step that they looked at
 
     def growth(name: str) -> float:
         return now[name].estimate - share * before[name].estimate if name in now and name in before else 0.0
@@ -120,26 +136,30 @@ def _cause(cell: CellSummary, baseline: CellSummary, share: float) -> str:
     return largest if causes[largest] > 0 else ""
 
 
-def _break_even(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
-    """Steps until what compiling adds to the start is saved again; the start itself was seen a few times at most."""
-    if cell.versus is None or "time_to_first_step" not in baseline.metrics:
+def _break_even(cell: CellSummary, own: LaunchValues | None, base: LaunchValues | None) -> list[Finding]:
+    """Steps until what compiling adds to the start is saved again, from the launches that saw both starts.
+
+    A start that was seen once has no interval: nothing tells how much starts differ.
+    """
+    if own is None or base is None or not own.difference:
         return []
-    start = baseline.metrics["time_to_first_step"].estimate
-    saved = cell.versus.difference
+    usual = base.starts.get("time_to_first_step", {})
     found = []
     kinds: tuple[tuple[Literal["break-even-cold", "break-even-warm"], str], ...] = (
         ("break-even-cold", "time_to_first_step_cold"),
         ("break-even-warm", "time_to_first_step_warm"),
     )
     for kind, metric in kinds:
-        if metric not in cell.metrics:
+        starts = own.starts.get(metric, {})
+        seen = [launch for launch in starts if launch in usual and launch in own.difference]
+        if not seen:
             continue
-        extra = max(0.0, cell.metrics[metric].estimate - start)
-        estimate, low, high = (
-            None if value is None else _steps(extra, value) for value in (saved.estimate, saved.low, saved.high)
-        )
-        ends = [math.inf if end is None else end for end in (low, high)]
-        known = saved.low is not None and saved.high is not None
+        extra = [starts[launch] - usual[launch] for launch in seen]
+        if len(seen) > 1:
+            steps = break_even(extra, [-own.difference[launch] for launch in seen])
+        else:
+            # What a step saves is known from all launches, which matters to the one start from an empty cache.
+            steps = break_even(extra, [-statistics.fmean(own.difference.values())])
         # None stands for never: that has no place in JSON as a number.
         found.append(
             Finding(
@@ -148,22 +168,17 @@ def _break_even(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
                 cell.group,
                 cell.id,
                 "steps",
-                _finite(math.inf if estimate is None else estimate),
-                _finite(min(ends)) if known else None,
-                _finite(max(ends)) if known else None,
-                saved.launches,
+                _finite(steps.estimate),
+                _finite(steps.low),
+                _finite(steps.high),
+                len(seen),
             )
         )
     return found
 
 
-def _steps(extra: float, difference: float) -> float:
-    """Steps that save `extra` seconds at `difference` seconds a step, which is negative where time is saved."""
-    return extra / -difference if difference < 0 else math.inf
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _waiting(cell: CellSummary, share: Interval | None) -> list[Finding]:

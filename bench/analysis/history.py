@@ -115,7 +115,7 @@ class MetricSeries:
     Attributes:
         levels: of each piece between changes and boundaries: its first point, the one past its last, the median.
         newest: the alarm of the last point.
-        note: why no change point could be looked for, or "".
+        note: why no change point could be looked for, or is told; or "".
         edited: the first point after each edit of the suite's files, as far as runs have digests of them. It is no
             boundary, since most edits change nothing that is measured; a change there may be the workload's.
     """
@@ -159,7 +159,7 @@ class History:
 
 
 def points(
-    runs: Iterable[StoredRun], metric: str = "step_time", suites: Sequence[str] = ()
+    runs: Iterable[StoredRun], metric: str = RATIO, suites: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, list[str]]:
     """One row per run and cell, twins left out; and sentences on what was left out.
 
@@ -270,7 +270,13 @@ def analyse(
     """
     ranks = table["commit"].map(order) if order is not None else 0
     ordered = table.assign(rank=ranks).sort_values(["rank", "started", "run"], kind="stable")
-    found = [_series(own, confirmations) for _, own in ordered.groupby(["cell", "machine"], sort=False)]
+    rows = [own for _, own in ordered.groupby(["cell", "machine"], sort=False)]
+    broken = [_breaks(own) for own in rows]
+    kept = change_points.kept_series([min((item.p for _, item in own), default=1.0) for own in broken])
+    found = [
+        _series(own, breaks if sure else [], confirmations, len(rows) if breaks and not sure else 0)
+        for own, breaks, sure in zip(rows, broken, kept, strict=True)
+    ]
     # As the newest run has them: the order of its plan.
     newest = {cell: place for place, cell in enumerate(ordered["cell"].tolist())}
     found.sort(key=lambda item: newest[item.cell])
@@ -278,26 +284,44 @@ def analyse(
     return History(metric, "time" if order is None else "commit", change_points.method(), found, list(left_out))
 
 
-def _series(rows: pd.DataFrame, confirmations: Sequence[Confirmation]) -> MetricSeries:
+# The first point of the stretch that a break is in, and the break, counted from there.
+_Placed = tuple[int, change_points.Break]
+
+
+def _stretches(rows: pd.DataFrame) -> tuple[list[int], list[list[float]]]:
+    """The logs between boundaries, with the first point of each stretch."""
+    logs = rows["log_median"].tolist()
+    edges = [0, *(boundary.index for boundary in _boundaries(rows)), len(logs)]
+    return edges[:-1], [logs[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def _breaks(rows: pd.DataFrame) -> list[_Placed]:
+    starts, stretches = _stretches(rows)
+    if len(rows) - len(stretches) < LEAST_POINTS:
+        return []
+    found = change_points.breaks(stretches)
+    return [(start, item) for start, own in zip(starts, found, strict=True) for item in own]
+
+
+def _series(
+    rows: pd.DataFrame, breaks: Sequence[_Placed], confirmations: Sequence[Confirmation], unsure: int
+) -> MetricSeries:
+    """
+    Args:
+        unsure: how many series there are, where this one has a break that may be chance among so many; else 0.
+    """
     first = rows.iloc[0]
     logs = rows["log_median"].tolist()
     boundaries = _boundaries(rows)
-    edges = [0, *(boundary.index for boundary in boundaries), len(logs)]
-    stretches = [logs[start:end] for start, end in itertools.pairwise(edges)]
-    differences = [b - a for stretch in stretches for a, b in itertools.pairwise(stretch)]
-    note, found = "", []
-    if len(differences) < LEAST_POINTS:
+    _, stretches = _stretches(rows)
+    note = f"a break that {unsure} series may have by chance is not told" if unsure else ""
+    if (steps := len(rows) - len(stretches)) < LEAST_POINTS:
         note = (
-            f"{len(differences)} steps from a run to the next in the same environment; change points are "
+            f"{steps} steps from a run to the next in the same environment; change points are "
             f"looked for from {LEAST_POINTS} on"
         )
-    else:
-        scale = change_points.sigma(differences)
-        commits = rows["commit"].tolist()
-        for start, stretch in zip(edges, stretches, strict=False):
-            found += [
-                _change(start, item, commits, str(first["better"])) for item in change_points.breaks(stretch, scale)
-            ]
+    commits = rows["commit"].tolist()
+    found = [_change(start, item, commits, str(first["better"])) for start, item in breaks]
     found = [
         _with_race(change, str(first["cell"]), str(first["metric"]), str(first["machine"]), confirmations)
         for change in found
@@ -354,7 +378,9 @@ def _with_race(change: Change, cell: str, metric: str, machine: str, confirmatio
         return change
     for found in reversed(confirmations):
         if (found.before, found.after, found.cell, found.machine) == (change.before, change.after, cell, machine):
-            return replace(change, state=found.state, race=found.sentence())
+            # A race that could not decide leaves a suspicion what it was.
+            state: State = "suspected" if found.state == "undecided" else found.state
+            return replace(change, state=state, race=found.sentence())
     return change
 
 

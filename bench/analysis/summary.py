@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.by_launch import by_launch
 from bench.analysis.costs import Cost, costs
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
+from bench.analysis.fastest import Fastest, fastest_of
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.pairs import shared_sets
@@ -58,6 +60,7 @@ class Summary:
         costs: what each arm costs a step over the baseline, for suites with a length axis.
         conditions: what the launches say of those of `--until`, where there were any.
         answers: to the questions of suites that compare devices, compile modes or loaders.
+        fastest: of each group with cells to choose from, the one that takes least time, and what it is told apart from.
         stops: why each group stopped, and after how many launches.
         timing: where the run's wall time went, seconds.
         periods: by cell, what comes back every so many steps of it.
@@ -84,6 +87,7 @@ class Summary:
     warnings: Sequence[str] = ()
     declared: Mapping[str, Metric] = field(default_factory=dict)
     trainers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    fastest: Mapping[str, Fastest] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -103,6 +107,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
     pairs, known = frames.pairs, frames.declared
     cells = _cells(run, frames)
     twin_pairs = pairs[pairs["twin"]]
+    of_launches = by_launch(pairs, frames.launches, _samples(run))
     extra = {name for cell in cells for name in cell.instrumented}
     suites = list(run.info["plan"]["suites"])
     compare = {name: suite["compare"] for name, suite in run.info["plan"]["suites"].items()}
@@ -115,7 +120,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := twin_of(rows))},
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
-        answers=findings_of(cells, compare, _waits(frames.launches)),
+        answers=findings_of(cells, compare, _waits(frames.launches), of_launches),
         conditions=until_answers(run.info, run.records),
         stops=run.info.get("stops", {}),
         timing=run.info.get("timing", {}),
@@ -127,6 +132,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
             for name, suite in run.info["plan"]["suites"].items()
             if (sets := suite.get("trainers"))
         },
+        fastest=fastest_of(cells, of_launches),
     )
 
 

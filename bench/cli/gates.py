@@ -141,7 +141,8 @@ def run_compare(arguments: argparse.Namespace) -> Ending:
     from bench.report import comparison
 
     a, b = (baselines.find_run(text, arguments.out) for text in (arguments.a, arguments.b))
-    found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch)
+    others = compare.other_runs(arguments.out)
+    found = compare.compare(a, b, allow_mismatch=arguments.allow_environment_mismatch, runs=others)
     if arguments.format == "json":
         say(json_text(found.to_json(), indent=1))
     else:

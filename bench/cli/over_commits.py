@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.analysis import comparability
 from bench.borders import json_text
-from bench.cli.arguments import Adder, command_line, given_options, measuring_options, suite_folders
+from bench.cli.arguments import Adder, as_fraction, command_line, given_options, measuring_options, suite_folders
 from bench.cli.output import complain, say
 from bench.cli.pages import choose_run
 from bench.cli.runs import print_measured
@@ -18,6 +18,7 @@ from bench.errors import RunError
 from bench.machine import git
 from bench.machine.git import Commit
 from bench.results import files, store
+from bench.stats.gate_rule import Rule
 
 EXPORT_FORMATS = ("asv",)
 
@@ -42,13 +43,25 @@ def add(command: Adder) -> None:
     telling.add_argument(
         "--suite", dest="suites", action="append", default=[], metavar="SUITE", help="suites; default: all"
     )
-    telling.add_argument("--metric", default="step_time", metavar="NAME", help="a metric, or ratio; default: step_time")
+    telling.add_argument(
+        "--metric", metavar="NAME", help="a metric, or ratio; default: ratio, or step_time where no cell has one"
+    )
     telling.add_argument("--format", choices=("table", "json"), default="table")
     telling.add_argument("--html", type=Path, metavar="FILE", help="also write one self-contained page")
     racing = command("confirm", race_suspects, "race the two commits of a suspected change on this machine, now")
     racing.add_argument("before", metavar="COMMIT_A", help="the commit before the change")
     racing.add_argument("after", metavar="COMMIT_B", help="the commit after it")
     measuring_options(racing, "wall time for all of it; it begins when the commits are checked out; default: 3m")
+    racing.add_argument(
+        "--margin",
+        type=as_fraction,
+        default=Rule().margin,
+        metavar="P",
+        help=f"the equivalence margin, a harmless slowdown; default: {Rule().margin:.0%}".replace("%", "%%"),
+    )
+    racing.add_argument(
+        "--size", type=as_fraction, metavar="P", help="how large the suspected change is; default: as the history tells"
+    )
     racing.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
     suite_folders(racing)
     racing.set_defaults(instrument=0)
@@ -118,6 +131,8 @@ def race_suspects(arguments: argparse.Namespace) -> Ending:
             told,
             command=command_line(),
             tell=complain,
+            margin=arguments.margin,
+            size=arguments.size,
         )
     print_measured(done.run, resumable=False)
     for one in done.confirmations:

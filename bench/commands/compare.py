@@ -1,31 +1,37 @@
 """Two runs, cell by cell: what differs around them first, then ratios where both did the same work. No torch.
 
-Launches of two runs are not paired: nothing took out what the machine did between them. `bench gate` and `bench
-versions` race both sides at once; this is for what cannot be raced any more.
+Launches of two runs are not paired: nothing took out what the machine did between them. How much that is is known from
+other runs of the same machine, or it is not, and then there is no interval. `bench gate` and `bench versions` race both
+sides at once; this is for what cannot be raced any more.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from bench.analysis import frames
+from bench.analysis import comparability, frames
 from bench.axes.precision import PRECISIONS
 from bench.axes.trainer_sets import set_in_words
 from bench.errors import RunError
 from bench.machine import environment
+from bench.plan.cell import SIDES
 from bench.results import identity, store
 from bench.results.record import Record
 from bench.results.work_ledger import LOSS_TOLERANCE
-from bench.stats.intervals import Interval, welch
+from bench.stats.intervals import Interval, interval_of_differences, run_to_run, welch
 
-COMPARISON_SCHEMA = 1
+COMPARISON_SCHEMA = 2
+# The newest other runs that are asked how runs differ: reading one takes up to 0.3 s.
+MOST_RUNS = 30
 CAUTION = (
-    "these runs were taken at different times: the machine drifts by 2 % to 29 % between them, so differences of a few "
-    "percent say nothing, whatever the interval. `bench gate` and `bench versions` race both sides at once"
+    "these runs were taken at different times, and the machine drifts by 2 % to 29 % between them. An interval of 95 % "
+    "is there only where enough other runs of this machine tell by how much; what launches differ by is none. "
+    "`bench gate` and `bench versions` race both sides at once"
 )
 # Differ between any two runs, and explain nothing.
 _VOLATILE = frozenset({"load_average", "scrubbed_variables"})
@@ -36,7 +42,10 @@ class CellRatio:
     """A cell in both runs.
 
     Attributes:
-        ratio: step time in B over A with Welch's 95 % interval over launches; None where none may be taken.
+        ratio: step time in B over A, with the 95 % interval of what runs of this machine differ by, or without one
+            where too few runs tell; None where no ratio may be taken.
+        within: the same with Welch's interval over launches, which knows nothing of what lies between the runs.
+        runs: other runs of the same machine, software and work that have this cell.
         a, b: launches on either side.
         a_step_time, b_step_time: seconds, geometric means over launches; None where there are none.
         reason: why there is no ratio, or "".
@@ -44,6 +53,8 @@ class CellRatio:
 
     cell: str
     ratio: Interval | None
+    within: Interval | None
+    runs: int
     a: int
     b: int
     a_step_time: float | None
@@ -82,11 +93,14 @@ class Comparison:
         return {"schema": COMPARISON_SCHEMA, "exit_code": self.exit_code, "caution": CAUTION, **asdict(self)}
 
 
-def compare(a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = False) -> Comparison:
+def compare(
+    a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = False, runs: Iterable[store.StoredRun] = ()
+) -> Comparison:
     """B over A, for every cell that both have.
 
     Args:
         allow_mismatch: compare across environments whose checked keys differ.
+        runs: other runs, which may tell how runs differ; those of another machine, other software or other work do not.
     """
     mine, theirs = (dict(run.info.get("environment") or {}) for run in (a, b))
     mismatches = environment.mismatches(mine, theirs)
@@ -116,12 +130,58 @@ def compare(a: store.StoredRun, b: store.StoredRun, *, allow_mismatch: bool = Fa
     else:
         try:
             sides = _Side.of(a), _Side.of(b)
-            cells = [_cell(name, *sides) for name in common]
+            known = _estimates(runs, a, b) if not mismatches else {}
+            cells = [_cell(name, *sides, known.get(name, ())) for name in common]
         except RunError as error:
             invalid = str(error)
         if not invalid and not any(cell.ratio for cell in cells):
             invalid = "no cell has a ratio: " + "; ".join(f"{cell.cell}: {cell.reason}" for cell in cells)
     return Comparison(a.id, b.id, tuple(mismatches), tuple(others), tuple(cells), only[0], only[1], invalid)
+
+
+def other_runs(out: Path) -> Iterator[store.StoredRun]:
+    """The newest readable runs under a folder, as far as there are any."""
+    try:
+        folders = store.every(out)
+    except RunError:
+        return  # both sides are elsewhere
+    taken = 0
+    for folder in reversed(folders):
+        try:
+            run = store.intact(store.read_run(folder))
+        except RunError:
+            continue  # `bench history` names what cannot be read
+        yield run
+        taken += 1
+        if taken == MOST_RUNS:
+            return
+
+
+def _estimates(others: Iterable[store.StoredRun], a: store.StoredRun, b: store.StoredRun) -> dict[str, list[float]]:
+    """What each of the other runs found in each cell, as logs; of the same machine, software and work alone."""
+    found: dict[str, list[float]] = {}
+    work = _works(a)
+    for run in others:
+        same = comparability.machine(run) == comparability.machine(a) and comparability.software(
+            run
+        ) == comparability.software(a)
+        if run.id in (a.id, b.id) or not same:
+            continue
+        try:
+            side, own = _Side.of(run), _works(run)
+        except RunError:
+            continue  # a metric that this version does not know: nothing to learn from it
+        for cell, logs in side.logs.items():
+            if cell not in side.unusable and cell in work and own.get(cell) == work[cell]:
+                found.setdefault(cell, []).append(interval_of_differences(logs).estimate)
+    return found
+
+
+def _works(run: store.StoredRun) -> dict[str, str]:
+    """The version of the work of each cell; none of those that compared environments, which are other sides by name."""
+    if any(SIDES in suite["axes"] for suite in run.info["plan"]["suites"].values()):
+        return {}
+    return {str(cell["id"]): comparability.workload(run, cell).version for cell in run.info["plan"]["cells"]}
 
 
 def _other_files(a: store.StoredRun, b: store.StoredRun) -> list[str]:
@@ -209,14 +269,18 @@ class _Side:
         )
 
 
-def _cell(name: str, a: _Side, b: _Side) -> CellRatio:
+def _cell(name: str, a: _Side, b: _Side, runs: Sequence[float]) -> CellRatio:
     one, other = a.logs.get(name, []), b.logs.get(name, [])
     reason = a.unusable.get(name, "") or b.unusable.get(name, "") or _other_work(name, a, b)
     if not reason and not (one and other):
         reason = f"{(a if not one else b).id}: no launch has enough rounds"
+    within = None if reason else welch(one, other)
+    between = None if within is None else run_to_run(within, runs)
     return CellRatio(
         cell=name,
-        ratio=None if reason else welch(one, other),
+        ratio=between if within is None or between is not None else replace(within, low=None, high=None),
+        within=within,
+        runs=len(runs),
         a=len(one),
         b=len(other),
         a_step_time=math.exp(statistics.fmean(one)) if one else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from bench.machine import git
 from bench.results import store
 from bench.results.run_info import timestamp
 from bench.results.store import StoredRun
+from bench.stats.gate_rule import Rule
 from bench.stats.intervals import Interval
 
 
@@ -48,6 +49,8 @@ def confirm_change(
     *,
     command: Sequence[str],
     tell: Callable[[str], None],
+    margin: float | None = None,
+    size: float | None = None,
 ) -> ChangeRace:
     """Race the commits before and after a suspected change, in the cells where it is suspected.
 
@@ -57,18 +60,22 @@ def confirm_change(
         folders: folders with more suite files.
         out: where the runs of the history lie, and where the race's goes.
         tell: is told of runs that are left out.
+        margin: the largest change that is harmless, as a fraction; None: a gate's.
+        size: how large the suspected change is, as a fraction; None: as the history tells, cell by cell.
 
     Raises:
-        RunError: nothing is suspected between the two, or the race did not measure a suspected cell.
+        RunError: nothing is suspected between the two, or no more than is harmless, or the race did not measure a
+            suspected cell.
     """
-    from bench.analysis import history
-
     first, second = (git.resolve_commit(name, repository).hash for name in (before, after))
-    suspects = history.suspects(read_history(out, repository, "step_time", tell=tell))
+    suspects = _suspicions(out, repository, tell)
     if (first, second) not in suspects:
         there = ", ".join(f"{one[:8]} {other[:8]}" for one, other in suspects) or "(none)"
         raise RunError(f"nothing is suspected between {first[:8]} and {second[:8]}; allowed: {there}")
-    suspicions = [Suspicion(series.cell, series.machine, change.relative) for series, change in suspects[first, second]]
+    suspicions = [
+        item if size is None else replace(item, relative=size if item.relative > 0 else 1 / (1 + size) - 1)
+        for item in suspects[first, second]
+    ]
     runs: list[StoredRun] = []
 
     def race(one: str, other: str, cells: Sequence[str]) -> Mapping[str, Interval]:
@@ -76,9 +83,33 @@ def confirm_change(
         runs.append(_raced(one, other, selection, given, out, progress, command))
         return ratios(runs[-1], environments.COMMIT + other, cells)
 
-    done = confirmation.confirmations_of(first, second, suspicions, race, timestamp())
+    done = confirmation.confirmations_of(first, second, suspicions, race, timestamp(), margin or Rule().margin)
     path = store.append_confirmations(out, [confirmation.encode_confirmation(item) for item in done])
     return ChangeRace(tuple(done), path, runs[-1])
+
+
+def _suspicions(
+    out: Path, repository: Path, tell: Callable[[str], None]
+) -> Mapping[tuple[str, str], Sequence[Suspicion]]:
+    """What is suspected between two commits, of the step time or of its ratio to the baseline's.
+
+    A cell that both suspect goes by its ratio, in which the machine's changes between two runs are not.
+    """
+    from bench.analysis import history
+
+    found: dict[tuple[str, str], dict[tuple[str, str], Suspicion]] = {}
+    for metric in ("step_time", history.RATIO):
+        try:
+            read = read_history(out, repository, metric, tell=tell if metric == "step_time" else lambda _: None)
+        except RunError:
+            if metric == "step_time":
+                raise
+            continue  # no cell has a baseline beside it
+        for pair, members in history.suspects(read).items():
+            of_pair = found.setdefault(pair, {})
+            for series, change in members:
+                of_pair[series.cell, series.machine] = Suspicion(series.cell, series.machine, change.relative)
+    return {pair: list(own.values()) for pair, own in found.items()}
 
 
 def selection_of_cells(cells: Sequence[str], folders: Sequence[Path], threads: int) -> Selection:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.axes.engine_axes import AxisValue
 from bench.commands.counting import Counting
@@ -131,6 +131,22 @@ def options_of(
         "instrument": FROM_ZERO.given("instrument", instrument),
         "until": None if until is None else text_of("until", until),
     }
+
+
+class ChangeSizes(TypedDict):
+    """How large changes are, as fractions; None where it was not given."""
+
+    margin: float | None
+    size: float | None
+
+
+def change_sizes(margin: float | str | None, size: float | str | None) -> ChangeSizes:
+    """A harmless change and a suspected one.
+
+    Raises:
+        SpecError: one is no share; names it.
+    """
+    return {"margin": share("margin", margin), "size": share("size", size)}
 
 
 def rule_of(margin: float | str | None, target: float | str | None) -> Rule:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def read_history(
-    out: Path, repository: Path, metric: str, suites: Sequence[str] = (), *, tell: Callable[[str], None]
+    out: Path, repository: Path, metric: str | None, suites: Sequence[str] = (), *, tell: Callable[[str], None]
 ) -> History:
     """The history of all runs under a folder.
 
     Args:
-        metric: whose series.
+        metric: whose series; None: the ratio to the baseline, or, where no cell has one, the step time.
         suites: only these.
         tell: is told of runs that are left out since they cannot be read.
 
@@ -36,7 +36,11 @@ def read_history(
             runs.append(store.intact(store.read_run(folder)))
         except RunError as error:
             unread.append(str(error))
-    table, left_out = history.points(runs, metric, suites)
+    table, left_out = history.points(runs, history.RATIO if metric is None else metric, suites)
+    if table.empty and metric is None:
+        table, left_out = history.points(runs, "step_time", suites)
+        if not table.empty:
+            left_out.append("ratios: no cell of these runs has a baseline beside it, so these are step times")
     left_out = unread + left_out
     for reason in unread:
         tell(f"left out: {reason}")

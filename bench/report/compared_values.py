@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bench.analysis import claims
 from bench.analysis.estimates import CellSummary
+from bench.analysis.fastest import USABLE, Fastest
 from bench.plan.cell import SIDES
 from bench.report.tables import label
 from bench.report.units import factor, percent, quantity
@@ -24,7 +25,6 @@ AS_TIMES, LEAST_TIMES = 2.0, 1.5
 # An interval that reaches so far tells nothing that is worth its digits.
 HOPELESS = 100.0
 
-USABLE = ("ok", "noisy")
 EPOCH = "epoch_time"  # the metric of those whose turns are the loop's own epochs
 
 
@@ -58,8 +58,8 @@ def beside(cells: Iterable[CellSummary]) -> str:
     return f"the twin, the same code, {said}"
 
 
-def compared_values(axis: str, cells: Sequence[CellSummary]) -> list[str]:
-    """The sentences of one group."""
+def compared_values(axis: str, cells: Sequence[CellSummary], fastest: Fastest | None = None) -> list[str]:
+    """The sentences of one group, with the fastest of its cells, if it is known which."""
     base = baseline_name(axis, cells)
     raced = _raced(axis, cells)
     lost = _without_ratio(axis, cells, base, brief=axis != SIDES and bool(raced))
@@ -68,7 +68,7 @@ def compared_values(axis: str, cells: Sequence[CellSummary]) -> list[str]:
     if len(raced) > 1 and all(one.word == "one-launch" for one in raced):
         return [f"one launch gives no interval: no {axis} is told to be faster or slower than {base}.", *lost]
     told = [_sentence(one, base, cells) for one in raced] if len(raced) <= SENTENCES else _lists(axis, raced, base)
-    return [*told, *lost, *_fastest(axis, raced, base)]
+    return [*told, *lost, *_fastest(axis, raced, base, fastest)]
 
 
 def baseline_name(axis: str, cells: Iterable[CellSummary]) -> str:
@@ -183,21 +183,30 @@ def _lists(axis: str, raced: Sequence[_Raced], base: str) -> list[str]:
     return found
 
 
-def _fastest(axis: str, raced: Sequence[_Raced], base: str) -> list[str]:
-    """The fastest of several, with those that it is not told apart from."""
+def _fastest(axis: str, raced: Sequence[_Raced], base: str, found: Fastest | None) -> list[str]:
+    """The fastest of several and by how much, or those that are not told apart."""
     if len(raced) < 2:
         return []
+    faster = any(one.word == "told" and one.work.estimate < 1 for one in raced)
+    if found is None or found.tied:
+        if not faster:
+            return [f"no {axis} is told to be faster than {base}."]
+        if found is None:
+            return []  # no launch has several of them
     of = "a sample" if any(one.of == "a sample" for one in raced) else "that does equal work"
-    faster = [one for one in raced if one.word == "told" and one.work.estimate < 1]
-    if faster:
-        best = min(faster, key=lambda one: one.work.estimate)
-        # A winner is compared with the runner-up: the baseline is not the only one that it may be confused with.
-        close = [one.short for one in raced if one is not best and one.work.overlaps(best.work)]
-        tie = f" (not told apart from {', '.join(close)})" if close else ""
-        return [f"{best.name} is the fastest {of}{tie}."]
-    if all(one.word == "told" for one in raced):
-        return [f"{base} is the fastest {of}."]
-    return [f"no {axis} is told to be faster than {base}."]
+    shorts = {one.cell.id: one.short for one in raced}
+    if found.tied:
+        names = [shorts.get(cell, base) for cell in (found.cell, *found.tied)]
+        more = f" and {len(names) - NAMED_VALUES} more" if len(names) > NAMED_VALUES else ""
+        told = f"{', '.join(names[:NAMED_VALUES])}{more} are not told apart"
+        return [f"which {axis} is the fastest {of} cannot be told: {told}."]
+    name = next((one.name for one in raced if one.cell.id == found.cell), base)
+    ratio = found.ratio
+    assert ratio.low is not None
+    assert ratio.high is not None
+    less = _percent(1 - ratio.estimate, 1 - ratio.high, 1 - ratio.low)
+    sure = f"at {percent_of(found.confidence, 1)}, as one of {found.arms} is chosen"
+    return [f"{name} is the fastest {of}: {less} less time than {shorts.get(found.next, base)}, the next ({sure})."]
 
 
 def _without_ratio(axis: str, cells: Sequence[CellSummary], base: str, *, brief: bool) -> list[str]:

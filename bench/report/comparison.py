@@ -10,6 +10,7 @@ from bench.borders import markdown_text as safe
 from bench.commands.compare import CAUTION, CellRatio, Comparison
 from bench.report.text_layout import titled_list, wrap_text
 from bench.report.units import quantity, ratio
+from bench.stats.intervals import RUNS_THAT_TELL
 
 COMPARISON_COLUMNS = ("cell", "A", "B", "B / A", "launches")
 
@@ -19,10 +20,15 @@ def _row(cell: CellRatio) -> list[str]:
         "–" if value is None or cell.ratio is None else quantity(value, "s")
         for value in (cell.a_step_time, cell.b_step_time)
     ]
-    told = cell.ratio
+    told, within = cell.ratio, cell.within
     text = f"no ratio: {cell.reason}" if told is None else ratio(told.estimate, told.low, told.high)
     if claims.of_ratio(told) == "one-launch":
-        text += ", one launch: no interval, so nothing is told"
+        few = f"{cell.runs} other runs of this machine do not tell how runs differ, {RUNS_THAT_TELL} would"
+        text += f", no interval, so nothing is told: {few}"
+        if within is not None and within.low is not None and within.high is not None:
+            text += f" (launches of the two differ by [{within.low:.3f}, {within.high:.3f}])"
+    elif told is not None:
+        text += f", as {cell.runs} other runs of this machine differ"
     return [cell.cell, *times, text, f"{cell.a}, {cell.b}"]
 
 

@@ -6,6 +6,7 @@ import itertools
 
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.interval_count import all_hold
 from bench.report.repeated import repeated
 from bench.report.sentences import headlines
 from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
@@ -32,7 +33,13 @@ def render(summary: Summary) -> str:
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
         lines += titled_list(title, sentences)
     lines += titled_list(tables.CONDITIONS_TITLE, [one.sentence for one in summary.conditions])
-    sentences = [*headlines(summary), *repeated(summary), *tables.equal_work(summary), *tables.shared_axes(summary)]
+    sentences = [
+        *headlines(summary),
+        *repeated(summary),
+        *all_hold(summary),
+        *tables.equal_work(summary),
+        *tables.shared_axes(summary),
+    ]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -47,12 +54,17 @@ def _instrumented(summary: Summary) -> list[str]:
         for group in groups.values():
             rows = {metric.name: entries for metric, entries in group.rows}
             for place, arm in enumerate(group.arms):
-                texts = [rows[name][place].text.partition(" [")[0] if name in rows else "" for name in (*names, whole)]
+                texts = [
+                    rows[name][place].text.partition(" [")[0].replace(" times the timed step", " ×")
+                    if name in rows
+                    else ""
+                    for name in (*names, whole)
+                ]
                 table.append([arm, *texts])
         header, *body = align_rows(table)
         lines += [f"{tables.INSTRUMENTED_TITLE}:", header]
         rest = iter(body)
         for group in groups.values():
             lines += [cut(group.group), *itertools.islice(rest, len(group.arms))]
-        lines.append("")
+        lines += [*wrap_text(tables.SHARES), ""]
     return lines

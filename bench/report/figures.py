@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 import bench.borders as borders
 from bench.analysis import costs
+from bench.analysis.estimates import LOOKED_AT_MOST
 from bench.analysis.frames import frames_of
 from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
@@ -23,7 +24,7 @@ from bench.report import tables
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.sentences import places
 from bench.report.tables import label
-from bench.report.units import chosen_quantity, scale
+from bench.report.units import chosen_quantity
 from bench.results.store import StoredRun
 from bench.stats.rounding import percent_of
 
@@ -52,7 +53,8 @@ def draw_run(run: StoredRun, summary: Summary) -> list[Drawing]:
             known = [index for index, cost in enumerate(summary.costs) if cost.suite == name and cost.figure]
             if known:
                 drawings.append(_cost(summary, style, known, models, pairs[pairs["suite"] == name]))
-        drawings += [_parts(summary, style, whole, names) for whole, names in tables.parts(summary).items()]
+        wholes = [_parts(summary, style, whole, names) for whole, names in tables.parts(summary).items()]
+        drawings += [one for one in wholes if one is not None]
     return [replace(drawing, caption=drawing.caption + _left_out(summary)) for drawing in drawings]
 
 
@@ -322,26 +324,31 @@ def _cost(
     )
 
 
-def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) -> Drawing:
-    """What a metric of instrumented launches is made of: a bar for each cell, its parts one after the other."""
+def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) -> Drawing | None:
+    """What a metric of instrumented launches is made of: a bar for each cell, the shares of its parts in a row.
+
+    None where no cell has shares.
+    """
+    shares = {
+        cell.id: [cell.share(name, whole) or 0.0 for name in names]
+        for cell in summary.cells
+        if any(cell.share(name, whole) is not None for name in names)
+    }
     groups = {
-        group: [cell for cell in cells if any(name in cell.instrumented for name in names)]
+        group: [cell for cell in cells if cell.id in shares]
         for group, cells in tables.by_group_of_cells(summary).items()
     }
     groups = {group: groups[group] for group in [group for group, cells in groups.items() if cells][:DRAWN]}
+    if not groups:
+        return None
     arms = {group: [style.names[cell.id] for cell in cells] for group, cells in groups.items()}
     figure, panels = _panels(arms, style)
     colours = sns.color_palette("colorblind", len(names)).as_hex()
-    longest = max(
-        cell.instrumented[whole].estimate for cells in groups.values() for cell in cells if whole in cell.instrumented
-    )
-    unit = summary.declared[whole].unit
-    factor, prefixed = scale(longest, unit)
     for group, panel in panels.items():
         cells = groups[group]
         ends = [0.0] * len(cells)
-        for name, words, colour in zip(names, tables.short_names(names), colours, strict=True):
-            sizes = [cell.instrumented[name].estimate / factor if name in cell.instrumented else 0.0 for cell in cells]
+        for place, (words, colour) in enumerate(zip(tables.short_names(names), colours, strict=True)):
+            sizes = [100 * shares[cell.id][place] for cell in cells]
             panel.barh(
                 range(len(cells)),
                 sizes,
@@ -355,11 +362,12 @@ def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) ->
         panel.set(xlabel="", ylabel="", ylim=(len(cells) - 0.4, -0.6), xlim=(0, None))
         panel.set_yticks(range(len(cells)), arms[group])
     words = whole.replace("_", " ")
-    list(panels.values())[-1].set_xlabel(figure_text(f"{words}, {prefixed}"))
+    list(panels.values())[-1].set_xlabel(figure_text(f"share of {words}, %"))
     figure.legend(loc="outside upper left", ncols=len(names), handlelength=1.2)
     return Drawing(
-        "Where a step's time goes" if unit == "s" else f"What {words} is made of",
+        "Where a step's time goes" if summary.declared[whole].unit == "s" else f"What {words} is made of",
         f"From instrumented launches: callbacks were on, arms ran one after the other, and nothing is compared. "
-        f"Whole bar: {summary.declared[whole].description}. Each group has its own scale.",
+        f"Whole bar: {summary.declared[whole].description}. A cell whose step took over {LOOKED_AT_MOST} times the "
+        "timed one there has no bar.",
         svg(figure, f"parts-{borders.file_name(whole)}"),
     )

@@ -22,6 +22,7 @@ from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
+from bench.report.interval_count import all_hold
 from bench.report.repeated import repeated
 from bench.report.sentences import headlines, places, words
 from bench.report.tables import label
@@ -68,8 +69,9 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         tables=tables.by_suite(summary),
         instrumented=tables.instrumented_tables(summary),
         instrumented_title=tables.INSTRUMENTED_TITLE,
+        shares=tables.SHARES,
         drawings=drawings,
-        common=[*tables.equal_work(summary), *tables.shared_axes(summary)],
+        common=[*all_hold(summary), *tables.equal_work(summary), *tables.shared_axes(summary)],
         titles=tables.titles(summary),
         costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
         cost_names=_cost_names(summary.costs),

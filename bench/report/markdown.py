@@ -6,6 +6,7 @@ from bench.analysis.summary import Summary
 from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.report import tables
+from bench.report.interval_count import all_hold
 from bench.report.repeated import repeated
 from bench.report.sentences import headlines
 
@@ -17,7 +18,12 @@ def render(summary: Summary) -> str:
     lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
     lines += [
         f"\n{safe(sentence)}"
-        for sentence in (*repeated(summary), *tables.equal_work(summary), *tables.shared_axes(summary))
+        for sentence in (
+            *repeated(summary),
+            *all_hold(summary),
+            *tables.equal_work(summary),
+            *tables.shared_axes(summary),
+        )
     ]
     lines += [
         "",
@@ -43,6 +49,8 @@ def render(summary: Summary) -> str:
             lines.append("| " + " | ".join(map(safe, texts)) + " |")
     if summary.conditions:
         lines += ["", tables.CONDITIONS_TITLE, "", *(f"- {safe(one.sentence)}" for one in summary.conditions)]
+    if summary.declared:
+        lines += ["", safe(tables.SHARES)]
     if summary.warnings:
         lines += ["", "Warnings:", "", *(f"- {safe(warning)}" for warning in summary.warnings)]
     return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ from typing import Any
 from bench.analysis import claims
 from bench.analysis.costs import REACH, Cost, impossible
 from bench.analysis.estimates import CellSummary
+from bench.analysis.fastest import Fastest
 from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
 from bench.report import findings
@@ -45,7 +46,7 @@ def headlines(summary: Summary) -> list[str]:
         answers.setdefault(answer.group, []).append(answer)
     for suite, own in of_suites.items():
         if suite not in told_of:
-            texts = _choices(summary.compare[suite], own, answers)
+            texts = _choices(summary.compare[suite], own, answers, summary.fastest)
             sentences += [f"{suite}: {text}" if several else text for text in texts]
     return sentences
 
@@ -173,13 +174,20 @@ def _why_none(cost: Cost, groups: Mapping[str, Sequence[CellSummary]]) -> str:
     return "no launch has enough rounds of both it and the baseline"
 
 
-def _choices(axis: str, groups: Sequence[Sequence[CellSummary]], answers: Mapping[str, Sequence[Finding]]) -> list[str]:
+def _choices(
+    axis: str,
+    groups: Sequence[Sequence[CellSummary]],
+    answers: Mapping[str, Sequence[Finding]],
+    fastest: Mapping[str, Fastest],
+) -> list[str]:
     """For a suite without step lengths: how much slower or faster each value of the compared axis is, by groups."""
     axes = [name for name in varying_axes(cells[0].point for cells in groups) if name != axis]
     sentences = []
     for cells in groups:
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
-        texts = [*compared_values(axis, cells), *_answers(axis, cells, answers.get(cells[0].group, ()))]
+        group = cells[0].group
+        told = compared_values(axis, cells, fastest.get(group))
+        texts = [*told, *_answers(axis, cells, answers.get(group, ()))]
         sentences += [(f"{where}: " if where else "") + text for text in texts]
     return sentences
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.estimates import CellSummary
+from bench.analysis.estimates import LOOKED_AT_MOST, CellSummary
 from bench.analysis.summary import Summary
-from bench.report.units import quantity, ratio
+from bench.report.units import percent, quantity, ratio
 from bench.results.record import METRICS, Metric
 
 # Columns that are there only where they say something: where steps have not as many samples, or work was equal in more
@@ -19,6 +19,11 @@ EQUAL_WORK = "equal work"
 
 CONDITIONS_TITLE = "What was asked; that any of these answers is wrong has a chance of at most 5 %, over all looks:"
 INSTRUMENTED_TITLE = "Where a step's time and memory go; from launches of their own, never compared"
+SHARES = (
+    "Parts are shares of the step that was looked at; there are none where it took over "
+    f"{LOOKED_AT_MOST} times the timed one."
+)
+NO_SHARE = "–"
 
 
 # How people call the loops; every other value is called by its name.
@@ -118,10 +123,8 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
         rows = []
         for name, metric in summary.declared.items():
             entries = [
-                Entry(
-                    quantity(value.estimate, value.unit, value.low, value.high), f"cells/{cell.id}/instrumented/{name}"
-                )
-                if (value := cell.instrumented.get(name))
+                Entry(_looked(summary, cell, metric), f"cells/{cell.id}/instrumented/{name}")
+                if name in cell.instrumented
                 else Entry("", "")
                 for cell in seen
             ]
@@ -132,6 +135,18 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
                 InstrumentedTable(group, [str(cell.point[summary.compare[cell.suite]]) for cell in seen], rows)
             )
     return found
+
+
+def _looked(summary: Summary, cell: CellSummary, metric: Metric) -> str:
+    """What instrumented launches saw: of a step's parts their share, of the step how much longer it was than timed."""
+    value = cell.instrumented[metric.name]
+    if value.unit == "s" and metric.part_of in summary.declared:
+        share = cell.share(metric.name, metric.part_of)
+        return NO_SHARE if share is None else percent(share, signed=False)
+    if value.unit == "s" and metric.name in parts(summary):
+        over = cell.looked(metric.name)
+        return NO_SHARE if over is None else f"{over:.2f} times the timed step"
+    return quantity(value.estimate, value.unit, value.low, value.high)
 
 
 def parts(summary: Summary) -> dict[str, list[str]]:

@@ -157,7 +157,7 @@ def test_a_twin_without_figure_leaves_nothing_to_claim() -> None:
 def test_a_comparison_of_single_launches_tells_nothing() -> None:
     from bench.commands.compare import CellRatio, Comparison
 
-    cell = CellRatio("c", Interval(1.5, None, None, 1), 1, 1, 1e-3, 1.5e-3)
+    cell = CellRatio("c", Interval(1.5, None, None, 1), Interval(1.5, None, None, 1), 0, 1, 1, 1e-3, 1.5e-3)
     found = Comparison("a", "b", (), (), (cell,), (), (), "")
     assert "nothing is told" in " ".join(comparison.console(found).split())
     assert "nothing is told" in comparison.markdown(found)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from bench.analysis.by_launch import LaunchValues
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Versus
 from bench.analysis.findings import Finding, findings_of
 from bench.report import findings
-from bench.stats.intervals import Interval
+from bench.stats.intervals import Interval, interval_of_logs
 
 
 def metric(value: float, unit: str = "s") -> MetricEstimate:
@@ -51,8 +53,13 @@ def cell(
     )
 
 
-def asked(axis: str, *cells: CellSummary, waits: Mapping[str, Interval] | None = None) -> list[Finding]:
-    return findings_of(cells, {"s": axis}, waits)
+def asked(
+    axis: str,
+    *cells: CellSummary,
+    waits: Mapping[str, Interval] | None = None,
+    launches: Mapping[str, LaunchValues] | None = None,
+) -> list[Finding]:
+    return findings_of(cells, {"s": axis}, waits, launches)
 
 
 PHASES = {"data": 1.0, "transfer": 0.0, "forward": 2.0, "backward": 4.0, "optimizer": 1.0, "rest": 0.5}
@@ -157,40 +164,64 @@ def compiled(
     ]
 
 
-def test_break_even_is_what_the_start_costs_over_what_a_step_saves() -> None:
-    cold, warm = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3)))
+def seen(saved: Sequence[float], cold: Sequence[float] = (12.1,), warm: float = 3.1) -> dict[str, LaunchValues]:
+    """As many launches as savings, of which the first ones start from an empty cache."""
+    eager = {launch: 0.1 for launch in range(len(saved))}
+    starts = {
+        "time_to_first_step_cold": dict(enumerate(cold)),
+        "time_to_first_step_warm": {launch: warm for launch in range(len(cold), len(saved))},
+    }
+    differences = {launch: -one for launch, one in enumerate(saved)}
+    return {
+        "base": LaunchValues(starts={"time_to_first_step": eager}),
+        "compile=default": LaunchValues(
+            difference=differences, starts={kind: own for kind, own in starts.items() if own}
+        ),
+    }
+
+
+STEADY_SAVINGS = (1.0e-3, 1.05e-3, 0.95e-3, 1.1e-3, 0.9e-3, 1.0e-3)
+
+
+def test_break_even_is_what_the_start_costs_over_what_a_step_saves_launch_by_launch() -> None:
+    cold, warm = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3)), launches=seen(STEADY_SAVINGS))
     assert (cold.kind, warm.kind) == ("break-even-cold", "break-even-warm")
-    assert (cold.estimate, cold.low, cold.high) == pytest.approx((12_000, 6_000, 24_000))
-    assert (warm.estimate, warm.low, warm.high) == pytest.approx((3_000, 1_500, 6_000))
+    # One start from an empty cache, and all launches tell what a step saves.
+    assert (cold.estimate, cold.low, cold.high, cold.launches) == (pytest.approx(12_000), None, None, 1)
+    logs = interval_of_logs([math.log(3 / one) for one in STEADY_SAVINGS[1:]])
+    assert (warm.estimate, warm.low, warm.high, warm.launches) == (logs.estimate, logs.low, logs.high, 5)
+    # Where it was seen twice there are two launches of it, with their own savings.
+    twice, _ = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3)), launches=seen(STEADY_SAVINGS, cold=(12.1, 11.1)))
+    pair = interval_of_logs([math.log(12 / 1.0e-3), math.log(11 / 1.05e-3)])
+    assert (twice.estimate, twice.low, twice.high, twice.launches) == (pair.estimate, pair.low, pair.high, 2)
 
 
 def test_break_even_that_may_never_come_has_no_upper_end() -> None:
-    cold, _ = asked("compile", *compiled((-1e-3, -2e-3, 0.5e-3)))
-    assert (cold.estimate, cold.low, cold.high) == (pytest.approx(12_000), pytest.approx(6_000), None)
+    _, warm = asked("compile", *compiled((-1e-3, -2e-3, 0.5e-3)), launches=seen((0, 3e-3, -1e-3, 2e-3, 0.5e-3, 0.5e-3)))
+    assert warm.estimate == pytest.approx(3_000)
+    assert warm.low is not None
+    assert 1_000 < warm.low < 1_800
+    assert warm.high is None
 
 
 def test_break_even_that_is_never_seen() -> None:
-    never, _ = asked("compile", *compiled((1e-3, 0.5e-3, 2e-3)))
-    assert (never.estimate, never.low, never.high) == (None, None, None)
-    perhaps, _ = asked("compile", *compiled((1e-3, -0.5e-3, 2e-3)))
-    assert (perhaps.estimate, perhaps.low, perhaps.high) == (None, pytest.approx(24_000), None)
+    savings = [-one for one in STEADY_SAVINGS]
+    cold, warm = asked("compile", *compiled((1e-3, 0.5e-3, 2e-3)), launches=seen(savings))
+    assert (warm.estimate, warm.low, warm.high, warm.launches) == (None, None, None, 5)
+    assert (cold.estimate, cold.low, cold.high, cold.launches) == (None, None, None, 1)
 
 
 def test_break_even_of_a_start_that_costs_nothing_more() -> None:
-    at_once, _ = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3), cold=0.05))
-    assert (at_once.estimate, at_once.low, at_once.high) == (0, 0, 0)
+    _, at_once = asked("compile", *compiled((-1e-3, -2e-3, -0.5e-3)), launches=seen(STEADY_SAVINGS, warm=0.05))
+    assert (at_once.estimate, at_once.low) == (0, 0)
 
 
-def test_break_even_of_one_launch_has_no_interval_and_of_no_warm_start_no_answer() -> None:
+def test_break_even_of_one_launch_has_no_interval_and_of_no_start_no_answer() -> None:
     cells = compiled((-1e-3, None, None))
-    metrics = {name: cells[1].metrics[name] for name in ("time_to_first_step_cold",)}
-    only = cell(
-        "default", axis="compile", ratio=(0.9, None, None), difference=(-1e-3, None, None),
-        metrics={name: figure.estimate for name, figure in metrics.items()},
-    )  # fmt: skip
-    (cold,) = asked("compile", cells[0], only)
-    assert (cold.kind, cold.low, cold.high) == ("break-even-cold", None, None)
-    assert asked("compile", cell("off", axis="compile"), cells[1]) == []
+    (cold,) = asked("compile", *cells, launches=seen((1e-3,)))
+    assert (cold.kind, cold.estimate, cold.low, cold.high) == ("break-even-cold", pytest.approx(12_000), None, None)
+    assert asked("compile", *cells) == []
+    assert asked("compile", *cells, launches={"base": LaunchValues(), "compile=default": LaunchValues()}) == []
 
 
 # --- waiting
@@ -249,34 +280,52 @@ def test_the_sentence_of_scaling_names_what_it_is_compared_with() -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "text"),
+    ("difference", "warm", "text"),
     [
         (
             (-1e-3, -2e-3, -0.5e-3),
-            "compile default has paid for its start after 12,000 steps [6,000, 24,000] from an empty cache (start "
-            "12.1 s) and after 3,000 steps [1,500, 6,000] from a warm one (start 3.10 s).",
+            (3000.0, 1500.0, 6000.0),
+            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s, seen once, "
+            "so it has no interval) and after 3,000 steps [1,500, 6,000] from a warm one (start 3.10 s).",
+        ),
+        (
+            (-1e-3, -2e-3, -0.5e-3),
+            (3000.0, 1500.0, None),
+            "compile default has paid for its start after 12,000 steps from an empty cache (start 12.1 s, seen once, "
+            "so it has no interval) and after 3,000 steps [1,500, no end] from a warm one (start 3.10 s).",
         ),
         (
             (-1e-3, -2e-3, 0.5e-3),
+            (3000.0, 1500.0, None),
             "compile default starts in 12.1 s from an empty cache and 3.10 s from a warm one; whether that is ever "
-            "saved cannot be told: -10 % [-20, 5] time a step, which may save or cost time; if it is, after 6,000 "
-            "steps from an empty cache and 1,500 steps from a warm one at the earliest.",
+            "saved cannot be told: -10 % [-20, 5] time a step, which may save or cost time; if it is, after 1,500 "
+            "steps from a warm one at the earliest.",
         ),
         (
             (1e-3, 0.5e-3, 2e-3),
+            (None, None, None),
             "compile default takes more time a step, and so never pays for its start: 12.1 s from an empty cache and "
             "3.10 s from a warm one.",
         ),
         (
             (-1e-3, None, None),
+            (3000.0, None, None),
             "compile default starts in 12.1 s from an empty cache and 3.10 s from a warm one; whether that is ever "
             "saved cannot be told: one launch gives no interval.",
         ),
     ],
 )
-def test_the_sentence_of_compiling(difference: tuple[float, float | None, float | None], text: str) -> None:
+def test_the_sentence_of_compiling(
+    difference: tuple[float, float | None, float | None],
+    warm: tuple[float | None, float | None, float | None],
+    text: str,
+) -> None:
     cells = compiled(difference)
-    assert findings.compile_answers(asked("compile", *cells), by_id(cells)) == [text]
+    answers = [
+        Finding("break-even-cold", "s", "g", "compile=default", "steps", 12_000.0, None, None, 1),
+        Finding("break-even-warm", "s", "g", "compile=default", "steps", *warm, 5),
+    ]
+    assert findings.compile_answers(answers, by_id(cells)) == [text]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from conftest import SUITES, call
 from histories import git, repository, run_of, save
 from synthetic import PLAIN, cell_id
+from tiers import Choice
 
 from bench import cli
 from bench.analysis import confirmation as confirming
@@ -25,6 +26,7 @@ from bench.analysis import history
 from bench.analysis.confirmation import Confirmation, Suspicion
 from bench.analysis.history import HISTORY_COLUMNS, History
 from bench.commands.confirm import cell_id_parts
+from bench.commands.read_history import read_history
 from bench.errors import RunError
 from bench.machine import environment
 from bench.machine import git as commits
@@ -34,7 +36,7 @@ from bench.results import store
 from bench.results.record import Record
 from bench.results.turns import Turns
 from bench.stats import change_points
-from bench.stats.intervals import Interval
+from bench.stats.intervals import Interval, interval_of_logs
 
 
 def table(values: Sequence[float] | change_points.Array, **columns: Sequence[Any]) -> pd.DataFrame:
@@ -146,7 +148,7 @@ SHORT = {"rounds": 8, "launches": 3}
 
 def test_points_are_the_estimates_of_runs_and_the_rest_is_told() -> None:
     runs = [run_of(0, A, **SHORT), run_of(1, B, **SHORT), run_of(2, f"{B}-dirty", **SHORT), run_of(3, "none", **SHORT)]
-    points, left_out = history.points(runs)
+    points, left_out = history.points(runs, "step_time")
     assert set(points["commit"]) == {A, B}
     assert not points["cell"].str.contains("twin").any()
     assert len(left_out) == 2
@@ -209,14 +211,22 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
         "slower": Interval(1.09, 1.06, 1.12, 8),
         "same": Interval(1.01, 0.98, 1.04, 8),
         "faster": Interval(0.9, 0.88, 0.92, 8),
+        "harmless": Interval(1.01, 1.005, 1.015, 8),
+        "smaller": Interval(1.04, 1.03, 1.05, 8),
+        "either": Interval(1.06, 1.01, 1.11, 8),
     }.items():
-        (done,) = confirming.confirmations_of(*pair, suspicions, race(ratio), "2026-01-01T00:00:00+00:00")
+        (done,) = confirming.confirmations_of(*pair, suspicions, race(ratio), "2026-01-01T00:00:00+00:00", 0.02)
         states[name] = done.state
         store.append_confirmations(tmp_path, [confirming.encode_confirmation(done)])
     assert states == {
         "slower": "confirmed",
         "same": "not confirmed",
         "faster": "not confirmed",
+        # It excludes 1, as any two builds may, and what is suspected.
+        "harmless": "not confirmed",
+        "smaller": "confirmed",
+        # It excludes 1, and neither a harmless 2 % nor the suspected 10 %.
+        "either": "undecided",
     }
     assert asked[0] == (*pair, ["s[c]"])
     told = [confirming.decode_confirmation(line, where) for where, line in store.read_confirmations(tmp_path)]
@@ -224,6 +234,11 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
     (change,) = only(history.analyse(table(STEP), confirmations=told[:1])).changes
     assert change.state == "confirmed"
     assert "1.090 [1.060, 1.120]" in layout.console(history.analyse(table(STEP), confirmations=told[:1]))
+    (smaller,) = only(history.analyse(table(STEP), confirmations=told[4:5])).changes
+    assert smaller.race.endswith("1.040 [1.030, 1.050], a smaller change than suspected")
+    (open_,) = only(history.analyse(table(STEP), confirmations=told)).changes
+    assert open_.state == "suspected"
+    assert open_.race.endswith("which excludes neither a harmless 2 % nor what is suspected")
     # The newest race stands, and only for its own machine.
     assert only(history.analyse(table(STEP), confirmations=told[:2])).changes[0].state == "not confirmed"
     elsewhere = [replace(told[0], machine="another")]
@@ -232,17 +247,71 @@ def test_only_a_race_makes_a_suspicion_real(tmp_path: Path) -> None:
 
 def test_a_race_that_did_not_measure_is_no_answer() -> None:
     with pytest.raises(RunError, match=r"did not measure s\[c\]"):
-        confirming.confirmations_of(A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {}, "now")
+        confirming.confirmations_of(A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {}, "now", 0.02)
     once = Interval(1.1, None, None, 1)
     with pytest.raises(RunError, match=r"a single launch of s\[c\].*give it a larger --budget"):
         confirming.confirmations_of(
-            A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {"s[c]": once}, "now"
+            A, B, [Suspicion("s[c]", "box", 0.1)], lambda before, after, cells: {"s[c]": once}, "now", 0.02
         )
     with pytest.raises(RunError, match="nothing is suspected"):
-        confirming.confirmations_of(A, B, [], lambda before, after, cells: {}, "now")
+        confirming.confirmations_of(A, B, [], lambda before, after, cells: {}, "now", 0.02)
 
 
-@pytest.mark.parametrize("change", [{"schema": 2}, {"state": "real"}, {"more": 1}, {"ratio": {"estimate": 1.0}}])
+def test_a_suspicion_that_is_harmless_is_not_raced() -> None:
+    def never(before: str, after: str, cells: Sequence[str]) -> Mapping[str, Interval]:
+        raise AssertionError
+
+    with pytest.raises(
+        RunError, match=r"--margin: 5 % are called harmless, and no more is suspected of s\[c\] by -3 %"
+    ):
+        confirming.confirmations_of(A, B, [Suspicion("s[c]", "box", -0.03)], never, "now", 0.05)
+
+
+@pytest.mark.parametrize(("sd", "truth"), [(0.01, 0.0), (0.01, 0.015), (0.01, 0.07), (0.05, 0.0), (0.05, 0.07)])
+def test_a_race_is_seldom_wrong(sd: float, truth: float, repeats: Choice) -> None:
+    """7 % are suspected and 2 % harmless: what is none is confirmed in 2.5 % or less, what is real denied as seldom.
+
+    By the rule before, an interval that excludes 1, a harmless 1.5 % were confirmed more often than not.
+    """
+    random = np.random.default_rng(2)
+    runs = repeats(200, 2000)
+    said = []
+    before = 0
+    for _ in range(runs):
+        ratio = interval_of_logs((math.log1p(truth) + random.normal(0, sd, 8)).tolist())
+        (done,) = confirming.confirmations_of(
+            A, B, [Suspicion("s[c]", "box", 0.07)], lambda *_, ratio=ratio: {"s[c]": ratio}, "now", 0.02
+        )
+        said.append(done.state)
+        before += ratio.estimate > 1 and not ratio.contains(1.0)
+    wrong = "not confirmed" if truth == 0.07 else "confirmed"
+    most = 0.025 + 3 * math.sqrt(0.025 / runs)
+    assert said.count(wrong) / runs <= most
+    if truth == 0.015:
+        assert before / runs > 0.5
+    if sd == 0.01:
+        assert said.count("undecided") / runs < 0.1
+    else:
+        assert "undecided" in said
+
+
+def test_lines_of_schema_1_are_read_as_they_were_said() -> None:
+    data = confirming.encode_confirmation(
+        Confirmation(A, B, "c", "m", 0.1, Interval(1.01, 1.005, 1.015, 8), "confirmed", "now")
+    )
+    del data["margin"]
+    told = confirming.decode_confirmation(json.dumps({**data, "schema": 1}).encode(), "file:1")
+    assert (told.state, told.margin) == ("confirmed", 0.0)
+    for spoilt in (
+        {**data, "schema": 2},
+        {**data, "schema": 1, "margin": 0.02},
+        {**data, "schema": 1, "state": "undecided"},
+    ):
+        with pytest.raises(RunError, match=r"^file:1: "):
+            confirming.decode_confirmation(json.dumps(spoilt).encode(), "file:1")
+
+
+@pytest.mark.parametrize("change", [{"schema": 3}, {"state": "real"}, {"more": 1}, {"ratio": {"estimate": 1.0}}])
 def test_a_tampered_confirmation_is_refused(change: Mapping[str, Any]) -> None:
     data = confirming.encode_confirmation(
         Confirmation(A, B, "c", "m", 0.1, Interval(1.1, 1.0, 1.2, 8), "confirmed", "now")
@@ -295,7 +364,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 def test_the_command_tells_what_changed_where(told: tuple[Path, list[str]]) -> None:
     folder, hashes = told
     page = folder / "pages" / "history.html"
-    done = call("history", "--html", str(page), cwd=folder)
+    done = call("history", "--metric", "step_time", "--html", str(page), cwd=folder)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert f"between {hashes[10][:8]} and {hashes[11][:8]}, suspected in 6 cells: +" in said
@@ -305,7 +374,7 @@ def test_the_command_tells_what_changed_where(told: tuple[Path, list[str]]) -> N
     assert "truncated" in said
     assert "points are in the order of their commits" in said
     assert change_points.method() in said
-    shown = json.loads(call("history", "--format", "json", cwd=folder).stdout)
+    shown = json.loads(call("history", "--metric", "step_time", "--format", "json", cwd=folder).stdout)
     assert len(shown["series"]) == 6
     for series in shown["series"]:
         assert [(change["index"], change["state"]) for change in series["changes"]] == [(11, "suspected")]
@@ -320,6 +389,39 @@ def test_the_command_tells_what_changed_where(told: tuple[Path, list[str]]) -> N
     assert embedded is not None
     assert json.loads(embedded[1]) == shown
     assert not re.search(r"\bnan\b", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL), re.IGNORECASE)
+
+
+def test_the_command_tells_ratios_unless_asked_for_more(told: tuple[Path, list[str]]) -> None:
+    """All steps became 10 % longer, the baseline's too: what each loop costs over it has not changed."""
+    shown = json.loads(call("history", "--format", "json", cwd=told[0]).stdout)
+    assert shown["metric"] == "ratio"
+    assert len(shown["series"]) == 4  # two loops in two groups; a baseline has no ratio
+    assert not any(series["changes"] for series in shown["series"])
+
+
+def test_without_a_baseline_beside_it_the_step_time_is_told(processes: None, tmp_path: Path) -> None:
+    told: list[str] = []
+    plain = [run_of(number, A, **SHORT) for number in range(2)]
+    for run in plain:
+        alone = tuple(record for record in run.records if record.point["loop"] == "plain" and not record.twin)
+        save(replace(run, records=alone), tmp_path)
+    found = read_history(tmp_path, tmp_path, None, tell=told.append)
+    assert found.metric == "step_time"
+    assert any(text.startswith("ratios: no cell of these runs has a baseline beside it") for text in found.left_out)
+    with pytest.raises(RunError, match="no run under"):
+        read_history(tmp_path, tmp_path, "ratio", tell=told.append)
+
+
+def test_of_many_series_a_break_that_one_may_have_by_chance_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One series of 100 whose p is 0.0009: of so many, 0.09 have such a one without a change."""
+    sure = change_points.Break(20, 0.1, 0.0009, 20, 20)
+    monkeypatch.setattr(change_points, "breaks", lambda stretches: [[sure] if stretches[0][0] > -6.5 else []])
+    quiet = [table([-7.0] * 40, cell=[f"s[{number}]"] * 40) for number in range(99)]
+    alone = table([-6.0] * 40, cell=["s[changed]"] * 40)
+    assert only(history.analyse(alone)).changes
+    many = history.analyse(pd.concat([alone, *quiet]))
+    assert not any(series.changes for series in many.series)
+    assert "a break that 100 series may have by chance is not told" in layout.console(many)
 
 
 def test_nothing_to_tell_is_one_message_and_exit_code_2(
@@ -341,6 +443,10 @@ def test_nothing_to_tell_is_one_message_and_exit_code_2(
     refused("history", "--metric", "speed", words="unknown metric 'speed'; allowed: step_time")
     refused("history", "--suite", "other", words="unknown suite 'other'; allowed: overhead")
     refused("confirm", hashes[3], hashes[4], words=f"allowed: {hashes[10][:8]} {hashes[11][:8]}")
+    refused(
+        "confirm", hashes[10], hashes[11], "--margin", "9%", "--size", "5%", words="--margin: 9 % are called harmless"
+    )
+    refused("confirm", hashes[10], hashes[11], "--margin", "much", words="not a share")
     refused("confirm", "nowhere", hashes[4], words="commit 'nowhere' is not in the git repository")
     refused("history", "--html", "/proc/nowhere/page.html", words="cannot be written")
     (tmp_path / "one" / store.CONFIRMATIONS).write_text("{\n")

@@ -15,14 +15,16 @@ import synthetic
 from conftest import call
 from old_runs import run_as_of
 from scipy import stats
+from tiers import Choice
 
 from bench.commands.compare import CAUTION, compare
+from bench.commands.compare import other_runs as other_runs_under
 from bench.errors import RunError
 from bench.report import comparison
 from bench.results import baselines, store
 from bench.results.record import Record, encode_record
 from bench.results.store import StoredRun
-from bench.stats.intervals import welch
+from bench.stats.intervals import run_to_run, welch
 
 COSTS = {"plain": 0.0, "fabric": 60e-6}
 
@@ -79,9 +81,91 @@ def test_ten_percent_are_found_in_every_cell() -> None:
     assert (found.exit_code, found.invalid) == (0, "")
     assert [cell.cell for cell in found.cells] == [synthetic.cell_id(loop, 32) for loop in COSTS]
     for cell in found.cells:
+        assert cell.within is not None
+        assert cell.within.contains(1.1)
+        assert not cell.within.contains(1.0)
+
+
+# How runs differ.
+
+
+def other_runs(count: int, sd: float = 0.03, **info: Any) -> list[StoredRun]:
+    """Runs of the same machine at other times, each of them slower or faster as a whole."""
+    random = np.random.default_rng(8)
+    return [
+        renamed(made(number, lengths={32: 0.01 * math.exp(random.normal(0, sd))}), f"other-{number}", **info)
+        for number in range(10, 10 + count)
+    ]
+
+
+def test_without_enough_other_runs_nothing_says_95_percent() -> None:
+    for others in ([], other_runs(5)):
+        found = compare(*pair(), runs=others)
+        for cell in found.cells:
+            assert cell.ratio is not None
+            assert (cell.ratio.low, cell.ratio.high, cell.runs) == (None, None, len(others))
+        said = " ".join(comparison.console(found).split())
+        assert f"no interval, so nothing is told: {len(others)} other runs of this machine do not tell" in said
+        assert "launches of the two differ by [" in said
+        assert "as 5 other runs" not in said
+
+
+def test_other_runs_tell_how_runs_differ() -> None:
+    a, b = pair()
+    # Neither of the two is one of the others, and what is no run of this machine and work tells nothing of it.
+    strange = [
+        *other_runs(3, environment={**a.info["environment"], "cores": 64}),
+        *other_runs(3, environment={**a.info["environment"], "torch": "2.1.0"}),
+    ]
+    found = compare(a, b, runs=[a, b, *strange, *other_runs(8, sd=0.05)])
+    for cell in found.cells:
         assert cell.ratio is not None
-        assert cell.ratio.contains(1.1)
-        assert not cell.ratio.contains(1.0)
+        assert cell.ratio.low is not None
+        assert cell.within is not None
+        assert cell.within.low is not None
+        assert cell.runs == 8
+        assert cell.ratio.estimate == cell.within.estimate
+        assert cell.ratio.contains(1.0)  # 10 % between two runs of a machine that differs by 5 % (sd) may be nothing
+        assert not cell.within.contains(1.0)
+    assert "as 8 other runs of this machine differ" in " ".join(comparison.console(found).split())
+    quiet = compare(a, b, runs=other_runs(8, sd=0.001)).cells[0]
+    assert quiet.ratio is not None
+    assert quiet.ratio.low is not None
+    assert not quiet.ratio.contains(1.0)
+    # Across machines that differ nobody knows it, whatever was asked for.
+    other = renamed(b, "second", environment={**b.info["environment"], "torch": "2.13.0"})
+    assert compare(a, other, allow_mismatch=True, runs=other_runs(8)).cells[0].runs == 0
+
+
+@pytest.mark.parametrize(("runs", "sd"), [(6, 0.03), (10, 0.03), (20, 0.01), (10, 0.0)])
+def test_the_interval_of_two_runs_covers(runs: int, sd: float, repeats: Choice) -> None:
+    """Launches of 1 %, 8 a run. Welch's interval of the launches covers where runs do not differ, and nowhere else."""
+    random, count = np.random.default_rng([runs, 5]), repeats(200, 2000)
+    covered = welchs = 0
+    for _ in range(count):
+        values = random.normal(0, sd, (runs + 2, 1)) + random.normal(0, 0.01, (runs + 2, 8))
+        within = welch(values[0].tolist(), values[1].tolist())
+        found = run_to_run(within, values[2:].mean(axis=1).tolist())
+        assert found is not None
+        covered += found.contains(1.0)
+        welchs += within.contains(1.0)
+    assert covered / count >= 0.93 - 3 * math.sqrt(0.05 / count) * (count < 1000)
+    if sd == 0.03:
+        assert welchs / count < 0.4
+
+
+def test_other_runs_are_those_of_the_folder(tmp_path: Path) -> None:
+    assert list(other_runs_under(tmp_path)) == []
+    for number in range(7):
+        written(made(number), tmp_path, f"run-{number}")
+    written(made(9), tmp_path, "broken").joinpath(store.RECORDS).write_text("{")
+    found = [run.id for run in other_runs_under(tmp_path)]
+    assert found == [f"run-{number}" for number in reversed(range(7))]
+    done = call("compare", "run-0", "run-1", "--out", str(tmp_path), "--format", "json")
+    shown = json.loads(done.stdout)
+    assert shown["schema"] == 2
+    assert [cell["runs"] for cell in shown["cells"]] == [5, 5]
+    assert all(cell["ratio"]["low"] is None for cell in shown["cells"])
 
 
 # What differs.

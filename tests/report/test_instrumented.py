@@ -48,7 +48,7 @@ def test_metrics_are_rows_of_the_same_frame_and_marked() -> None:
     assert list(dict.fromkeys(those["metric"])) == NAMES
     assert len(those) == 3 * 3 * 3 * len(NAMES)  # launches, groups, arms without twins
     one = those[(those["cell"] == cell_id(PLAIN, 256)) & (those["launch"] == 1)].set_index("metric")
-    assert one["value"]["half_two"] == pytest.approx(1.25 * STEP * 3 / 4)
+    assert one["value"]["half_two"] == pytest.approx(1.2 * STEP * 3 / 4)
     assert (one["unit"]["grip"], one["better"]["grip"], one["loop"]["grip"]) == ("bytes", "higher", "plain")
 
 
@@ -66,9 +66,9 @@ def test_the_summary_has_an_interval_over_instrumented_launches() -> None:
     assert list(summary.declared) == NAMES
     cell = next(cell for cell in summary.cells if cell.id == cell_id(PLAIN, 256))
     whole = cell.instrumented["whole_step"]
-    assert whole.estimate == pytest.approx(STEP * 1.25)
+    assert whole.estimate == pytest.approx(STEP * 1.2)
     assert whole.low is not None
-    assert whole.low < STEP * 1.25
+    assert whole.low < STEP * 1.2
     assert (whole.launches, whole.unit) == (3, "s")
     assert cell.instrumented["stalls"].estimate == 0.0  # has no logarithm, and is shown all the same
     assert not next(cell for cell in summary.cells if cell.twin).instrumented
@@ -102,6 +102,32 @@ def test_a_failed_instrumented_launch_is_a_warning_and_nothing_else() -> None:
     cell = next(cell for cell in summary.cells if cell.id == cell_id(FABRIC, 32))
     assert (cell.outcome, cell.reason, cell.instrumented) == ("ok", "", {})
     assert page_differences(failed, html.render(failed, summary, drawings=()), ()) == []
+
+
+def test_parts_are_shares_and_none_of_a_step_that_the_looking_changed() -> None:
+    """1.25 times the timed step is the most that may be looked at; then there is no share, and no bar."""
+    cell = next(cell for cell in summarize(RUN).cells if cell.id == cell_id(PLAIN, 256))
+    assert cell.share("half_one", "whole_step") == pytest.approx(1 / 4)
+    assert cell.looked("whole_step") == pytest.approx(1.2, abs=0.03)
+    assert cell.share("half_one", "nothing") is None
+    longer = RUN
+    for index, record in enumerate(RUN.instrumented):
+        if record.point["loop"] == PLAIN:
+            seen = {name: record.extra[name] * 1.1 for name in ("half_one", "half_two", "whole_step")}
+            longer = with_record(longer, index, extra={**record.extra, **seen})
+    summary = summarize(longer)
+    for table in tables.instrumented_tables(summary):
+        entries = {metric.name: dict(zip(table.arms, seen, strict=True)) for metric, seen in table.rows}
+        assert entries["half_one"][PLAIN].text == tables.NO_SHARE
+        assert entries["half_one"][TRAINER].text == "25 %"
+        assert re.fullmatch(r"1\.[23]\d times the timed step", entries["whole_step"][PLAIN].text)
+        assert entries["stalls"][PLAIN].text  # what is no time is no share of one
+    page = html.render(longer, summary)
+    assert page_differences(longer, page) == []
+    everything = RUN
+    for index, record in enumerate(RUN.instrumented):
+        everything = with_record(everything, index, extra={**record.extra, "whole_step": 1.0})
+    assert 'id="parts-whole_step-' not in html.render(everything, summarize(everything))
 
 
 def test_a_metric_that_nobody_declares_is_named() -> None:
@@ -151,9 +177,10 @@ def test_markdown_csv_and_console_show_them() -> None:
     summary = summarize(RUN)
     text = markdown.render(summary)
     assert text.count("never compared") == 3
-    assert "| half one | 781 µs" in text
+    assert "| half one | 25 % |" in text.replace("\\", "")
+    assert re.search(r"\| whole step \| 1\.\d\d times the timed step \|", text)
     rows = {row["cell"]: row for row in csv.DictReader(io.StringIO(csv_report.render(summary)))}
-    assert float(rows[cell_id(PLAIN, 256)]["half_one_estimate"]) == pytest.approx(STEP * 1.25 / 4)
+    assert float(rows[cell_id(PLAIN, 256)]["half_one_estimate"]) == pytest.approx(STEP * 1.2 / 4)
     assert rows[cell_id(PLAIN, 256, twin=True)]["half_one_estimate"] == ""
     assert rows[cell_id(PLAIN, 256)]["grip_launches"] == "3"
     lines = console.render(summary).splitlines()

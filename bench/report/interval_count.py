@@ -1,0 +1,41 @@
+"""How many intervals a page shows, and how often all hold: one sentence, so that nobody takes 95 % for all of them."""
+
+from __future__ import annotations
+
+from bench.analysis.summary import Summary
+from bench.report import tables
+from bench.report.units import percent
+from bench.stats.intervals import CONFIDENCE
+
+
+def shown_intervals(summary: Summary) -> int:
+    """The intervals at 95 % that a page of this summary shows: those of its tables, its costs, and its answers.
+
+    A cost and its percentage are one interval in two units, and one that has no width claims no chance.
+    """
+    rows = [entry.text for row in tables.cell_rows(summary) for entry in row.entries.values()]
+    rows += [
+        entry.text for table in tables.instrumented_tables(summary) for _, entries in table.rows for entry in entries
+    ]
+    in_tables = sum("[" in text and "," in text for text in rows)
+    figures = [cost.figure[0] for cost in summary.costs if cost.figure is not None]
+    lows = [*(one.low for one in figures), *(one.low for one in summary.answers)]
+    return in_tables + sum(low is not None for low in lows)
+
+
+def all_hold(summary: Summary) -> list[str]:
+    """The sentence; none where there is one interval or less.
+
+    Intervals that share a baseline or a launch miss together, so that all of them hold more often than if each were by
+    itself; so long as they are 95 %, at least as often as Bonferroni's bound has it.
+    """
+    count = shown_intervals(summary)
+    if count < 2:
+        return []
+    sure, misses = CONFIDENCE**count, (1 - CONFIDENCE) * count
+    often = "less than 1 % of runs" if sure < 0.01 else f"{percent(sure, signed=False)} of runs"
+    told = f"about {misses:.0f} miss" if misses >= 1.5 else "now and then one misses"
+    return [
+        f"{count} intervals of {percent(CONFIDENCE, signed=False)} are shown, each for itself: {told} the truth, and "
+        f"all hold in {often} if they miss independently, in more where they share a baseline."
+    ]
