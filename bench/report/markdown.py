@@ -16,15 +16,8 @@ def render(summary: Summary) -> str:
     columns = tables.columns(summary)
     lines = [f"## {safe(summary.run)}", ""]
     lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
-    lines += [
-        f"\n{safe(sentence)}"
-        for sentence in (
-            *repeated(summary),
-            *all_hold(summary),
-            *tables.equal_work(summary),
-            *tables.shared_axes(summary),
-        )
-    ]
+    told = (repeated, all_hold, tables.equal_work, tables.shared_axes)
+    lines += [f"\n{safe(sentence)}" for tell in told for sentence in tell(summary)]
     lines += [
         "",
         "| " + " | ".join(["cell", "outcome", *map(safe, columns), "reason"]) + " |",
