@@ -45,6 +45,8 @@ class Versus:
     Attributes:
         ratio, difference: of mean steps: what a user pays.
         typical: the ratio of median steps.
+        unsettled: what `ratio` may be off by since pauses cost both unlike: half of what it changes by, as a log, from
+            the first half of turns to the second.
         per_sample: the ratio of times a sample; None where both have as many samples a step, so that it is `ratio`, and
             where nobody counted them.
     """
@@ -54,6 +56,7 @@ class Versus:
     difference: StepDifference
     per_sample: Interval | None = None
     typical: Interval | None = None
+    unsettled: Interval | None = None
 
     @property
     def of_work(self) -> Interval:

@@ -272,6 +272,7 @@ def _versus(run: StoredRun, pairs: pd.DataFrame) -> dict[str, Versus]:
             StepDifference("s", difference.estimate, difference.low, difference.high, difference.launches),
             _per_sample(logs, more, shared),
             interval_of_logs(own["typical_log_ratio"].tolist(), sets=shared),
+            interval_of_differences([value / 2 for value in own["unsettled"].tolist()]),
         )
     return found
 

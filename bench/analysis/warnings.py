@@ -16,6 +16,7 @@ from bench.axes.accelerators import accelerators
 from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
+from bench.stats.periods import USUAL_PERIOD
 from bench.stats.rounding import percent_of
 from bench.stats.step_times import LEAST_ROUNDS
 
@@ -26,6 +27,15 @@ POSITION_EFFECT = 0.06
 
 # Cells that a warning names; of more it says how many.
 NAMED = 3
+
+# A ratio that differs by more between the halves of turns is not settled: half of that is what it may be off by.
+UNSETTLED = 0.01
+
+# Rounds that others disturbed, as a share; and the processor share of arms that compute all the time, below which their
+# cores are others' too. There short turns are favoured by the scheduler: steps took 2.1 to 2.8 times as long as on
+# plain at their beginning where they took 1.88 times later.
+CONTENDED = 0.05
+PROCESSOR_SHARE = 0.9
 
 # With more than 5 % of the turns' time taken by the hypervisor, what was measured is the neighbours too.
 STOLEN_SHARE = 0.05
@@ -110,12 +120,71 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
                 f"place {position + 1} in the round changes a step by {percent(effect)}: arms disturb each "
                 "other. Orders are balanced, so ratios hold, but their intervals are wider than need be"
             )
+    warnings += [*_unsettled(frames.pairs), *_contended(run, frames.pairs), *_too_short_for_periods(run)]
     stolen = _stolen_share(run)
     if stolen > STOLEN_SHARE:
         warnings.append(
             f"the hypervisor took {percent_of(stolen, 0)} of the turns' time: the machine is shared with busy others"
         )
     return warnings
+
+
+def _unsettled(pairs: pd.DataFrame) -> list[str]:
+    """Ratios that change within a turn: their systematic part."""
+    found = []
+    for cell, values in pairs.groupby("cell", sort=False)["unsettled"]:
+        known = interval_of_differences(values.tolist())
+        if known.low is not None and not known.contains(0.0) and abs(known.estimate) > UNSETTLED:
+            apart, half = (percent_of(abs(known.estimate) / part, 1) for part in (1, 2))
+            more, much = ("larger", "large") if known.estimate > 0 else ("smaller", "small")
+            found.append(
+                f"{cell}: its ratio is {apart} {more} in the first half of turns than in the second, so it may be {half} "
+                f"too {much}: what a pause costs it, or the baseline, is not over within a turn"
+            )
+    return found
+
+
+def _contended(run: StoredRun, pairs: pd.DataFrame) -> list[str]:
+    """What others did to the arms' cores."""
+    found = []
+    share = float(pairs["contended"].mean()) if len(pairs) else 0.0
+    if share > CONTENDED:
+        found.append(
+            f"in {percent_of(share, 0)} of the rounds an arm was pushed off its core by others; they are left out, "
+            "unless more than a quarter of a launch's are such"
+        )
+    alone = [
+        record.turns
+        for record in run.records
+        if record.turns is not None
+        and record.requested.get("accelerator", "cpu") == "cpu"
+        and not record.effective.get("loader_workers")
+        and sum(record.turns.involuntary) > len(record.turns.round)
+    ]
+    wall = math.fsum(math.fsum(turns.entire) for turns in alone)
+    cpu = math.fsum(math.fsum(turns.cpu) for turns in alone)
+    if wall and cpu / wall < PROCESSOR_SHARE:
+        found.append(
+            f"arms had {percent_of(cpu / wall, 0)} of their cores while they took turns: others use them, so steps are "
+            "longer than on a free core, and unlike loops suffer unlike from that"
+        )
+    return found
+
+
+def _too_short_for_periods(run: StoredRun) -> list[str]:
+    """Where the launches of a cell are too few steps for what comes back every 50th of them, on which Trainer logs."""
+    steps: dict[str, int] = {}
+    for record in run.records:
+        if record.turns is not None and record.turns.seconds and not (record.turns.whole or record.turns.behind):
+            steps[record.group] = max(steps.get(record.group, 0), sum(record.turns.taken))
+    short = [group for group, count in steps.items() if count < USUAL_PERIOD]
+    if not short:
+        return []
+    named = f"{', '.join(short[:NAMED])}{f' and {len(short) - NAMED} more' if len(short) > NAMED else ''}"
+    return [
+        f"{named}: launches of {min(steps[group] for group in short)} steps or more, fewer than {USUAL_PERIOD}: what "
+        f"a loop does every {USUAL_PERIOD}th step, as Trainer's logging, is in some launches and in others not"
+    ]
 
 
 def _accelerator_warnings(run: StoredRun) -> list[str]:

@@ -32,10 +32,6 @@ from bench.results import identity, store
 from bench.results.run_info import timestamp
 from bench.stats.gate_rule import Judgement, Rule
 
-# Seconds of turns in a launch. It costs 0.5 s besides, and its value has a variance, in %**2, of 1.2**2 from process
-# to process and 1.0**2 / (seconds of turns of two arms): with three arms, launches of 0.72 s tell most for their wall
-# time, and from 0.5 to 1.0 s within 3 % of that.
-LAUNCH = 0.75
 GATE_BUDGET = 300.0
 # The second stage draws other data, weights and orders than the screen: its launches are to be fresh in everything.
 FRESH = 1000
@@ -87,7 +83,7 @@ def run_gate(
         BenchError: interpreters do not start, or the folder cannot be written.
     """
     began = time.monotonic()
-    options = replace(options, launch=options.launch or LAUNCH, precision_goal=1e-9)
+    options = replace(options, precision_goal=1e-9)
     stages: dict[str, store.StoredRun] = {}
     interrupted = False
     spent: list[str] = []  # sentences on what the budget had no room for
