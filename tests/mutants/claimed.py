@@ -13,7 +13,7 @@ CLAIMED: tuple[Mutant, ...] = (
            "SETS_FOR_THEIR_OWN = 4", "SETS_FOR_THEIR_OWN = 2",
            ("tests/stats/test_intervals.py::test_sets_by_hand",)),
     Mutant(60, "too few sets have no layout of their own", "bench/stats/intervals.py",
-           "math.hypot(own, layout)", "math.hypot(own, 0 * layout)",
+           "math.hypot(own, shared)", "math.hypot(own, 0 * shared)",
            ("tests/stats/test_intervals.py::test_intervals_over_sets_cover_whatever_their_layout_does",)),
     Mutant(60, "launches are left out as if the rest had been all of them", "bench/stats/intervals.py",
            "squares / (taken * (taken - 1))", "squares / (n * (n - 1))",

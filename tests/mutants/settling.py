@@ -66,6 +66,6 @@ SETTLING: tuple[Mutant, ...] = (
            '(standing.side == "below") == (condition.sign == "<")', 'standing.side == "below"',
            (f"{CONDITIONS}::test_a_known_truth_is_answered",)),
     Mutant(51, "a difference is taken for a share", "bench/stats/conditions.py",
-           "self.values.append(pace * math.expm1(ratio) - bound)", "self.values.append(ratio - bound)",
+           "[one.difference - condition.bound for one in found]", "[one.mean - condition.bound for one in found]",
            (f"{CONDITIONS}::test_a_known_truth_is_answered",)),
 )  # fmt: skip

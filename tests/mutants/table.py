@@ -9,6 +9,7 @@ from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
 from .settling import SETTLING
+from .true_steps import TRUE_STEPS
 
 SAME_SETTINGS = "tests/engine/test_equal_settings.py::test_all_loops_train_with_the_same_settings"
 SUITE_FILES = "tests/plan/test_suite_files.py"
@@ -328,9 +329,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(29, "a drifting cell is ok", "bench/analysis/frames.py",
            "if found is not None and found.material else", "if found is None else",
            ("tests/analysis/test_drift.py::test_a_drifting_cell_has_its_slope_and_no_ratio",)),
-    Mutant(29, "drift is taken for what pauses cost", "bench/stats/pause_factor.py",
-           "for record in members if record.cell not in drifting)", "for record in members)",
-           ("tests/analysis/test_drift.py::test_a_drifting_cell_has_its_slope_and_no_ratio",)),
     Mutant(29, "a gate takes drifting cells", "bench/commands/gate_judgement.py",
            "for cell, drift in drifts.items() if drift.material}", "for cell, drift in drifts.items() if not drift}",
            ("tests/commands/test_gate.py::test_a_cell_that_drifts_passes_no_gate",)),
@@ -381,4 +379,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
+    *TRUE_STEPS,
 )  # fmt: skip
