@@ -121,12 +121,12 @@ def run_checks(names: Sequence[str], *, quick: bool, progress: Progress) -> list
             results.append(CHECKS["null_cost"].result(own.value, own.sentence))
         if "counts_sd" in wanted:
             progress.phase("counts_sd: what a step does, again and again")
-            again = (2, 2, ("plain",)) if quick else (5, 10, ("plain", "fabric", "trainer-barebones", "trainer"))
-            counted = counts_spread(Path(folder), *again, progress)
+            loops = ("plain",) if quick else ("plain", "fabric", "trainer-barebones", "trainer")
+            counted = counts_spread(Path(folder), 2 if quick else 5, 2 if quick else 10, loops, progress)
             results.append(CHECKS["counts_sd"].result(counted.value, counted.sentence))
         if wanted & {"time_in_turns", "conductor_cpu"}:
             progress.phase(f"time_in_turns, conductor_cpu: a run of {selftest_races.SELFTEST_SUITE}")
-            whole = selftest_runs.whole(Path(folder), Options(budget=60.0) if quick else Options(), progress)
+            whole = selftest_runs.usual_run(Path(folder), Options(budget=60.0) if quick else Options(), progress)
             results += [CHECKS[name].result(one.value, one.sentence) for name, one in whole.items()]
     if "summary_growth" in wanted:  # last, as it imports pandas
         progress.phase("summary_growth: summaries of 100 and 1,000 cells")

@@ -100,7 +100,8 @@ def _raced(axis: str, cells: Sequence[CellSummary]) -> list[_Raced]:
 def _sentence(one: _Raced, base: str, cells: Sequence[CellSummary]) -> str:
     if one.word == "told":
         side = "slower" if one.work.estimate > 1 else "faster"
-        return f"{one.name} is {side} than {base}: it {_told_amount(one)}{_seconds(one)}{_step(one)}{_epoch(one)}{_noisy(one)}."
+        more = "".join(tell(one) for tell in (_told_amount, _seconds, _step, _epoch, _noisy))
+        return f"{one.name} is {side} than {base}: it {more}."
     apart = f"{one.name} is not told apart from {base}"
     if one.word == "one-launch":
         return f"{apart}: one launch gives no interval."
