@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.analysis import summary as stats
 from bench.results import store
 from bench.results.record import Record
-from bench.stats.ratios import log_ratio
+from bench.stats.step_times import pair_ratios
 from peers.tool import BATCH, Estimate, Place, Tool, ToolFailed, run
 
 QUICK = ("--budget", "8s")
@@ -38,14 +38,15 @@ def read(folder: Path, wall: float) -> Estimate:
     for record in kept.records:
         if record.turns is not None:
             launches.setdefault(record.launch, {})[record.twin] = record
-    pairs = [(arms[True].turns, arms[False].turns) for arms in launches.values() if len(arms) == 2]
+    turns = [(arms[True].turns, arms[False].turns) for arms in launches.values() if len(arms) == 2]
+    pairs = [(twin, base) for twin, base in turns if twin is not None and base is not None]
     times = {cell.twin: cell.metrics["step_time"].estimate for cell in summary.cells}
     return Estimate(
         log_ratio=math.log(summary.twin.ratio.estimate),
         seconds=(times[False], times[True]),
         wall=wall,
         details={
-            "launches": [log_ratio(twin, base) for twin, base in pairs if twin is not None and base is not None],
+            "launches": [one.mean for one in pair_ratios(pairs).launches],
             "stop": [stop["reason"] for stop in kept.info["stops"].values()],
             "turns": kept.info["timing"]["turns"],
             "interval": [summary.twin.ratio.low, summary.twin.ratio.high],

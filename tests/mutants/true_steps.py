@@ -9,7 +9,7 @@ STEPS, LAUNCH = "tests/stats/test_step_times.py", "tests/engine/test_launch.py"
 SETS, PAIRS = "tests/engine/test_interpreter_sets.py", "tests/analysis/test_pairs.py"
 LENGTH = "tests/engine/test_group_state.py"
 EVERY_20TH = f"{STEPS}::test_mean_and_typical_of_a_loop_whose_every_20th_step_takes_ten_times_as_long"
-COLD_STEPS = f"{STEPS}::test_steps_that_find_cold_caches_tell_of_events_and_nothing_of_the_level"
+COLUMNS = "tests/stats/test_step_columns.py::test_levels_are_those_of_settled_steps_and_numbers_those_of_the_loop"
 OF_BOTH = f"{STEPS}::test_what_the_machine_does_to_a_round_cancels_and_an_event_of_a_turn_of_two_steps_does_not"
 STALLS = f"{STEPS}::test_stalls_that_one_arm_alone_has_are_its_own_and_those_of_both_are_the_machines"
 PUSHED = f"{STEPS}::test_a_round_in_which_an_arm_was_pushed_off_its_processor_is_left_out"
@@ -21,15 +21,15 @@ TRUE_STEPS: tuple[Mutant, ...] = (
     Mutant(70, "the mean step does not know of periods", "bench/stats/step_times.py",
            "    for period in periods:\n        hit =", "    for period in periods[:0]:\n        hit =", (EVERY_20TH,)),
     Mutant(70, "steps are numbered turn by turn, and not in the loop", "bench/stats/step_columns.py",
-           "[began[n] + own for n, own in", "[0 * began[n] + own for n, own in", (EVERY_20TH,)),
+           "[began[n] + own for n, own in", "[0 * began[n] + own for n, own in", (COLUMNS,)),
     Mutant(70, "a period may be chance, as nobody counts how many were tried", "bench/stats/periods.py",
            "allowed = CHANCE / 2 / (every if every == USUAL_PERIOD else tests)", "allowed = CHANCE / 2",
            (f"{STEPS}::test_chance_makes_no_period",)),
     Mutant(70, "steps that find cold caches are as good as any", "bench/stats/step_columns.py",
            "self.settled = self.place >= cold", "self.settled = self.place >= 0",
-           (f"{STEPS}::test_arms_that_suffer_unlike_from_pauses_are_compared_as_settled",)),
+           (COLUMNS,)),
     Mutant(70, "what cold caches cost is taken for an event of the loop's", "bench/stats/step_columns.py",
-           "level[there] -= np.median(level[there]) - 1", "level[there] -= 0.0", (COLD_STEPS,)),
+           "level[there] -= np.median(level[there]) - 1", "level[there] -= 0.0", (COLUMNS,)),
     Mutant(70, "single steps are told where the device runs behind", "bench/stats/step_columns.py",
            "if turns.seconds and not (turns.whole or turns.behind):", "if turns.seconds and not turns.whole:",
            (f"{STEPS}::test_sums_of_steps_and_whole_epochs_have_no_periods",)),
