@@ -18,8 +18,8 @@ CLAIMED: tuple[Mutant, ...] = (
     Mutant(60, "launches are left out as if the rest had been all of them", "bench/stats/intervals.py",
            "squares / (taken * (taken - 1))", "squares / (n * (n - 1))",
            ("tests/stats/test_intervals.py::test_from_ten_launches_on_the_mean_of_those_in_the_middle",)),
-    Mutant(60, "the start of one launch stands for all", "bench/analysis/findings.py",
-           "        if len(seen) > 1:\n", "        if len(seen) > 99:\n",
+    Mutant(60, "the saving of one launch stands for all", "bench/analysis/findings.py",
+           "[-own.difference[launch] for launch in seen])", "[-own.difference[seen[0]]] * len(seen))",
            ("tests/analysis/test_findings.py::"
             "test_break_even_is_what_the_start_costs_over_what_a_step_saves_launch_by_launch",)),
     Mutant(60, "savings that may be none are averaged as logs", "bench/stats/break_even.py",

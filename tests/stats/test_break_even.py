@@ -24,8 +24,8 @@ def launches(n: int, start_cv: float, saved_cv: float, seed: int) -> tuple[list[
     return (EXTRA * random.normal(1, start_cv, n)).tolist(), (SAVED * random.normal(1, saved_cv, n)).tolist()
 
 
-@pytest.mark.parametrize("n", [3, 5, 8, 12, 20])
-@pytest.mark.parametrize("saved_cv", [0.02, 0.1, 0.2, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("n", [3, 5, 8, 12, 20, 40])
+@pytest.mark.parametrize("saved_cv", [0.02, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0])
 def test_the_interval_holds_the_true_steps(n: int, saved_cv: float, repeats: Choice) -> None:
     """Up to savings that are as often losses, where the interval has no end."""
     runs = repeats(150, 2000)
