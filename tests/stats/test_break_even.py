@@ -71,6 +71,8 @@ def test_fieller_by_hand() -> None:
     assert perhaps.low == pytest.approx(max((b - root) / a, (b + root) / a), rel=1e-4)
     assert perhaps.high == math.inf
     assert perhaps.estimate == 5
+    # Savings that differ by more than a fifth: the ratio of the means, and not the mean of ratios.
+    assert break_even([9.0, 10.0, 11.0], [1.0, 4.0, 2.5]).estimate == 4
 
 
 def test_what_is_lost_is_never_paid_and_what_costs_nothing_is_paid_at_once() -> None:
