@@ -80,7 +80,9 @@ CLASSES = (
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
     # The small `overhead` has one loop, so no ratio, and that is told.
-    Class(r"bench history --suite overhead --metric ratio", "run", codes=(0, 2), says="overhead|no run under results"),
+    Class(
+        r"bench history --suite overhead --metric step_time", "run", codes=(0, 2), says="overhead|no run under results"
+    ),
     Class(r"bench confirm COMMIT_A COMMIT_B", "run", codes=(2,), says="nothing is suspected between"),
     Class(r"bench export asv.*", "run", says="asv"),
     Class(r"bench env", "run", says="budget_limit +4s"),

@@ -138,8 +138,8 @@ def _unsettled(pairs: pd.DataFrame) -> list[str]:
             apart, half = (percent_of(abs(known.estimate) / part, 1) for part in (1, 2))
             more, much = ("larger", "large") if known.estimate > 0 else ("smaller", "small")
             found.append(
-                f"{cell}: its ratio is {apart} {more} in the first half of turns than in the second, so it may be {half} "
-                f"too {much}: what a pause costs it, or the baseline, is not over within a turn"
+                f"{cell}: its ratio is {apart} {more} in the first half of turns than in the second, so it is perhaps "
+                f"{half} too {much}: what a pause costs it, or the baseline, is not over within a turn"
             )
     return found
 

@@ -47,8 +47,8 @@ def add(command: Adder) -> None:
         f"wall time for all of it; what does not fit is inconclusive; default: {gate.GATE_BUDGET:.0f}s, or BENCH_BUDGET"
     )
     gating.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
-    told = f"of turns in one launch; default: {gate.LAUNCH}s"
-    gating.add_argument("--launch", type=as_duration, default=gate.LAUNCH, metavar="TIME", help=told)
+    told = "of turns in one launch; default: as start-up and spread of its launches ask for"
+    gating.add_argument("--launch", type=as_duration, metavar="TIME", help=told)
     gating.add_argument(
         "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer of an arm; default: 60s"
     )

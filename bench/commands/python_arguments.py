@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.axes.engine_axes import AxisValue
 from bench.commands.counting import Counting
-from bench.commands.gate import GATE_BUDGET, LAUNCH
+from bench.commands.gate import GATE_BUDGET
 from bench.commands.run import chosen_options
 from bench.commands.selection import Selection, allowed_budget, settings_of
 from bench.engine.options import Options, Progress, Quiet
@@ -176,7 +176,7 @@ def gate_options(given: Mapping[str, Any], launch: float | str | None) -> Option
         SpecError: one is none; names it.
     """
     budget = allowed_budget(given["budget"], GATE_BUDGET)
-    return chosen_options({**given, "budget": budget, "launch": seconds("launch", launch) or LAUNCH})
+    return chosen_options({**given, "budget": budget, "launch": seconds("launch", launch)})
 
 
 def suite_name(suite: str | Path) -> str:

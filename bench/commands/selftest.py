@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.analysis import synthetic
 from bench.commands import selftest_races, selftest_runs
+from bench.commands.selftest_counts import counts_spread
 from bench.engine.fleet import Fleet
 from bench.engine.interpreter_sets import SEATS
 from bench.engine.options import Options, Progress
@@ -81,6 +82,7 @@ CHECKS: dict[str, Check] = {
         Check("efficiency", "least wall time for that precision over what it takes", "1", 0.5, at_most=False),
         Check("mean_cost", "every 20th step doubled, by how far the mean cost of 5 % is missed", "1", 0.01),
         Check("null_cost", "half width of a loop's own cost over that cost, largest, after 30 s", "1", 0.02),
+        Check("counts_sd", "sd of what a step of each loop does, over launches of other hash seeds", "1", 0.0),
         Check("time_in_turns", "share of the wall time of a run of `overhead` spent in turns", "1", 0.6, at_most=False),
         Check("conductor_cpu", "the conductor's own processor share while a turn runs", "1", 0.02),
         Check("summary_growth", "processor time of a summary of 1,000 cells, over that of 100", "1", 12.0),
@@ -117,9 +119,14 @@ def run_checks(names: Sequence[str], *, quick: bool, progress: Progress) -> list
             progress.phase("null_cost: every loop over an empty step")
             own = selftest_runs.null_cost(Path(folder), progress)
             results.append(CHECKS["null_cost"].result(own.value, own.sentence))
+        if "counts_sd" in wanted:
+            progress.phase("counts_sd: what a step does, again and again")
+            loops = ("plain",) if quick else ("plain", "fabric", "trainer-barebones", "trainer")
+            counted = counts_spread(Path(folder), 2 if quick else 5, 2 if quick else 10, loops, progress)
+            results.append(CHECKS["counts_sd"].result(counted.value, counted.sentence))
         if wanted & {"time_in_turns", "conductor_cpu"}:
             progress.phase(f"time_in_turns, conductor_cpu: a run of {selftest_races.SELFTEST_SUITE}")
-            whole = selftest_runs.whole(Path(folder), Options(budget=60.0) if quick else Options(), progress)
+            whole = selftest_runs.usual_run(Path(folder), Options(budget=60.0) if quick else Options(), progress)
             results += [CHECKS[name].result(one.value, one.sentence) for name, one in whole.items()]
     if "summary_growth" in wanted:  # last, as it imports pandas
         progress.phase("summary_growth: summaries of 100 and 1,000 cells")

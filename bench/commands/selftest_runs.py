@@ -137,7 +137,7 @@ def null_cost(folder: Path, progress: Progress) -> SelftestFigure:
     return SelftestFigure(max(widths), f"{made.launches} launches; {'; '.join(seen)}")
 
 
-def whole(folder: Path, options: Options, progress: Progress) -> dict[str, SelftestFigure]:
+def usual_run(folder: Path, options: Options, progress: Progress) -> dict[str, SelftestFigure]:
     """One run of `overhead` as users see it, by check."""
     made = _run(folder, "overhead", [], options, progress)
     timing = made.timing

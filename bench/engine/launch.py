@@ -26,7 +26,7 @@ WARMUP_STEPS = 8
 # second, 1.02 as its seventh, and no longer from the ninth on; those of 12 ms are settled from the second on. So long
 # after a turn has begun its steps are counted: those before tell only what hits certain steps.
 COLD_SECONDS = 0.012
-MOST_COLD = 64  # steps; where they take microseconds, what a loop does itself is warm by then
+MOST_COLD = 24  # steps; of those that take microseconds, what the loop itself does is warm by then
 # Turns are of several lengths, drawn for each round from half to one and a half times the middle one: of one length
 # they would see what comes every 20th or 50th step always at the same place of a turn. Where steps are long, 2 or 3.
 LEAST_MIDDLE = 2.5

@@ -39,6 +39,7 @@ class _Raced:
     """
 
     cell: CellSummary
+    axis: str
     name: str
     short: str
     work: Interval
@@ -92,14 +93,15 @@ def _raced(axis: str, cells: Sequence[CellSummary]) -> list[_Raced]:
         work = cell.versus.of_work
         step = "an epoch" if EPOCH in cell.metrics else "a step"
         of = step if cell.versus.per_sample is None else "a sample"
-        found.append(_Raced(cell, name, short, work, of, claims.of_ratio(work, control)))
+        found.append(_Raced(cell, axis, name, short, work, of, claims.of_ratio(work, control)))
     return found
 
 
 def _sentence(one: _Raced, base: str, cells: Sequence[CellSummary]) -> str:
     if one.word == "told":
         side = "slower" if one.work.estimate > 1 else "faster"
-        return f"{one.name} is {side} than {base}: it {_told_amount(one)}{_step(one)}{_epoch(one)}{_noisy(one)}."
+        more = "".join(tell(one) for tell in (_told_amount, _seconds, _step, _epoch, _noisy))
+        return f"{one.name} is {side} than {base}: it {more}."
     apart = f"{one.name} is not told apart from {base}"
     if one.word == "one-launch":
         return f"{apart}: one launch gives no interval."
@@ -134,6 +136,15 @@ def open_amount(ratio: Interval) -> str:
 def _percent(value: float, low: float, high: float) -> str:
     text = percent(value, low, min(high, HOPELESS), signed=False, digits=3)
     return text if high <= HOPELESS else text.replace(", ", ", over ")
+
+
+def _seconds(one: _Raced) -> str:
+    """What a loop takes more, in seconds a step: as good as the same whatever the model."""
+    versus = one.cell.versus
+    if versus is None or versus.per_sample is not None or one.axis != "loop" or EPOCH in one.cell.metrics:
+        return ""
+    d = versus.difference
+    return f", {quantity(d.estimate, d.unit, d.low, d.high, signed=True)}"
 
 
 def _step(one: _Raced) -> str:

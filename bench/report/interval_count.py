@@ -34,7 +34,13 @@ def all_hold(summary: Summary) -> list[str]:
         return []
     sure, misses = CONFIDENCE**count, (1 - CONFIDENCE) * count
     often = "less than 1 % of runs" if sure < 0.01 else f"{percent(sure, signed=False)} of runs"
-    told = f"about {misses:.0f} miss" if misses >= 1.5 else "now and then one misses"
+    told = (
+        "now and then one misses"
+        if misses < 0.75
+        else "about one misses"
+        if misses < 1.5
+        else f"about {misses:.0f} miss"
+    )
     return [
         f"{count} intervals of {percent(CONFIDENCE, signed=False)} are shown, each for itself: {told} the truth, and "
         f"all hold in {often} if they miss independently, in more where they share a baseline."

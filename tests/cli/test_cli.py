@@ -212,7 +212,7 @@ def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> N
     records = path.parent / "records.jsonl"
     lines = records.read_text().splitlines()
     first = json.loads(lines[0])
-    first["turns"]["counted"] = [2 * seconds for seconds in first["turns"]["counted"]]
+    first["turns"]["seconds"] = [[2 * seconds for seconds in turn] for turn in first["turns"]["seconds"]]
     records.write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
     tampered = call("verify", "--out", out)
     assert tampered.returncode == 3

@@ -1,4 +1,4 @@
-"""Sets of interpreters: who sits where, when a set takes over, and what is done where none can. No processes."""
+"""Sets of interpreters: who sits where, when a set takes over, and what is done where none can. Without processes."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from bench.stats.intervals import interval_of_differences
 def test_the_sentence_counts_what_the_page_shows_and_stands_in_every_format() -> None:
     run = race("optimizer", {"sgd": Arm(1e-3), "adam": Arm(1.2e-3)})
     summary = summarize(run)
-    (sentence,) = all_hold(summary)
     count = shown_intervals(summary)
+    sentence = " ".join(all_hold(summary))
     page = html.render(run, summary, drawings=())
     shown = re.findall(r'data-figure="[^"]*">([^<]*\[[^<]*,[^<]*\])<', page)
     assert count == len(shown) > 5
@@ -40,7 +40,7 @@ def test_costs_are_counted_once_and_one_launch_has_nothing_to_say() -> None:
     assert costs
     assert shown_intervals(several) > len(costs)
     assert all_hold(summarize(make(launches=1))) == []
-    assert "all hold in 2.9 % of runs if" in all_hold(several)[0]
+    assert "all hold in less than 1 % of runs if" in all_hold(several)[0]
     wide = {name: Arm(1e-3) for name in ("sgd", *(f"o{number}" for number in range(20)))}
     assert "all hold in less than 1 % of runs" in all_hold(summarize(race("optimizer", wide)))[0]
 

@@ -282,7 +282,9 @@ def test_a_run_of_an_older_version_is_read_and_says_that_nothing_covers_it(folde
     before = store.read_run(folder)
     old(folder)
     run = store.read_run(folder)
-    assert (run.records, run.instrumented) == (before.records, before.instrumented)
+    # Which of two interpreters an arm came from was not written down then.
+    assert run.records == tuple(replace(record, seat=0) for record in before.records)
+    assert run.instrumented == tuple(replace(record, seat=0) for record in before.instrumented)
     assert not run.covered
     assert store.intact(run) is run
     # Gone on with, its old lines are covered, too.
