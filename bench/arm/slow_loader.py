@@ -53,8 +53,10 @@ class Burn:
             if began is not None:
                 self._steps.append(now - began)
             self._pulls += 1
-            if self._steps and self._pulls % self._every == 0:
-                spin(self._fraction * statistics.median(self._steps) / 1e9)
+            if self._steps:
+                # Asked at each pull, which takes 5 µs: an arm that asked every 20th time only was 0.35 % faster.
+                usual = statistics.median(self._steps) / 1e9
+                spin(self._fraction * usual if self._pulls % self._every == 0 else 0.0)
             began = thread_time_ns()
             yield batch
 
