@@ -212,13 +212,15 @@ class Evidence:
 
     Attributes:
         pairs: the turns of both cells in each launch.
-        sets: the set of interpreters of each; less than 0 where it shares with no other what its set does.
+        sets: the set of interpreters of each.
+        apart: whether both came from different seats of it.
         failed: why one of both cells has no more launches, or "".
     """
 
     question: Question
     pairs: list[tuple[Turns, Turns]] = field(default_factory=list)
     sets: list[int] = field(default_factory=list)
+    apart: list[bool] = field(default_factory=list)
     failed: str = ""
 
     def take(self, launch: Sequence[Record]) -> None:
@@ -236,8 +238,13 @@ class Evidence:
         if len(set(turns[0].round) & set(turns[1].round)) < LEAST_ROUNDS:
             return
         self.pairs.append((turns[0], turns[1]))
-        crossed = own[asked.cell].seat != own[asked.over].seat  # then what their interpreters do cancels
-        self.sets.append(-len(self.pairs) if crossed else own[asked.cell].fork_server)
+        self.sets.append(own[asked.cell].fork_server)
+        self.apart.append(own[asked.cell].seat != own[asked.over].seat)
+
+    def shared_by(self, launches: int) -> list[int]:
+        """What so many launches share, by number: their sets, unless both cells change places from launch to launch,
+        so that what their interpreters do cancels. A cell that stays where it is sits apart in every other launch."""
+        return list(range(launches)) if all(self.apart[:launches]) else self.sets[:launches]
 
     def answer(self, tests: int) -> Answer:
         """What they come to.
@@ -252,7 +259,7 @@ class Evidence:
             scale = math.fsum(one.step for one in found) / len(found)
         else:
             values = [one.mean - _log_of_bound(condition) for one in found]
-        standing = side_of_zero(values, tests, lambda n, level: scale * layout_shift(self.sets[:n], level))
+        standing = side_of_zero(values, tests, lambda n, level: scale * layout_shift(self.shared_by(n), level))
         word: Word = "open"
         if standing.side:
             word = "yes" if (standing.side == "below") == (condition.sign == "<") else "no"

@@ -103,4 +103,7 @@ TRUE_STEPS: tuple[Mutant, ...] = (
            'return None if own["crossed"].all() else [int(number) for number in own["set"]]', "return None",
            (f"{PAIRS}::test_launches_of_arms_that_change_places_share_nothing_and_those_of_others_their_set",
             f"{PAIRS}::test_what_few_sets_may_do_is_in_the_interval_of_arms_that_do_not_change_places")),
+    Mutant(31, "who sits apart in a launch has changed places in it", "bench/stats/conditions.py",
+           "if all(self.apart[:launches]) else", "if any(self.apart[:launches]) else",
+           ("tests/stats/test_conditions.py::test_launches_of_one_set_of_interpreters_say_less",)),
 )  # fmt: skip
