@@ -151,7 +151,9 @@ class Model:
             return cost  # the fit does not even hold where it was measured
         cost = replace(
             cost,
-            fixed=interval_of_differences(self.fixed, sets=self.sets, layout=LAYOUT_SD * shortest),
+            fixed=interval_of_differences(
+                self.fixed, sets=self.sets, layout=LAYOUT_SD * (shortest + abs(statistics.fmean(self.fixed)))
+            ),
             share=share if cost.fitted and not impossible(share, 1.0) else None,
         )
         if cost.outside:
@@ -163,7 +165,8 @@ class Model:
 
     def _at(self, step: float, *, over: float = 1.0) -> Interval:
         values = [(a + b * step) / over for a, b in zip(self.fixed, self.share, strict=True)]
-        return interval_of_differences(values, sets=self.sets, layout=LAYOUT_SD * step / over)
+        own = step / over + statistics.fmean(values)  # the arm's step
+        return interval_of_differences(values, sets=self.sets, layout=LAYOUT_SD * abs(own))
 
 
 def impossible(cost: Interval, step: float) -> bool:
@@ -221,7 +224,9 @@ def _model(arm: Cost, rows: Mapping[str, Sequence[_Row]]) -> Model:
     steps = {group: statistics.median(row[3] for row in own) for group, own in rows.items()}
     measured = {
         group: interval_of_differences(
-            [row[2] for row in own], sets=_sets([row[4] for row in own]), layout=LAYOUT_SD * steps[group]
+            [row[2] for row in own],
+            sets=_sets([row[4] for row in own]),
+            layout=LAYOUT_SD * statistics.median(row[3] + row[2] for row in own),  # of the arm's own step
         )
         for group, own in rows.items()
     }

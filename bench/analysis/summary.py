@@ -264,7 +264,7 @@ def _versus(run: StoredRun, pairs: pd.DataFrame) -> dict[str, Versus]:
         for launch in launches:
             mine, base = samples.get((str(cell), launch)), samples.get((baseline, launch))
             more.append(math.log(mine / base) if mine and base else None)
-        layout = LAYOUT_SD * float(own["baseline_step_time"].median())
+        layout = LAYOUT_SD * float((own["baseline_step_time"] + own["difference"]).median())  # of the arm's own step
         difference = interval_of_differences(own["difference"].tolist(), sets=shared, layout=layout)
         found[str(cell)] = Versus(
             baseline,

@@ -14,7 +14,7 @@ from bench.plan import discovery, plan
 from bench.plan.cell import Plan
 from bench.results import store
 from bench.results.record import Record
-from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
+from bench.stats.intervals import LAYOUT_SD, Interval, interval_of_differences, interval_of_logs
 from bench.stats.periods import periods_of
 from bench.stats.step_times import launch_ratios, pair_ratios
 
@@ -120,21 +120,34 @@ def null_cost(folder: Path, progress: Progress) -> SelftestFigure:
     """How well each loop's own cost is known after 30 s."""
     made = _run(folder, "null", [], Options(budget=30.0), progress)
     group = made.plan.groups[0]
-    turns = {(record.cell, record.launch): record.turns for record in made.records}
-    widths, seen = [], []
+    records = {(record.cell, record.launch): record for record in made.records}
+    shares, seen = [], []
     for cell in group.runnable[1:]:
         if cell.twin:
             continue
-        values = [
-            launch_ratios(own, base).difference
-            for (name, launch), own in turns.items()
-            if name == cell.id and own is not None and (base := turns.get((group.cells[0].id, launch))) is not None
+        found = [
+            (launch_ratios(own.turns, base.turns), base.fork_server)
+            for (name, launch), own in records.items()
+            if name == cell.id
+            and own.turns is not None
+            and (base := records.get((group.cells[0].id, launch))) is not None
+            and base.turns is not None
         ]
-        known = interval_of_differences(values)
-        widths.append(math.inf if known.low is None or known.high is None else (known.high - known.low) / 2)
-        seen.append(f"{cell.point['loop']} {known.estimate * 1e6:.1f} µs ±{widths[-1] * 1e6:.1f}")
-        widths[-1] /= abs(known.estimate)
-    return SelftestFigure(max(widths), f"{made.launches} launches; {'; '.join(seen)}")
+        values = [ratios.difference for ratios, _ in found]
+        layout = LAYOUT_SD * statistics.median(ratios.step + ratios.difference for ratios, _ in found)
+        known = interval_of_differences(values, sets=[number for _, number in found], layout=layout)
+        widths = [_half(known), _half(interval_of_differences(values))]
+        shares.append(widths[0] / abs(known.estimate))
+        seen.append(
+            f"{cell.point['loop']} {known.estimate * 1e6:.1f} µs ±{widths[0] * 1e6:.1f} (±{widths[1] * 1e6:.1f} by "
+            "launches alone)"
+        )
+    sets = len({record.fork_server for record in made.records})
+    return SelftestFigure(max(shares), f"{made.launches} launches of {sets} sets of interpreters; {'; '.join(seen)}")
+
+
+def _half(known: Interval) -> float:
+    return math.inf if known.low is None or known.high is None else (known.high - known.low) / 2
 
 
 def usual_run(folder: Path, options: Options, progress: Progress) -> dict[str, SelftestFigure]:

@@ -254,7 +254,7 @@ def _versus_again(
     sets = None if crossed else [other.fork_server for _, _, other in taken]
     logs = [ratios.mean for ratios, _, _ in taken]
     more = [math.log((counted_samples(one) or 1) / (counted_samples(other) or 1)) for _, one, other in taken]
-    layout = LAYOUT_SD * statistics.median(ratios.step for ratios, _, _ in taken)
+    layout = LAYOUT_SD * statistics.median(ratios.step + ratios.difference for ratios, _, _ in taken)
     return {
         "ratio": interval_of_logs(logs, sets=sets),
         "typical": interval_of_logs([ratios.typical for ratios, _, _ in taken], sets=sets),
