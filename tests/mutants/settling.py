@@ -44,7 +44,7 @@ SETTLING: tuple[Mutant, ...] = (
            "screen.sets if apart else ()", "()",
            (f"{GATE}::test_launches_of_few_sets_of_interpreters_are_told_to_the_rule",)),
     Mutant(50, "an intermittent slowdown is one of each step", "bench/arm/slow_loader.py",
-           "and self._pulls % self._every == 0", "",
+           "* usual if self._pulls % self._every == 0 else 0.0)", "* usual)",
            ("tests/arm/test_slow_loader.py::test_each_20th_step_is_doubled_over_all_epochs",)),
     Mutant(51, "every question has the whole error rate", "bench/stats/sequential.py",
            "math.sqrt(number) / tests", "math.sqrt(number)",
