@@ -51,7 +51,13 @@ def test_each_20th_step_is_doubled_over_all_epochs(monkeypatch: pytest.MonkeyPat
     clock = Clock(monkeypatch)
     burnt: list[int] = []
     loader = Burn([0] * 30, 1.0, every=20)
-    monkeypatch.setattr(slow_loader, "spin", lambda seconds: burnt.append(round(1e3 * seconds)))
+    asked: list[float] = []
+
+    def spin(seconds: float) -> None:
+        asked.append(seconds)
+        burnt.extend([round(1e3 * seconds)] if seconds else [])
+
+    monkeypatch.setattr(slow_loader, "spin", spin)
     at = []
     for number in range(60):
         if number % 30 == 0:
@@ -61,6 +67,7 @@ def test_each_20th_step_is_doubled_over_all_epochs(monkeypatch: pytest.MonkeyPat
         at += [number] * (len(burnt) - len(at))
     assert at == [19, 39, 59]
     assert burnt == [5, 5, 5]
+    assert len(asked) == 59, "both sides ask at each pull but the first"
 
 
 def test_a_single_slow_step_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
