@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from bench import Workload
 
@@ -32,11 +34,12 @@ def product(model: nn.Module, batch: torch.Tensor) -> torch.Tensor:
 def least_step() -> Workload:
     """The workload, from the seed that `torch.manual_seed` was given last; its batches are there already."""
     generator = torch.Generator().manual_seed(torch.initial_seed())
+    batches = list(torch.randn(BATCHES, 1, generator=generator))
     return Workload(
         model=OneParameter(),
         loss=product,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=RATE),
         # As they lie there, one by one. A DataLoader all the same: Fabric takes nothing else.
-        batches=DataLoader(list(torch.randn(BATCHES, 1, generator=generator)), batch_size=None),
+        batches=DataLoader(cast("Dataset[torch.Tensor]", batches), batch_size=None),
         samples=1,
     )

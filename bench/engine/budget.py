@@ -16,14 +16,14 @@ from dataclasses import dataclass
 TORCH, PACKAGE = 6.0, 6.0
 # What each arm adds to a launch besides its turns: process, set-up, audited steps, warm-up, end. Launches of 5 arms
 # took 1 to 1.5 s for that on 2 slow cores.
-ARM_START = 0.3
+ARM_START = 0.25
 COMPILING = 10.0  # what an arm adds that compiles its code into an empty cache; 5 to 20 s for the suites here
-LEAST_TURNS = 0.35  # seconds of each arm in the rounds that a launch takes whatever the time says
+LEAST_TURNS = 0.3  # seconds of each arm in the rounds that a launch takes whatever the time says
 SHORTEST_LAUNCH = 0.5  # seconds of turns
 LONGEST_LAUNCH = 8.0
 # Turns of a launch over its start-up, before the run's own variances tell: launches differ by about as much as a second
 # of turns of two arms leaves, 1 % each, on the machine tried.
-TURNS_OVER_START_UP = 1.5
+TURNS_OVER_START_UP = 1.2
 # Six launches: below, the interval's factor (2.57 at 6, 4.30 at 3) costs more than start-up saves.
 ENOUGH_LAUNCHES = 6
 INTERVAL_LAUNCHES = 2  # fewer give no interval

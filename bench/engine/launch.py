@@ -178,10 +178,13 @@ class Race:
             before, steps = whole / steps, 2 * steps
 
     def enough(self, measuring_time: float) -> bool:
-        """Whether the turns so far fill the measuring time, in whole balanced blocks of rounds."""
-        whole = self.rounds > 0 and self.rounds % turn_order.block_length(len(self.arms)) == 0
+        """Whether the turns so far fill the measuring time, as nearly as whole balanced blocks of rounds can."""
+        block = turn_order.block_length(len(self.arms))
+        if self.rounds < LEAST_ROUNDS or self.rounds % block:
+            return False
         taken = max((sum(len(row["seconds"]) for row in rows) for rows in self._rows.values()), default=0)
-        return whole and self.rounds >= LEAST_ROUNDS and (self.turn_seconds >= measuring_time or taken >= MOST_STEPS)
+        half = self.turn_seconds / self.rounds * block / 2
+        return self.turn_seconds + half >= measuring_time or taken >= MOST_STEPS
 
     def take_round(self, order: Sequence[str]) -> None:
         """One turn of every arm that lives, in this order, all of as many steps."""

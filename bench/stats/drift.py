@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.results.turns import Turns
 from bench.stats.intervals import Interval, interval_of_differences
@@ -18,10 +18,14 @@ from bench.stats.step_times import LEAST_ROUNDS
 # A launch's turns are put into so many blocks of consecutive ones, each by its medians: 496 pairs, however long it is.
 BLOCKS = 32
 
-# Points of a launch that tells of its steps' time: turns, or halves of turns of 2 * PART counted steps or more. In a
-# tenth of a second, a dozen short turns, what settles after the warm-up looks like what goes on.
+# Points of a launch that tells of its steps' time: turns, or up to PARTS parts of turns, of PART counted steps or more
+# each. In a tenth of a second, a dozen short turns, what settles after the warm-up looks like what goes on.
 DRIFT_POINTS = 16
-PART = 4
+PARTS, PART = 3, 4
+
+# Launches that tell of it. Of 2 the interval is narrow by luck in one of a hundred, and a gate asks after each launch:
+# one of three arms alike was `drifting` after 2, in 10 gates of launches of 0.7 s.
+DRIFT_LAUNCHES = 4
 
 # What is claimed spoils a cell, and of a baseline its whole group, so it takes more than the interval that is printed:
 # with 95 % one group in 20 of two launches would be spoiled on a machine that drifts by itself.
@@ -162,18 +166,19 @@ def _began(turns: Turns) -> Sequence[float]:
 
 
 def _points(turns: Turns) -> dict[tuple[int, int], tuple[float, float]]:
-    """The steps before each turn and the seconds of its counted steps, by round and part: turns of many steps have two
-    parts, so that a launch of few long turns tells as much as one of many short ones."""
+    """The steps before each turn and the seconds of its counted steps, by round and part: turns of many steps have
+    several parts, so that a launch of few long turns tells as much as one of many short ones."""
     found: dict[tuple[int, int], tuple[float, float]] = {}
     began, settled, lengths = _began(turns), turns.settled, turns.lengths
     for number, round_ in enumerate(turns.round):
-        half = lengths[number] // 2
-        if half < PART or not turns.seconds or turns.whole or turns.behind:
+        parts = min(PARTS, lengths[number] // PART)
+        if parts < 2 or not turns.seconds or turns.whole or turns.behind:
             found[round_, 0] = began[number], settled[number] / lengths[number]
             continue
         steps = turns.seconds[number][turns.cold :]
-        for part, own in enumerate((steps[:half], steps[half:])):
-            found[round_, part] = began[number] + part * half, statistics.median(own)
+        ends = [round(part * len(steps) / parts) for part in range(parts + 1)]
+        for part, (start, end) in enumerate(itertools.pairwise(ends)):
+            found[round_, part] = began[number] + start, statistics.median(steps[start:end])
     return found
 
 
@@ -215,7 +220,8 @@ def drifts_of_group(launches: Sequence[tuple[Turns | None, Turns | None]], *, st
     paired = [time_slope(turns, base) for turns, base in launches if steady and turns is not None and base is not None]
     one, other = ([slope.scatter for slope in slopes if slope is not None] for slopes in (alone, paired))
     best = paired if other and statistics.median(one) > OWN_SCATTER * statistics.median(other) else alone
-    return drift_of_launches(best, "s", MATERIAL_TIME)
+    found = drift_of_launches(best, "s", MATERIAL_TIME)
+    return found and replace(found, material=found.material and found.launches >= DRIFT_LAUNCHES)
 
 
 def drift_reason(drift: Drift) -> str:

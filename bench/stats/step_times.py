@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# A launch of fewer rounds stays in the files but is not used: the median of 8 pairs has a standard error of 0.44 of
-# their sd, that of the 2 or 3 pairs of a launch which was cut off would add more noise than the launch adds knowledge.
-LEAST_ROUNDS = 8
+# A launch of fewer rounds stays in the files but is not used: rounds of some dozen steps each have a standard error of
+# their middle of 0.5 of their sd at 6; that of the 2 or 3 pairs of a launch which was cut off would add more noise than
+# the launch adds knowledge. 6 rounds are one balanced block of three arms.
+LEAST_ROUNDS = 6
 
 # Steps that are not of a period count as this many typical ones at most.
 WINSOR = 2.0
