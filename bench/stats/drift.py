@@ -25,7 +25,7 @@ PARTS, PART = 3, 4
 
 # Launches that tell of it. Of 2 the interval is narrow by luck in one of a hundred, and a gate asks after each launch:
 # one of three arms alike was `drifting` after 2, in 10 gates of launches of 0.7 s.
-DRIFT_LAUNCHES = 4
+DRIFT_LAUNCHES = 3
 
 # What is claimed spoils a cell, and of a baseline its whole group, so it takes more than the interval that is printed:
 # with 95 % one group in 20 of two launches would be spoiled on a machine that drifts by itself.
@@ -150,7 +150,8 @@ def memory_slope(turns: Turns, column: Sequence[int]) -> LaunchSlope | None:
         return None
     least = list(itertools.accumulate(reversed(column), min))[::-1]
     most = list(itertools.accumulate(column, max))
-    began = _began(turns)
+    # Memory is read after a turn.
+    began = [start + taken for start, taken in zip(_began(turns), turns.taken, strict=True)]
     starts = (len(column) * quarter // 4 for quarter in (0, 2, 3))
     whole, slope, later = (min(_slope_from(start, began, edge) for edge in (least, most)) for start in starts)
     return LaunchSlope(slope, max(whole, slope), later, statistics.median(column), round(began[-1] - began[0]))

@@ -148,13 +148,13 @@ def test_a_record_of_an_unplanned_cell_is_refused() -> None:
 
 
 def test_short_launches_are_kept_but_not_used() -> None:
-    run = make(**SMALL, rounds=7)
-    assert len(frames.turns(run)) == 3 * 4 * 7
+    run = make(**SMALL, rounds=5)
+    assert len(frames.turns(run)) == 3 * 4 * 5
     assert frames.launches(run).empty
     assert frames.pairs(run).empty
-    assert set(frames.short_launches(run)["rounds"]) == {7}
-    assert not frames.launches(make(**SMALL, rounds=8)).empty
-    assert not frames.pairs(make(**SMALL, rounds=8)).empty
+    assert set(frames.short_launches(run)["rounds"]) == {5}
+    assert not frames.launches(make(**SMALL, rounds=6)).empty
+    assert not frames.pairs(make(**SMALL, rounds=6)).empty
 
 
 def test_pairs_join_by_round_not_by_place() -> None:

@@ -280,7 +280,7 @@ def test_launches_of_few_rounds_are_not_used_and_said_so() -> None:
     assert [warning for warning in summary.warnings if "launch 3 is not used: it has 5 rounds" in warning]
     trainer = cell_of(summarize(short), TRAINER, 256)
     assert (trainer.outcome, trainer.versus) == ("noisy", None)
-    assert "8 rounds" in trainer.reason
+    assert "6 rounds" in trainer.reason
 
 
 def test_the_position_effect_is_found_and_its_absence_too() -> None:
