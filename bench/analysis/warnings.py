@@ -12,10 +12,17 @@ import pandas as pd
 from bench.analysis.drift import leak_warnings
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
+from bench.analysis.pairs import shared_sets
 from bench.axes.accelerators import accelerators
 from bench.results.record import Metric
 from bench.results.store import StoredRun
-from bench.stats.intervals import Interval, interval_of_differences, interval_of_logs
+from bench.stats.intervals import (
+    LAYOUT_SD,
+    SETS_FOR_THEIR_OWN,
+    Interval,
+    interval_of_differences,
+    interval_of_logs,
+)
 from bench.stats.periods import USUAL_PERIOD
 from bench.stats.rounding import percent_of
 from bench.stats.step_times import LEAST_ROUNDS
@@ -120,13 +127,30 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
                 f"place {position + 1} in the round changes a step by {percent(effect)}: arms disturb each "
                 "other. Orders are balanced, so ratios hold, but their intervals are wider than need be"
             )
-    warnings += [*_unsettled(frames.pairs), *_contended(run, frames.pairs), *_too_short_for_periods(run)]
+    warnings += [*_few_sets(frames.pairs), *_unsettled(frames.pairs), *_contended(run, frames.pairs)]
+    warnings += _too_short_for_periods(run)
     stolen = _stolen_share(run)
     if stolen > STOLEN_SHARE:
         warnings.append(
             f"the hypervisor took {percent_of(stolen, 0)} of the turns' time: the machine is shared with busy others"
         )
     return warnings
+
+
+def _few_sets(pairs: pd.DataFrame) -> list[str]:
+    """Cells whose launches hang on their set of interpreters, of which there were too few to tell what that does."""
+    few: dict[int, list[str]] = {}
+    for cell, own in pairs.groupby("cell", sort=False):
+        sets = shared_sets(own)
+        if sets is not None and len(set(sets)) < min(SETS_FOR_THEIR_OWN, len(sets)):
+            few.setdefault(len(set(sets)), []).append(str(cell))
+    return [
+        f"{', '.join(cells[:NAMED])}{f' and {len(cells) - NAMED} more' if len(cells) > NAMED else ''}: launches from "
+        f"{count} {'set' if count == 1 else 'sets'} of interpreters, as time had room for, and fewer than "
+        f"{SETS_FOR_THEIR_OWN}: intervals allow for layouts that differ by {percent_of(LAYOUT_SD)} (sd), so that none "
+        f"is narrower than ±{percent_of(1.96 * LAYOUT_SD / math.sqrt(count), 1)}; a longer run has more sets"
+        for count, cells in few.items()
+    ]
 
 
 def _unsettled(pairs: pd.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ from synthetic import PLAIN, TRAINER, cell_id, make
 from bench.analysis import frames
 from bench.analysis.pairs import shared_sets
 from bench.analysis.summary import summarize
+from bench.results.record import RECORD_SCHEMA
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
 
@@ -73,3 +74,19 @@ def test_the_mean_stands_beside_the_typical_step() -> None:
     assert own["log_ratio"].tolist() == pytest.approx([0.09531] * 3, abs=1e-4)
     assert own["typical_log_ratio"].tolist() == pytest.approx([0.0] * 3)
     assert own["difference"].tolist() == pytest.approx([1e-4] * 3)
+
+
+def test_too_few_sets_are_told_with_what_was_done_instead() -> None:
+    run = make(lengths={256: 2.5e-3}, launches=6)
+    plain_alone = tuple(
+        replace(record, fork_server=record.launch // 3, seat=0 if record.point["loop"] != PLAIN else record.seat)
+        for record in run.records
+    )
+    run = replace(run, records=plain_alone, info={**run.info, "schema": RECORD_SCHEMA})
+    told = [warning for warning in summarize(run).warnings if "sets of interpreters" in warning]
+    assert len(told) == 1
+    assert "launches from 2 sets of interpreters" in told[0]
+    assert "none is narrower than ±1.4 %" in told[0]
+    assert "#twin" not in told[0], "it changes places with the baseline"
+    own = tuple(replace(record, fork_server=record.launch) for record in plain_alone)
+    assert not [text for text in summarize(replace(run, records=own)).warnings if "sets of" in text]
