@@ -45,7 +45,7 @@ def draw_run(run: StoredRun, summary: Summary) -> list[Drawing]:
     drawings = []
     with matplotlib.rc_context(STYLE):
         if len(turns):
-            drawings.append(_distribution(summary, style, turns))
+            drawings.append(_distribution(summary, style, turns, frames.launches))
         if len(pairs):
             drawings.append(_ratios(summary, style, pairs))
         models = costs.models(run.info["plan"], frames.pairs)
@@ -125,8 +125,10 @@ def _named(style: _Style, data: pd.DataFrame) -> pd.DataFrame:
     return data.assign(arm=data["cell"].map(style.names))
 
 
-def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame) -> Drawing:
+def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame, launches: pd.DataFrame) -> Drawing:
     turns = _named(style, turns).assign(ms=turns["step_time"] * 1e3)
+    of_steps = launches[(launches["metric"] == "step_time") & ~launches["instrumented"]]
+    means = _named(style, of_steps).assign(ms=of_steps["value"] * 1e3)
     palette = style.colours
     arms = _arms(summary, style, turns)
     figure, panels = _panels(arms, style)
@@ -155,9 +157,8 @@ def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame) -> Drawi
             gridsize=80,
             ax=panel,
         )
-        medians = own.groupby(["arm", "launch"], as_index=False)["ms"].median()
         sns.stripplot(
-            medians,
+            means[means["group"] == group],
             x="ms",
             y="arm",
             order=order,
@@ -175,7 +176,7 @@ def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame) -> Drawi
     share = outside / len(turns)
     return Drawing(
         "Step time",
-        "Shape: the turns of all launches. Dots: the median of each launch, from which the "
+        "Shape: the turns of all launches. Dots: the mean step of each launch, from which the "
         f"intervals come. Each group has its own scale. {percent_of(share, 1)} of the turns lie outside of "
         "what is shown; all figures use them.",
         svg(figure, "distribution"),

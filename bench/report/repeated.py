@@ -8,20 +8,26 @@ from bench.report.tables import label, varying_axes
 from bench.report.units import percent, quantity
 from bench.stats.periods import Period
 
+# What adds less to the mean step is left unsaid: of a cell in a hundred such a period is chance.
+LEAST_SHARE = 0.002
+
 # Cells that are named; of more it is said how many.
 TOLD_CELLS = 8
 
 
 def repeated(summary: Summary) -> list[str]:
-    """One sentence a cell that has something periodic; twins, which run their baselines' code, are left out."""
-    cells = [cell for cell in summary.cells if summary.periods.get(cell.id) and not cell.twin]
+    """One sentence a cell that has something periodic worth telling; twins, of their baselines' code, are left out."""
+    told = {
+        cell: [period for period in periods if period.share >= LEAST_SHARE] for cell, periods in summary.periods.items()
+    }
+    cells = [cell for cell in summary.cells if told.get(cell.id) and not cell.twin]
     found = []
     for cell in cells[:TOLD_CELLS]:
         axis = summary.compare[cell.suite]
         own = [other.point for other in summary.cells if other.suite == cell.suite]
         place = [f"{name} {cell.point.get(name)}" for name in varying_axes(own) if name != axis]
         where = f" ({', '.join(place)})" if place else ""
-        events = [_event(period, cell) for period in summary.periods[cell.id]]
+        events = [_event(period, cell) for period in told[cell.id]]
         found.append(f"{label(axis, cell.point[axis])}{where}: {'; '.join(events)}")
     if len(cells) > TOLD_CELLS:
         found.append(f"{len(cells) - TOLD_CELLS} more cells have steps that are longer every so many")

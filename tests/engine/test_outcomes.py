@@ -14,6 +14,7 @@ from conftest import SUITES, Bench
 from bench.engine.options import Options
 from bench.protocol import Go
 from bench.results.record import Record
+from bench.stats.step_times import LEAST_ROUNDS
 
 QUICK = Options(budget=1, launch=0.2, fork_servers=1, timeout=6.0, memory_limit=700 * 2**20)
 
@@ -49,7 +50,7 @@ def failing(bench: Bench, fault: str, outcome: str, words: str) -> Record:
     twin = next(record for record in records if record.twin)
     assert twin.outcome == "ok"
     assert twin.turns is not None
-    assert len(twin.turns.round) >= 8
+    assert len(twin.turns.round) >= LEAST_ROUNDS
     assert not any(_alive(arm.pid) for arm in bench.fleet.arms.values())
     return failed
 
