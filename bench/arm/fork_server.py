@@ -26,7 +26,7 @@ from typing import Any
 
 import bench.protocol as protocol
 from bench.axes.accelerators import accelerators
-from bench.axes.plugins import entries_of
+from bench.axes.plugins import remember_entries
 from bench.machine import strays
 from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, ForkServerHello
 
@@ -50,7 +50,7 @@ def main() -> None:
         importlib.import_module(name)
         for late in late_imports(name):
             importlib.import_module(late)
-    entries_of("bench.loops")  # every arm asks for them
+    remember_entries("bench.loops")  # every arm asks for them
     # Objects of the imports are put aside: a collection in an arm would copy every page that the two share.
     gc.collect()
     gc.freeze()

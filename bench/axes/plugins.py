@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from bench.errors import SpecError, without_middle
+
+_remembered: dict[str, tuple[EntryPoint, ...]] = {}  # to look through all distributions takes 10 ms
 
 
 def plugins(group: str) -> list[tuple[str, object]]:
@@ -16,7 +17,8 @@ def plugins(group: str) -> list[tuple[str, object]]:
     """
     found: list[tuple[str, object]] = []
     mistakes: list[str] = []
-    for entry in entries_of(group):
+    known = _remembered.get(group)
+    for entry in entry_points(group=group) if known is None else known:
         where = f"entry point {group}:{entry.name}"
         try:
             found.append((where, entry.load()))
@@ -30,7 +32,6 @@ def plugins(group: str) -> list[tuple[str, object]]:
     return found
 
 
-@cache  # to look through all distributions takes 10 ms, and an arm has it from its fork server
-def entries_of(group: str) -> tuple[EntryPoint, ...]:
-    """The entry points of a group, nothing imported."""
-    return tuple(entry_points(group=group))
+def remember_entries(group: str) -> None:
+    """Look up the entry points of a group now and never again: of a fork server that asks, its arms have them."""
+    _remembered[group] = tuple(entry_points(group=group))
