@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from bench.engine import turn_order
 from bench.results.turns import Turns
 
-STEP, COLD = 1.5e-3, 8
-LENGTHS = (14, 43)  # steps of a turn, from and below
+STEP, COLD = 1.5e-3, 10
+LENGTHS = (15, 46)  # steps of a turn, from and below
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Machine:
     sets: Sequence[int] = ()
     spikes: float = 0.0
     warmth: float = 1.0
-    rounds: int = 18
+    rounds: int = 17
     lengths: tuple[int, int] = LENGTHS
     cold: int = COLD
     shapes: Mapping[str, float] = field(default_factory=lambda: {"quick": 1.0, "slow": 3.0, "tail": 0.15})

@@ -24,8 +24,9 @@ WARMUP_SECONDS = 0.06
 WARMUP_STEPS = 8
 # After a pause caches are cold. Steps of 1.4 ms took 1.5 to 1.8 times as long at first, 1.15 to 1.24 times as a turn's
 # second, 1.02 as its seventh, and no longer from the ninth on; those of 12 ms are settled from the second on. So long
-# after a turn has begun its steps are counted: those before tell only what hits certain steps.
-COLD_SECONDS = 0.012
+# after a turn has begun its steps are counted: those before tell only what hits certain steps. After 12 ms an arm that
+# pauses cost 30 % more on its second and third step would still read 0.2 % too much.
+COLD_SECONDS = 0.015
 MOST_COLD = 24  # steps; of those that take microseconds, what the loop itself does is warm by then
 # Turns are of several lengths, drawn for each round from half to one and a half times the middle one: of one length
 # they would see what comes every 20th or 50th step always at the same place of a turn. Where steps are long, 2 or 3.

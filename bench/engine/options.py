@@ -32,7 +32,7 @@ class Options:
     seed: int = 0
     threads: int = 1
     fork_servers: int = 1000
-    turn: float = 0.042
+    turn: float = 0.045
     launch: float | None = None
     memory_limit: int | None = None
     instrument: int = 0

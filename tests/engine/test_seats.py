@@ -50,7 +50,7 @@ def test_sets_are_replaced_while_launches_go_on(tmp_path: Path) -> None:
     made = plan.make_plan({"overhead": suite}, ["overhead"], settings=[*PAIR])
     opened = store.create(tmp_path)
     opened.write_info({"run": opened.folder.name, "plan": plan.plan_document(made)})
-    Conductor(made, {"overhead": file}, opened, Options(budget=45.0, launch=1.0), Silent()).run()
+    Conductor(made, {"overhead": file}, opened, Options(budget=45.0, launch=1.0, precision_goal=1e-9), Silent()).run()
     opened.close()
     records = store.read_run(opened.folder).records
     sets = sorted({record.fork_server for record in records})
