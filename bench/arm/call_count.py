@@ -82,7 +82,7 @@ class CallCount:
         return heard
 
     def _monitor(self) -> None:
-        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # from 3.12 on
         try:
             monitoring.use_tool_id(monitoring.PROFILER_ID, "bench counts")
         except ValueError as error:

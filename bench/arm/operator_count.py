@@ -33,7 +33,7 @@ class OperatorCount(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._found: dict[tuple[str, str, bool], int] = {}
         self._names: dict[int, tuple[CodeType, str]] = {}
 

@@ -106,7 +106,7 @@ def _steady_bars() -> None:
     tqdm = sys.modules.get("tqdm.std")
     if tqdm is not None:
         ticks = itertools.count(1)
-        tqdm.time = lambda: next(ticks) / 1000  # type: ignore[attr-defined]
+        tqdm.time = lambda: next(ticks) / 1000  # type: ignore[attr-defined]  # untyped module
 
 
 def _python_calls(count: CallCount) -> _Counting:

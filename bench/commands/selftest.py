@@ -80,7 +80,12 @@ CHECKS: dict[str, Check] = {
             "variance_time", "V of two arms: variance of a launch's log ratio, in %², times its wall time", "%² s", 1.5
         ),
         Check("efficiency", "least wall time for that precision over what it takes", "1", 0.5, at_most=False),
-        Check("mean_cost", "every 20th step doubled, by how far the mean cost of 5 % is missed", "1", 0.01),
+        Check(
+            "mean_cost",
+            "every 20th step doubled: by how far the mean cost of 5 % may be missed",
+            "1",
+            selftest_runs.MISSED_AT_MOST,
+        ),
         Check("null_cost", "half width of a loop's own cost over that cost, largest, after 30 s", "1", 0.02),
         Check("counts_sd", "sd of what a step of each loop does, over launches of other hash seeds", "1", 0.0),
         Check("time_in_turns", "share of the wall time of a run of `overhead` spent in turns", "1", 0.6, at_most=False),

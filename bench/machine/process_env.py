@@ -23,7 +23,8 @@ def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[
 
     Args:
         threads: intra-operator threads of every arm.
-        hash_seed: PYTHONHASHSEED, the same for all arms of a launch, another for each set of fork servers.
+        hash_seed: PYTHONHASHSEED, another for each fork server, since that too may differ by accident: a control that
+            shared it with its baseline would not show what it does.
     """
     scrubbed = sorted(name for name in os.environ if SCRUBBED.match(name))
     kept = {name: value for name, value in os.environ.items() if name not in scrubbed}

@@ -188,7 +188,7 @@ def test_nothing_is_counted_while_it_is_paused_or_by_another_thread() -> None:
 
 def test_the_place_of_another_profiler_is_not_taken() -> None:
     if MONITORED:
-        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined,unused-ignore]  # from 3.12 on
         monitoring.use_tool_id(monitoring.PROFILER_ID, "another")
     else:
         sys.setprofile(lambda *_: None)

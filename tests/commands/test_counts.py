@@ -106,7 +106,7 @@ def test_the_table_says_what_accounts_for_a_difference(busier: Counts) -> None:
 @pytest.mark.parametrize("steps", [0, -50, 49, 75, True, "100"])
 def test_steps_are_whole_periods(steps: object) -> None:
     with pytest.raises(SpecError, match=r"steps: .* is not possible; allowed: multiples of 50"):
-        whole_periods(steps)  # type: ignore[arg-type]
+        whole_periods(steps)  # type: ignore[arg-type]  # that is what is refused
 
 
 def test_wrong_names_are_told_before_anything_starts() -> None:
