@@ -57,6 +57,7 @@ class ScriptLoaders:
         self._source = PassesOfScript(refuse)
         self._length = 0  # batches of an epoch, counted
         self._left = 0  # of the epoch that goes on
+        self._real: Iterator[Any] = iter(())  # its pass over the loader
         self.training: FreePulls | None = None
         self.optimizers: dict[int, torch.optim.Optimizer] = {}
         self.updates = 0
@@ -140,17 +141,24 @@ class ScriptLoaders:
     def _next_epoch(self, loader: Any, original: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         assert self.training is not None
         if self._turns is None:
-            self._length = self.training.given
+            self._length, self._real = self.training.given, self.training.real
             self._turns = self._begin(loader, self._length).turns(self._source)
         elif self._left:
             self._refuse(
                 f"its epochs are of different lengths: {self._length} batches, then {self._length - self._left}; "
                 "allowed with --epochs: epochs of one length"
             )
-        real = original()
-        self._source.begin(original, real)
+        self._end_pass(loader)
+        self._real = original()
+        self._source.begin(original, self._real)
         self._left = self._length
-        return EpochPulls(self, real)
+        return EpochPulls(self, self._real)
+
+    def _end_pass(self, loader: Any) -> None:
+        """End the last pass as a `for` does, which asks for one batch more than there are. Loops that go by the length
+        do not, and torch's RandomSampler draws at its end: their next epoch would have other batches than a `for`."""
+        if _length(loader) == self._length:
+            next(self._real, None)
 
     def take(self, real: Iterator[Any]) -> Any:
         """The next batch of a real epoch."""

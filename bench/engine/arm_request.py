@@ -42,7 +42,7 @@ def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any
         return {"script": cell.script.label, "devices": devices, "cores": cores}
     return {
         **{axis: cell.point[axis] for axis in AXES},
-        "strategy": strategy.resolve_strategy(str(cell.point["strategy"]), devices),
+        "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices),
         "threads": own,
         **cell.asks,
         "cores": cores,
@@ -83,7 +83,7 @@ def request(
         "padding": padding,
         "real_epochs": cell.epochs == "real",
         "alone": alone,
-        "ranks": strategy.ranks(str(cell.point["strategy"]), devices),
+        "ranks": strategy.ranks(str(cell.point.get("strategy", "auto")), devices),
         "cores": place.ranks(devices, cell.workers, own),
         "environ": environ,
         # A twin compiles for itself: it is the same code, and must pay the same.

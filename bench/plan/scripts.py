@@ -256,7 +256,7 @@ def race_plan(
         if side is None:
             side = Side(f"scripts-{len(sides) + 1}", sys.executable, (), imports, environ)
             sides[side.name] = side
-        point: dict[str, AxisValue] = {"script": script.label, "devices": devices, "strategy": "auto"}
+        point: dict[str, AxisValue] = {"script": script.label, "devices": devices}
         point["threads"] = script.threads or threads
         identity = f"{RACE}[script={script.label}]"
         cells.append(
