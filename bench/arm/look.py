@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import sys
 import traceback
 from collections import Counter
@@ -23,6 +22,7 @@ from torch.utils.data import dataloader as torch_loaders
 from bench.arm.changes import make_changes
 from bench.arm.import_hooks import put_in_place
 from bench.arm.loader_changes import SITE
+from bench.arm.script_arm import failure_of, run_as_main, seed_everything
 from bench.borders import json_text
 from bench.results import files
 
@@ -34,30 +34,19 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     out = Path(request["out"])
     os.chdir(request["scratch"])
-    if request.get("threads"):
-        torch.set_num_threads(request["threads"])
-    observation = make_changes({**request.get("changes", {}), "observe": True}, Path.cwd())
+    torch.set_num_threads(request["threads"])
+    seed_everything(0)
+    observation = make_changes({"observe": True}, Path.cwd())
     end_after(request["least"], request["most"], lambda: _leave(out, observation(), 0))
     try:
-        run_script(request["argv"], module=request.get("module", False))
-        ended = "the training ended by itself"
+        run_as_main(request["argv"], folder=Path.cwd(), module=request["module"])
+        ended = "it ended by itself"
     except SystemExit as left:
-        ended = f"the training called sys.exit({left.code!r})"
+        ended = f"it called sys.exit({left.code!r})" if left.code else "it ended by itself"
     except BaseException as error:
         traceback.print_exc()
-        ended = f"{type(error).__name__}: {error}"
+        ended = failure_of(error, Path.cwd()).reason
     _leave(out, {**observation(), "ended": ended}, 3)
-
-
-def run_script(argv: list[str], *, module: bool = False) -> None:
-    """Run a script, or a module, as `__main__` with its arguments; raises what it raises."""
-    sys.argv = list(argv)
-    if module:
-        sys.path.insert(0, os.getcwd())
-        runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
-    else:
-        sys.path.insert(0, str(Path(argv[0]).resolve().parent))
-        runpy.run_path(argv[0], run_name="__main__")
 
 
 def end_after(least: float, most: float, leave: Any) -> None:

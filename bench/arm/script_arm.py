@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
@@ -66,6 +66,7 @@ class ScriptRun:
         self._padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own
         self._gate: ScriptGate | None = None
         self._compiled: CompileWatch | None = None
+        self._observation: Callable[[], dict[str, Any]] = dict
         self._loaders = ScriptLoaders(self._begin, self.refuse, real_epochs=bool(request["real_epochs"]))
         self._began = perf_counter()
 
@@ -78,10 +79,20 @@ class ScriptRun:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)  # a race has no terminal
         folder = Path.cwd()
+        self._change(folder)
         self._loaders.attach()
         self._watch_compilation()
         self._began = perf_counter()
         run_as_main(script["argv"], folder=folder, module=script["module"])
+
+    def _change(self, folder: Path) -> None:
+        """What else is made of the training, before anything stands at its loaders; most races change nothing."""
+        if self._script["changes"]:
+            from bench.arm.changes import make_changes
+
+            own = self._script["module"] or Path(self._script["argv"][0]).is_relative_to(folder)
+            files = folder if own else Path(self._script["folder"])
+            self._observation = make_changes(self._script["changes"], files)
 
     def _watch_compilation(self) -> None:
         """See what goes to inductor from the first call of torch.compile on; a script without one pays no import."""
@@ -118,6 +129,7 @@ class ScriptRun:
                     **effective_settings(audit, self._gate, device),
                     **loader_settings(loader),
                     **second,
+                    **self._observation(),
                 },
                 memory=memory_of(self._start_memory, len(self._padding), device),
                 instrumented=protocol.CallbackMetrics(),
