@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections import Counter
@@ -33,13 +34,17 @@ def main() -> None:
     """Look, as standard input says, and leave with 0; 3 where the training ended or failed before that."""
     request = json.loads(sys.stdin.readline())
     out = Path(request["out"])
-    os.chdir(request["scratch"])
+    folder, scratch, argv = Path(request["folder"]), Path(request["scratch"]), list(request["argv"])
+    shutil.copytree(folder, scratch)
+    if not request["module"] and Path(argv[0]).is_relative_to(folder):
+        argv[0] = str(scratch / Path(argv[0]).relative_to(folder))
+    os.chdir(scratch)
     torch.set_num_threads(request["threads"])
     seed_everything(0)
     observation = make_changes({"observe": True}, Path.cwd())
     end_after(request["least"], request["most"], lambda: _leave(out, observation(), 0))
     try:
-        run_as_main(request["argv"], folder=Path.cwd(), module=request["module"])
+        run_as_main(argv, folder=Path.cwd(), module=request["module"])
         ended = "it ended by itself"
     except SystemExit as left:
         ended = f"it called sys.exit({left.code!r})" if left.code else "it ended by itself"

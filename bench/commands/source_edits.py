@@ -75,10 +75,11 @@ def edited_call(source: str, line: int, edit: Edit) -> str | None:
         return None
     text, call = _Text(source), calls[0]
     for keyword in reversed(call.keywords):  # from the last to the first: what stands before keeps its place
-        if keyword.arg in edit.without:
+        name = keyword.arg or ""
+        if name in edit.without:
             text.remove(keyword, call)
-        elif keyword.arg in edit.arguments:
-            text.replace(keyword.value, edit.arguments[keyword.arg])
+        elif name in edit.arguments:
+            text.replace(keyword.value, edit.arguments[name])
     new = {name: value for name, value in edit.arguments.items() if name not in {one.arg for one in call.keywords}}
     return _with_new(text.made(), line, edit.call, new) if new else text.made()
 
@@ -109,7 +110,8 @@ class _Text:
     def remove(self, keyword: ast.keyword, call: ast.Call) -> None:
         """Take an argument out, with the comma before it, or, of the first one, with that after it."""
         start, end = self.span(keyword)
-        before = [self.span(one)[1] for one in (*call.args, *call.keywords) if self.span(one)[1] <= start]
+        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        before = [self.span(one)[1] for one in given if self.span(one)[1] <= start]
         rest = self._bytes[end:]
         if before:
             self.put(max(before), end, "")
@@ -127,7 +129,8 @@ def _with_new(source: str, line: int, name: str, new: Mapping[str, str]) -> str:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Call) and node.lineno == line and _called(node).endswith(name)
     )
-    text, given = _Text(source), [*call.args, *call.keywords]
+    text = _Text(source)
+    given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
     added = [f"{own}={value}" for own, value in new.items()]
     if not given:
         end = text.span(call)[1] - 1
