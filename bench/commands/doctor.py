@@ -1,4 +1,4 @@
-"""Advice that was raced: looks at a training, races remedies and bounds against it. No torch, no pandas to begin with."""
+"""Advice that was raced: looks at a training, and races remedies and bounds against it. No torch."""
 
 from __future__ import annotations
 
@@ -103,9 +103,8 @@ def _file_of(target: str, folder: str) -> Path | None:
             raise SpecError(f"target {quote(target)}: no file {place}; allowed: package.module:Name, file.py:Name")
         return path.resolve()
     file = module_file(place, folder)
-    if file is None:
-        if not is_installed(place.partition(".")[0]):
-            raise SpecError(f"target {quote(target)}: no module {place!r} in {folder}, and none is installed")
+    if file is None and not is_installed(place.partition(".")[0]):
+        raise SpecError(f"target {quote(target)}: no module {place!r} in {folder}, and none is installed")
     return file
 
 
@@ -206,7 +205,7 @@ class PlannedRace:
 
 
 def planned_races(trials: Sequence[tuple[str, Trial]], seen: Observed) -> Iterator[PlannedRace]:
-    """As few races as tell all: where epochs are short, one of whole epochs for remedies, and one of steps for bounds."""
+    """As few races as tell all: one of remedies, of whole epochs where these are short, and one of bounds, of steps."""
     batches = seen.loader.batches if seen.loader else 0
     epoch = batches * seen.step_seconds + seen.between_seconds
     whole = 0 < epoch <= LONGEST_EPOCH and seen.epochs > 1

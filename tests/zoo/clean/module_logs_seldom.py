@@ -18,7 +18,7 @@ class Regression(pl.LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.01)
+        return torch.optim.SGD(self.parameters(), lr=0.01, fused=True)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         return [TQDMProgressBar(refresh_rate=1000)]
