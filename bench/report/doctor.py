@@ -83,7 +83,7 @@ def bound_sentence(one: Tried) -> str:
         more = f"; {one.trial.otherwise}" if one.trial.otherwise else ""
         return f"{one.trial.title}: {share} less time a sample{more}"
     if saving.most < BOUNDED:
-        most = percent(max(saving.most, 0.0), signed=False, digits=1)
+        most = percent(max(saving.most, 0.0), signed=False)
         return f"bounded at {most}: no {what} can pay here ({one.trial.title}: {share})"
     return f"{one.trial.title} ({one.trial.why}) saves {share}: {what} can save no more"
 
