@@ -20,6 +20,7 @@ from bench.commands.diagnosis import Diagnosis, diagnose
 from bench.commands.race import RACE_TIMEOUT, RaceRules, race_scripts
 from bench.commands.remedies import Trial, trials_of
 from bench.commands.run import was_interrupted
+from bench.commands.selection import allowed_budget
 from bench.engine.options import Progress
 from bench.errors import RunError, SpecError, quote
 from bench.machine import strays
@@ -36,7 +37,7 @@ DOCTOR_BUDGET = 150.0  # seconds: with the look and all imports the first advice
 LOOK_LEAST, LOOK_MOST = 2.0, 15.0  # seconds of steps that are looked at: three epochs, where they are that short
 # Epochs that take longer are not raced as wholes in a diagnosis of minutes: six rounds of ten arms would take one.
 LONGEST_EPOCH = 1.0
-REMEDIES_SHARE = 0.6  # of the time that is left goes to remedies, the rest to bounds
+EPOCHS_WEIGH = 2.0  # an arm that takes whole epochs gets so many times the time of one that takes steps
 MOST_ARMS = 10  # in a race, beside the baseline and its twin
 DOCTOR_FILE = "doctor.json"
 FIT = "bench.arm.fit_module"
@@ -123,7 +124,7 @@ def examine(
         BenchError: interpreters do not start, or the folder cannot be written.
     """
     began = perf_counter()
-    budget = float(given.get("budget") or DOCTOR_BUDGET)
+    budget = allowed_budget(given.get("budget"), DOCTOR_BUDGET)
     folder = store.fresh_folder(out, "results")
     progress.phase("look")
     seen, failed = look(target.script, folder, given, min(budget, RACE_TIMEOUT))
@@ -141,7 +142,7 @@ def examine(
         progress.phase(race.name)
         left = budget - (perf_counter() - began)
         share = race.share / sum(one.share for one in races[number:])
-        options = {**given, "budget": max(20.0, left * share)}
+        options = {**given, "budget": max(1.0, left * share)}
         run = race_scripts(
             race.scripts(target.script),
             options,
@@ -205,18 +206,23 @@ class PlannedRace:
 
 
 def planned_races(trials: Sequence[tuple[str, Trial]], seen: Observed) -> Iterator[PlannedRace]:
-    """As few races as tell all: one of remedies, of whole epochs where these are short, and one of bounds, of steps."""
+    """As few races as tell all: one of whole epochs for what pays between them, and one of steps for all else.
+
+    Steps tell more in a second than epochs do. Where epochs are long nothing is raced that only they tell.
+    """
     batches = seen.loader.batches if seen.loader else 0
     epoch = batches * seen.step_seconds + seen.between_seconds
     whole = 0 < epoch <= LONGEST_EPOCH and seen.epochs > 1
-    remedies = [one for one in trials if not one[1].bound or (whole and one[1].between)]
-    bounds = [one for one in trials if one not in remedies]
-    if not whole:
-        # What pays between epochs is told by whole ones only; workers pay within them, too.
-        remedies = [one for one in remedies if not one[1].between or one[1].name == "num-workers"]
-    for name, own, share in (("remedies", remedies, REMEDIES_SHARE), ("bounds", bounds, 1 - REMEDIES_SHARE)):
+    between = [one for one in trials if one[1].between] if whole else []
+    if all(trial.bound for _, trial in between):
+        between = []
+    rest = [one for one in trials if one not in between]
+    if not whole:  # workers pay within epochs, too
+        rest = [one for one in rest if one[1].bound or not one[1].between or one[1].name == "num-workers"]
+    for name, own, epochs in (("whole epochs", between, True), ("steps", rest, False)):
         for first in range(0, len(own), MOST_ARMS):
-            yield PlannedRace(name, tuple(own[first : first + MOST_ARMS]), whole and name == "remedies", share)
+            raced = tuple(own[first : first + MOST_ARMS])
+            yield PlannedRace(f"{name}: {len(raced)} changes", raced, epochs, EPOCHS_WEIGH**epochs * (2 + len(raced)))
 
 
 def look(script: Script, folder: Path, given: Mapping[str, Any], patience: float) -> tuple[Observed, str]:

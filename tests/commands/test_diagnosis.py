@@ -29,7 +29,7 @@ from bench.stats.intervals import Interval
 SEEN = Observed(
     steps=400, epochs=10, updates=400, step_seconds=2e-3, between_seconds=2e-2, worker_starts=10, loaders=1, loss="1",
     seconds={"waiting": 1e-3, "log": 1e-4}, calls={"log": 2.0},
-    loader=ObservedLoader("train.py:3", {"num_workers": 1, "persistent_workers": False, "pin_memory": True}, "", "", 40),
+    loader=ObservedLoader("train.py:3", {"num_workers": 1, "persistent_workers": False, "pin_memory": True}, "", "", 9),
 )  # fmt: skip
 
 
