@@ -24,7 +24,6 @@ from bench.arm.changes import make_changes
 from bench.arm.import_hooks import put_in_place
 from bench.arm.loader_changes import SITE
 from bench.arm.script_arm import failure_of, run_as_main, seed_everything
-from bench.borders import json_text
 from bench.results import files
 
 WHOLE_EPOCHS = 3  # that are waited for, as long as `most` seconds allow
@@ -75,7 +74,7 @@ def end_after(least: float, most: float, leave: Any) -> None:
 
 
 def _leave(out: Path, seen: Mapping[str, Any], code: int) -> None:
-    files.write_aside(out, json_text(seen))
+    files.write_aside(out, json.dumps(seen, allow_nan=False))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # the training's own threads, workers and exit handlers have no say in it

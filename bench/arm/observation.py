@@ -84,7 +84,7 @@ class Observer:
         steps = self._pulls[at]
         counted = len(self._steps[at])
         share = 1 / counted if counted else 0.0
-        step = statistics.median(self._steps[at]) if counted else 0.0
+        step = statistics.fmean(self._steps[at]) if counted else 0.0
         between = statistics.median(self._between[at]) if self._between[at] else 0.0
         return Observed(
             steps=steps if at in self._loaders else 0,

@@ -17,6 +17,7 @@ from typing import Any
 from bench.analysis.savings import Saving, confidence_of, savings_of
 from bench.borders import json_text, one_line
 from bench.commands.diagnosis import Diagnosis, diagnose
+from bench.commands.python_arguments import listener, options_of, path_of, text_of, texts_of
 from bench.commands.race import RACE_TIMEOUT, RaceRules, race_scripts
 from bench.commands.remedies import Trial, trials_of
 from bench.commands.run import was_interrupted
@@ -107,6 +108,37 @@ def _file_of(target: str, folder: str) -> Path | None:
     if file is None and not is_installed(place.partition(".")[0]):
         raise SpecError(f"target {quote(target)}: no module {place!r} in {folder}, and none is installed")
     return file
+
+
+def doctor(
+    target: str,
+    arguments: Sequence[str] = (),
+    *,
+    data: str | None = None,
+    budget: float | str | None = None,
+    precision_goal: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    out: str | Path = "results",
+    progress: bool | Progress = False,
+) -> Diagnosis:
+    """What makes a training slower than it could be, every advice raced against it: `bench doctor`.
+
+    Args, besides those of `run`:
+        target: `train.py`, `package.module:LitModule` or `train.py:LitModule`.
+        arguments: a script's own; of a module those of its Trainer, as `NAME=VALUE`.
+        data: of a module, where its batches come from.
+
+    Raises:
+        SpecError: all that is wrong with names, values and arguments.
+        BenchError: interpreters do not start, or the folder cannot be written.
+    """
+    named = parse_target(text_of("target", target), texts_of("arguments", arguments), data)
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit)
+    with listener(progress) as told:
+        return examine(named, given, path_of("out", out), told, command=["bench.doctor"])
 
 
 def examine(

@@ -55,8 +55,8 @@ class Observed:
     Attributes:
         steps: pulls of the training loader, and `epochs` how often it was iterated.
         updates: steps of optimizers between them.
-        step_seconds: the median step; `between_seconds` the median time from the end of an epoch to the next one's
-            first pull; 0 where none was seen.
+        step_seconds: the mean step; `between_seconds` the median time from the end of an epoch to the next one's first
+            pull; 0 where none was seen.
         seconds: of a mean step, by what they were spent on: `waiting` for batches, `backward`, and kinds of calls.
         calls: a step, by kind (`call_targets`), and `lines`: the user's lines that make most of them.
         made: how often the same lines made a loader, a sampler or a dataset, as `BalancedSampler at train.py:34`.
