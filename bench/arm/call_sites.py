@@ -13,7 +13,7 @@ from types import FrameType
 
 import bench
 
-DEEPEST = 4  # lines of a chain: helper, setup, main and the module's last line
+LONGEST_CHAIN = 4  # lines of a chain: helper, setup, main and the module's last line
 _OURS = os.path.dirname(os.path.abspath(bench.__file__))
 
 
@@ -36,7 +36,7 @@ class CallSites:
         """
         found: list[str] = []
         frame: FrameType | None = sys._getframe(depth + 1)
-        while frame is not None and len(found) < DEEPEST:
+        while frame is not None and len(found) < LONGEST_CHAIN:
             if name := self.relative(frame.f_code.co_filename):
                 found.append(f"{name}:{frame.f_lineno}")
             frame = frame.f_back

@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = parser.parse_args(argv)
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    module = made_module(given.target)
-    data = None if given.data is None else made_data(given.data)
+    module = module_of_target(given.target)
+    data = None if given.data is None else data_of_target(given.data)
     if data is None and not _overrides(module, "train_dataloader"):
         raise SpecError(f"{given.target}: has no train_dataloader of its own, and there is no --data; allowed: either")
     arguments = {"max_epochs": -1, "default_root_dir": os.getcwd(), **read_arguments(given.arguments)}
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         trainer.fit(module, data)
 
 
-def made_module(target: str) -> Any:
+def module_of_target(target: str) -> Any:
     """The LightningModule of a target.
 
     Raises:
@@ -66,7 +66,7 @@ def made_module(target: str) -> Any:
     return made
 
 
-def made_data(target: str) -> Any:
+def data_of_target(target: str) -> Any:
     """The data of a target: a LightningDataModule, a loader, or two, for training and validation.
 
     Raises:

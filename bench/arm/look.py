@@ -24,6 +24,8 @@ from bench.arm.changes import make_changes
 from bench.arm.import_hooks import put_in_place
 from bench.arm.loader_changes import SITE
 from bench.arm.script_arm import failure_of, run_as_main, seed_everything
+from bench.machine.mirror import make_mirror
+from bench.machine.write_guard import protect
 from bench.results import files
 
 WHOLE_EPOCHS = 3  # that are waited for, as long as `most` seconds allow
@@ -34,9 +36,13 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     out = Path(request["out"])
     folder, scratch, argv = Path(request["folder"]), Path(request["scratch"]), list(request["argv"])
-    shutil.copytree(folder, scratch)
-    if not request["module"] and Path(argv[0]).is_relative_to(folder):
-        argv[0] = str(scratch / Path(argv[0]).relative_to(folder))
+    mirror = make_mirror(folder, scratch)
+    # Before torch has threads: what protects is a thread's own.
+    if not protect((mirror.folder, *mirror.outside), (scratch, out.parent)):
+        shutil.rmtree(scratch)
+        mirror = make_mirror(folder, scratch, copies=True)
+    if not request["module"]:
+        argv[0] = str(mirror.mirrored(Path(argv[0])))
     os.chdir(scratch)
     torch.set_num_threads(request["threads"])
     seed_everything(0)

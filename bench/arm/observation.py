@@ -22,7 +22,7 @@ from bench.arm.call_sites import CallSites
 from bench.arm.call_targets import TARGETS, Call, replace_calls
 from bench.arm.import_hooks import put_in_place, when_imported
 from bench.arm.loader_changes import SITE, each_maker
-from bench.results.observed import PREFIX, Observed, ObservedLoader, ObservedOptimizer, ObservedTrainer
+from bench.results.observed import OBSERVED_PREFIX, Observed, ObservedLoader, ObservedOptimizer, ObservedTrainer
 
 TRAINER_MODULES = ("lightning.pytorch.trainer.trainer", "pytorch_lightning.trainer.trainer")
 LOADER_ARGUMENTS = (
@@ -76,7 +76,7 @@ class Observer:
 
     def observation(self) -> dict[str, Any]:
         """What was seen so far, as plain JSON under names that begin with `observed_`."""
-        return {f"{PREFIX}{name}": value for name, value in asdict(self.seen()).items()}
+        return {f"{OBSERVED_PREFIX}{name}": value for name, value in asdict(self.seen()).items()}
 
     def seen(self) -> Observed:
         """What was seen so far."""

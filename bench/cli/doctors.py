@@ -27,13 +27,13 @@ def add(command: Adder) -> None:
 
 def examine_training(arguments: argparse.Namespace) -> Ending:
     """`bench doctor`"""
-    from bench.commands.doctor import examine, parse_target
+    from bench.commands.doctor import diagnose_target, parse_target
     from bench.engine.progress import progress
     from bench.report import doctor as layout
 
     target = parse_target(arguments.target, arguments.arguments, arguments.data)
     with progress(sys.stderr) as told:
-        found = examine(target, given_options(arguments), arguments.out, told, command=command_line())
+        found = diagnose_target(target, given_options(arguments), arguments.out, told, command=command_line())
     if found.failed:
         complain(layout.failed_line(found))
         return CELLS_FAILED

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.analysis.savings import Saving
 from bench.commands.remedies import Trap, Trial, traps_of
-from bench.commands.source_edits import Patch, in_words, patch_of
+from bench.commands.source_edits import Patch, edit_words, patch_of
 from bench.results.observed import Observed
 
 # Where a bound is under this share, whatever it bounds is not worth the work.
@@ -96,7 +96,7 @@ class Diagnosis:
     def arguments(self) -> tuple[str, ...]:
         """What advice changes where no file of the user's has it: arguments of a Trainer that has no script."""
         edits = [edit for one in compatible(self.advice) for edit in one.trial.edits if not edit.line]
-        return tuple(in_words(edit) for edit in edits)
+        return tuple(edit_words(edit) for edit in edits)
 
 
 def diagnose(

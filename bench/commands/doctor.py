@@ -138,10 +138,10 @@ def doctor(
     named = parse_target(text_of("target", target), texts_of("arguments", arguments), data)
     given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit)
     with listener(progress) as told:
-        return examine(named, given, path_of("out", out), told, command=["bench.doctor"])
+        return diagnose_target(named, given, path_of("out", out), told, command=["bench.doctor"])
 
 
-def examine(
+def diagnose_target(
     target: Target, given: Mapping[str, Any], out: Path, progress: Progress, *, command: Sequence[str] = ()
 ) -> Diagnosis:
     """Look at a training, race what may help it, and say what did.

@@ -13,7 +13,7 @@ from typing import Any
 from bench.results.observed import Observed, ObservedOptimizer
 
 # A kind of calls is thinned out where it is made in this share of the steps and takes this share of their time.
-OFTEN = 0.5
+EACH_STEP = 0.5
 WORTH_TRYING = 0.005
 # A checkpoint is what more steps are between than these.
 SAVED_OFTEN = 0.05
@@ -22,7 +22,7 @@ SAVED_SELDOM = 1000  # steps between checkpoints, where nobody knows the length 
 WAITING = 0.05  # share of a step that waiting for a batch takes, from which on workers are tried
 KEPT_BATCHES = 8  # that a perfect loader hands out again: in caches as those of a loader are that has just made them
 FUSED = frozenset({"Adam", "AdamW", "SGD", "Adagrad"})  # of torch's optimizers those that have `fused`, on CPUs too
-LOGS: Mapping[str, str] = {
+LOG_CALLS: Mapping[str, str] = {
     "log": "log",
     "logger": "write to the logger",
     "bar": "draw the bar",
@@ -88,10 +88,10 @@ def _of_loader(seen: Observed, **arguments: Any) -> dict[str, Any]:
 
 
 def _loader_edit(seen: Observed, arguments: Mapping[str, str], without: tuple[str, ...] = ()) -> tuple[Edit, ...]:
-    return (Edit(first_line(seen.loader.at if seen.loader else ""), "DataLoader", arguments, without),)
+    return (Edit(innermost_line(seen.loader.at if seen.loader else ""), "DataLoader", arguments, without),)
 
 
-def first_line(chain: str) -> str:
+def innermost_line(chain: str) -> str:
     """The innermost line of a chain, which is the call's own."""
     return chain.partition(" < ")[0]
 
@@ -188,14 +188,14 @@ def remade(seen: Observed) -> dict[str, int]:
     for what, count in seen.made.items():
         name, _, at = what.partition(" at ")
         if count >= max(2, seen.epochs - 1) and at.rpartition(" < ")[2].rpartition(":")[0] == outer:
-            found[f"{name} ({first_line(at)})"] = count
+            found[f"{name} ({innermost_line(at)})"] = count
     return found if any(name.startswith(("DataLoader ", f"{seen.loader.sampler} ")) for name in found) else {}
 
 
 def _seldom_calls(seen: Observed, cores: int) -> Iterator[Trial]:
-    for kind, words in LOGS.items():
+    for kind, words in LOG_CALLS.items():
         share = seen.seconds.get(kind, 0.0) / seen.step_seconds if seen.step_seconds else 0.0
-        if seen.calls.get(kind, 0.0) < OFTEN or share < WORTH_TRYING:
+        if seen.calls.get(kind, 0.0) < EACH_STEP or share < WORTH_TRYING:
             continue
         lines = ", ".join(line for line in seen.lines.get(kind, {}) if "." in line and ":" in line)
         why = f"{_often(seen.calls[kind])} a step ({lines})" if lines else f"{_often(seen.calls[kind])} a step"
@@ -215,7 +215,7 @@ def _often(calls: float) -> str:
 
 
 def _trainer_edit(seen: Observed, arguments: Mapping[str, str]) -> tuple[Edit, ...]:
-    return (Edit(first_line(seen.trainer.at if seen.trainer else ""), "Trainer", arguments),)
+    return (Edit(innermost_line(seen.trainer.at if seen.trainer else ""), "Trainer", arguments),)
 
 
 def _seldom_checkpoints(seen: Observed, cores: int) -> Iterator[Trial]:
@@ -249,7 +249,7 @@ def _fused_optimizers(seen: Observed, cores: int) -> Iterator[Trial]:
 
 
 def _fused(one: ObservedOptimizer) -> Edit:
-    return Edit(first_line(one.at), one.name, {"fused": "True"}, ("foreach",) if one.foreach is not None else ())
+    return Edit(innermost_line(one.at), one.name, {"fused": "True"}, ("foreach",) if one.foreach is not None else ())
 
 
 def _perfect_loader(seen: Observed, cores: int) -> Iterator[Trial]:
@@ -266,7 +266,7 @@ def _perfect_loader(seen: Observed, cores: int) -> Iterator[Trial]:
 
 
 def _no_logging(seen: Observed, cores: int) -> Iterator[Trial]:
-    kinds = [kind for kind in LOGS if seen.calls.get(kind, 0.0) >= OFTEN]
+    kinds = [kind for kind in LOG_CALLS if seen.calls.get(kind, 0.0) >= EACH_STEP]
     if kinds:
         yield Trial("logging", "no logging", f"no {', '.join(kinds)}", {"skip": kinds}, bound=True)
 
@@ -277,7 +277,7 @@ def _no_checkpoints(seen: Observed, cores: int) -> Iterator[Trial]:
 
 
 def _no_syncs(seen: Observed, cores: int) -> Iterator[Trial]:
-    if seen.calls.get("item", 0.0) >= OFTEN:
+    if seen.calls.get("item", 0.0) >= EACH_STEP:
         why = f"what {', '.join(seen.lines.get('item', {}))} takes to the host is taken once"
         yield Trial("syncs", "no values taken to the host", why, {"skip": ["item"]}, bound=True)
 
@@ -351,13 +351,13 @@ def traps_of(seen: Observed, cores: int) -> tuple[Trap, ...]:
     if made := remade(seen):
         told = f"{', '.join(made)}: made anew each epoch, {max(made.values())} times in {seen.epochs} epochs"
         found.append(Trap("rebuilt-each-epoch", told, ("made-once", "reload")))
-    kinds = [kind for kind in ("log", "logger", "bar", "print", "item") if seen.calls.get(kind, 0.0) >= OFTEN]
+    kinds = [kind for kind in ("log", "logger", "bar", "print", "item") if seen.calls.get(kind, 0.0) >= EACH_STEP]
     if kinds and {"log", "logger", "item", "print"} & {*kinds}:
         told = ", ".join(f"{kind} {_often(seen.calls[kind])}" for kind in kinds)
         where = ", ".join(dict.fromkeys(line for kind in kinds for line in seen.lines.get(kind, {}) if ".py:" in line))
-        names = tuple(f"{kind}-seldom" for kind in LOGS)
+        names = tuple(f"{kind}-seldom" for kind in LOG_CALLS)
         found.append(Trap("logs-each-step", f"each step logs: {told}" + (f" ({where})" if where else ""), names))
-    if seen.calls.get("checkpoint", 0.0) >= OFTEN:
+    if seen.calls.get("checkpoint", 0.0) >= EACH_STEP:
         told = f"a checkpoint is saved {_often(seen.calls['checkpoint'])} a step"
         found.append(Trap("saves-each-step", told, ("checkpoint-seldom",)))
     return tuple(found)

@@ -37,7 +37,7 @@ def patch_of(edits: Iterable[Edit], sources: Mapping[str, str]) -> Patch:
         name, _, line = edit.line.rpartition(":")
         found = None if name not in changed else edited_call(changed[name], int(line), edit)
         if found is None:
-            by_hand.append(in_words(edit))
+            by_hand.append(edit_words(edit))
         else:
             changed[name] = found
     diffs = [
@@ -52,7 +52,7 @@ def patch_of(edits: Iterable[Edit], sources: Mapping[str, str]) -> Patch:
     return Patch("".join(diffs), tuple(dict.fromkeys(by_hand)))
 
 
-def in_words(edit: Edit) -> str:
+def edit_words(edit: Edit) -> str:
     """An edit as a sentence's words: `train.py:42: DataLoader(..., num_workers=0) without persistent_workers`."""
     given = ", ".join(f"{name}={value}" for name, value in edit.arguments.items())
     where = f"{edit.line}: " if edit.line else ""

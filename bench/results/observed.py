@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.results import decoding
 
-PREFIX = "observed_"  # of the names under which an arm's effective settings have it
+OBSERVED_PREFIX = "observed_"  # of the names under which an arm's effective settings have it
 
 
 @dataclass(frozen=True)
@@ -89,5 +89,5 @@ def observed_of(effective: Mapping[str, Any], where: str) -> Observed:
     Raises:
         RunError: it is not what an arm says; `where` begins the message.
     """
-    names = {f"{PREFIX}{one.name}": one.name for one in fields(Observed)}
+    names = {f"{OBSERVED_PREFIX}{one.name}": one.name for one in fields(Observed)}
     return decoding.convert(Observed, {names[name]: effective[name] for name in names if name in effective}, where)
