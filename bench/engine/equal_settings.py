@@ -91,7 +91,7 @@ UNTIMED_SETTINGS = ("callbacks", "profiler")
 
 def intruders(record: Record) -> list[str]:
     """What listens to the steps of a timed launch, as sentences; an instrumented one may have it."""
-    if record.instrumented:
+    if record.instrumented or "script" in record.point:  # whatever a script does is what is raced
         return []
     asked = {"callbacks": record.effective.get("set_callbacks", "none")}
     seen = {name: record.effective.get(name, "none") for name in UNTIMED_SETTINGS}
@@ -101,6 +101,8 @@ def intruders(record: Record) -> list[str]:
 
 def setting_differences(record: Record, baseline: Record) -> list[str]:
     """How the settings of an arm differ from the baseline's where they must not, as sentences; empty where nowhere."""
+    if "script" in record.point:
+        return []  # which settings another script has is the question, or follows from it; the report tells them
     allowed = may_differ(record, baseline)
     mine, theirs = record.effective, baseline.effective
     hints = {"logged": ONE_SIDE} if "set_callbacks" in {*mine, *theirs} else {}

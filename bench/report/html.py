@@ -24,6 +24,7 @@ from bench.machine import calibration
 from bench.report import tables
 from bench.report.interval_count import all_hold
 from bench.report.repeated import repeated
+from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines, places, words
 from bench.report.tables import label
 from bench.report.units import chosen_quantity, percent, quantity, unbreakable
@@ -71,7 +72,12 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         instrumented_title=tables.INSTRUMENTED_TITLE,
         shares=tables.SHARES,
         drawings=drawings,
-        common=[*all_hold(summary), *tables.equal_work(summary), *tables.shared_axes(summary)],
+        common=[
+            *script_differences(summary),
+            *all_hold(summary),
+            *tables.equal_work(summary),
+            *tables.shared_axes(summary),
+        ],
         titles=tables.titles(summary),
         costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
         cost_names=_cost_names(summary.costs),

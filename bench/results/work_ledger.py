@@ -59,6 +59,7 @@ EQUALITIES: Final[Mapping[str, frozenset[str]]] = {
     "loss": frozenset({"samples", "batches", "backward", "updates", "initial_weights", "loss"}),
     "samples": frozenset({"samples", "batches"}),
     "counts": frozenset({"forward", "backward", "updates"}),
+    "none": frozenset(),
 }
 DEFAULT_EQUALITY: Final = ""  # weights where they can be compared bit for bit, else the loss
 
@@ -258,6 +259,8 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
         samples = "as many samples"
     if kind == "samples":
         return f"{samples}; what was done with them is not compared"
+    if kind == "none":
+        return "as many steps; what work they do is not compared"
     if kind == "counts":
         return "as many passes and updates; neither samples nor weights are compared"
     validated = "; as many validation batches" if ledger.get("validation_batches") and how.planned is None else ""
