@@ -12,7 +12,7 @@ import random
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
@@ -71,6 +71,7 @@ class ScriptRun:
         self._gate: ScriptGate | None = None
         self._compiled: CompileWatch | None = None
         self._place: ScratchPlace | None = None
+        self._observation: Callable[[], dict[str, Any]] = dict
         self._loaders = ScriptLoaders(self._begin, self.refuse, real_epochs=bool(request["real_epochs"]))
         self._began = perf_counter()
 
@@ -86,10 +87,7 @@ class ScriptRun:
         seed_everything(request["seed"])
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)  # a race has no terminal
-        if script["changes"]:  # imported here: a script as it is has none
-            from bench.arm.changes import make_changes
-
-            make_changes(script["changes"])
+        self._change(self._place.folder)
         self._loaders.attach()
         self._watch_compilation()
         self._began = perf_counter()
@@ -99,6 +97,13 @@ class ScriptRun:
     def folder(self) -> Path:
         """Where the script runs."""
         return self._place.folder if self._place is not None else Path.cwd()
+
+    def _change(self, folder: Path) -> None:
+        """What else is made of the training, before anything stands at its loaders; most races change nothing."""
+        if self._script["changes"]:
+            from bench.arm.changes import make_changes
+
+            self._observation = make_changes(self._script["changes"], folder)
 
     def _watch_compilation(self) -> None:
         """See what goes to inductor from the first call of torch.compile on; a script without one pays no import."""
@@ -136,6 +141,7 @@ class ScriptRun:
                     **effective_settings(audit, self._gate, device),
                     **loader_settings(loader),
                     **second,
+                    **self._observation(),
                 },
                 memory=memory_of(self._start_memory, len(self._padding), device),
                 instrumented=protocol.CallbackMetrics(),

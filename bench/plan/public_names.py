@@ -22,6 +22,7 @@ HOMES: Mapping[str, str] = {
     "check": "bench.commands.check",
     "confirm": "bench.commands.over_commits",
     "counts": "bench.commands.counts",
+    "doctor": "bench.commands.doctor",
     "history": "bench.commands.over_commits",
     "register": "bench.axes.loops",
 }
