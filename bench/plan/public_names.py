@@ -23,6 +23,7 @@ HOMES: Mapping[str, str] = {
     "confirm": "bench.commands.over_commits",
     "counts": "bench.commands.counts",
     "history": "bench.commands.over_commits",
+    "ladder_suite": "bench.plan.trainer_ladder",
     "register": "bench.axes.loops",
 }
 
