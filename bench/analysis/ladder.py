@@ -163,10 +163,10 @@ def _priced(
     """The price of one rung over another, with what may be said of it."""
     mine, theirs = climbers.get(cell), climbers.get(other)
     if mine is None:
-        return replace(price, over="", reason="no launch of it has whole epochs, all of as many steps, and no fault")
+        return replace(price, over="", reason="no figures")
     if theirs is None:
         alone = epoch_prices([(turns, turns) for turns in mine.turns.values()], beginning, (mine.periods,) * 2)
-        reason = "the lowest" if not price.below else f"{price.below} has no figures, nor has any below it"
+        reason = f"no figures of {price.below}, or below" if price.below else "the lowest"
         return _with_own(replace(price, over="", reason=reason), alone)
     numbers = [
         number

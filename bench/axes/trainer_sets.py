@@ -238,6 +238,26 @@ def set_in_words(arguments: TrainerArguments) -> str:
     return ", ".join(f"{name}={_in_words(value)}" for name, value in arguments.items()) or "nothing"
 
 
+def sets_in_words(sets: Mapping[str, TrainerArguments], ladder: Mapping[str, str]) -> dict[str, str]:
+    """What each set sets, in words; of one that stands over another on a ladder only what it has besides."""
+    found = {}
+    for name, arguments in sets.items():
+        more = _more(arguments, sets.get(ladder.get(name, "")))
+        found[name] = set_in_words(arguments) if more is None else f"as {ladder[name]}, and {set_in_words(more)}"
+    return found
+
+
+def _more(arguments: TrainerArguments, below: TrainerArguments | None) -> dict[str, Any] | None:
+    """What one set has besides another; None where it lacks something of the other."""
+    if below is None or not set(below) <= set(arguments):
+        return None
+    more = {name: value for name, value in arguments.items() if name not in below or value != below[name]}
+    beneath = below.get("callbacks", [])
+    if "callbacks" in more and more["callbacks"][: len(beneath)] == beneath:
+        more["callbacks"] = more["callbacks"][len(beneath) :]
+    return more
+
+
 def _in_words(value: Any) -> str:
     if isinstance(value, Mapping) and "class_path" in value:
         given = value.get("init_args")

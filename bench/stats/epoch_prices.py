@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # enough are left to know the mean step by.
 BEGINNING = 0.015
 LARGEST_BEGINNING = 3
-LEAST_STEPS = 6  # of an epoch; of fewer there is no telling its steps from its edges
+SHORTEST_EPOCH = 6  # of an epoch; of fewer there is no telling its steps from its edges
 
 # What an epoch costs is the mean over rounds, without stalls: what lies more than so many sd (by the median deviation)
 # above the middle one counts as if it lay there, unless one arm has more of it than chance gives. Epochs are few: of 48
@@ -94,7 +94,7 @@ def has_epochs(turns: Turns | None) -> bool:
         turns is not None
         and turns.real
         and bool(turns.seconds)
-        and min(turns.lengths) == max(turns.lengths) >= LEAST_STEPS
+        and min(turns.lengths) == max(turns.lengths) >= SHORTEST_EPOCH
     )
 
 
