@@ -18,7 +18,8 @@ from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
 from bench.axes import loops
 from bench.axes.accelerators import accelerators
-from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, may_differ
+from bench.axes.trainer_sets import PROFILERS, SEEN_OF_PROFILERS
+from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, UNTIMED_SETTINGS, may_differ
 from bench.engine.equal_work import judge_work
 from bench.engine.options import Options
 from bench.plan.suite import READ_BACK, Suite, suite_settings
@@ -110,8 +111,8 @@ def test_a_change_of_any_setting_of_any_loop_is_unequal_unless_the_table_says_wh
         for key in raced[name].effective:
             changed = replace(raced[name], effective={**raced[name].effective, key: strange})
             outcome = judged(changed, baseline)
-            assert (outcome.outcome == "ok") == (key in allowed), key
-            if key not in allowed and key not in ("callbacks", "profiler"):
+            assert (outcome.outcome == "ok") == (key in allowed and key not in UNTIMED_SETTINGS), key
+            if key not in allowed and key not in UNTIMED_SETTINGS:
                 told = repr(baseline.effective[key])
                 assert outcome.reason == f"{key}: {strange!r} against the baseline's {told}"
         # One that nobody thought of.
@@ -137,7 +138,7 @@ def test_the_twin_has_all_settings_of_the_baseline(raced: dict[str, Record]) -> 
         assert judged(changed, baseline).outcome == "unequal-settings", key
 
 
-names = st.text(min_size=1).filter(lambda name: name not in (*COUNTED_SETTINGS, "callbacks", "profiler"))
+names = st.text(min_size=1).filter(lambda name: name not in (*COUNTED_SETTINGS, *UNTIMED_SETTINGS))
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers()))
 
 
@@ -157,13 +158,14 @@ def test_a_setting_may_differ_only_where_it_was_asked_to(name: str, one: Any, ot
     assert judged(absent, baseline).outcome == "unequal-settings"
 
 
+PROFILED = ("trainer_profiler", "profiler")  # any value of which is an intruder, unless it was asked for
 OF_DEVICES = {name for device in accelerators().values() for name in device.settings}
 
 
 @pytest.mark.parametrize(
     ("cause", "name"),
     [
-        *((cause, name) for cause, own in FOLLOWS.items() for name in own),
+        *((cause, name) for cause, own in FOLLOWS.items() for name in own if name not in PROFILED),
         *(("accelerator", name) for name in sorted(OF_DEVICES)),
     ],
 )
@@ -177,6 +179,32 @@ def test_what_follows_from_an_axis_may_differ_with_it_and_not_without_it(cause: 
     assert judged(replace(mine, point={cause: "x"}), replace(baseline, point={cause: "y"})).outcome == "ok"
 
 
+def test_a_profiler_of_a_set_is_let_through_and_no_other() -> None:
+    """By its class, and by what is seen of that class; in the arm that asked for it."""
+    seen = {
+        "SimpleProfiler": "none",
+        "AdvancedProfiler": ["sys.setprofile", "none"],
+        "PyTorchProfiler": "torch.profiler",
+    }
+    baseline = record("s[a]", effective={"trainer_profiler": "none", "profiler": "none"})
+    for name, there in seen.items():
+        effective = {"trainer_profiler": name, "profiler": there}
+        asked = record("s[b]", effective=effective, asks={"trainer_profiler": name})
+        assert judged(asked, baseline).outcome == "ok"
+        unasked = judged(record("s[b]", effective=effective), baseline)
+        assert unasked.outcome == "unequal-settings"
+        assert f"trainer_profiler: {name} in a timed launch, which has none" in unasked.reason
+        for other in set(SEEN_OF_PROFILERS) - {name}:
+            mistaken = judged(replace(asked, effective={**effective, "trainer_profiler": other}), baseline)
+            assert mistaken.reason.startswith(f"trainer_profiler: {other} in a timed launch")
+        more = judged(replace(asked, effective={**effective, "profiler": "sys.settrace"}), baseline)
+        assert more.reason == "profiler: sys.settrace in a timed launch, which has none"
+    assert set(PROFILERS.values()) == set(SEEN_OF_PROFILERS) == set(seen)
+    # A loop that has no Trainer reads none back.
+    plain = record("s[b]", effective={"profiler": "none"}, loop="plain")
+    assert judged(plain, baseline).outcome == "ok"
+
+
 def test_what_a_device_counts_may_differ_as_its_class_says() -> None:
     tables = [table for device in accelerators().values() for table in (device.counts, device.settings)]
     assert all(reason for table in tables for reason in table.values())
@@ -188,7 +216,7 @@ def test_what_a_device_counts_may_differ_as_its_class_says() -> None:
 
 
 def test_trap_22_a_callback_or_profiler_in_a_timed_launch_is_seen_in_the_baseline_too() -> None:
-    for name in ("callbacks", "profiler"):
+    for name in UNTIMED_SETTINGS:
         baseline, other = (record(cell, effective={name: "Spy"}) for cell in ("s[a]", "s[b]"))
         found = judge_work([baseline, other], "s[a]")
         assert [item.outcome for item in found] == ["unequal-settings"] * 2
