@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Bench
+from conftest import USUAL_LOOPS, Bench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from bench.analysis import frames
 from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
-from bench.axes import loops
 from bench.axes.accelerators import accelerators
 from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, may_differ
 from bench.engine.equal_work import judge_work
@@ -86,7 +85,7 @@ def test_all_loops_train_with_the_same_settings(bench: Bench) -> None:
     """What holds traps 1, 6, 7, 9, 17 and 22 where one loop does otherwise than the others: it is no longer `ok`."""
     records = bench.run("overhead", "batch_size=32", "num_workers=1", "persistent_workers=true", options=QUICK)
     assert {item.outcome for item in records} == {"ok"}, [item.reason for item in records]
-    assert {str(item.point["loop"]) for item in records} == set(loops.registry())
+    assert {str(item.point["loop"]) for item in records} == set(USUAL_LOOPS)
     for item in records:
         names = ("loader_workers", "persistent_workers", "pin_memory")
         assert [item.requested[name] for name in names] == [item.effective[name] for name in names] == [1, True, False]
