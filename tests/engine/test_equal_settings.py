@@ -118,6 +118,18 @@ def test_a_change_of_any_setting_of_any_loop_is_unequal_unless_the_table_says_wh
         assert judged(more, baseline).reason == "tomorrows_switch: 'on' against the baseline's none read back"
 
 
+def test_what_a_module_logs_is_a_part_of_what_trainer_costs_and_against_other_loops_it_is_unequal() -> None:
+    """Trap 1: one side logs, the other does not; loops that run the same module say the same."""
+
+    def of(loop: str, logged: str) -> Record:
+        return record(loop, effective={"logged": logged}, loop=loop)
+
+    assert judged(of("trainer", "loss"), of("trainer-barebones", "none")).outcome == "ok"
+    assert judged(of("by-hand", "none"), of("trainer", "loss")).outcome == "ok"
+    for other in ("plain", "fabric", "mine"):
+        assert judged(of("trainer", "loss"), of(other, "none")).outcome == "unequal-settings"
+
+
 def test_what_a_loop_may_own_is_what_the_loops_really_differ_in(raced: dict[str, Record]) -> None:
     keys = {key for item in raced.values() for key in item.effective}
     unlike = {key for key in keys if len({repr(item.effective.get(key)) for item in raced.values()}) > 1}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
 from bench.axes.loops.epoch import save
-from bench.axes.loops.trainer_stand_in import ByHandTrainer, Hook
+from bench.axes.loops.trainer_stand_in import ByHandTrainer
 from bench.axes.loops.workload_module import module_of
 from bench.errors import Unsupported
 
@@ -44,7 +44,7 @@ def by_hand(job: Job) -> None:
         for hook in epoch_end:
             hook()
         if job.real_epochs and not job.ending.over:
-            save(job, module, trainer.optimizers)
+            save(job, job.workload.model, trainer.optimizers)
     end(trainer)
 
 
@@ -300,8 +300,8 @@ def validation_by_hand(job: Job, trainer: ByHandTrainer) -> Callable[[], None] |
         module.on_validation_model_zero_grad()
         modes = _ModuleMode()
         modes.capture(module)
-        every(own_eval or [module.eval])
-        every(starts)
+        for hook in (*(own_eval or [module.eval]), *starts):
+            hook()
         with torch.no_grad():
             for batch, index, number in loader:
                 batch = move(batch)
@@ -312,14 +312,8 @@ def validation_by_hand(job: Job, trainer: ByHandTrainer) -> Callable[[], None] |
                     output = module.validation_step(*where) if indexed or several else module.validation_step(batch)
                 for hook in batch_end:
                     hook(output, *where)
-        every(ends)
-        every(own_train or [lambda: modes.restore(module)])
+        for hook in (*ends, *(own_train or [lambda: modes.restore(module)])):
+            hook()
         trainer.training, trainer.validating = True, False
 
     return validate
-
-
-def every(hooks: Sequence[Hook]) -> None:
-    """Call each of them."""
-    for hook in hooks:
-        hook()
