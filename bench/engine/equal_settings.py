@@ -77,6 +77,10 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     "loader_workers": {"prefetch_factor": "torch fetches ahead where there are workers, by default 2 batches each"},
 }
 
+# Loops that train by the LightningModule's own steps. What it logs it says in each of them, and Trainer alone keeps it:
+# that is a part of what Trainer costs. Against other loops, a module that logs does what they do not (docs/traps.md, 1).
+BY_MODULE = frozenset({"by-hand", "trainer-barebones", "trainer"})
+
 # Counted in an arm, not set in it: told by warnings and columns of their own. What a device counts is in its class.
 COUNTED_SETTINGS: Mapping[str, str] = {
     "graphs": "that inductor compiled; loops hand it other regions",
@@ -146,7 +150,9 @@ def may_differ(record: Record, baseline: Record) -> frozenset[str]:
     of_devices = (name for device in devices for name in device.settings)
     # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
     callbacks = ("callbacks",) if record.instrumented else ()
-    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks))
+    two_loops = {record.point.get("loop"), baseline.point.get("loop")}
+    logged = ("logged",) if "loop" in causes and two_loops <= BY_MODULE else ()
+    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks, *logged))
 
 
 def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:
