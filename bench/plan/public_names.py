@@ -24,6 +24,7 @@ HOMES: Mapping[str, str] = {
     "counts": "bench.commands.counts",
     "doctor": "bench.commands.doctor",
     "history": "bench.commands.over_commits",
+    "ladder_suite": "bench.plan.trainer_ladder",
     "register": "bench.axes.loops",
 }
 
