@@ -34,7 +34,7 @@ from bench.results import files, store
 from bench.results.observed import Observed, observed_of
 from bench.results.store import StoredRun
 
-DOCTOR_BUDGET = 150.0  # seconds: with the look and all imports the first advice is there within three minutes
+DOCTOR_BUDGET = 165.0  # seconds, of the look and all imports too: the first advice is there within three minutes
 LOOK_LEAST, LOOK_MOST = 2.0, 15.0  # seconds of steps that are looked at: three epochs, where they are that short
 # Epochs that take longer are not raced as wholes in a diagnosis of minutes: six rounds of ten arms would take one.
 LONGEST_EPOCH = 1.0
@@ -42,6 +42,12 @@ EPOCHS_WEIGH = 2.0  # an arm that takes whole epochs gets so many times the time
 MOST_ARMS = 10  # in a race, beside the baseline and its twin
 DOCTOR_FILE = "doctor.json"
 FIT = "bench.arm.fit_module"
+# A launch is as short as it can be, one block of rounds: what tells several claims apart is the number of launches. Of
+# an odd number of arms a block has twice as many rounds as there are arms, and not as many; so from this number of
+# trials on an odd one gets a further arm without a change, which is a second control.
+LAUNCH_SECONDS = 0.1
+FEW_TRIALS = 3
+CONTROL = "as it is, again"
 BASELINE = "as it is"  # the label of the training without a change
 LOOK_LOG = "look.log"
 LONG_EPOCHS = f"an epoch takes longer than {LONGEST_EPOCH:g} s, and only whole epochs tell"
@@ -182,7 +188,7 @@ def diagnose_target(
         progress.phase(race.name)
         left = budget - (perf_counter() - began)
         share = race.share / sum(one.share for one in races[number:])
-        options = {**given, "budget": max(1.0, left * share)}
+        options = {"launch": LAUNCH_SECONDS, **given, "budget": max(1.0, left * share)}
         run = race_scripts(
             race.scripts(target.script),
             options,
@@ -192,7 +198,7 @@ def diagnose_target(
             command=command,
         )
         runs.append(run)
-        told, silent = savings_of(run, race.labels, confidence)
+        told, silent = savings_of(run, race.labels, confidence, controls=(CONTROL,))
         savings |= told
         untold |= silent
         if was_interrupted(run):
@@ -242,7 +248,9 @@ class PlannedRace:
 
     def scripts(self, script: Script) -> list[Script]:
         """The training as it is, and with each change."""
-        return [script, *(replace(script, label=label, changes=trial.changes) for label, trial in self.trials)]
+        odd = len(self.trials) >= FEW_TRIALS and len(self.trials) % 2
+        again = [replace(script, label=CONTROL)] if odd else []
+        return [script, *again, *(replace(script, label=label, changes=trial.changes) for label, trial in self.trials)]
 
 
 def planned_races(trials: Sequence[tuple[str, Trial]], seen: Observed) -> Iterator[PlannedRace]:
