@@ -81,6 +81,7 @@ def parse_target(target: str, arguments: Sequence[str], data: str | None, folder
         script = parse_script(shlex.quote(target), here)
         argv = (*script.argv, *arguments)
         return Target(" ".join((target, *arguments)), replace(script, label=BASELINE, argv=argv))
+    target, data = _below(target, here), None if data is None else _below(data, here)
     named = [_file_of(one, here) for one in (target, data) if one is not None]
     wanted = [word for word in arguments if "=" not in word]
     if wanted:
@@ -88,6 +89,13 @@ def parse_target(target: str, arguments: Sequence[str], data: str | None, folder
     argv = (FIT, target, *(() if data is None else ("--data", data)), *arguments)
     script = Script(BASELINE, argv, module=True, folder=here, files=tuple(str(file) for file in named if file))
     return Target(" ".join((target, *(() if data is None else ("--data", data)), *arguments)), script)
+
+
+def _below(target: str, folder: str) -> str:
+    """A target as the scratch copy of a folder has it, in which it is looked for."""
+    place, _, name = target.rpartition(":")
+    path = Path(place)
+    return f"{path.relative_to(folder)}:{name}" if path.is_absolute() and path.is_relative_to(folder) else target
 
 
 def _file_of(target: str, folder: str) -> Path | None:
@@ -314,8 +322,15 @@ def judged_look(seen: Observed, ended: str) -> tuple[Observed, str]:
             return seen, f"{ended}{after}; allowed: a training that goes on, as with more epochs or steps"
         return seen, one_line(ended) + after
     if not seen.updates:
-        what = "training_step gives None, or its optimizers never step" if seen.trainer else "no optimizer stepped"
-        return seen, f"{what}; allowed: a training whose optimizer steps between two batches of one DataLoader"
+        return (
+            seen,
+            "no optimizer stepped; allowed: a training whose optimizer steps between two batches of one DataLoader",
+        )
+    if seen.trainer and not seen.loss:
+        return (
+            seen,
+            f"nothing was handed to backward in {seen.steps} steps; allowed: a training_step that gives its loss",
+        )
     if seen.loss in ("nan", "inf"):
         return seen, f"its loss is {seen.loss} after {seen.steps} steps; allowed: a training with finite losses"
     if seen.loader is None or not seen.step_seconds:

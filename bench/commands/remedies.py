@@ -19,7 +19,8 @@ WORTH_TRYING = 0.005
 SAVED_OFTEN = 0.05
 SELDOM = 50  # Trainer's own log_every_n_steps
 SAVED_SELDOM = 1000  # steps between checkpoints, where nobody knows the length of an epoch
-WAITING = 0.05  # share of a step that waiting for a batch takes, from which on workers are tried
+# Share of a step that waiting for a batch takes, from which on workers are tried: what they hand over costs some of it.
+WAITING = 0.15
 KEPT_BATCHES = 8  # that a perfect loader hands out again: in caches as those of a loader are that has just made them
 FUSED = frozenset({"Adam", "AdamW", "SGD", "Adagrad"})  # of torch's optimizers those that have `fused`, on CPUs too
 LOG_CALLS: Mapping[str, str] = {

@@ -85,6 +85,9 @@ def bound_sentence(one: Tried) -> str:
     if saving.most < BOUNDED:
         most = percent(max(saving.most, 0.0), signed=False)
         return f"bounded at {most}: no {what} can pay here ({one.trial.title}: {share})"
+    if saving.share.low is None or saving.share.low <= saving.bias:
+        most = percent(saving.most, signed=False)
+        return f"bounded at {most}: {what} can save no more ({one.trial.title}: {share})"
     return f"{one.trial.title} ({one.trial.why}) saves {share}: {what} can save no more"
 
 
@@ -120,20 +123,17 @@ def _observed(found: Diagnosis) -> list[str]:
     seen = found.seen
     if not seen.step_seconds:
         return []
-    rows = [["a step as it is, looked at", quantity(seen.step_seconds, "s"), ""]]
+    rows = [["a step as it is, looked at", quantity(seen.step_seconds, "s"), "", ""]]
     for name, took in sorted(seen.seconds.items(), key=lambda one: -one[1]):
         calls = seen.calls.get(name)
-        rows.append([f"  {name}", quantity(took, "s"), percent(took / seen.step_seconds, signed=False) + _times(calls)])
+        times = "" if calls is None else f"{calls:.3g} times"
+        rows.append([f"  {name}", quantity(took, "s"), percent(took / seen.step_seconds, signed=False), times])
     if seen.between_seconds:
-        rows.append(["between two epochs", quantity(seen.between_seconds, "s"), ""])
+        rows.append(["between two epochs", quantity(seen.between_seconds, "s"), "", ""])
     if found.memory:
-        rows.append(["peak memory", quantity(found.memory, "bytes"), ""])
+        rows.append(["peak memory", quantity(found.memory, "bytes"), "", ""])
     lines = [*align_rows([[one_line(text) for text in row] for row in rows]), ""]
     return [*lines, *titled_list("It drifts:", [found.slope] if found.slope else [])]
-
-
-def _times(calls: float | None) -> str:
-    return "" if calls is None else f", {calls:.3g} times"
 
 
 def _notes(found: Diagnosis) -> Iterator[str]:

@@ -58,7 +58,7 @@ def test_workers_that_do_not_persist_may() -> None:
         (0, 0.5, 2, [1]),
         (0, 0.5, 8, [1, 4]),
         (0, 0.5, 1, []),
-        (0, 0.01, 8, []),
+        (0, 0.1, 8, []),
     ],
 )
 def test_other_numbers_of_workers_are_tried(workers: int, waiting: float, cores: int, tried: list[int]) -> None:
