@@ -1,4 +1,4 @@
-"""Races scripts on the warm fleet that all tests share: their imports are in its interpreters, or their arms make them."""
+"""Races scripts on the warm fleet that all tests share: imports are in its interpreters, or arms make them."""
 
 from __future__ import annotations
 

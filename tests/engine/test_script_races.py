@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from script_races import SCRIPTS, by_script, race_on
 
 from bench.analysis.summary import summarize
 from bench.engine.fleet import Fleet
-from bench.engine.options import Options
+from bench.engine.options import Options, Quiet
 from bench.report.script_differences import script_differences
 
 BITS = "the same batches, passes, updates and final weights, bit for bit"
@@ -145,7 +144,7 @@ def test_validation_sanity_checks_and_looks_at_batches_are_no_turns(fleet: Fleet
         "    for step, batch in enumerate(loader):\n"
         "        if step % 3 == 0:\n"
         "            with torch.no_grad():\n"
-        "                for x, y in DataLoader(data, 320): model(x)\n"
+        "                for x, y in DataLoader(data, 320, generator=torch.Generator()): model(x)\n"
         "        yield batch\n"
     )
     write(folder / "train.py", before=helper, batches=batches)
@@ -192,17 +191,9 @@ def test_variables_are_there_from_the_interpreters_start(processes: None, tmp_pa
     folder = tmp_path / "user"
     folder.mkdir()
     write(folder / "train.py", before="import os\nassert os.environ['BENCH_TEST_VARIABLE'] == 'yes'")
-    scripts = parse_scripts(
-        ["train.py"], ["BENCH_TEST_VARIABLE=yes", "BENCH_TEST_VARIABLE=yes OMP_NUM_THREADS=2"], str(folder)
-    )
-    given: dict[str, Any] = {"budget": 60.0}
-
-    class Told:
-        def phase(self, text: str) -> None: ...
-        def update(self, spent: float, budget: float, text: str) -> None: ...
-        def note(self, text: str) -> None: ...
-
-    run = race_scripts(scripts, {**given, "budget": 20.0}, tmp_path / "out", Told(), rules=RaceRules())
+    variables = ["BENCH_TEST_VARIABLE=yes", "BENCH_TEST_VARIABLE=yes OMP_NUM_THREADS=2"]
+    scripts = parse_scripts(["train.py"], variables, str(folder))
+    run = race_scripts(scripts, {"budget": 20.0}, tmp_path / "out", Quiet(), rules=RaceRules())
     records: dict[str, Record] = by_script(run)
     threads = {label: record.effective["threads"] for label, record in records.items() if not record.twin}
     assert list(threads.values()) == [1, 2], [record.reason for record in records.values()]
