@@ -12,16 +12,17 @@ from conftest import Silent, call
 from test_remedies import LOADER, seen
 
 from bench.commands.doctor import (
-    BASELINE,
     CONTROL,
     DOCTOR_FILE,
     LONGEST_EPOCH,
     MOST_ARMS,
     diagnose_target,
     labelled,
-    parse_target,
     planned_races,
 )
+from bench.commands.doctor_features import LOWEST_RUNG, feature_scripts
+from bench.commands.doctor_look import look
+from bench.commands.doctor_target import BASELINE, parse_target
 from bench.commands.remedies import Trial, trials_of
 from bench.results import store
 from bench.results.observed import Observed, observed_of
@@ -144,3 +145,33 @@ def test_the_command_says_in_one_line_what_it_cannot_look_at(tmp_path: Path, pro
     assert (tmp_path / last.partition("its log: ")[2]).read_text() == "nothing\n"
     assert done.stdout == ""
     assert call("doctor", "gone.py", cwd=tmp_path).returncode == 2
+
+
+def test_a_script_elsewhere_has_its_files_where_it_is(tmp_path: Path, processes: None) -> None:
+    folder, here = own_folder(tmp_path, "sampler_rebuilt"), tmp_path / "here"
+    here.mkdir()
+    script = parse_target(str(folder / "sampler_rebuilt.py"), (), None, str(here)).script
+    assert script.own_folder == str(folder)
+    found, failed = look(script, tmp_path, {}, 60.0)
+    assert failed == ""
+    assert found.loader is not None
+    assert found.loader.at.startswith("sampler_rebuilt.py:")
+    inside = parse_target("sampler_rebuilt.py", (), None, str(folder)).script
+    assert inside.own_folder == str(folder)
+
+
+def test_the_ladder_is_the_trainings_own_trainer_with_the_rungs_arguments(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("x = 1\n")
+    script = parse_target("train.py", ("--lr", "1"), None, str(tmp_path)).script
+    scripts, ladder = feature_scripts(script)
+    assert scripts[0].label == LOWEST_RUNG
+    assert scripts[-1] == script
+    assert set(ladder) == {own.label for own in scripts[1:]}
+    assert set(ladder.values()) < {own.label for own in scripts}
+    assert ladder[BASELINE] == LOWEST_RUNG
+    assert {own.argv for own in scripts} == {script.argv}
+    by_label = {own.label: own.changes["trainer"] for own in scripts[:-1]}
+    assert by_label[LOWEST_RUNG]["logger"] is False
+    assert by_label[LOWEST_RUNG]["callbacks"] == []
+    assert by_label["logger-each-step"]["log_every_n_steps"] == 1
+    assert len(by_label["log-each-step"]["callbacks"]) == 1

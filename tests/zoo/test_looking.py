@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.commands.doctor import look, parse_target
+from bench.commands.doctor_look import look
+from bench.commands.doctor_target import parse_target
 from bench.commands.remedies import traps_of, trials_of
 from bench.results.observed import Observed
 

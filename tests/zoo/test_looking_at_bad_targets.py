@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.commands.doctor import LOOK_LOG, Target, judged_look, look, parse_target
+from bench.commands.doctor_look import LOOK_LOG, judged_look, look
+from bench.commands.doctor_target import Target, parse_target
 from bench.errors import SpecError
 from bench.results.observed import Observed
 
