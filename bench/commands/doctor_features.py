@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.analysis.ladder import RungPrice
 from bench.axes.trainer_rungs import RUNGS, rung_arguments, rung_refusal
 from bench.commands.race import RaceRules, race_scripts
 from bench.engine.options import Progress
 from bench.plan.script import Script
 from bench.results.store import StoredRun
 
+if TYPE_CHECKING:
+    from bench.analysis.ladder import RungPrice  # pandas, which a parent that conducts does not import
+
 LOWEST_RUNG = "lean"
 # Of these the ladder says nothing here: what a Trainer has by itself is the training as it is, accumulating is another
 # training, and a barebones Trainer refuses arguments that the training's own may have.
-LEFT_OUT = frozenset({"barebones", "defaults", "accumulation"})
+NO_RUNGS_HERE = frozenset({"barebones", "defaults", "accumulation"})
 
 
 def feature_scripts(script: Script) -> tuple[list[Script], dict[str, str]]:
@@ -25,7 +27,7 @@ def feature_scripts(script: Script) -> tuple[list[Script], dict[str, str]]:
 
     The training's own callbacks are in none of the rungs: some want what a rung has not.
     """
-    names = [name for name in RUNGS if name not in LEFT_OUT and rung_refusal(name) is None]
+    names = [name for name in RUNGS if name not in NO_RUNGS_HERE and rung_refusal(name) is None]
     scripts = [
         replace(script, label=name, changes={"trainer": {"callbacks": [], **rung_arguments(name)}}) for name in names
     ]

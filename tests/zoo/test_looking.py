@@ -20,7 +20,7 @@ CORES = 2
 PLANTED: Mapping[str, tuple[str, str]] = {
     "workers_restarted": ("workers-restarted", "persistent-workers"),
     "module_workers_restarted": ("workers-restarted", "persistent-workers"),
-    "logs_each_step": ("logs-each-step", "bar-seldom"),
+    "logs_each_step": ("logs-each-step", "log-seldom"),
     "module_logs_each_step": ("logs-each-step", "log-seldom"),
     "saves_each_step": ("saves-each-step", "checkpoint-seldom"),
     "module_saves_each_step": ("saves-each-step", "checkpoint-seldom"),
