@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bench.analysis.ladder import RungPrice
 from bench.analysis.savings import Saving
 from bench.commands.remedies import Trap, Trial, traps_of
 from bench.commands.source_edits import Patch, edit_words, patch_of
 from bench.results.observed import Observed
-
-if TYPE_CHECKING:
-    from bench.analysis.ladder import RungPrice  # pandas, which a parent that conducts does not import
 
 # Where a bound is under this share, whatever it bounds is not worth the work.
 BOUNDED = 0.02

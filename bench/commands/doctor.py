@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bench.analysis.ladder import RungPrice
 from bench.analysis.savings import Saving, confidence_of, savings_of
 from bench.borders import json_text
 from bench.commands.diagnosis import Diagnosis, diagnose
@@ -26,9 +27,6 @@ from bench.plan.script import Script
 from bench.results import files, store
 from bench.results.observed import Observed
 from bench.results.store import StoredRun
-
-if TYPE_CHECKING:
-    from bench.analysis.ladder import RungPrice  # pandas, which a parent that conducts does not import
 
 DOCTOR_BUDGET = 165.0  # seconds, of the look and all imports too: the first advice is there within three minutes
 FEATURES_BUDGET = 240.0  # besides, where each of a score of features is priced

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bench.analysis.ladder import RungPrice
 from bench.axes.trainer_rungs import RUNGS, rung_arguments, rung_refusal
 from bench.commands.race import RaceRules, race_scripts
 from bench.engine.options import Progress
 from bench.plan.script import Script
 from bench.results.store import StoredRun
-
-if TYPE_CHECKING:
-    from bench.analysis.ladder import RungPrice  # pandas, which a parent that conducts does not import
 
 LOWEST_RUNG = "lean"
 # Of these the ladder says nothing here: what a Trainer has by itself is the training as it is, accumulating is another
