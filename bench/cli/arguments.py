@@ -106,17 +106,22 @@ def whole(text: str) -> int:
 
 
 def measuring_options(
-    added: argparse.ArgumentParser, told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET"
+    added: argparse.ArgumentParser,
+    told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET",
+    *,
+    older: bool = True,
 ) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
         told: what `--budget` is, for the help.
+        older: whether options go by their names of earlier versions, too, which the command was in.
     """
     added.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
     told = "stop at ratios known to +- this; default: 1%%"
     added.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
-    old_name(added, "--target", "--precision-goal")
+    if older:
+        old_name(added, "--target", "--precision-goal")
     added.add_argument("--timeout", type=as_duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
