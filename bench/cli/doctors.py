@@ -16,9 +16,9 @@ def add(command: Adder) -> None:
     """The command of this file."""
     asked = command("doctor", examine_training, "what makes a training slower than it could be; every advice is raced")
     asked.add_argument("target", metavar="TARGET", help="train.py, package.module:LitModule, train.py:LitModule")
-    asked.add_argument(
-        "arguments", nargs="*", metavar="ARGS", help="after --: a script's own, or a module's Trainer's NAME=VALUE"
-    )
+    asked.set_defaults(arguments=[])
+    asked.rest = "arguments"
+    asked.usage = "bench doctor TARGET [options] [-- ARGS of the script, or NAME=VALUE of a module's Trainer]"
     asked.add_argument("--data", metavar="TARGET", help="of a module: a DataModule, or what gives loaders")
     asked.add_argument("--features", action="store_true", help="price each feature of its Trainer, too; default: 405s")
     asked.add_argument("--fix", action="store_true", help="print the change that the advice asks for, as a patch")
