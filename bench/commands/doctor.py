@@ -42,7 +42,6 @@ DOCTOR_FILE = "doctor.json"
 LAUNCH_SECONDS = 0.1
 FEW_TRIALS = 3
 CONTROL = "as it is, again"
-LONG_EPOCHS = f"an epoch takes longer than {LONGEST_EPOCH:g} s, and only whole epochs tell"
 
 
 def doctor(
@@ -114,7 +113,7 @@ def diagnose_target(
     races = list(planned_races(trials, seen))
     confidence = confidence_of(sum(len(race.trials) for race in races))
     savings: dict[str, Saving] = {}
-    untold = {label: LONG_EPOCHS for label, trial in trials if not any(label in race.labels for race in races)}
+    untold = {label: _untold_epochs(seen) for label, trial in trials if not any(label in race.labels for race in races)}
     runs: list[StoredRun] = []
     for number, race in enumerate(races):
         progress.phase(race.name)
@@ -155,6 +154,13 @@ def diagnose_target(
         **_of_baseline(runs),
     )
     return _kept(folder, found)
+
+
+def _untold_epochs(seen: Observed) -> str:
+    """Why what only whole epochs tell is not raced."""
+    if seen.ended:
+        return f"only whole epochs tell, and it ends after {seen.epochs} of them; give it more"
+    return f"only whole epochs tell, and one takes longer than {LONGEST_EPOCH:g} s"
 
 
 def labelled(trials: Sequence[Trial]) -> Iterator[tuple[str, Trial]]:
@@ -199,7 +205,7 @@ def planned_races(trials: Sequence[tuple[str, Trial]], seen: Observed) -> Iterat
     """
     batches = seen.loader.batches if seen.loader else 0
     epoch = batches * seen.step_seconds + seen.between_seconds
-    whole = 0 < epoch <= LONGEST_EPOCH and seen.epochs > 1
+    whole = 0 < epoch <= LONGEST_EPOCH and seen.epochs > 1 and not seen.ended
     between = [one for one in trials if one[1].between] if whole else []
     if all(trial.bound for _, trial in between):
         between = []

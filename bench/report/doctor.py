@@ -51,6 +51,8 @@ def failed_line(found: Diagnosis) -> str:
 def _headline(found: Diagnosis) -> str:
     if found.interrupted:
         return "interrupted; what was raced until then:"
+    if not found.claims:
+        return "nothing was told: give it more time, as with --budget 5m"
     if not found.advice:
         return f"nothing to advise: nothing that was raced saves {percent(WORTH, signed=False, digits=1)} or more"
     kinds = "is one thing that saves" if len(found.advice) == 1 else f"are {len(found.advice)} things that save"

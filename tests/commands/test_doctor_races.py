@@ -47,7 +47,9 @@ def test_what_pays_between_epochs_is_told_by_whole_ones_with_its_bound() -> None
     ]
 
 
-@pytest.mark.parametrize("change", [{"step_seconds": LONGEST_EPOCH / 40}, {"between_seconds": 2.0}, {"epochs": 1}])
+@pytest.mark.parametrize(
+    "change", [{"step_seconds": LONGEST_EPOCH / 40}, {"between_seconds": 2.0}, {"epochs": 1}, {"ended": True}]
+)
 def test_long_epochs_are_not_raced(change: dict[str, float]) -> None:
     found = replace(seen({"num_workers": 1, "persistent_workers": False}), **change)
     assert races_of(found) == [(False, ["num-workers", "loader", "optimizer", "batch"])]
