@@ -79,6 +79,17 @@ def test_a_kind_that_cannot_be_judged_is_refused_with_what_can() -> None:
     assert "no loss was handed to backward; allowed here: samples, counts" in differences({"losses": []}, equal="loss")
 
 
+def test_batches_that_are_fetched_ahead_are_told_by_what_was_learnt() -> None:
+    """The batch at a turn's edge is then another one; weights and losses tell whether the training was the same."""
+    shifted = {"samples_digest": "cd"}
+    assert differences(shifted, ahead=True) == ""
+    assert differences(shifted, ahead=True, no_bits=NO_BITS) == ""
+    assert "samples_digest" in differences(shifted, ahead=True, equal="samples")
+    assert "samples_digest" in differences(shifted)
+    for more in ({"final_weights": "z"}, {"samples": 99}, {"optimizer_updates": 99}, {"learning_rates": [0.2, 0.2]}):
+        assert "samples_digest" in differences({**shifted, **more}, ahead=True)
+
+
 def test_what_was_equal_is_told() -> None:
     def equal(**how: Any) -> str:
         return work_differences(LEDGER, LEDGER, LedgerComparison(**how))[1]
