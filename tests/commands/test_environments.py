@@ -11,6 +11,7 @@ import pytest
 from conftest import SUITES, Silent, call
 
 from bench.axes import loops
+from bench.axes.trainer_rungs import RUNGS
 from bench.cli import parser
 from bench.cli.arguments import selection_of_arguments
 from bench.commands import environments
@@ -167,6 +168,8 @@ def test_sides_are_the_compared_axis_and_what_was_compared_stays_one() -> None:
     suite = environments.over_sides(discovery.find_suite("overhead"), ["a", "b"])
     assert (suite.compare, suite.baseline) == ("environment", "a")
     assert list(suite.axes)[:2] == ["environment", "loop"]
+    features = environments.over_sides(discovery.find_suite("features"), ["a", "b"])
+    assert (features.ladder, features.trainers.keys()) == ({}, set(RUNGS))
 
 
 @pytest.mark.parametrize(
