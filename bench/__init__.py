@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bench.commands.check import check
     from bench.commands.compare import Comparison
     from bench.commands.counts import counts
+    from bench.commands.doctor import doctor
     from bench.commands.gate_judgement import Gate
     from bench.commands.over_commits import confirm, history
     from bench.commands.trace import Traces
@@ -62,6 +63,7 @@ __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "conf
 __all__ += [
     "compare",
     "counts",
+    "doctor",
     "environment",
     "history",
     "load",

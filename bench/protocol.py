@@ -95,11 +95,15 @@ class Ready(Message, frozen=True, tag="ready"):
         helpers: threads and processes besides its main thread.
         setup: seconds since its loop began.
         epoch: batches in an epoch of its loader, 0 where that is not known.
+        workers: of its loader, where only the arm knows, as of a script.
+        accelerator: on which it trains, where only the arm knows; "" elsewhere.
     """
 
     helpers: Count
     setup: Duration
     epoch: Count
+    workers: Count = 0
+    accelerator: ShortText = ""
 
 
 class TurnReport(Message, frozen=True, tag="taken"):
@@ -171,12 +175,17 @@ class ArmFailure(Message, frozen=True, tag="failed"):
 
 
 class Go(Message, frozen=True, tag="go"):
-    """Leave for a turn; see `bench.arm.stream.Grant`."""
+    """Leave for a turn; see `bench.arm.stream.Grant`.
+
+    Attributes:
+        cores: that the process is kept on from here on; none: as it is.
+    """
 
     steps: int
     audit: bool = False
     timed: bool = False
     instrument: bool = False
+    cores: tuple[int, ...] = ()
 
 
 class Stop(Message, frozen=True, tag="stop"):

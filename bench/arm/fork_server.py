@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Client, Connection, wait
 from pathlib import Path
 from types import FrameType
@@ -50,6 +50,7 @@ def main() -> None:
         importlib.import_module(name)
         for late in late_imports(name):
             importlib.import_module(late)
+    import_what_can_be(setup["imports"])
     remember_entries("bench.loops")  # every arm asks for them
     # Objects of the imports are put aside: a collection in an arm would copy every page that the two share.
     gc.collect()
@@ -66,6 +67,23 @@ def main() -> None:
     )
     connection.send_bytes(protocol.encode(hello))
     serve(connection, setup)
+
+
+def import_what_can_be(names: Sequence[str]) -> None:
+    """Import what scripts will, `module` or `module:name`, so that arms need not; what cannot be is theirs to say.
+
+    A name that a package loads when it is asked for is asked for.
+    """
+    for package in dict.fromkeys(name.partition(":")[0].partition(".")[0] for name in names):
+        names = (*names, *late_imports(package))
+    for name in names:
+        module, _, inner = name.partition(":")
+        try:
+            loaded = importlib.import_module(module)
+            if inner:
+                getattr(loaded, inner, None)
+        except (Exception, SystemExit):  # somebody else's code
+            traceback.print_exc()
 
 
 def late_imports(package: str) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 
 import bench.protocol as protocol
 from bench.arm import compile_watch
+from bench.arm.arm_result import effective_settings, ledger_of, memory_of
 from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
 from bench.arm.own_faults import OwnFault, exception_text, is_lightnings_refusal, is_own_fault
@@ -29,7 +30,7 @@ from bench.axes.loops.workload import complete_workload
 from bench.axes.precision import PRECISIONS
 from bench.axes.trainer_arguments import made_arguments
 from bench.errors import BenchError, Unsupported
-from bench.machine.memory import peak_resident, resident
+from bench.machine.memory import resident
 from bench.plan import discovery
 from bench.plan.suite import suite_loop
 
@@ -42,7 +43,12 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
         connection: to the conductor, authenticated.
     """
     try:
-        answer: protocol.Message = train(request, connection)
+        if "script" in request:  # imported here: other arms have nothing of it
+            from bench.arm.script_arm import race_script
+
+            answer: protocol.Message = race_script(request, connection)
+        else:
+            answer = train(request, connection)
     except EOFError:
         raise  # the conductor is gone; nobody to tell
     except BaseException as error:
@@ -137,51 +143,23 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         raise RuntimeError(
             f"the loop {loop.name!r} ended by itself after {gate.steps} steps; it must run as the stream does"
         )
-    watched = audit.ledger()
     result = protocol.Result(
-        ledger=protocol.Ledger(
-            steps=gate.steps,
-            samples=gate.samples,
-            smallest_batch=gate.smallest if gate.steps else 0,
-            largest_batch=gate.largest,
-            declared_samples=workload.samples if isinstance(workload.samples, int) else None,
-            samples_digest=gate.digest,
-            initial_weights=initial,
-            final_weights=weights_digest(workload.model),
-            audited=watched["audited"],
-            forward=watched["forward"],
-            backward=watched["backward"],
-            optimizer_updates=watched["optimizer_updates"],
-            losses=tuple(protocol.loss(loss) for loss in watched["losses"]),
-            nonzero_gradients=watched["nonzero_gradients"],
-            audited_updates=watched["audited_updates"],
-            audited_changes=watched["audited_changes"],
-            optimizers=tuple(watched["optimizers"]),
-            learning_rates=tuple(watched["learning_rates"]),
-            faults=tuple(watched["faults"]),
-            validation_declared=validation.declared,
-            validation_batches=validation.taken,
+        ledger=ledger_of(
+            gate,
+            audit,
+            workload.model,
+            initial,
+            declared=workload.samples if isinstance(workload.samples, int) else None,
+            validation=(validation.declared, validation.taken),
         ),
         effective={
             "loop": loop.name,
-            **audit.effective(),
-            **gate.effective(),
-            "torch": str(torch.__version__),
-            "lightning": str(getattr(sys.modules.get("lightning"), "__version__", "not imported")),
-            "lightning_imported": "lightning" in sys.modules,
-            "pandas_imported": "pandas" in sys.modules,
-            "torch_xla_imported": "torch_xla" in sys.modules,
-            "device": device.describe(),
+            **effective_settings(audit, gate, device),
             **notes,
             **({"set_callbacks": callback_names(trainer["callbacks"])} if trainer.get("callbacks") else {}),
             **({} if instruments is None else {"callbacks": instruments.names}),
         },
-        memory={
-            "peak_memory_host": peak_resident(),
-            "start_memory_host": start_memory,
-            "heap_padding": len(padding),
-            **device.peak_memory(),
-        },
+        memory=memory_of(start_memory, len(padding), device),
         instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
         counts=None if counts is None else counts.result(),
     )

@@ -46,6 +46,8 @@ class Gatekeeper:
         self._ready = False
         self.began = perf_counter()
         self.epoch = 0  # batches in an epoch; 0: the loader does not say
+        self.workers = 0  # of the loader, and the accelerator, where nobody else could know: of a script
+        self.accelerator = ""
         self.ended = False
         self.steps = 0
         self.samples = 0
@@ -64,10 +66,11 @@ class Gatekeeper:
             self._ready = True
             self._device.reset_peak_memory()
             setup = perf_counter() - self.began
-            self._connection.send_bytes(protocol.encode(protocol.Ready(helpers(), setup, self.epoch)))
+            ready = protocol.Ready(helpers(), setup, self.epoch, self.workers, self.accelerator)
+            self._connection.send_bytes(protocol.encode(ready))
         message = protocol.decode_message(protocol.GRANTS, self._connection.recv_bytes())
         # Not at the start: arms are set up all at once, on all cores.
-        pin(self._cores)
+        pin(list(getattr(message, "cores", ())) or self._cores)
         self._cores = []
         if isinstance(message, protocol.Stop):
             self.ended = True

@@ -34,6 +34,7 @@ from bench.errors import SpecError, one_of
 from bench.plan.plan import named_sets
 from bench.results import store
 from bench.results.record import FAILED_OUTCOMES
+from bench.results.work_ledger import EQUALITIES
 
 
 def add(command: Adder) -> None:
@@ -68,6 +69,27 @@ def add(command: Adder) -> None:
     checking.add_argument("suite", metavar="SUITE", help="its name, or the path of its file")
     suite_folders(checking)
     checking.add_argument("--format", choices=("table", "json"), default="table")
+    scripts = command("race", race_training, "race training scripts as they are; the first is the baseline")
+    scripts.add_argument(
+        "scripts", nargs="+", metavar="SCRIPT", help='e.g. "train.py" "train.py --precision bf16-mixed"'
+    )
+    scripts.add_argument(
+        "--env",
+        dest="environs",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an arm of each with this variable",
+    )
+    scripts.add_argument(
+        "--epochs", action="store_true", help="turns are whole epochs: validation, checkpoints, workers"
+    )
+    scripts.add_argument("--equal", choices=tuple(EQUALITIES), help="what work must be equal for a ratio")
+    scripts.add_argument(
+        "--devices", type=positive, default=1, metavar="N", help="ranks of each, as torchrun starts them"
+    )
+    scripts.add_argument("--until", metavar="CONDITION", help="stop when this is decided")
+    measuring_options(scripts, "wall time for all of it; default: 1m")
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(
@@ -165,6 +187,19 @@ def race_versions(arguments: argparse.Namespace) -> Ending:
             told,
             command=command_line(),
         )
+    return print_measured(done, resumable=False)
+
+
+def race_training(arguments: argparse.Namespace) -> Ending:
+    """`bench race`"""
+    from bench.commands.race import RaceRules, race_scripts
+    from bench.engine.progress import progress
+    from bench.plan.scripts import parse_scripts
+
+    scripts = parse_scripts(arguments.scripts, arguments.environs)
+    rules = RaceRules(epochs=arguments.epochs, equal=arguments.equal or "", devices=arguments.devices)
+    with progress(sys.stderr) as told:
+        done = race_scripts(scripts, given_options(arguments), arguments.out, told, rules=rules, command=command_line())
     return print_measured(done, resumable=False)
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from bench.axes import strategy
+from bench.axes.accelerators import accelerator
 from bench.borders import file_name
+from bench.engine.merge_ranks import ArmResult
+from bench.engine.processes import Arm
 from bench.machine.cores import Layout, layout
 from bench.machine.process_env import thread_environment
 from bench.plan.cell import Cell
 from bench.protocol import NOT_SEEN
+from bench.results.record import Outcome
+from bench.results.work_ledger import own_faults
 
 # Axes of the engine whose values must be found again, under the same name, in the effective settings.
 AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
@@ -31,12 +37,15 @@ def widest_layout(cells: Iterable[Cell], threads: int) -> Layout:
 def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
     """The settings that a cell asks for, under the names of the effective settings."""
     devices, own = int(cell.point["devices"]), threads_of(cell, threads)
+    cores = [core for cores in place.ranks(devices, cell.workers, own) for core in cores]
+    if cell.script is not None:  # all else is what the script makes of it
+        return {"script": cell.script.label, "devices": devices, "cores": cores}
     return {
         **{axis: cell.point[axis] for axis in AXES},
-        "strategy": strategy.resolve_strategy(str(cell.point["strategy"]), devices),
+        "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices),
         "threads": own,
         **cell.asks,
-        "cores": [core for cores in place.ranks(devices, cell.workers, own) for core in cores],
+        "cores": cores,
     }
 
 
@@ -61,7 +70,8 @@ def request(
         alone: whether it is set up alone, and so on its own cores from the start.
         memory_limit: bytes that it may allocate over what its interpreter has, or None.
     """
-    devices = int(cell.point["devices"])
+    devices, own = int(cell.point["devices"]), threads_of(cell, threads)
+    environ = {**thread_environment(own), **(cell.script.environ if cell.script else {})}
     return {
         "suite": cell.suite,
         "file": file,
@@ -73,13 +83,46 @@ def request(
         "padding": padding,
         "real_epochs": cell.epochs == "real",
         "alone": alone,
-        "ranks": strategy.ranks(str(cell.point["strategy"]), devices),
-        "cores": place.ranks(devices, cell.workers, threads_of(cell, threads)),
-        "environ": thread_environment(threads_of(cell, threads)),
+        "ranks": strategy.ranks(str(cell.point.get("strategy", "auto")), devices),
+        "cores": place.ranks(devices, cell.workers, own),
+        "environ": environ,
         # A twin compiles for itself: it is the same code, and must pay the same.
         "compile_cache": str(caches / file_name(cell.id)),
         "temporary": tempfile.gettempdir(),
+        **({"script": {**asdict(cell.script), "threads": own}} if cell.script else {}),
     }
+
+
+def informed_cells(cells: Sequence[Cell], arms: Mapping[str, Arm]) -> list[Cell]:
+    """The cells of a launch, with what only their arms could tell: loader workers, of which all then have all cores."""
+    told = max((rank.workers for arm in arms.values() for rank in arm.ranks), default=0)
+    return [replace(cell, workers=max(told, cell.workers)) if cell.script else cell for cell in cells]
+
+
+def runs_behind(cells: Sequence[Cell], arms: Mapping[str, Arm]) -> bool:
+    """Whether any arm's device runs behind its loop."""
+    asked = [str(cell.point["accelerator"]) for cell in cells if "accelerator" in cell.point]
+    told = [rank.accelerator for arm in arms.values() for rank in arm.ranks if rank.accelerator]
+    return any(accelerator(name).asynchronous for name in (*asked, *told))
+
+
+def arm_outcome(arm: Arm, void: str, asked: Mapping[str, Any], result: ArmResult | None) -> tuple[Outcome, str]:
+    """What became of an arm, and why where that is not `ok`: before its work is compared with others'.
+
+    Args:
+        void: what disturbed its launch, or "".
+        asked: what it was asked for.
+        result: what it said at its end, if it did.
+    """
+    if arm.lost is not None:
+        return arm.lost.outcome, arm.lost.reason
+    if void:
+        return "void", void
+    if otherwise := downgrades(asked, result.effective if result else {}):
+        return "downgraded", otherwise
+    if result and (faults := own_faults(result.ledger)):
+        return "unequal-work", "; ".join(faults)
+    return "ok", ""
 
 
 def downgrades(asked: Mapping[str, Any], effective: Mapping[str, Any]) -> str:

@@ -14,10 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.axes.accelerators import accelerator
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
-from bench.engine.arm_request import downgrades, request, requested_settings, widest_layout
+from bench.engine.arm_request import (
+    arm_outcome,
+    informed_cells,
+    request,
+    requested_settings,
+    runs_behind,
+    widest_layout,
+)
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.group_state import GroupState
@@ -35,7 +41,6 @@ from bench.protocol import CallbackMetrics
 from bench.results.record import Outcome, Record
 from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
-from bench.results.work_ledger import own_faults
 from bench.stats.step_times import LEAST_ROUNDS
 
 TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
@@ -246,14 +251,16 @@ class Conductor:
             if state.alone:
                 fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)
-        behind = any(accelerator(str(cell.point["accelerator"])).asynchronous for cell in state.cells)
+        behind, known = runs_behind(state.cells, arms), informed_cells(state.cells, arms)
+        wider = self._layout.usable if known[0].workers > state.cells[0].workers else ()
+        state.cells = known
         cores = {
             core for cell in state.cells for core in requested_settings(cell, self._layout, options.threads)["cores"]
         }
         epochs = state.cells[0].epochs
         race = Race(
             fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs,
-            generator=self._random,
+            generator=self._random, wider=wider,
         )  # fmt: skip
         measuring_time = self._measuring_time(state)
         waiting = [other for other in self._states if not other.stop]
@@ -353,16 +360,7 @@ class Conductor:
         asked = requested_settings(cell, self._layout, self._options.threads)
         effective = result.effective if result else {}
         measured = result.instrumented if result else CallbackMetrics()
-        outcome: Outcome = "ok"
-        reason = ""
-        if arm.lost is not None:
-            outcome, reason = arm.lost.outcome, arm.lost.reason
-        elif race.void:
-            outcome, reason = "void", race.void
-        elif otherwise := downgrades(asked, effective):
-            outcome, reason = "downgraded", otherwise
-        elif result and (faults := own_faults(result.ledger)):
-            outcome, reason = "unequal-work", "; ".join(faults)
+        outcome, reason = arm_outcome(arm, race.void, asked, result)
         return Record(
             suite=cell.suite,
             cell=cell.id,

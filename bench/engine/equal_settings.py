@@ -77,6 +77,10 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     "loader_workers": {"prefetch_factor": "torch fetches ahead where there are workers, by default 2 batches each"},
 }
 
+# Loops that train by the LightningModule's own steps. What it logs it says in each of them, and Trainer alone keeps it:
+# that is a part of what Trainer costs. Against other loops, a module that logs does what they do not (docs/traps.md, 1).
+BY_MODULE = frozenset({"by-hand", "trainer-barebones", "trainer"})
+
 # Counted in an arm, not set in it: told by warnings and columns of their own. What a device counts is in its class.
 COUNTED_SETTINGS: Mapping[str, str] = {
     "graphs": "that inductor compiled; loops hand it other regions",
@@ -101,7 +105,7 @@ UNTIMED_SETTINGS = ("callbacks", "trainer_profiler", "profiler")
 
 def intruders(record: Record) -> list[str]:
     """What listens to the steps of a timed launch, as sentences; an instrumented one may have it."""
-    if record.instrumented:
+    if record.instrumented or "script" in record.point:  # whatever a script does is what is raced
         return []
     seen = {name: record.effective.get(name, "none") for name in UNTIMED_SETTINGS}
     profiler = str(record.requested.get("trainer_profiler", "none"))
@@ -125,6 +129,8 @@ def _words(value: object) -> frozenset[str]:
 
 def setting_differences(record: Record, baseline: Record) -> list[str]:
     """How the settings of an arm differ from the baseline's where they must not, as sentences; empty where nowhere."""
+    if "script" in record.point:
+        return []  # which settings another script has is the question, or follows from it; the report tells them
     allowed = may_differ(record, baseline)
     mine, theirs = record.effective, baseline.effective
     hints = {"logged": ONE_SIDE} if "set_callbacks" in {*mine, *theirs} else {}
@@ -144,7 +150,9 @@ def may_differ(record: Record, baseline: Record) -> frozenset[str]:
     of_devices = (name for device in devices for name in device.settings)
     # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
     callbacks = ("callbacks",) if record.instrumented else ()
-    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks))
+    two_loops = {record.point.get("loop"), baseline.point.get("loop")}
+    logged = ("logged",) if "loop" in causes and two_loops <= BY_MODULE else ()
+    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks, *logged))
 
 
 def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:

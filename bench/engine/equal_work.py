@@ -54,30 +54,42 @@ def _against(record: Record, baseline: Record, equal: str, tolerance: float | No
 
 def comparison(record: Record, baseline: Record) -> work_ledger.LedgerComparison:
     """How the work of two arms can be compared, by what they were asked for."""
-    mine, theirs = str(record.requested["precision"]), str(baseline.requested["precision"])
+    mine, theirs = setting_of(record, "precision"), setting_of(baseline, "precision")
     same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
-    compiled = [one.requested.get("compile", "off") != "off" for one in (record, baseline)]
+    compiled = [setting_of(one, "compile", "off") != "off" for one in (record, baseline)]
     return work_ledger.LedgerComparison(
         no_bits=_no_bits(record, baseline),
-        tolerance=max(PRECISIONS[mine].tolerance, PRECISIONS[theirs].tolerance),
+        tolerance=max(_tolerance(mine), _tolerance(theirs)),
         same_precision=mine == theirs,
         same_passes=compiled[0] == compiled[1],
+        ahead="script" in record.point,
         planned=None if same_batches else (counted_samples(record), counted_samples(baseline)),
     )
 
 
+def setting_of(record: Record, name: str, default: str = "") -> str:
+    """A setting as it was asked for, or, where nobody asked, as of a script, as it was read back."""
+    return str(record.requested.get(name, record.effective.get(name, default)))
+
+
+def _tolerance(precision: str) -> float:
+    """Of the losses of a precision; of one that has no name, as a script may have, that of the coarsest."""
+    known = PRECISIONS.get(precision)
+    return known.tolerance if known else max(own.tolerance for own in PRECISIONS.values())
+
+
 def _no_bits(record: Record, baseline: Record) -> str:
     """Why the weights of two arms cannot agree bit for bit; "" where they must, if their work is equal."""
-    accelerators = {str(record.requested["accelerator"]), str(baseline.requested["accelerator"])}
+    accelerators = {setting_of(record, "accelerator"), setting_of(baseline, "accelerator")}
     if accelerators != {"cpu"}:
         return f"kernels of {', '.join(sorted(accelerators - {'cpu'}))} may add in another order each time"
     # Kernels that inductor writes, sharded reductions, TF32 and other precisions round otherwise than the baseline's.
     for name in ("precision", "compile", "strategy", "matmul_precision", "devices", "threads"):
-        if record.requested.get(name) != baseline.requested.get(name):
+        if setting_of(record, name) != setting_of(baseline, name):
             return f"{name} differs, and with it the rounding"
-    if str(record.requested["precision"]) != "32-true":
-        return f"{record.requested['precision']} rounds in other places from kernel to kernel"
-    if record.requested.get("compile", "off") != "off":
+    if (precision := setting_of(record, "precision")) != "32-true":
+        return f"{precision} rounds in other places from kernel to kernel"
+    if setting_of(record, "compile", "off") != "off":
         return "inductor writes each arm its own kernels"
     # Another torch, which `bench versions` may compare, has other kernels.
     if record.effective.get("torch") != baseline.effective.get("torch"):

@@ -48,7 +48,7 @@ class GroupState:
     @property
     def alone(self) -> bool:
         """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
-        return any(cell.point["compile"] != "off" for cell in self.group.runnable)
+        return any(cell.point.get("compile", "off") != "off" for cell in self.group.runnable)
 
     @property
     def least(self) -> int:
@@ -134,7 +134,7 @@ def work(states: Sequence[GroupState]) -> budget.Work:
     return budget.Work(
         preloads=tuple(preload for preload, _ in interpreters_of(state.cells for state in states)),
         arms=tuple(len(state.cells) for state in states),
-        compiled=tuple(sum(cell.point["compile"] != "off" for cell in state.cells) for state in states),
+        compiled=tuple(sum(cell.point.get("compile", "off") != "off" for cell in state.cells) for state in states),
         least=tuple(max(0, state.least - state.measured) for state in states),
     )
 

@@ -58,7 +58,7 @@ def start_fork_server(
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**environment, "PYTHONPATH": path, strays.MARK: mark},
+                env={**environment, **(side.environ if side else {}), "PYTHONPATH": path, strays.MARK: mark},
                 start_new_session=True,
             )
     except OSError as error:
@@ -69,6 +69,7 @@ def start_fork_server(
         "authkey": door.key.hex(),
         "home": str(home),
         "preload": [module for module in preload if not module.startswith(SIDE)],
+        "imports": side.imports if side else (),
         "id": name,
         "parent": os.getpid(),
         "cores": usable_cores,

@@ -57,6 +57,7 @@ class Race:
         generator: draws the lengths of turns and the orders of the warm-up.
         epochs: whether a turn is a whole epoch of the arms' loaders, the gap before it included; "real": and the loop's
             own, what it does at its end included.
+        wider: cores that arms turned out to need, instead of those that they were asked for; none: those.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Race:
         asynchronous: bool = False,
         epochs: bool | str = False,
         generator: random.Random | None = None,
+        wider: Sequence[int] = (),
     ) -> None:
         self._fleet = fleet
         self.arms = arms
@@ -82,6 +84,7 @@ class Race:
         self._lengths = range(2, 3)  # steps that a turn may have
         self._epochs = bool(epochs)
         self._real = epochs == "real"
+        self._wider = tuple(wider)
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self._taken = dict.fromkeys(arms, 0)  # steps of each arm so far, those of no turn included
@@ -100,7 +103,8 @@ class Race:
 
     def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> Turn | None:
         try:
-            go = Go(steps, audit=audit, timed=timed)
+            wider = () if self._taken[name] else self._wider
+            go = Go(steps, audit=audit, timed=timed, cores=wider)
             reply = self._fleet.turn(self.arms[name], go, self._timeout, uncounted=self._cold)
         except ArmLost:
             return None

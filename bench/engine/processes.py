@@ -57,6 +57,8 @@ class Rank:
     ready_after: float = 0.0
     setup: float = 0.0  # seconds that its loop took to its first pull
     epoch: int = 0  # batches in an epoch of its loader, 0 where that is not known
+    workers: int = 0  # of its loader, and the accelerator it trains on, where only the arm knows
+    accelerator: str = ""
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.axes.accelerators import accelerator
 from bench.axes.engine_axes import AxisValue, Point
+from bench.plan.script import Script
 from bench.plan.side import SIDE
 from bench.plan.suite import Suite
 
@@ -26,6 +27,7 @@ class Cell:
         asks: effective settings besides those of the engine's axes that it asks for.
         imports: what its loop's interpreter has imported before it forks, torch first.
         trainer: a Trainer's arguments besides, as JSON has them: the set that its axis `trainer` names.
+        script: what it runs instead of a suite's workload in a loop, in a race; its point then has no axes of loops.
     """
 
     id: str
@@ -40,10 +42,13 @@ class Cell:
     asks: Mapping[str, AxisValue] = field(default_factory=dict)
     imports: tuple[str, ...] = ("torch",)
     trainer: Mapping[str, Any] = field(default_factory=dict)
+    script: Script | None = None
 
     @property
     def preload(self) -> tuple[str, ...]:
         """What its interpreter has imported before it forks: torch, what the device needs, what the loop needs."""
+        if self.script is not None:
+            return self.imports
         first, *rest = self.imports
         device = accelerator(str(self.point["accelerator"]), lightning="lightning" in rest)
         side = self.side

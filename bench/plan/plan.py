@@ -12,7 +12,7 @@ from bench.axes import loops, strategy
 from bench.axes.accelerators import accelerator, real_name
 from bench.axes.engine_axes import AxisValue, Point, engine_axes
 from bench.axes.loops import Loop
-from bench.axes.trainer_sets import BUILT_IN, asked_by_set
+from bench.axes.trainer_sets import BUILT_IN, DEFAULT_SET, asked_by_set
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
 from bench.plan.cell import Cell, Group, Plan, Selector, as_text
@@ -155,7 +155,7 @@ def asked_settings(suite: Suite, point: Point) -> dict[str, AxisValue]:
 
 def named_sets(suite: Suite, cells: Iterable[Cell]) -> dict[str, dict[str, Any]]:
     """The sets of Trainer's arguments that cells of a suite name, without the default, as JSON has them."""
-    named = {str(cell.point["trainer"]): cell.trainer for cell in cells if cell.suite == suite.name}
+    named = {str(cell.point.get("trainer", DEFAULT_SET)): cell.trainer for cell in cells if cell.suite == suite.name}
     return {name: dict(arguments) for name, arguments in named.items() if arguments}
 
 

@@ -196,7 +196,7 @@ def suite_mistakes(suite: Suite) -> list[str]:
         mistakes.append(f"equal: {one_of('kind of equality', suite.equal, EQUALITIES)}; or leave it out")
     if suite.tolerance is not None and not _is_share(suite.tolerance):
         mistakes.append(f"tolerance: {quote(suite.tolerance)}; allowed: a number above 0 and below 1, or None")
-    if suite.tolerance is not None and suite.equal in ("samples", "counts"):
+    if suite.tolerance is not None and suite.equal in ("samples", "counts", "none"):
         mistakes.append(f"tolerance: of losses, which equal={suite.equal!r} does not compare; leave it out")
     if not callable(suite.build):
         mistakes.append(f"build: {suite.build!r} is not callable")

@@ -9,6 +9,7 @@ from bench.report import tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, compact_rows, ladder_tables
 from bench.report.repeated import repeated
+from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines
 from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
 
@@ -38,6 +39,7 @@ def render(summary: Summary) -> str:
     sentences = [
         *headlines(summary),
         *repeated(summary),
+        *script_differences(summary),
         *all_hold(summary),
         *tables.equal_work(summary),
         *tables.shared_axes(summary),

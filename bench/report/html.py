@@ -25,6 +25,7 @@ from bench.report import tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.repeated import repeated
+from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines, places, words
 from bench.report.tables import label
 from bench.report.units import chosen_quantity, percent, quantity, unbreakable
@@ -72,7 +73,12 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
         instrumented_title=tables.INSTRUMENTED_TITLE,
         shares=tables.SHARES,
         drawings=drawings,
-        common=[*all_hold(summary), *tables.equal_work(summary), *tables.shared_axes(summary)],
+        common=[
+            *script_differences(summary),
+            *all_hold(summary),
+            *tables.equal_work(summary),
+            *tables.shared_axes(summary),
+        ],
         titles=tables.titles(summary),
         ladders=ladder_tables(summary),
         ladder_title=LADDER_TITLE,

@@ -9,6 +9,7 @@ from bench.report import tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import COLUMNS, LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.repeated import repeated
+from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines
 
 
@@ -17,7 +18,7 @@ def render(summary: Summary) -> str:
     columns = tables.columns(summary)
     lines = [f"## {safe(summary.run)}", ""]
     lines += [f"- {safe(sentence)}" for sentence in headlines(summary)]
-    told = (repeated, all_hold, tables.equal_work, tables.shared_axes)
+    told = (repeated, script_differences, all_hold, tables.equal_work, tables.shared_axes)
     lines += [f"\n{safe(sentence)}" for tell in told for sentence in tell(summary)]
     lines += [
         "",

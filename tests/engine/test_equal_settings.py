@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Bench
+from conftest import USUAL_LOOPS, Bench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from bench.analysis import frames
 from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
-from bench.axes import loops
 from bench.axes.accelerators import accelerators
 from bench.axes.trainer_sets import PROFILERS, SEEN_OF_PROFILERS
 from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, UNTIMED_SETTINGS, may_differ
@@ -87,7 +86,7 @@ def test_all_loops_train_with_the_same_settings(bench: Bench) -> None:
     """What holds traps 1, 6, 7, 9, 17 and 22 where one loop does otherwise than the others: it is no longer `ok`."""
     records = bench.run("overhead", "batch_size=32", "num_workers=1", "persistent_workers=true", options=QUICK)
     assert {item.outcome for item in records} == {"ok"}, [item.reason for item in records]
-    assert {str(item.point["loop"]) for item in records} == set(loops.registry())
+    assert {str(item.point["loop"]) for item in records} == set(USUAL_LOOPS)
     for item in records:
         names = ("loader_workers", "persistent_workers", "pin_memory")
         assert [item.requested[name] for name in names] == [item.effective[name] for name in names] == [1, True, False]
@@ -118,6 +117,18 @@ def test_a_change_of_any_setting_of_any_loop_is_unequal_unless_the_table_says_wh
         # One that nobody thought of.
         more = replace(raced[name], effective={**raced[name].effective, "tomorrows_switch": "on"})
         assert judged(more, baseline).reason == "tomorrows_switch: 'on' against the baseline's none read back"
+
+
+def test_what_a_module_logs_is_a_part_of_what_trainer_costs_and_against_other_loops_it_is_unequal() -> None:
+    """Trap 1: one side logs, the other does not; loops that run the same module say the same."""
+
+    def of(loop: str, logged: str) -> Record:
+        return record(loop, effective={"logged": logged}, loop=loop)
+
+    assert judged(of("trainer", "loss"), of("trainer-barebones", "none")).outcome == "ok"
+    assert judged(of("by-hand", "none"), of("trainer", "loss")).outcome == "ok"
+    for other in ("plain", "fabric", "mine"):
+        assert judged(of("trainer", "loss"), of(other, "none")).outcome == "unequal-settings"
 
 
 def test_what_a_loop_may_own_is_what_the_loops_really_differ_in(raced: dict[str, Record]) -> None:

@@ -74,6 +74,18 @@ def accelerator(name: str, *, lightning: bool = False) -> Accelerator:
     return _by_name(name).driver(lightning=lightning)
 
 
+def accelerator_of_device(kind: str) -> Accelerator:
+    """The accelerator of devices that torch calls so: `cpu`, `cuda`, `mps`, `xla`. In the arm.
+
+    Raises:
+        SpecError: there is none.
+    """
+    found = [own for own in accelerators().values() if own.device_type == kind and own.unavailable() is None]
+    if not found:
+        raise SpecError(one_of("device", kind, {own.device_type for own in accelerators().values()}))
+    return found[0]
+
+
 def real_name(name: str) -> str:
     """The accelerator that cells are planned, labelled and recorded under: `tpu` on PJRT's CPU device is none.
 
