@@ -63,8 +63,8 @@ CLASSES = (
     Class(r"bench run --resume RUN", "run", says="RUN"),
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
     Class(
-        r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|optimizers"
-        r"|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
+        r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|features"
+        r"|optimizers|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
         "long",
         LIGHTNING,
         (0, 3),

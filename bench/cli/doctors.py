@@ -23,7 +23,7 @@ def add(command: Adder) -> None:
     asked.add_argument("--features", action="store_true", help="price each feature of its Trainer, too; default: 405s")
     asked.add_argument("--fix", action="store_true", help="print the change that the advice asks for, as a patch")
     asked.add_argument("--format", choices=("table", "json"), default="table")
-    measuring_options(asked, "wall time for all of it; default: 165s", older=False)
+    measuring_options(asked, "wall time for all of it; default: 165s", old_names=False)
 
 
 def examine_training(arguments: argparse.Namespace) -> Ending:

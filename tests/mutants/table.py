@@ -8,6 +8,7 @@ from __future__ import annotations
 from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
+from .raced import RACED
 from .settling import SETTLING
 from .true_steps import TRUE_STEPS
 
@@ -382,5 +383,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
+    *RACED, *RACED,
     *TRUE_STEPS,
 )  # fmt: skip
