@@ -54,7 +54,8 @@ def _headline(found: Diagnosis) -> str:
     if not (found.claims or found.bounds):
         return "nothing was told: give it more time, as with --budget 5m"
     if not found.advice:
-        return f"nothing to advise: nothing that was raced is known to save {percent(WORTH, signed=False, digits=1)} or more"
+        worth = percent(WORTH, signed=False, digits=1)
+        return f"nothing to advise: nothing that was raced is known to save {worth} or more"
     kinds = "is one thing that saves" if len(found.advice) == 1 else f"are {len(found.advice)} things that save"
     return f"there {kinds} time, each raced against the training as it is:"
 
