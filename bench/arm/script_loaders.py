@@ -28,7 +28,7 @@ BY_LENGTH = ("lightning.", "pytorch_lightning.", "transformers.", "accelerate.",
 FEW_UPDATES, OFTEN = 4, 3
 
 Place = tuple[tuple[CodeType, int], ...]
-Refusal = Callable[[str], NoReturn]
+Refuse = Callable[[str], NoReturn]
 
 
 class ScriptLoaders:
@@ -48,7 +48,7 @@ class ScriptLoaders:
         second: a second training loader's class, "" while there is none.
     """
 
-    def __init__(self, begin: Callable[[Any, int], BatchStream], refuse: Refusal, *, real_epochs: bool) -> None:
+    def __init__(self, begin: Callable[[Any, int], BatchStream], refuse: Refuse, *, real_epochs: bool) -> None:
         self._begin = begin
         self._refuse = refuse
         self._real_epochs = real_epochs
@@ -246,7 +246,7 @@ class PassesOfScript(Iterator[Any]):
         refuse: ends the process with a reason.
     """
 
-    def __init__(self, early: Callable[[], NoReturn] | None, refuse: Refusal) -> None:
+    def __init__(self, early: Callable[[], NoReturn] | None, refuse: Refuse) -> None:
         self._early = early
         self._refuse = refuse
         self._original: Callable[[], Iterator[Any]] = lambda: iter(())

@@ -106,23 +106,37 @@ def whole(text: str) -> int:
 
 
 def measuring_options(
-    added: argparse.ArgumentParser, told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET"
+    added: argparse.ArgumentParser,
+    told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET",
+    *,
+    old_names: bool = True,
 ) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
         told: what `--budget` is, for the help.
+        old_names: whether options have the names of earlier versions, too; commands that these had not have none.
     """
     added.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
     told = "stop at ratios known to +- this; default: 1%%"
     added.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
-    old_name(added, "--target", "--precision-goal")
+    if old_names:
+        old_name(added, "--target", "--precision-goal")
     added.add_argument("--timeout", type=as_duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     added.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
     added.add_argument(
         "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
+
+
+def until(added: argparse.ArgumentParser) -> None:
+    """A question that ends a run."""
+    added.add_argument(
+        "--until",
+        metavar="CONDITION",
+        help='stop when this is decided: "trainer < 5%%", "fabric/plain < 30us and trainer > 1.05x"',
     )
 
 

@@ -22,7 +22,7 @@ def add(command: Adder) -> None:
     asked.add_argument("--data", metavar="TARGET", help="of a module: a DataModule, or what gives loaders")
     asked.add_argument("--fix", action="store_true", help="print the change that the advice asks for, as a patch")
     asked.add_argument("--format", choices=("table", "json"), default="table")
-    measuring_options(asked, "wall time for all of it; default: 150s")
+    measuring_options(asked, "wall time for all of it; default: 150s", old_names=False)
 
 
 def examine_training(arguments: argparse.Namespace) -> Ending:

@@ -32,7 +32,7 @@ RACED: tuple[Mutant, ...] = (
            "max(best, key=lambda one: sum(1 for _ in one[0].modules()))",
            (f"{TRAINED}::test_the_innermost_module_that_holds_all_is_taken_so_that_wrappers_do_not_count",)),
     Mutant(32, "batches that weights do not tell may be any", "bench/results/work_ledger.py",
-           'and found[0].startswith("samples_digest:") and kind in _TOLD_BY:', 'and found[0].startswith("samples_digest:"):',
+           'startswith("samples_digest:") and kind in _TOLD_BY:', 'startswith("samples_digest:"):',
            ("tests/results/test_work_ledger.py::test_batches_that_are_fetched_ahead_are_told_by_what_was_learnt",)),
     Mutant(32, "scripts under other variables share an interpreter", "bench/plan/scripts.py",
            "if (own.imports, own.environ) == (imports, environ)", "if own.imports == imports",

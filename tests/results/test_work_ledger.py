@@ -75,7 +75,7 @@ def test_other_arithmetic_is_recognized_by_its_losses_and_told_what_to_do() -> N
 
 def test_a_kind_that_cannot_be_judged_is_refused_with_what_can() -> None:
     told = differences({}, equal="weights", no_bits=NO_BITS)
-    assert told == f"equal='weights' cannot be judged here: {NO_BITS}; allowed here: loss, samples, counts"
+    assert told == f"equal='weights' cannot be judged here: {NO_BITS}; allowed here: loss, samples, counts, none"
     assert "no loss was handed to backward; allowed here: samples, counts" in differences({"losses": []}, equal="loss")
 
 
@@ -214,7 +214,7 @@ def test_other_validation_is_other_work_unless_only_samples_or_counts_are_compar
     for equal in ("", *EQUALITIES):
         mine, theirs = ({**LEDGER, "validation_batches": count} for count in (0, 4))
         told = work_differences(mine, theirs, LedgerComparison(equal=equal))[0]
-        assert bool(told) == (equal not in ("samples", "counts"))
+        assert bool(told) == (equal not in ("samples", "counts", "none"))
         assert told in ([], ["validation batches: 0 against the baseline's 4: it never validates"])
 
 
