@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +225,7 @@ def race_plan(
     tolerance: float | None = None,
     devices: int = 1,
     threads: int = 1,
+    ladder: Mapping[str, str] | None = None,
 ) -> tuple[Plan, dict[str, Side]]:
     """The plan of a race: one group, a cell a script, the first one's twin second; and the interpreters by name.
 
@@ -236,6 +237,7 @@ def race_plan(
         equal, tolerance: as of `Suite`.
         devices: ranks of each script, started as by torchrun.
         threads: of a script whose environment does not say.
+        ladder: as of `Suite`, by labels.
 
     Raises:
         SpecError: what is asked for is not possible.
@@ -250,6 +252,7 @@ def race_plan(
         epochs="real" if epochs else False,
         equal=equal,
         tolerance=tolerance,
+        ladder=ladder or {},
     )
     sides: dict[str, Side] = {}
     cells = []

@@ -37,6 +37,7 @@ def render_diagnosis(found: Diagnosis) -> str:
     lines += titled_list("Traps that it falls into:", [trap_sentence(one) for one in found.traps])
     lines += titled_list("Raced, and no advice:", [unadvised_sentence(one) for one in found.unadvised])
     lines += titled_list("Not told:", [f"{title}: {reason}" for title, reason in found.untried])
+    lines += _features(found)
     lines += _observed(found)
     lines += [line for text in _notes(found) for line in wrap_text(text)]
     return "\n".join(lines).rstrip() + "\n"
@@ -50,6 +51,8 @@ def failed_line(found: Diagnosis) -> str:
 def _headline(found: Diagnosis) -> str:
     if found.interrupted:
         return "interrupted; what was raced until then:"
+    if not found.claims:
+        return "nothing was told: give it more time, as with --budget 5m"
     if not found.advice:
         return f"nothing to advise: nothing that was raced saves {percent(WORTH, signed=False, digits=1)} or more"
     kinds = "is one thing that saves" if len(found.advice) == 1 else f"are {len(found.advice)} things that save"
@@ -116,6 +119,21 @@ def unadvised_sentence(one: Tried) -> str:
         return f"{one.trial.title} costs {value} {per}{bracket}{rest}"
     why = "too little to be worth it" if saving.share.low is not None and saving.share.low > saving.bias else "noise"
     return f"{one.trial.title}: {saving_words(saving)}: {why}"
+
+
+def _features(found: Diagnosis) -> list[str]:
+    """What each of Trainer's features costs over the one below, a line each."""
+    rows = [["", "over", "a step", "an epoch besides"]]
+    for price in found.features:
+        if price.twin or (not price.over and not price.reason):
+            continue
+        figures = [
+            "" if one is None else quantity(one.estimate, "s", one.low, one.high, signed=True)
+            for one in (price.step, price.epoch)
+        ]
+        rows.append([price.value, price.over, *(figures if price.step else (price.reason, ""))])
+    lines = ["Trainer's features, each over the one below:", *align_rows(rows, left=(0, 1)), ""]
+    return lines if len(rows) > 1 else []
 
 
 def _observed(found: Diagnosis) -> list[str]:

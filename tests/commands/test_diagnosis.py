@@ -143,6 +143,7 @@ def test_nothing_to_advise_is_a_good_end_and_what_was_not_told_is_said() -> None
         "train.py", SEEN, 2, [("made once", trial("made-once", "made once"))], {}, {"made once": "crashed"}
     )
     assert "made once: crashed" in render_diagnosis(crashed)
+    assert "nothing was told: give it more time" in render_diagnosis(crashed)
 
 
 def test_a_training_that_could_not_be_looked_at_is_one_line() -> None:
