@@ -26,7 +26,10 @@ from bench.plan.side import SIDE, Side
 from bench.plan.suite import Suite
 
 RACE = "race"  # the name of the suite that a race is
-LAUNCHERS = frozenset({"torchrun", "accelerate", "deepspeed", "mpirun", "srun"})
+LAUNCHERS = frozenset({"torchrun", "accelerate", "deepspeed", "mpirun", "srun", "fabric", "lightning"})
+LAUNCHING_MODULES = frozenset(
+    {"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "lightning", "lightning.fabric"}
+)
 _PYTHON = re.compile(r"(.*/)?python(3(\.\d+)?)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Of these the interpreter's own libraries start threads or processes when they are imported, and such an interpreter
@@ -96,10 +99,10 @@ def parse_script(command: str, folder: str) -> Script:
         raise SpecError(
             f"script {quote(command)}: names no file; allowed: a file of Python and its arguments, -m MODULE"
         )
-    if Path(words[0]).name in LAUNCHERS:
+    if Path(words[0]).name in LAUNCHERS or (words[0] == "-m" and words[1:2] and words[1] in LAUNCHING_MODULES):
         raise SpecError(
-            f"script {quote(command)}: {words[0]} starts processes of its own; allowed: the script itself, with "
-            "--devices N for as many ranks as it would start"
+            f"script {quote(command)}: {words[words[0] == '-m']} starts processes of its own; allowed: the script "
+            "itself, with --devices N for as many ranks as it would start"
         )
     if words[0] == "-m":
         return _module_script(command, words[1:], folder)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bench.axes.loops.job import Job
 
-NEVER = 2**31 - 1  # epochs: the stream ends before
+MANY_EPOCHS = 2**31 - 1  # the stream ends before
 
 
 @register("ignite", preload=("torch", "ignite"))
@@ -51,7 +51,7 @@ def ignite(job: Job) -> None:
     engine.add_event_handler(Events.EPOCH_COMPLETED, epoch_completed)
     # Where the data give no more, an engine begins with them once more, unless it has been told to end.
     job.ending.calls.append(engine.terminate)
-    engine.run(job.stream(workload.batches), max_epochs=NEVER if job.real_epochs else 1)
+    engine.run(job.stream(workload.batches), max_epochs=MANY_EPOCHS if job.real_epochs else 1)
 
 
 def autocast_of(job: Job) -> Any:

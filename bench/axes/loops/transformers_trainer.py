@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.axes.loops.batches import Stream
     from bench.axes.loops.job import Job
 
-NEVER = 10**6  # epochs: the stream ends before
+MOST_EPOCHS = 10**6  # the stream ends before; Trainer multiplies it by the steps of one
 SPARSE = "transformers.Trainer takes the norm of all gradients in each step, and torch has none of sparse ones"
 BATCH = "batch"  # the key of all that a batch is: Trainer's batches are mappings
 
@@ -122,7 +122,7 @@ def training_arguments(job: Job) -> TrainingArguments:
     validates = job.real_epochs and job.workload.validation is not None
     arguments = TrainingArguments(
         output_dir="trainer_output",
-        num_train_epochs=NEVER if job.real_epochs else 1,
+        num_train_epochs=MOST_EPOCHS if job.real_epochs else 1,
         max_grad_norm=0.0,
         lr_scheduler_type="constant",
         eval_strategy="epoch" if validates else "no",
