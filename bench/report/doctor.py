@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.analysis.ladder import PriceWord
 from bench.analysis.savings import WORTH, Saving
 from bench.borders import one_line
 from bench.commands.diagnosis import BOUNDED, Diagnosis, PricedTrap, Tried
 from bench.commands.source_edits import Patch
+from bench.report.ladder import said_of
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity
+from bench.stats.intervals import Interval
 
 # What a bound is about, and what cannot pay where it is small.
 BOUND_WORDS = {
@@ -126,15 +129,20 @@ def _features(found: Diagnosis) -> list[str]:
     """What each of Trainer's features costs over the one below, a line each."""
     rows = [["", "over", "a step", "an epoch besides"]]
     for price in found.features:
-        if price.twin or (not price.over and not price.reason):
+        if price.twin or price.reason == LOWEST:
             continue
-        figures = [
-            "" if one is None else quantity(one.estimate, "s", one.low, one.high, signed=True)
-            for one in (price.step, price.epoch)
-        ]
+        figures = [_price(price.step, price.step_word), _price(price.epoch, price.epoch_word)]
         rows.append([price.value, price.over, *(figures if price.step else (price.reason, ""))])
     lines = ["Trainer's features, each over the one below:", *align_rows(rows, left=(0, 1)), ""]
     return lines if len(rows) > 1 else []
+
+
+def _price(figure: Interval | None, word: PriceWord) -> str:
+    """A price where it is told, else what may be said."""
+    said = said_of(figure, word)
+    if figure is None or said != "told":
+        return said
+    return quantity(figure.estimate, "s", figure.low, figure.high, signed=True)
 
 
 def _observed(found: Diagnosis) -> list[str]:

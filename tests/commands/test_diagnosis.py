@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.analysis.ladder import RungPrice
 from bench.analysis.savings import WORTH, Saving
 from bench.borders import json_text
 from bench.commands.diagnosis import Diagnosis, Tried, compatible, diagnose
@@ -186,3 +187,17 @@ def test_a_trainer_without_a_script_gets_arguments() -> None:
 def test_without_a_change_the_fix_says_so(seen: Observed) -> None:
     found = replace(made(seen=seen), traps=())
     assert render_fix(found, found.patch({})) == "# nothing to change\n"
+
+
+def test_features_are_priced_over_the_one_below_or_say_why_not() -> None:
+    figure, wide = Interval(2e-4, 1e-4, 3e-4, 5), Interval(2e-4, -1e-3, 2e-3, 5)
+    rungs = (
+        RungPrice("race", "race", "a", "lean", "", "", reason="the lowest"),
+        RungPrice("race", "race", "b", "logger", "lean", "lean", step=figure, epoch=wide, step_word="told"),
+        RungPrice("race", "race", "c", "bar-tqdm", "", "logger", reason="crashed: it fell"),
+    )
+    text = render_diagnosis(replace(made(), features=rungs))
+    assert "200 µs [100, 300]" in text
+    assert "crashed: it fell" in text
+    assert "the lowest" not in text
+    assert "Trainer's features" not in render_diagnosis(made())
