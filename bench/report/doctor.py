@@ -129,7 +129,7 @@ def _features(found: Diagnosis) -> list[str]:
     """What each of Trainer's features costs over the one below, a line each."""
     rows = [["", "over", "a step", "an epoch besides"]]
     for price in found.features:
-        if price.twin or price.reason == LOWEST:
+        if price.twin or not price.below:  # the lowest is over nothing
             continue
         figures = [_price(price.step, price.step_word), _price(price.epoch, price.epoch_word)]
         rows.append([price.value, price.over, *(figures if price.step else (price.reason, ""))])
