@@ -103,11 +103,12 @@ def _workers(seen: Observed) -> int:
 
 def _persistent_workers(seen: Observed, cores: int) -> Iterator[Trial]:
     if seen.loader and _workers(seen) and not seen.loader.arguments.get("persistent_workers"):
-        started = f"workers were started {seen.worker_starts} times in {seen.epochs} epochs"
+        number = _workers(seen)
+        workers = "the loader's worker is" if number == 1 else f"the loader's {number} workers are"
         yield Trial(
             "persistent-workers",
             "persistent_workers=True",
-            f"{_workers(seen)} of the loader's workers are started anew for each epoch ({started})",
+            f"{workers} started anew for each epoch: {seen.worker_starts} times in {seen.epochs} epochs",
             _of_loader(seen, persistent_workers=True),
             between=True,
             otherwise="batches come in another order, as the generator is drawn from less often",

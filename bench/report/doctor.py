@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bench.analysis.ladder import PriceWord
 from bench.analysis.savings import WORTH, Saving
 from bench.borders import one_line
-from bench.commands.diagnosis import BOUNDED, Diagnosis, PricedTrap, Tried
+from bench.commands.diagnosis import BOUNDED, Diagnosis, PricedTrap, Tried, compatible
 from bench.commands.source_edits import Patch
 from bench.report.ladder import said_of
 from bench.report.text_layout import align_rows, titled_list, wrap_text
@@ -104,8 +104,8 @@ def trap_sentence(one: PricedTrap) -> str:
         return f"{one.trap.told}; it has no price here" if not one.trap.remedies else f"{one.trap.told}; not priced"
     saving = one.price.saving
     if saving.is_known:
-        return f"{one.trap.told}; its price: {saving_words(saving)}"
-    return f"{one.trap.told}; its price is within noise: {saving_words(saving)}"
+        return f"{one.trap.told}; its price, by {one.price.trial.title}: {saving_words(saving)}"
+    return f"{one.trap.told}; its price, by {one.price.trial.title}, is within noise: {saving_words(saving)}"
 
 
 def unadvised_sentence(one: Tried) -> str:
@@ -179,7 +179,9 @@ def _notes(found: Diagnosis) -> Iterator[str]:
 
 def render_fix(found: Diagnosis, patch: Patch) -> str:
     """The change that the advice asks for: a patch, arguments, and what is done by hand."""
-    parts = [patch.diff.rstrip("\n")] if patch.diff else []
+    told = [f"# {one_line(advice_sentence(one))}" for one in compatible(found.advice)]
+    parts = ["\n".join(told)] if told else []  # `git apply` and `patch` pass over it
+    parts += [patch.diff.rstrip("\n")] if patch.diff else []
     arguments = found.arguments()
     by_hand = [text for text in patch.by_hand if text not in arguments]
     parts += ["\n".join(f"# {one_line(text)}" for text in arguments)] if arguments else []
