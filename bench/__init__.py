@@ -43,11 +43,13 @@ if TYPE_CHECKING:
     from bench.commands.check import check
     from bench.commands.compare import Comparison
     from bench.commands.counts import counts
+    from bench.commands.doctor import doctor
     from bench.commands.gate_judgement import Gate
     from bench.commands.over_commits import confirm, history
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
     from bench.plan.suite import Suite
+    from bench.plan.trainer_ladder import ladder_suite
     from bench.report.verify import Verification
     from bench.results.record import Metric
 
@@ -56,11 +58,12 @@ if TYPE_CHECKING:
     Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
 __all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
-__all__ += ["__version__", "register"]
+__all__ += ["__version__", "ladder_suite", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
 __all__ += [
     "compare",
     "counts",
+    "doctor",
     "environment",
     "history",
     "load",

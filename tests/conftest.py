@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.axes import loops
 from bench.engine.conductor import Conductor
 from bench.engine.fleet import Fleet
 from bench.engine.options import Options, Progress
@@ -20,6 +22,12 @@ from bench.results.record import Record
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = Path(__file__).resolve().parent / "suites"
 pytest_plugins = ("tiers",)
+# Those that the program's own suites race unless they are told otherwise.
+USUAL_LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
+# Those whose packages are here: `nox -s extras` has them all.
+INSTALLED_LOOPS = tuple(
+    name for name, loop in loops.registry().items() if all(map(importlib.util.find_spec, loop.preload))
+)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,15 @@ from synthetic import FABRIC, PLAIN, TRAINER, make
 
 import bench
 from bench import cli
-from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, LAUNCH_COLUMNS, PAIR_COLUMNS, TURN_COLUMNS, Column
+from bench.analysis.columns import (
+    CELL_COLUMNS,
+    KEY_COLUMNS,
+    LADDER_COLUMNS,
+    LAUNCH_COLUMNS,
+    PAIR_COLUMNS,
+    TURN_COLUMNS,
+    Column,
+)
 from bench.analysis.run import Run
 from bench.plan.public_names import HOMES
 from bench.results.store import StoredRun
@@ -37,6 +45,7 @@ TABLES = {
     "launches": LAUNCH_COLUMNS,
     "turns": TURN_COLUMNS,
     "pairs": PAIR_COLUMNS,
+    "ladder": LADDER_COLUMNS,
 }
 AXES = ("loop", "batch_size", "data")  # of synthetic runs
 FUNCTIONS = [name for name in bench.__all__ if inspect.isfunction(getattr(bench, name)) and name != "register"]
@@ -101,7 +110,7 @@ def dtypes(table: pd.DataFrame, axes: tuple[str, ...]) -> list[tuple[str, str]]:
 def test_tables_have_these_columns_and_dtypes_whatever_is_in_them(table: str, name: str) -> None:
     frame = getattr(Run(RUNS[name]), table)
     assert dtypes(frame, AXES) == [(column.name, column.dtype) for column in TABLES[table]]
-    if table != "pairs" and name not in ("nothing measured", "no cells"):
+    if table not in ("pairs", "ladder") and name not in ("nothing measured", "no cells"):
         kind = "object" if name == "an axis that one suite lacks" and table == "cells" else "int64"
         assert [str(frame[axis].dtype) for axis in AXES] == ["object", kind, "object"]
 

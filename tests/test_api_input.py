@@ -72,6 +72,8 @@ CASES: list[tuple[list[str], Call]] = [
     (["confirm", "a", "b"], lambda: bench.confirm("a", "b")),
     (["trace", "overheads"], lambda: bench.trace("overheads")),
     (["trace", "--steps", "0"], lambda: bench.trace(steps=0)),
+    (["doctor", "nowhere.py"], lambda: bench.doctor("nowhere.py")),
+    (["doctor", "nowhere:Module"], lambda: bench.doctor("nowhere:Module")),
     (["counts", "overheads"], lambda: bench.counts("overheads")),
     (["counts", "--steps", "75"], lambda: bench.counts(steps=75)),
     (["gate", "--no-more", "calls"], lambda: bench.gate(no_more=["calls"])),

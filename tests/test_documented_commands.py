@@ -75,6 +75,8 @@ CLASSES = (
     Class(r"bench trace -k batch_size=64", "run", says="perfetto"),
     Class(r"bench trace .*", "long", LIGHTNING),
     Class(r"bench counts null", "long", LIGHTNING),
+    Class(r"bench doctor train\.py.*", "run", says="there (is one|are \\d+) thing|nothing to advise"),
+    Class(r"bench doctor .*:.*", "long", LIGHTNING),
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench report", "run", says="report.html"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),

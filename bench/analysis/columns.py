@@ -1,8 +1,8 @@
 """The columns of a run's tables: name, dtype, unit, and what they are. docs/api.md has the same tables.
 
-Behind these, but for pairs, stands a column for each axis of the run's suites. Texts are `object` in every version of
-pandas. An axis has the dtype of its values: `int64`, `float64`, `bool`, or `object` for texts, and where the suite of
-some cell lacks the axis: there it is None.
+Behind these, but for pairs and ladders, stands a column for each axis of the run's suites. Texts are `object` in every
+version of pandas. An axis has the dtype of its values: `int64`, `float64`, `bool`, or `object` for texts, and where the
+suite of some cell lacks the axis: there it is None.
 """
 
 from __future__ import annotations
@@ -107,6 +107,28 @@ PAIR_COLUMNS = (
     Column("baseline_step_time", "float64", "s", "the baseline's mean step"),
     Column("unsettled", "float64", "1", "log ratio in the first half of turns less that in the second half"),
     Column("contended", "float64", "1", "share of the rounds that others disturbed"),
+)
+
+# Of `Run.ladder`: prices of a rung over another, each with its interval and with what may be said of it.
+LADDER_COLUMNS = (
+    *KEY_COLUMNS,
+    Column("rung", "object", "", "the cell's value of the compared axis"),
+    Column("over", "object", "", "the rung that it is priced over; empty where there is none with figures"),
+    Column("step", "float64", "s", "what it costs a step within an epoch; NaN where there is no price"),
+    Column("step_low", "float64", "s", "lower end of its 95 % interval over launches"),
+    Column("step_high", "float64", "s", "upper end"),
+    Column("step_word", "object", "", "`told`, or why not: `zero`, `as-twin`, `within-noise`, `one-launch`, ..."),
+    Column("epoch", "float64", "s", "what it costs an epoch besides its steps"),
+    Column("epoch_low", "float64", "s", "lower end of its 95 % interval"),
+    Column("epoch_high", "float64", "s", "upper end"),
+    Column("epoch_word", "object", "", "what may be said of it"),
+    Column("whole", "float64", "s", "what it costs a whole epoch: its steps and `epoch`"),
+    Column("whole_low", "float64", "s", "lower end of its 95 % interval"),
+    Column("whole_high", "float64", "s", "upper end"),
+    Column("step_time", "float64", "s", "its own mean step within an epoch"),
+    Column("epoch_time", "float64", "s", "what its own epoch costs besides its steps"),
+    Column("steps", "int64", "1", "steps of an epoch; 0 where it was not measured"),
+    Column("launches", "int64", "1", "launches that have both"),
 )
 
 # Of `frames.cells`, which knows outcomes and no figures.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, axis_values, names_of, typed_table
+from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, LADDER_COLUMNS, axis_values, names_of, typed_table
 from bench.analysis.estimates import MetricEstimate, StepDifference
 from bench.analysis.frames import Frames, axis_columns, frames_of
 from bench.analysis.summary import Summary, summarize
@@ -107,6 +108,24 @@ class Run:
     def pairs(self) -> pd.DataFrame:
         """One row a cell and launch against its baseline, paired by round; columns: docs/api.md."""
         return self._frames.pairs
+
+    @cached_property
+    def ladder(self) -> pd.DataFrame:
+        """One row a rung of suites whose compared axis is a ladder, and the twins'; columns: docs/api.md."""
+        rows = self.summary.ladder
+        values: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in names_of(KEY_COLUMNS)}
+        values |= {"rung": [row.value for row in rows], "over": [row.over for row in rows]}
+        for part in ("step", "epoch", "whole"):
+            values |= _with_ends(part, [getattr(row, part) for row in rows])
+            if part != "whole":
+                values[f"{part}_word"] = [getattr(row, f"{part}_word") for row in rows]
+        values |= {
+            name: [getattr(row, name) if row.length else math.nan for row in rows]
+            for name in ("step_time", "epoch_time")
+        }
+        values["steps"] = [row.length for row in rows]
+        values["launches"] = [row.step.launches if row.step is not None else 0 for row in rows]
+        return typed_table(values, LADDER_COLUMNS)
 
     def __repr__(self) -> str:
         return f"<bench.Run {self.id}: {len(self.stored.info['plan']['cells'])} cells in {self.folder}>"

@@ -18,10 +18,11 @@ from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference
 from bench.analysis.fastest import Fastest, fastest_of
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
+from bench.analysis.ladder import RungPrice, ladder_of
 from bench.analysis.pairs import shared_sets
 from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
-from bench.axes.trainer_sets import set_in_words
+from bench.axes.trainer_sets import sets_in_words
 from bench.results.record import ADDITIVE, Metric, Record
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
@@ -67,6 +68,7 @@ class Summary:
         estimate: by which rule step times and ratios were made from steps (`ESTIMATE`).
         warnings: sentences.
         declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
+        ladder: of suites whose compared axis is one, what each rung costs over the one below.
         trainers: what the sets of Trainer's arguments that cells name set, in words, by suite and set.
     """
 
@@ -88,6 +90,7 @@ class Summary:
     declared: Mapping[str, Metric] = field(default_factory=dict)
     trainers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fastest: Mapping[str, Fastest] = field(default_factory=dict)
+    ladder: Sequence[RungPrice] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -128,11 +131,12 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         warnings=[*run.broken, *run_warnings(run, cells, frames), *instrumented_warnings(run, cells, known)],
         declared={name: metric for name, metric in known.items() if name in extra},
         trainers={
-            name: {own: set_in_words(arguments) for own, arguments in sets.items()}
+            name: sets_in_words(sets, suite.get("ladder") or {})
             for name, suite in run.info["plan"]["suites"].items()
             if (sets := suite.get("trainers"))
         },
         fastest=fastest_of(cells, of_launches),
+        ladder=ladder_of(run, set(frames.cells.loc[frames.cells["outcome"] == "ok", "cell"])),
     )
 
 

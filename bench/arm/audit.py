@@ -69,9 +69,7 @@ class Audit:
         self._accelerator = accelerator
         self._compiled = compiled
         self._parameters: list[torch.nn.Parameter] = []
-        self._leaf = next(
-            (module for module in model.modules() if next(module.parameters(recurse=False), None) is not None), model
-        )
+        self._leaf = model
         self.audited = 0
         self.switches = Switches()
         self.listeners: dict[str, str] = {}
@@ -94,8 +92,10 @@ class Audit:
         """Begin to watch."""
         if not self._parameters:
             # Not before: sharding puts other parameters in the place of those that the workload was built with, and so
-            # does a move to XLA.
+            # does a move to XLA; and a LightningModule may build its layers in `configure_model`.
             self._parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+            own = (one for one in self._model.modules() if next(one.parameters(recurse=False), None) is not None)
+            self._leaf = next(own, self._model)
         self.updates.watching = True
         stack = ExitStack()
         if self._compiled is None:

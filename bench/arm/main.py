@@ -100,6 +100,8 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     name = str(request["point"].get("trainer", ""))
     own, beside = suite.trainers.get(name, {}), suite.build.__module__.rpartition(".")[0]
     trainer = made_arguments(name, request.get("trainer", {}), own, beside)
+    if trainer.get("profiler") and {"trace", "counts"} & {*request}:
+        raise Unsupported(f"trainer={name}: profiler={trainer['profiler']}; what traces or counts cannot be beside it")
 
     def watched_stream(loader: Any) -> Batches:
         notes.update(loader_settings(loader))

@@ -10,8 +10,9 @@ import importlib.util
 import os
 import random
 import sys
+import tempfile
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
@@ -33,6 +34,9 @@ from bench.arm.turn_gate import Gatekeeper
 from bench.axes.accelerators import accelerator_of_device
 from bench.errors import Unsupported
 from bench.machine.memory import resident
+from bench.machine.mirror import Mirror, make_mirror
+from bench.machine.process_env import PACKAGE_PARENT
+from bench.machine.write_guard import LANDLOCK, protect
 
 
 def race_script(request: Mapping[str, Any], connection: Connection) -> protocol.ArmFailure:
@@ -41,8 +45,8 @@ def race_script(request: Mapping[str, Any], connection: Connection) -> protocol.
     Raises:
         EOFError: the conductor is gone.
     """
+    run = ScriptRun(request, connection)
     try:
-        run = ScriptRun(request, connection)
         run.run()
     except EOFError:
         raise
@@ -51,7 +55,7 @@ def race_script(request: Mapping[str, Any], connection: Connection) -> protocol.
     except BaseException as error:
         traceback.print_exc()
         sys.stderr.flush()
-        return failure_of(error, Path.cwd())
+        return failure_of(error, run.folder)
     return run.ended(None)
 
 
@@ -66,22 +70,40 @@ class ScriptRun:
         self._padding = bytearray(request["padding"])  # held until the end: a layout of the arm's own
         self._gate: ScriptGate | None = None
         self._compiled: CompileWatch | None = None
+        self._place: ScratchPlace | None = None
+        self._observation: Callable[[], dict[str, Any]] = dict
         self._loaders = ScriptLoaders(self._begin, self.refuse, real_epochs=bool(request["real_epochs"]))
         self._began = perf_counter()
 
     def run(self) -> None:
         """The script, as `__main__`. Raises what it raises."""
         script, request = self._script, self._request
+        name, *arguments = script["argv"]
+        self._place = ScratchPlace(Path(script["folder"]), Path(request["compile_cache"]))
+        file = name if script["module"] else self._place.of_script(Path(name))
+        # Not before: torch starts its threads here, and what is protected is so for one thread and all that it starts.
         if script["threads"] != torch.get_num_threads():
             torch.set_num_threads(script["threads"])
         seed_everything(request["seed"])
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)  # a race has no terminal
-        folder = Path.cwd()
+        self._change(self._place.folder)
         self._loaders.attach()
         self._watch_compilation()
         self._began = perf_counter()
-        run_as_main(script["argv"], folder=folder, module=script["module"])
+        run_as_main([file, *arguments], folder=self._place.folder, module=script["module"])
+
+    @property
+    def folder(self) -> Path:
+        """Where the script runs."""
+        return self._place.folder if self._place is not None else Path.cwd()
+
+    def _change(self, folder: Path) -> None:
+        """What else is made of the training, before anything stands at its loaders; most races change nothing."""
+        if self._script["changes"]:
+            from bench.arm.changes import make_changes
+
+            self._observation = make_changes(self._script["changes"], folder)
 
     def _watch_compilation(self) -> None:
         """See what goes to inductor from the first call of torch.compile on; a script without one pays no import."""
@@ -115,9 +137,11 @@ class ScriptRun:
                 ledger=ledger_of(self._gate, audit, model, initial),
                 effective={
                     "script": self._script["label"],
+                    "files": self._place.told if self._place else "",
                     **effective_settings(audit, self._gate, device),
                     **loader_settings(loader),
                     **second,
+                    **self._observation(),
                 },
                 memory=memory_of(self._start_memory, len(self._padding), device),
                 instrumented=protocol.CallbackMetrics(),
@@ -173,6 +197,45 @@ class ScriptGate(Gatekeeper):
             self._connection.send_bytes(protocol.encode(self._finish()))
             leave(0)
         return grant
+
+
+class ScratchPlace:
+    """The scratch copy that a script runs in: of the folder that it is started in, and of its own if that is elsewhere.
+
+    Args:
+        folder: that the user starts it in.
+        cache: of compiled code, which may be written to besides.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._scratch = Path.cwd()
+        cache.mkdir(parents=True, exist_ok=True)
+        self._keep = [self._scratch, Path(tempfile.gettempdir()), cache]
+        self._copies = not protect([folder], self._keep)
+        self._protection = "" if self._copies else LANDLOCK
+        self._mirrors: list[Mirror] = []
+        self.folder = self._copy(folder).root
+        self.told = self._mirrors[0].not_covered(self._protection)
+        os.chdir(self.folder)
+        ours = str(PACKAGE_PARENT)
+        sys.path[:] = [path if path == ours else str(self._mirrored(Path(path))) for path in sys.path]
+
+    def of_script(self, path: Path) -> str:
+        """Where the copy has this file; copies its folder if that lies elsewhere."""
+        if not path.is_relative_to(self._mirrors[0].folder):
+            protect([path.parent], self._keep)
+            self._copy(path.parent)
+        return str(self._mirrored(path))
+
+    def _copy(self, folder: Path) -> Mirror:
+        made = make_mirror(folder, self._scratch / f"folder-{len(self._mirrors)}", copies=self._copies)
+        if made.outside and self._protection:
+            protect(made.outside, self._keep)
+        self._mirrors.append(made)
+        return made
+
+    def _mirrored(self, path: Path) -> Path:
+        return next((made.mirrored(path) for made in self._mirrors if made.mirrored(path) != path), path)
 
 
 def leave(status: int) -> NoReturn:

@@ -58,8 +58,6 @@ REFUSED_ARGUMENTS: Mapping[str, str] = {
     **dict.fromkeys(("overfit_batches", "limit_train_batches", "val_check_interval"), _STREAM),
     "reload_dataloaders_every_n_epochs": "all loops iterate one loader",
     "use_distributed_sampler": "ranks share the batches as the workload says, or as Trainer does by default",
-    "barebones": "it is a loop: --set loop=trainer-barebones",
-    "profiler": "a timed launch has none; `bench trace` profiles",
     "plugins": "they decide precision and processes, which axes say",
     "default_root_dir": "an arm writes into a folder of its own, which goes with it",
 }
@@ -72,7 +70,25 @@ BAREBONES: Mapping[str, tuple[object, ...]] = {
     **dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), _OFF),
     **dict.fromkeys(("log_every_n_steps", "num_sanity_val_steps"), (0, None)),
     "detect_anomaly": (False,),
+    "profiler": (None,),
 }
+
+# Trainer's profilers by their short names: the class of each, and what a timed launch may see of it, as
+# `bench.arm.switches.profilers` calls that. Lightning's fourth, `xla`, starts a server.
+PROFILERS: Mapping[str, str] = {
+    "simple": "SimpleProfiler",
+    "advanced": "AdvancedProfiler",
+    "pytorch": "PyTorchProfiler",
+}
+SEEN_OF_PROFILERS: Mapping[str, frozenset[str]] = {
+    "SimpleProfiler": frozenset(),
+    "AdvancedProfiler": frozenset({"sys.setprofile"}),
+    "PyTorchProfiler": frozenset({"torch.profiler"}),
+}
+
+# What a Trainer does to what its module logs: nothing is logged at all, or a callback of ours logs each step.
+LOGGER_OF_STEPS = "LogEachStep"
+LOGGING_OFF, LOGGING_EACH_STEP, LOGGING_OF_MODULE = "off", "each step", "the module's own"
 
 # Arguments that take several things, import paths and functions among them.
 BUILT = ("callbacks", "logger")
@@ -104,6 +120,10 @@ _FORMS: Mapping[str, _Form] = {
     "accumulate_grad_batches": _whole(1),
     "gradient_clip_val": _AMOUNT,
     "gradient_clip_algorithm": _Form(lambda value: value in ("norm", "value", None), "norm, value"),
+    "barebones": _Form(lambda value: isinstance(value, bool), "true, false"),
+    "profiler": _Form(
+        lambda value: value is None or (isinstance(value, str) and value in PROFILERS), ", ".join(PROFILERS)
+    ),
 }
 
 
@@ -218,6 +238,26 @@ def set_in_words(arguments: TrainerArguments) -> str:
     return ", ".join(f"{name}={_in_words(value)}" for name, value in arguments.items()) or "nothing"
 
 
+def sets_in_words(sets: Mapping[str, TrainerArguments], ladder: Mapping[str, str]) -> dict[str, str]:
+    """What each set sets, in words; of one that stands over another on a ladder only what it has besides."""
+    found = {}
+    for name, arguments in sets.items():
+        more = _more(arguments, sets.get(ladder.get(name, "")))
+        found[name] = set_in_words(arguments) if more is None else f"as {ladder[name]}, and {set_in_words(more)}"
+    return found
+
+
+def _more(arguments: TrainerArguments, below: TrainerArguments | None) -> dict[str, Any] | None:
+    """What one set has besides another; None where it lacks something of the other."""
+    if below is None or not set(below) <= set(arguments):
+        return None
+    more = {name: value for name, value in arguments.items() if name not in below or value != below[name]}
+    beneath = below.get("callbacks", [])
+    if "callbacks" in more and more["callbacks"][: len(beneath)] == beneath:
+        more["callbacks"] = more["callbacks"][len(beneath) :]
+    return more
+
+
 def _in_words(value: Any) -> str:
     if isinstance(value, Mapping) and "class_path" in value:
         given = value.get("init_args")
@@ -249,4 +289,12 @@ def asked_by_set(arguments: TrainerArguments) -> dict[str, Any]:
     found |= {switched[name]: "none" for name in switched if arguments.get(name) is False}
     if arguments.get("num_sanity_val_steps") is not None:
         found["sanity_steps"] = str(arguments["num_sanity_val_steps"])
+    if arguments.get("limit_val_batches") is not None:
+        found["limit_val_batches"] = arguments["limit_val_batches"]
+    if arguments.get("profiler") is not None:
+        found["trainer_profiler"] = PROFILERS[arguments["profiler"]]
+    if arguments.get("barebones"):
+        found["logging"] = LOGGING_OFF
+    elif any(class_name(str(part.get("class_path"))) == LOGGER_OF_STEPS for part in arguments.get("callbacks") or ()):
+        found["logging"] = LOGGING_EACH_STEP
     return found

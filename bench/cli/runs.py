@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bench.axes.accelerators import accelerator, accelerators
-from bench.axes.trainer_sets import set_in_words
+from bench.axes.trainer_sets import sets_in_words
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
@@ -128,8 +128,8 @@ def list_cells(arguments: argparse.Namespace) -> Ending:
     for name, suite in plan.suites.items():
         say(f"{name}: {suite.title}")
         say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
-        for own, wanted in named_sets(suite, plan.cells).items():
-            say(f"  trainer {own}: {set_in_words(wanted)}")
+        for own, told in sets_in_words(named_sets(suite, plan.cells), suite.ladder).items():
+            say(f"  trainer {own}: {told}")
         for loop in suite.own_loops:
             say(f"  its own loop {loop.name}: {loop.title}")
         for cell in plan.cells:

@@ -61,6 +61,7 @@ CHECKS: dict[str, Check] = {
     for check in (
         Check("arm_ready", "from the request for a plain arm to its first pull of a batch, median", "s", 0.2),
         Check("stream_cost", "what the stream adds to a step, over the bare loop", "s", 2e-6),
+        Check("script_cost", "what a race adds to a script's step of about 1.4 ms", "s", 2e-6),
         Check(
             "interleaving_gain",
             "sd of the A/A log ratio, one after the other over interleaved",
@@ -106,7 +107,10 @@ def run_checks(names: Sequence[str], *, quick: bool, progress: Progress) -> list
     results: list[dict[str, Any]] = []
     if "stream_cost" in wanted:
         progress.phase("stream_cost: the stream against the bare loop")
-        results.append(stream_cost(3, 200) if quick else stream_cost(8, 1000))
+        results.append(stream_cost("stream_cost", *((3, 200) if quick else (8, 1000))))
+    if "script_cost" in wanted:
+        progress.phase("script_cost: real steps in a race's stream and without it, in turns")
+        results.append(stream_cost("script_cost", *((3, 20) if quick else (8, 60))))
     with tempfile.TemporaryDirectory(prefix="bench-selftest-") as folder:
         if wanted & OF_ARMS:
             with Fleet(1, Path(folder)) as fleet:
@@ -176,9 +180,13 @@ def _of_arms(wanted: set[str], fleet: Fleet, folder: Path, progress: Progress, *
     return results
 
 
-def stream_cost(processes: int, repeats: int) -> dict[str, Any]:
-    """Bare loop and streamed loop over the same batches, turns of 50 steps in random order, in processes with torch."""
-    code = f"from bench.arm.stream_cost import time_stream; time_stream({repeats})"
+STREAM_COSTS = {"stream_cost": ("time_stream", 50), "script_cost": ("time_script_stream", 30)}  # steps of a turn
+
+
+def stream_cost(name: str, processes: int, repeats: int) -> dict[str, Any]:
+    """Bare loop and streamed loop over the same batches, turns in pairs, in processes with torch."""
+    function, steps = STREAM_COSTS[name]
+    code = f"from bench.arm.stream_cost import {function}; {function}({repeats})"
     root = str(PACKAGE_PARENT)
     medians = []
     for _ in range(processes):
@@ -187,8 +195,8 @@ def stream_cost(processes: int, repeats: int) -> dict[str, Any]:
     # Rounds within one process are not independent; processes are.
     known = intervals.interval_of_differences(medians)
     ends = "" if known.low is None or known.high is None else f" [{known.low * 1e6:.2f}, {known.high * 1e6:.2f}]"
-    seen = f"{known.estimate * 1e6:.2f} µs{ends}, {processes} processes of {repeats} paired rounds of 50 steps"
-    return CHECKS["stream_cost"].result(known.estimate, seen)
+    seen = f"{known.estimate * 1e6:.2f} µs{ends}, {processes} processes of {repeats} paired rounds of {steps} steps"
+    return CHECKS[name].result(known.estimate, seen)
 
 
 def summary_growth() -> dict[str, Any]:

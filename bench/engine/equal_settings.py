@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.axes.accelerators import accelerators
+from bench.axes.trainer_sets import SEEN_OF_PROFILERS
 from bench.results.record import Record
 
 # What Trainer switches on by itself is what one asks about when loops, or versions of Lightning, are compared.
@@ -24,6 +25,9 @@ _TRAINERS = {
     "accumulate_grad_batches": "a Trainer has it; that updates are as many is seen by the ledger",
     "gradient_clip_val": "a Trainer has it; that gradients are the same is seen by the ledger",
     "gradient_clip_algorithm": "a Trainer has it",
+    "limit_val_batches": "a Trainer has it; that validation is the same is seen by the ledger",
+    "logging": "barebones lets nothing be logged",
+    "trainer_profiler": "a Trainer has one, by default one that does nothing",
 }
 
 # By axis or requested setting that differs: the effective settings that follow from it, each with its reason. Those of
@@ -57,6 +61,12 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
         "set_callbacks": "those that a set brings",
         "deterministic_warn_only": "deterministic: warn",
     },
+    "logging": {
+        "logged": "a set that logs each step, or lets nothing be logged, is what is compared",
+    },
+    "trainer_profiler": {
+        "profiler": "what is seen of the profiler that a set brings",
+    },
     "strategy": {
         "sampler": "of several ranks each has its share of the samples",
         "compiled_around_ddp": "only DistributedDataParallel has an inside",
@@ -66,6 +76,10 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     },
     "loader_workers": {"prefetch_factor": "torch fetches ahead where there are workers, by default 2 batches each"},
 }
+
+# Loops that train by the LightningModule's own steps. What it logs it says in each of them, and Trainer alone keeps it:
+# that is a part of what Trainer costs. Against other loops, a module that logs does what they do not (docs/traps.md, 1).
+BY_MODULE = frozenset({"by-hand", "trainer-barebones", "trainer"})
 
 # Counted in an arm, not set in it: told by warnings and columns of their own. What a device counts is in its class.
 COUNTED_SETTINGS: Mapping[str, str] = {
@@ -85,18 +99,32 @@ ONE_SIDE = (
     "`settings` ask for what is logged"
 )
 
-# What a timed launch, unlike an instrumented one, has none of.
-UNTIMED_SETTINGS = ("callbacks", "profiler")
+# What a timed launch, unlike an instrumented one, has none of but what a set of Trainer's arguments brings.
+UNTIMED_SETTINGS = ("callbacks", "trainer_profiler", "profiler")
 
 
 def intruders(record: Record) -> list[str]:
     """What listens to the steps of a timed launch, as sentences; an instrumented one may have it."""
     if record.instrumented or "script" in record.point:  # whatever a script does is what is raced
         return []
-    asked = {"callbacks": record.effective.get("set_callbacks", "none")}
     seen = {name: record.effective.get(name, "none") for name in UNTIMED_SETTINGS}
-    seen = {name: value for name, value in seen.items() if value != asked.get(name, "none")}
-    return [f"{name}: {value} in a timed launch, which has none" for name, value in seen.items() if value != "none"]
+    profiler = str(record.requested.get("trainer_profiler", "none"))
+    declared = {
+        "callbacks": seen["callbacks"] == record.effective.get("set_callbacks", "none"),
+        "trainer_profiler": seen["trainer_profiler"] == profiler,
+        "profiler": _words(seen["profiler"]) <= SEEN_OF_PROFILERS.get(profiler, frozenset()),
+    }
+    return [
+        f"{name}: {value} in a timed launch, which has none"
+        for name, value in seen.items()
+        if value != "none" and not declared[name]
+    ]
+
+
+def _words(value: object) -> frozenset[str]:
+    """The profilers of a setting that was read back: a text, or the list of its values where it changed."""
+    texts = value if isinstance(value, list) else [value]
+    return frozenset(word for text in texts for word in str(text).split(", ")) - {"none"}
 
 
 def setting_differences(record: Record, baseline: Record) -> list[str]:
@@ -122,7 +150,9 @@ def may_differ(record: Record, baseline: Record) -> frozenset[str]:
     of_devices = (name for device in devices for name in device.settings)
     # Callbacks that come from outside may be those of one cell; nothing that they do is compared.
     callbacks = ("callbacks",) if record.instrumented else ()
-    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks))
+    two_loops = {record.point.get("loop"), baseline.point.get("loop")}
+    logged = ("logged",) if "loop" in causes and two_loops <= BY_MODULE else ()
+    return frozenset((*COUNTED_SETTINGS, *counted, *causes, *following, *of_devices, *callbacks, *logged))
 
 
 def _differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> set[str]:

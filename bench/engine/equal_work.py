@@ -62,6 +62,7 @@ def comparison(record: Record, baseline: Record) -> work_ledger.LedgerComparison
         tolerance=max(_tolerance(mine), _tolerance(theirs)),
         same_precision=mine == theirs,
         same_passes=compiled[0] == compiled[1],
+        ahead="script" in record.point,
         planned=None if same_batches else (counted_samples(record), counted_samples(baseline)),
     )
 

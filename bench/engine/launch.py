@@ -183,8 +183,8 @@ class Race:
             before, steps = whole / steps, 2 * steps
 
     def enough(self, measuring_time: float) -> bool:
-        """Whether the turns so far fill the measuring time, as nearly as whole balanced blocks of rounds can."""
-        block = turn_order.block_length(len(self.arms))
+        """Whether the turns so far fill the measuring time, as nearly as balanced blocks of rounds can."""
+        block = turn_order.rounds_to_end(len(self.arms))
         if self.rounds < LEAST_ROUNDS or self.rounds % block:
             return False
         taken = max((sum(len(row["seconds"]) for row in rows) for rows in self._rows.values()), default=0)

@@ -31,6 +31,17 @@ def block_length(count: int) -> int:
     return len(williams_square(count))
 
 
+# Of more arms than this a launch need not end with a whole block: of 20 arms with turns of a tenth of a second a block
+# takes 40 s, in which six launches could be made of six rounds each. Orders are drawn anew in each launch, so what its
+# places do to an arm is then noise between launches, which intervals hold, and no bias.
+MOST_IN_BLOCKS = 12
+
+
+def rounds_to_end(count: int) -> int:
+    """A launch ends after a multiple of so many rounds."""
+    return block_length(count) if count <= MOST_IN_BLOCKS else 1
+
+
 def rounds(count: int, generator: random.Random) -> Iterator[list[int]]:
     """Orders for round after round, without end: balanced blocks, each with its arms and its orders shuffled afresh."""
     while True:

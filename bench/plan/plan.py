@@ -217,6 +217,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "trainers": named_sets(suite, plan.cells),
                 "equal": suite.equal,
                 "tolerance": suite.tolerance,
+                "ladder": dict(suite.ladder),
             }
             for name, suite in plan.suites.items()
         },

@@ -22,7 +22,9 @@ HOMES: Mapping[str, str] = {
     "check": "bench.commands.check",
     "confirm": "bench.commands.over_commits",
     "counts": "bench.commands.counts",
+    "doctor": "bench.commands.doctor",
     "history": "bench.commands.over_commits",
+    "ladder_suite": "bench.plan.trainer_ladder",
     "register": "bench.axes.loops",
 }
 

@@ -17,6 +17,7 @@ class Script:
         module: whether it is run as `python -m` runs a module.
         folder: that it is started in.
         environ: variables that it gets besides.
+        files: whose imports it makes besides its own file's, as a module that it trains has them.
         changes: what else is made of the training before it begins, for `bench.arm.changes`; plain JSON.
     """
 
@@ -26,6 +27,7 @@ class Script:
     folder: str
     environ: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     @property
     def threads(self) -> int | None:

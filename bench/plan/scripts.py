@@ -175,10 +175,11 @@ def installed_imports(script: Script) -> tuple[str, ...]:
     arm. Imports within functions, and those that may fail, are the arm's.
     """
     first = module_file(script.argv[0], script.folder) if script.module else Path(script.argv[0])
-    if first is None:
+    waiting = [file for file in (first, *map(Path, script.files)) if file is not None]
+    if not waiting:
         return ("torch",)
-    roots = [Path(script.folder), first.parent]
-    waiting, seen, found = [first], {first}, {"torch": None}
+    roots = list(dict.fromkeys([Path(script.folder), *(file.parent for file in waiting)]))
+    seen, found = set(waiting), {"torch": None}
     while waiting and len(seen) < MOST_FILES:
         file = waiting.pop(0)
         try:

@@ -7,7 +7,7 @@ that the parent can list and plan without it; `build(point)` imports what it nee
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.axes import loops
@@ -67,6 +67,8 @@ class Suite:
             LightningCLI has them, or with functions that make callbacks and loggers; see `bench.axes.trainer_sets`.
         loops: training loops of its own by name: functions of a job, or a `Loop` where one needs more than torch; with
             those that its file registers. They are values of the axis `loop` in this suite alone.
+        ladder: by value of the compared axis, the value that it adds something to, where each is to be priced over the
+            one below it and not only over the baseline: what it costs a step and an epoch. It needs `epochs="real"`.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Suite:
     tolerance: float | None = None
     trainers: Mapping[str, TrainerArguments] = field(default_factory=dict)
     loops: Mapping[str, Loop | Callable[[Job], None]] = field(default_factory=dict)
+    ladder: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mistakes = loop_mistakes(self.loops)
@@ -188,6 +191,7 @@ def suite_mistakes(suite: Suite) -> list[str]:
             f"length_axis: {suite.length_axis!r} with epochs='real'; the cost of a step is not fitted to turns that "
             "hold an epoch's end; allowed: None"
         )
+    mistakes += _ladder_mistakes(suite)
     if suite.equal not in ("", *EQUALITIES):
         mistakes.append(f"equal: {one_of('kind of equality', suite.equal, EQUALITIES)}; or leave it out")
     if suite.tolerance is not None and not _is_share(suite.tolerance):
@@ -203,6 +207,26 @@ def suite_mistakes(suite: Suite) -> list[str]:
             if name in loops.registry()
         ]
     return mistakes
+
+
+def _ladder_mistakes(suite: Suite) -> Iterator[str]:
+    if not isinstance(suite.ladder, Mapping):
+        yield f"ladder: {quote(suite.ladder)} is not possible; allowed: the value below, by value"
+        return
+    if suite.ladder and suite.epochs != "real":
+        yield f"ladder: with epochs={suite.epochs!r}; prices an epoch are of real ones; allowed: epochs='real'"
+    values = suite.axes.get(suite.compare, ())
+    for value, below in suite.ladder.items():
+        yield from (
+            f"ladder: {one_of(f'value of {suite.compare!r}', one, values)}"
+            for one in (value, below)
+            if one not in values
+        )
+        seen = [value]
+        while (below := suite.ladder.get(seen[-1], "")) and below not in seen:
+            seen.append(below)
+        if below == value:
+            yield f"ladder: {' over '.join([*seen, value])}: a value is below itself"
 
 
 def set_name_mistakes(names: Mapping[str, object]) -> list[str]:

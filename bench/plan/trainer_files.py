@@ -46,7 +46,7 @@ def trainer_refusal(suite: Suite, point: Point, loop: Loop) -> str | None:
         return (
             f"{loop.name} has no Trainer, and trainer={point['trainer']} is for one; allowed: default, or loop {takers}"
         )
-    return barebones_refusal(arguments) if loop.trainer == "barebones" else None
+    return barebones_refusal(arguments) if loop.trainer == "barebones" or arguments.get("barebones") else None
 
 
 def with_trainer_files(

@@ -7,6 +7,7 @@ import itertools
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.interval_count import all_hold
+from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, compact_rows, ladder_tables
 from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines
@@ -29,6 +30,7 @@ def render(summary: Summary) -> str:
     rest = iter(body)
     for group, rows in groups.items():
         lines += [cut(group), *itertools.islice(rest, len(rows)), ""]
+    lines += _ladders(summary)
     lines += _instrumented(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
     for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
@@ -44,6 +46,20 @@ def render(summary: Summary) -> str:
     ]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _ladders(summary: Summary) -> list[str]:
+    """What each rung costs over the one below, a line a rung."""
+    found = ladder_tables(summary)
+    rows = [row for own in found.values() for row in compact_rows(own)]
+    if not rows:
+        return []
+    header, *body = align_rows([["", "over", "a step", "an epoch besides"], *rows], left=(0, 1))
+    lines = [f"{LADDER_TITLE}:", header]
+    rest = iter(body)
+    for group, own in found.items():
+        lines += [cut(group), *itertools.islice(rest, len(own))]
+    return [*lines, *wrap_text(LADDER_NOTE), ""]
 
 
 def _instrumented(summary: Summary) -> list[str]:

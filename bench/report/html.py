@@ -23,6 +23,7 @@ from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
 from bench.report.interval_count import all_hold
+from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines, places, words
@@ -79,6 +80,9 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
             *tables.shared_axes(summary),
         ],
         titles=tables.titles(summary),
+        ladders=ladder_tables(summary),
+        ladder_title=LADDER_TITLE,
+        ladder_note=LADDER_NOTE,
         costs=[(cost, _cost_entries(index, cost, word)) for index, (cost, word) in enumerate(judged)],
         cost_names=_cost_names(summary.costs),
         reference=chosen_quantity(summary.reference_step, "s"),

@@ -7,6 +7,7 @@ from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.report import tables
 from bench.report.interval_count import all_hold
+from bench.report.ladder import COLUMNS, LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines
@@ -29,6 +30,21 @@ def render(summary: Summary) -> str:
         name, outcome, reason = markdown_code(row.cell.id), safe(row.cell.outcome), safe(row.cell.reason)
         lines.append("| " + " | ".join([name, outcome, *entries, reason]) + " |")
     titles = tables.titles(summary)
+    for group, rungs in ladder_tables(summary).items():
+        header = ["rung", "over", "a step", "", "an epoch besides", "", *COLUMNS[2:]]
+        lines += [
+            "",
+            f"{LADDER_TITLE}: {safe(titles[group])}",
+            "",
+            "| " + " | ".join(header) + " |",
+            "| --- | --- |" + " ---: | --- |" * 2 + " ---: |" * len(COLUMNS[2:]),
+        ]
+        for rung in rungs:
+            step, epoch, *rest = (rung.entries[column].text for column in COLUMNS)
+            said = rung.said[0] or rung.price.reason, rung.said[1]
+            texts = [rung.name, rung.price.over, step, said[0], epoch, said[1], *rest]
+            lines.append("| " + " | ".join(map(safe, texts)) + " |")
+        lines += ["", safe(LADDER_NOTE)]
     for table in tables.instrumented_tables(summary):
         header = ["metric", *map(safe, table.arms)]
         lines += [

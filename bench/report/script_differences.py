@@ -14,7 +14,7 @@ from bench.plan.scripts import RACE
 NOT_TOLD = frozenset(
     {
         *COUNTED_SETTINGS,
-        *("script", "cores", "lightning", "lightning_imported", "pandas_imported", "torch_xla_imported"),
+        *("script", "files", "cores", "lightning", "lightning_imported", "pandas_imported", "torch_xla_imported"),
     }
 )
 OTHER_WORK = (
@@ -33,6 +33,8 @@ def script_differences(summary: Summary) -> list[str]:
     unequal = [one_line(str(cell.point["script"])) for cell in others if cell.outcome == "unequal-work"]
     if unequal:
         told.append(f"Other work in {', '.join(unequal)}; {OTHER_WORK}.")
+    files = str(base.effective.get("files", ""))
+    told.append(f"{files[:1].upper()}{files[1:]}." if files else "")
     return [sentence for sentence in told if sentence]
 
 

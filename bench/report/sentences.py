@@ -11,11 +11,11 @@ from typing import Any
 from bench.analysis import claims
 from bench.analysis.costs import REACH, Cost, impossible
 from bench.analysis.estimates import CellSummary
-from bench.analysis.fastest import Fastest
 from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
 from bench.report import findings
 from bench.report.compared_values import compared_values
+from bench.report.ladder import ladder_sentences
 from bench.report.tables import by_group_of_cells, label, varying_axes
 from bench.report.units import chosen_quantity, percent, quantity, span
 from bench.stats.intervals import Interval
@@ -46,7 +46,7 @@ def headlines(summary: Summary) -> list[str]:
         answers.setdefault(answer.group, []).append(answer)
     for suite, own in of_suites.items():
         if suite not in told_of:
-            texts = _choices(summary.compare[suite], own, answers, summary.fastest)
+            texts = _choices(summary, summary.compare[suite], own, answers)
             sentences += [f"{suite}: {text}" if several else text for text in texts]
     return sentences
 
@@ -175,10 +175,7 @@ def _why_none(cost: Cost, groups: Mapping[str, Sequence[CellSummary]]) -> str:
 
 
 def _choices(
-    axis: str,
-    groups: Sequence[Sequence[CellSummary]],
-    answers: Mapping[str, Sequence[Finding]],
-    fastest: Mapping[str, Fastest],
+    summary: Summary, axis: str, groups: Sequence[Sequence[CellSummary]], answers: Mapping[str, Sequence[Finding]]
 ) -> list[str]:
     """For a suite without step lengths: how much slower or faster each value of the compared axis is, by groups."""
     axes = [name for name in varying_axes(cells[0].point for cells in groups) if name != axis]
@@ -186,8 +183,8 @@ def _choices(
     for cells in groups:
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
         group = cells[0].group
-        told = compared_values(axis, cells, fastest.get(group))
-        texts = [*told, *_answers(axis, cells, answers.get(group, ()))]
+        told = compared_values(axis, cells, summary.fastest.get(group))
+        texts = [*ladder_sentences(summary, group), *told, *_answers(axis, cells, answers.get(group, ()))]
         sentences += [(f"{where}: " if where else "") + text for text in texts]
     return sentences
 

@@ -32,7 +32,11 @@ def timestamp() -> str:
 
 @dataclass(frozen=True)
 class SuiteInfo:
-    """A suite of the plan: see `bench.plan.suite.Suite`; `trainers` are the sets that cells of it name."""
+    """A suite of the plan: see `bench.plan.suite.Suite`; `trainers` are the sets that cells of it name.
+
+    Attributes:
+        ladder: by value of the compared axis, the value below; empty where there is no ladder.
+    """
 
     title: str
     compare: NonEmpty
@@ -42,6 +46,7 @@ class SuiteInfo:
     equal: str = ""
     tolerance: Number | None = None
     trainers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ladder: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,8 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
     if schema < RECORD_SCHEMA:
         data = old_names.run_of_today(data, schema, where)
-    data = {"answers": [], **data}  # runs that were made before there was `--until` have none
+    # Runs that were made before there was `--until` have no answers, and those before there were ladders none of these.
+    data = old_names.with_ladders({"answers": [], **data})
     info = decoding.convert(RunInfo, data, where, whole=schema >= WHOLE_FROM, more=True)
     for name in ("digests", "records"):
         if schema >= WHOLE_FROM and getattr(info, name) is None:

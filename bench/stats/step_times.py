@@ -96,7 +96,7 @@ class LaunchRatios:
         return self.step * math.expm1(self.mean)
 
 
-def _machine(pair: Sequence[StepColumns]) -> tuple[Floats, Sequence[Floats]]:
+def machine_of_pair(pair: Sequence[StepColumns]) -> tuple[Floats, Sequence[Floats]]:
     """What the machine did to each round that a pair of arms took, and the level of each arm in each.
 
     What it does, it does to both, so it is the less of what their levels rose by: an event of one of them, which takes
@@ -122,7 +122,7 @@ def contended_rounds(turns: Turns) -> frozenset[int]:
     return frozenset(np.asarray(turns.round)[found].tolist())
 
 
-def _kept(rounds: Sequence[int], arms: Sequence[Turns]) -> tuple[list[int], float]:
+def kept_rounds(rounds: Sequence[int], arms: Sequence[Turns]) -> tuple[list[int], float]:
     """The rounds that count, and the share that was disturbed from outside."""
     bad = frozenset[int]().union(*(contended_rounds(turns) for turns in arms))
     hit = [number for number in rounds if number in bad]
@@ -145,7 +145,7 @@ def step_times(turns: Turns, periods: Sequence[Period] = (), *, most: float = WI
 
     if not turns.round:
         raise ValueError("step times need turns; there is none")
-    rounds, contended = _kept(sorted(turns.round), [turns])
+    rounds, contended = kept_rounds(sorted(turns.round), [turns])
     steps = StepColumns(turns, rounds)
     typical, relative = steps.relative(np.ones(steps.turns))
     settled = relative[steps.settled]
@@ -175,10 +175,10 @@ def launch_ratios(
     both = sorted(set(arm.round) & set(baseline.round))
     if not both:
         raise ValueError("a ratio needs rounds that both arms took; there is none")
-    rounds, contended = _kept(both, [arm, baseline])
+    rounds, contended = kept_rounds(both, [arm, baseline])
     kept = frozenset(rounds)
     pair = [StepColumns(turns, list(kept)) for turns in (arm, baseline)]
-    machine, levels = _machine(pair)
+    machine, levels = machine_of_pair(pair)
     typical, means = [], []
     for steps, own in zip(pair, periods, strict=True):
         level, relative = steps.relative(machine)
@@ -265,15 +265,22 @@ def _long_events(launches: Sequence[Turns], periods: Sequence[Period]) -> tuple[
 
 def _mean(steps: StepColumns, relative: Any, periods: Sequence[Period], most: float) -> float:
     """The mean step over the typical one."""
+    rest, extras = folded(steps, relative, periods, most)
+    return rest + sum(extra * len(period.phases) / period.every for extra, period in zip(extras, periods, strict=True))
+
+
+def folded(
+    steps: StepColumns, relative: Any, periods: Sequence[Period], most: float
+) -> tuple[float, tuple[float, ...]]:
+    """The mean step without what comes back, over the typical one, and how much longer each that comes back takes."""
     import numpy as np
 
-    rest, more = relative.copy(), 0.0
+    rest, extras = relative.copy(), []
     for period in periods:
         hit = np.isin(steps.number % period.every, period.phases)
-        extra = float(np.median(rest[hit])) - 1.0 if hit.any() else period.extra
-        rest[hit] -= extra
-        more += extra * len(period.phases) / period.every
-    return more + float(np.minimum(rest[steps.settled], most).mean())
+        extras.append(float(np.median(rest[hit])) - 1.0 if hit.any() else period.extra)
+        rest[hit] -= extras[-1]
+    return float(np.minimum(rest[steps.settled], most).mean()), tuple(extras)
 
 
 def _unsettled(pair: Sequence[StepColumns], machine: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import SUITES, Bench, Silent
+from conftest import INSTALLED_LOOPS, SUITES, USUAL_LOOPS, Bench, Silent
 from lightning.pytorch import Callback
 
 from bench.analysis import frames
@@ -45,7 +45,7 @@ def overhead(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> store.St
 
 def test_every_loop_is_instrumented_and_its_phases_are_its_step(overhead: store.StoredRun) -> None:
     run = overhead
-    assert [record.point["loop"] for record in run.instrumented] == list(loops.registry())
+    assert [record.point["loop"] for record in run.instrumented] == list(USUAL_LOOPS)
     for record in run.instrumented:
         assert (record.outcome, record.instrumented, record.turns, record.twin) == ("ok", True, None, False), (
             record.reason
@@ -67,12 +67,12 @@ def test_every_loop_is_instrumented_and_its_phases_are_its_step(overhead: store.
     in_trainer = {
         str(record.point["loop"]): record.effective.get("trainer_callbacks", "") for record in run.instrumented
     }
-    assert ["TrainerBridge" in in_trainer[loop] for loop in loops.registry()] == [False, False, True, True]
+    assert ["TrainerBridge" in in_trainer[loop] for loop in USUAL_LOOPS] == [False, False, True, True]
 
 
 def test_timed_launches_carry_no_callback(overhead: store.StoredRun) -> None:
     records = overhead.records
-    assert {record.point["loop"] for record in records} == set(loops.registry())
+    assert {record.point["loop"] for record in records} == set(USUAL_LOOPS)
     for record in records:
         assert not record.instrumented
         assert not record.extra
@@ -128,7 +128,7 @@ def test_two_ranks_are_instrumented_and_the_first_tells(bench: Bench) -> None:
     # Some epochs of 4 batches: each has an order of its own, and the same in all loops.
     bench.run("overhead", *SMALL, "samples=512", "devices=2", options=replace(QUICK, timeout=60.0))
     run = store.read_run(bench.folder)
-    assert [record.point["loop"] for record in run.instrumented] == list(loops.registry())
+    assert [record.point["loop"] for record in run.instrumented] == list(USUAL_LOOPS)
     for record in run.instrumented:
         assert record.outcome == "ok", record.reason
         assert record.effective["devices"] == 2
@@ -273,7 +273,7 @@ class Gate:
 @pytest.mark.filterwarnings("ignore")  # Trainer comments on its own defaults, in words that change with its versions
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("name", loops.registry())
+@pytest.mark.parametrize("name", INSTALLED_LOOPS)
 def test_the_hooks_are_the_same_in_every_loop(
     name: str, precision: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

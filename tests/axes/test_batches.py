@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import USUAL_LOOPS
 
 from bench.arm.batch_digest import BatchDigest
 from bench.arm.batch_snapshot import changed, snapshot
@@ -248,7 +249,7 @@ def taken_by(loop: str, kind: str, batches: str = "loader") -> str:
 
 def page() -> str:
     """docs/batches.md."""
-    names = list(loops.registry())
+    names = [*USUAL_LOOPS, "by-hand"]
     head = [
         "# Batches that each loop takes",
         "",

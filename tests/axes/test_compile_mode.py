@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
+from conftest import USUAL_LOOPS, Bench
 
 from bench.analysis import summary as stats
 from bench.arm import compile_watch
-from bench.axes import compile_mode, loops
+from bench.axes import compile_mode
 from bench.axes.accelerators import accelerators
 from bench.axes.engine_axes import engine_axes
 from bench.engine import conductor
@@ -79,7 +79,7 @@ def test_compiled_loops_do_the_same_work(bench: Bench, devices: int, precision: 
     cells = ("compile=default", f"devices={devices}", f"precision={precision}")
     records = bench.run("overhead", *SMALL, *cells, options=QUICK)
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
-    assert {str(record.point["loop"]) for record in records} == set(loops.registry())
+    assert {str(record.point["loop"]) for record in records} == set(USUAL_LOOPS)
     for record in records:
         effective, ledger = record.effective, record.ledger
         assert {key: effective[key] for key in record.requested} == record.requested

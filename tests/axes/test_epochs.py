@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import INSTALLED_LOOPS
 from torch.utils.data import DataLoader
 
 from bench.arm.stream import BatchStream, Grant, TurnTimes
@@ -27,8 +28,9 @@ POINT: dict[str, Any] = {
     "samples": 512,
 }
 BATCHES, VALIDATION = 16, 2  # an epoch's
-LOOPS = [name for name in loops.registry() if name != "plain-xla"]
 CHECKPOINTS = {"plain": [CHECKPOINT], "fabric": [CHECKPOINT], "trainer": ["epoch=2-step=48.ckpt"]}
+CHECKPOINTS |= {"by-hand": [CHECKPOINT], "ignite": [CHECKPOINT]}
+SAVED_BY = {"plain": "torch.save", "fabric": "fabric.save", "by-hand": "torch.save", "ignite": "torch.save"}
 
 
 class Edges:
@@ -98,7 +100,7 @@ def train(name: str) -> tuple[Edges, torch.nn.Module, dict[str, Any], list[bool]
 
 
 @pytest.mark.filterwarnings("ignore")  # Trainer comments on its own defaults, in words that change with its versions
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("name", INSTALLED_LOOPS)
 def test_every_loop_ends_its_own_epochs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Validation and checkpoint come before the first pull of the next epoch, which is where a turn ends."""
     monkeypatch.chdir(tmp_path)
@@ -110,11 +112,11 @@ def test_every_loop_ends_its_own_epochs(name: str, tmp_path: Path, monkeypatch: 
     assert gate.validation.taken == 3 * VALIDATION
     assert [len(found) for _, _, found in gate.seen] == [0, 0, *[len(CHECKPOINTS.get(name, []))] * 3]
     assert gate.seen[-1][2] == CHECKPOINTS.get(name, [])
-    if "trainer" in name:
+    if name in ("trainer", "trainer-barebones"):
         assert [ended for _, ended, _ in gate.seen] == [0, 0, 1, 2, 3]
         assert notes["checkpoint"] == ("none" if name == "trainer-barebones" else "ModelCheckpoint")
-    else:
-        assert notes["checkpoint"] == ("torch.save" if name == "plain" else "fabric.save")
+    if name in SAVED_BY:
+        assert notes["checkpoint"] == SAVED_BY[name]
         kept = torch.load(CHECKPOINT, weights_only=True)
         assert all(torch.equal(kept["model"][key], value) for key, value in model.state_dict().items())
         assert kept["optimizer"]
@@ -126,7 +128,7 @@ def test_every_loop_ends_its_own_epochs(name: str, tmp_path: Path, monkeypatch: 
 @pytest.mark.filterwarnings("ignore")
 def test_epochs_give_all_loops_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    states = [train(name)[1].state_dict() for name in LOOPS]
+    states = [train(name)[1].state_dict() for name in INSTALLED_LOOPS]
     assert len(states) >= 4
     assert all(torch.equal(state[key], states[0][key]) for state in states for key in states[0])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Bench
+from conftest import INSTALLED_LOOPS, USUAL_LOOPS, Bench
 
 from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
@@ -81,7 +81,7 @@ def reference() -> tuple[list[torch.Tensor], list[torch.Tensor], list[float]]:
 
 
 @pytest.mark.filterwarnings("ignore")  # Trainer comments on its own defaults, in words that change with its versions
-@pytest.mark.parametrize("name", loops.registry())
+@pytest.mark.parametrize("name", INSTALLED_LOOPS)
 def test_every_loop_does_the_work_of_a_loop_written_by_hand(
     name: str, reference: tuple[list[torch.Tensor], list[torch.Tensor], list[float]], tmp_path: Any, monkeypatch: Any
 ) -> None:
@@ -98,9 +98,9 @@ def test_every_loop_does_the_work_of_a_loop_written_by_hand(
 
 def test_all_loops_race_with_equal_ledgers(bench: Bench) -> None:
     records = bench.run("overhead", "batch_size=64", options=Options(budget=8, launch=0.4, fork_servers=1))
-    assert {str(record.point["loop"]) for record in records} == set(loops.registry())
-    assert len(records) % (len(loops.registry()) + 1) == 0
-    records = records[: len(loops.registry()) + 1]  # those of the first launch
+    assert {str(record.point["loop"]) for record in records} == set(USUAL_LOOPS)
+    assert len(records) % (len(USUAL_LOOPS) + 1) == 0
+    records = records[: len(USUAL_LOOPS) + 1]  # those of the first launch
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     # In what they are equal to the baseline's stands in all ledgers but the baseline's.
     ledgers = [{**record.ledger, "equal": ""} for record in records]

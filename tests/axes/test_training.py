@@ -71,7 +71,7 @@ def test_a_lightning_module_may_be_the_only_side() -> None:
     whole = complete_workload(only, lightning=True)
     assert whole.model is made
     assert whole.lightning() is made
-    with pytest.raises(Unsupported, match="its only side, and Trainer loops alone"):
+    with pytest.raises(Unsupported, match="its only side, and Trainer loops and by-hand alone"):
         complete_workload(only, lightning=False)
     with pytest.raises(Unsupported, match="gives no optimizer, no loss"):
         need_sides(whole)

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SUITES, Silent, call
+from conftest import SUITES, USUAL_LOOPS, Silent, call
 
-from bench.axes import loops
 from bench.cli import parser
 from bench.cli.arguments import selection_of_arguments
 from bench.commands import environments
@@ -190,7 +189,7 @@ def test_three_minutes_hold_intervals_of_the_default_race() -> None:
     arguments = parser().parse_args(["versions", ".", "git:HEAD"])
     made, _, told = planned_sides(selection_of_arguments(arguments), [".", "git:HEAD"])
     assert "batch_size=64" in told
-    assert [group.cells[0].point["loop"] for group in made.groups] == list(loops.registry())
+    assert [group.cells[0].point["loop"] for group in made.groups] == list(USUAL_LOOPS)
     assert {cell.point["batch_size"] for cell in made.cells} == {64}
     race = group_state.work([GroupState(group, list(group.runnable)) for group in made.groups])
     assert budget.forecast(race, 180.0, 0.0, 2, 2).launches >= 4

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Bench
+from conftest import USUAL_LOOPS, Bench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from bench.analysis import frames
 from bench.analysis import summary as stats
 from bench.arm.switches import Switches, innermost, loader_settings, switches
-from bench.axes import loops
 from bench.axes.accelerators import accelerators
-from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, may_differ
+from bench.axes.trainer_sets import PROFILERS, SEEN_OF_PROFILERS
+from bench.engine.equal_settings import COUNTED_SETTINGS, FOLLOWS, UNTIMED_SETTINGS, may_differ
 from bench.engine.equal_work import judge_work
 from bench.engine.options import Options
 from bench.plan.suite import READ_BACK, Suite, suite_settings
@@ -86,7 +86,7 @@ def test_all_loops_train_with_the_same_settings(bench: Bench) -> None:
     """What holds traps 1, 6, 7, 9, 17 and 22 where one loop does otherwise than the others: it is no longer `ok`."""
     records = bench.run("overhead", "batch_size=32", "num_workers=1", "persistent_workers=true", options=QUICK)
     assert {item.outcome for item in records} == {"ok"}, [item.reason for item in records]
-    assert {str(item.point["loop"]) for item in records} == set(loops.registry())
+    assert {str(item.point["loop"]) for item in records} == set(USUAL_LOOPS)
     for item in records:
         names = ("loader_workers", "persistent_workers", "pin_memory")
         assert [item.requested[name] for name in names] == [item.effective[name] for name in names] == [1, True, False]
@@ -110,13 +110,25 @@ def test_a_change_of_any_setting_of_any_loop_is_unequal_unless_the_table_says_wh
         for key in raced[name].effective:
             changed = replace(raced[name], effective={**raced[name].effective, key: strange})
             outcome = judged(changed, baseline)
-            assert (outcome.outcome == "ok") == (key in allowed), key
-            if key not in allowed and key not in ("callbacks", "profiler"):
+            assert (outcome.outcome == "ok") == (key in allowed and key not in UNTIMED_SETTINGS), key
+            if key not in allowed and key not in UNTIMED_SETTINGS:
                 told = repr(baseline.effective[key])
                 assert outcome.reason == f"{key}: {strange!r} against the baseline's {told}"
         # One that nobody thought of.
         more = replace(raced[name], effective={**raced[name].effective, "tomorrows_switch": "on"})
         assert judged(more, baseline).reason == "tomorrows_switch: 'on' against the baseline's none read back"
+
+
+def test_what_a_module_logs_is_a_part_of_what_trainer_costs_and_against_other_loops_it_is_unequal() -> None:
+    """Trap 1: one side logs, the other does not; loops that run the same module say the same."""
+
+    def of(loop: str, logged: str) -> Record:
+        return record(loop, effective={"logged": logged}, loop=loop)
+
+    assert judged(of("trainer", "loss"), of("trainer-barebones", "none")).outcome == "ok"
+    assert judged(of("by-hand", "none"), of("trainer", "loss")).outcome == "ok"
+    for other in ("plain", "fabric", "mine"):
+        assert judged(of("trainer", "loss"), of(other, "none")).outcome == "unequal-settings"
 
 
 def test_what_a_loop_may_own_is_what_the_loops_really_differ_in(raced: dict[str, Record]) -> None:
@@ -137,7 +149,7 @@ def test_the_twin_has_all_settings_of_the_baseline(raced: dict[str, Record]) -> 
         assert judged(changed, baseline).outcome == "unequal-settings", key
 
 
-names = st.text(min_size=1).filter(lambda name: name not in (*COUNTED_SETTINGS, "callbacks", "profiler"))
+names = st.text(min_size=1).filter(lambda name: name not in (*COUNTED_SETTINGS, *UNTIMED_SETTINGS))
 values = st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers()))
 
 
@@ -157,13 +169,14 @@ def test_a_setting_may_differ_only_where_it_was_asked_to(name: str, one: Any, ot
     assert judged(absent, baseline).outcome == "unequal-settings"
 
 
+PROFILED = ("trainer_profiler", "profiler")  # any value of which is an intruder, unless it was asked for
 OF_DEVICES = {name for device in accelerators().values() for name in device.settings}
 
 
 @pytest.mark.parametrize(
     ("cause", "name"),
     [
-        *((cause, name) for cause, own in FOLLOWS.items() for name in own),
+        *((cause, name) for cause, own in FOLLOWS.items() for name in own if name not in PROFILED),
         *(("accelerator", name) for name in sorted(OF_DEVICES)),
     ],
 )
@@ -177,6 +190,32 @@ def test_what_follows_from_an_axis_may_differ_with_it_and_not_without_it(cause: 
     assert judged(replace(mine, point={cause: "x"}), replace(baseline, point={cause: "y"})).outcome == "ok"
 
 
+def test_a_profiler_of_a_set_is_let_through_and_no_other() -> None:
+    """By its class, and by what is seen of that class; in the arm that asked for it."""
+    seen = {
+        "SimpleProfiler": "none",
+        "AdvancedProfiler": ["sys.setprofile", "none"],
+        "PyTorchProfiler": "torch.profiler",
+    }
+    baseline = record("s[a]", effective={"trainer_profiler": "none", "profiler": "none"})
+    for name, there in seen.items():
+        effective = {"trainer_profiler": name, "profiler": there}
+        asked = record("s[b]", effective=effective, asks={"trainer_profiler": name})
+        assert judged(asked, baseline).outcome == "ok"
+        unasked = judged(record("s[b]", effective=effective), baseline)
+        assert unasked.outcome == "unequal-settings"
+        assert f"trainer_profiler: {name} in a timed launch, which has none" in unasked.reason
+        for other in set(SEEN_OF_PROFILERS) - {name}:
+            mistaken = judged(replace(asked, effective={**effective, "trainer_profiler": other}), baseline)
+            assert mistaken.reason.startswith(f"trainer_profiler: {other} in a timed launch")
+        more = judged(replace(asked, effective={**effective, "profiler": "sys.settrace"}), baseline)
+        assert more.reason == "profiler: sys.settrace in a timed launch, which has none"
+    assert set(PROFILERS.values()) == set(SEEN_OF_PROFILERS) == set(seen)
+    # A loop that has no Trainer reads none back.
+    plain = record("s[b]", effective={"profiler": "none"}, loop="plain")
+    assert judged(plain, baseline).outcome == "ok"
+
+
 def test_what_a_device_counts_may_differ_as_its_class_says() -> None:
     tables = [table for device in accelerators().values() for table in (device.counts, device.settings)]
     assert all(reason for table in tables for reason in table.values())
@@ -188,7 +227,7 @@ def test_what_a_device_counts_may_differ_as_its_class_says() -> None:
 
 
 def test_trap_22_a_callback_or_profiler_in_a_timed_launch_is_seen_in_the_baseline_too() -> None:
-    for name in ("callbacks", "profiler"):
+    for name in UNTIMED_SETTINGS:
         baseline, other = (record(cell, effective={name: "Spy"}) for cell in ("s[a]", "s[b]"))
         found = judge_work([baseline, other], "s[a]")
         assert [item.outcome for item in found] == ["unequal-settings"] * 2

@@ -10,11 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import SUITES, Bench, call
+from conftest import SUITES, USUAL_LOOPS, Bench, call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.axes import loops
 from bench.axes.accelerators import accelerator
 from bench.axes.strategy import resolve_strategy
 from bench.engine.arm_request import downgrades
@@ -55,7 +54,7 @@ def test_all_loops_do_the_same_work_on_two_ranks(scaled: Mapping[str, tuple[Reco
     records = scaled[scaling]
     assert {record.outcome for record in records} == {"ok"}, [record.reason for record in records]
     found = of_two(records)
-    assert set(found) == set(loops.registry())
+    assert set(found) == set(USUAL_LOOPS)
     for record in found.values():
         assert {key: record.effective[key] for key in record.requested} == record.requested
         assert record.ledger["rank_differences"] == []

@@ -7,19 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Bench
+from conftest import USUAL_LOOPS, Bench
 
 from bench.analysis import frames
 from bench.analysis import summary as stats
 from bench.arm.main import batches_in
-from bench.axes import loops
 from bench.engine.options import Options
 from bench.report import console, sentences
 from bench.results import store
 from bench.results.record import Record
 
 QUICK = Options(budget=1, launch=0.1, fork_servers=1)
-ALL = ",".join(loops.registry())
+ALL = ",".join(USUAL_LOOPS)
 BATCH, SAMPLES = 16, 176
 EPOCH = SAMPLES // BATCH  # 11 batches: the four audited steps and the rest of an epoch are no multiple of each other
 SMALL = (f"batch_size={BATCH}", f"samples={SAMPLES}", "width=16")
@@ -37,7 +36,7 @@ def ran(fleet: Any, tmp_path_factory: pytest.TempPathFactory) -> store.StoredRun
 def test_every_loop_runs_with_and_without_a_worker_and_does_the_same_work(ran: store.StoredRun) -> None:
     assert {record.outcome for record in ran.records} == {"ok"}, [record.reason for record in ran.records]
     found = {(record.point["loop"], record.point["loader"]) for record in ran.records}
-    assert found == {(loop, loader) for loop in loops.registry() for loader in SETTINGS}
+    assert found == {(loop, loader) for loop in USUAL_LOOPS for loader in SETTINGS}
     for group in {record.group for record in ran.records}:
         ledgers = [record.ledger for record in ran.records if record.group == group]
         assert len(ledgers) == 3  # with the twin
@@ -96,7 +95,7 @@ def test_the_share_that_is_waited_is_answered_and_told(ran: store.StoredRun) -> 
         waited = statistics.median(taken.fetching) / statistics.median(taken.settled)
         assert answers[cell.id].estimate == pytest.approx(waited, rel=1e-6)
     told = [text for text in sentences.headlines(summary) if "loader in-process" in text]
-    assert len(told) == len(loops.registry())  # a group for each loop
+    assert len(told) == len(USUAL_LOOPS)  # a group for each loop
     shown = " ".join(console.render(summary).split())
     assert "waits for its batches cannot be told: one launch gives no interval" in shown
 

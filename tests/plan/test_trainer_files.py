@@ -167,7 +167,7 @@ def test_a_run_that_is_gone_on_with_has_the_sets_of_a_file_that_is_gone(tmp_path
         ("mine: {max_epochs: 3}", ["set 'mine': max_epochs: the stream of batches says", "allowed in a set: logger"]),
         ("mine: {precision: 16-mixed}", ["precision: the axis 'precision' says it: --set precision=..."]),
         ("mine: {devices: 2}", ["devices: the axis 'devices' says it"]),
-        ("mine: {barebones: true}", ["--set loop=trainer-barebones"]),
+        ("mine: {barebones: perhaps}", ["barebones: 'perhaps' is not possible; allowed: true, false"]),
         ("mine: {log_every_n_step: 1}", ["'log_every_n_step'; nearest: log_every_n_steps", "; allowed: logger, "]),
         ("mine: {log_every_n_steps: often}", ["log_every_n_steps: 'often' is not possible; allowed: a whole number"]),
         ("mine: {gradient_clip_val: 1e-3}", ["gradient_clip_val: '1e-3' is not possible; allowed: a number from 0"]),
@@ -184,7 +184,7 @@ def test_a_run_that_is_gone_on_with_has_the_sets_of_a_file_that_is_gone(tmp_path
         ("[" * 5000, ["is no YAML"]),
         ("[1]", ["has no sets; allowed: arguments of Trainer by name"]),
         ("", ["has no sets"]),
-        ("mine: {max_epochs: 3}\nother: {profiler: simple}", ["set 'mine': max_epochs", "set 'other': profiler"]),
+        ("mine: {max_epochs: 3}\nother: {profiler: xla}", ["set 'mine': max_epochs", "set 'other': profiler: 'xla'"]),
     ],
 )
 def test_all_that_is_wrong_with_a_file_is_told_with_what_is_allowed(

@@ -9,6 +9,7 @@ from bench.axes.loops.epoch import epochs_of_trainer, trainers_validation
 from bench.axes.loops.trainer_share import own_share
 from bench.axes.loops.workload_module import module_of
 from bench.axes.trainer_arguments import refusals_told
+from bench.axes.trainer_sets import LOGGER_OF_STEPS, LOGGING_EACH_STEP, LOGGING_OF_MODULE, LOGGING_OFF
 
 if TYPE_CHECKING:
     from bench.axes.loops.job import Job
@@ -61,6 +62,7 @@ def settings(job: Job) -> dict[str, Any]:
 def trainer_features(trainer: Trainer) -> dict[str, Any]:
     """What this Trainer really had switched on, classes by name."""
     lazy = type(trainer.precision_plugin).__name__ == "XLAPrecision"
+    profiler = type(vars(trainer)["profiler"]).__name__
     return {
         **({"graph_cut": "xm.mark_step(), by Trainer's XLAPrecision, after optimizer.step(closure)"} if lazy else {}),
         "logger": type(trainer.logger).__name__ if trainer.logger else "none",
@@ -70,9 +72,19 @@ def trainer_features(trainer: Trainer) -> dict[str, Any]:
         "log_every_n_steps": vars(trainer)["log_every_n_steps"],
         "accumulate_grad_batches": trainer.accumulate_grad_batches,
         "gradient_clip_val": "none" if trainer.gradient_clip_val is None else trainer.gradient_clip_val,
+        "limit_val_batches": trainer.limit_val_batches,
+        "logging": _logging(trainer),
+        "trainer_profiler": "none" if profiler == "PassThroughProfiler" else profiler,
         "gradient_clip_algorithm": str(getattr(trainer.gradient_clip_algorithm, "value", "none")),
         "trainer_callbacks": ", ".join(type(callback).__name__ for callback in vars(trainer)["callbacks"]) or "none",
     }
+
+
+def _logging(trainer: Trainer) -> str:
+    if trainer.barebones:
+        return LOGGING_OFF
+    callbacks = [type(callback).__name__ for callback in vars(trainer)["callbacks"]]
+    return LOGGING_EACH_STEP if LOGGER_OF_STEPS in callbacks else LOGGING_OF_MODULE
 
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def need_sides(workload: Workload) -> None:
     if missing:
         raise Unsupported(
             f"the workload gives no {', no '.join(missing)}: its LightningModule is its only side, and Trainer loops "
-            "alone can run it"
+            "and by-hand alone can run it"
         )
 
 

@@ -67,6 +67,8 @@ def complete_workload(given: object, *, lightning: bool) -> Workload:
     if given.lightning is None:
         raise SpecError("the workload has neither `model` nor `lightning`; allowed: one of them, or both")
     if not lightning:
-        raise Unsupported("the workload's LightningModule is its only side, and Trainer loops alone can run it")
+        raise Unsupported(
+            "the workload's LightningModule is its only side, and Trainer loops and by-hand alone can run it"
+        )
     module = given.lightning()
     return replace(given, model=module, lightning=lambda: module)

@@ -1,0 +1,55 @@
+"""`bench doctor`: advice that was raced."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.borders import json_text
+from bench.cli.arguments import Adder, command_line, given_options, measuring_options
+from bench.cli.output import complain, say
+from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
+
+
+def add(command: Adder) -> None:
+    """The command of this file."""
+    asked = command("doctor", examine_training, "what makes a training slower than it could be; every advice is raced")
+    asked.add_argument("target", metavar="TARGET", help="train.py, package.module:LitModule, train.py:LitModule")
+    asked.add_argument(
+        "arguments", nargs="*", metavar="ARGS", help="after --: a script's own, or a module's Trainer's NAME=VALUE"
+    )
+    asked.add_argument("--data", metavar="TARGET", help="of a module: a DataModule, or what gives loaders")
+    asked.add_argument("--fix", action="store_true", help="print the change that the advice asks for, as a patch")
+    asked.add_argument("--format", choices=("table", "json"), default="table")
+    measuring_options(asked, "wall time for all of it; default: 150s")
+
+
+def examine_training(arguments: argparse.Namespace) -> Ending:
+    """`bench doctor`"""
+    from bench.commands.doctor import diagnose_target, parse_target
+    from bench.engine.progress import progress
+    from bench.report import doctor as layout
+
+    target = parse_target(arguments.target, arguments.arguments, arguments.data)
+    with progress(sys.stderr) as told:
+        found = diagnose_target(target, given_options(arguments), arguments.out, told, command=command_line())
+    if found.failed:
+        complain(layout.failed_line(found))
+        return CELLS_FAILED
+    if arguments.format == "json":
+        say(json_text(found.to_json(), indent=1))
+    elif arguments.fix:
+        sources = {name: text for name in found.edited_files() if (text := _text_of(Path(target.script.folder, name)))}
+        say(layout.render_fix(found, found.patch(sources)), end="")
+    else:
+        say(layout.render_diagnosis(found), end="")
+    return INTERRUPTED if found.interrupted else DONE
+
+
+def _text_of(path: Path) -> str:
+    """A file's text, "" where it is none that can be read."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
