@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from bench.axes.loops.job import Job
     from bench.axes.loops.training import TrainingStep
     from bench.axes.loops.workload import Workload
+    from bench.axes.watch import watch
     from bench.commands.check import check
     from bench.commands.compare import Comparison
     from bench.commands.counts import counts
     from bench.commands.doctor import doctor
     from bench.commands.gate_judgement import Gate
     from bench.commands.over_commits import confirm, history
+    from bench.commands.race import race
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
     from bench.plan.suite import Suite
@@ -67,10 +69,12 @@ __all__ += [
     "environment",
     "history",
     "load",
+    "race",
     "suites",
     "trace",
     "verify",
     "versions",
+    "watch",
     "write_report",
 ]
 

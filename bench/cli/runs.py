@@ -192,7 +192,7 @@ def race_versions(arguments: argparse.Namespace) -> Ending:
 
 def race_training(arguments: argparse.Namespace) -> Ending:
     """`bench race`"""
-    from bench.commands.race import RaceRules, race_scripts
+    from bench.commands.race import RaceRules, race_failed, race_scripts
     from bench.engine.progress import progress
     from bench.plan.scripts import parse_scripts
 
@@ -200,7 +200,8 @@ def race_training(arguments: argparse.Namespace) -> Ending:
     rules = RaceRules(epochs=arguments.epochs, equal=arguments.equal or "", devices=arguments.devices)
     with progress(sys.stderr) as told:
         done = race_scripts(scripts, given_options(arguments), arguments.out, told, rules=rules, command=command_line())
-    return print_measured(done, resumable=False)
+    ended = print_measured(done, resumable=False)
+    return CELLS_FAILED if ended is DONE and race_failed(done) else ended
 
 
 def print_measured(run: store.StoredRun, *, resumable: bool) -> Ending:

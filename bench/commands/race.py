@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.run import Run
+from bench.commands.python_arguments import listener, options_of, path_of, texts_of
 from bench.commands.run import Measurement, chosen_options, measure_cells
 from bench.engine.options import Progress
+from bench.plan import quantities
 from bench.plan.plan import plan_document
 from bench.plan.script import Script
-from bench.plan.scripts import RACE, race_plan
+from bench.plan.scripts import RACE, parse_scripts, race_plan
+from bench.results.record import FAILED_OUTCOMES, counted_records
 from bench.results.store import StoredRun
 from bench.stats.conditions import questions_of
 
@@ -35,6 +39,48 @@ class RaceRules:
     equal: str = ""
     tolerance: float | None = None
     devices: int = 1
+
+
+def race(
+    *scripts: str,
+    env: Sequence[str] = (),
+    epochs: bool = False,
+    equal: str = "",
+    devices: int = 1,
+    budget: float | str | None = None,
+    precision_goal: float | str | None = None,
+    timeout: float | str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    memory_limit: int | str | None = None,
+    until: str | None = None,
+    out: str | Path = "results",
+    progress: bool | Progress = False,
+) -> Run:
+    """Race training scripts as they are: `bench race`.
+
+    Args, besides those of `run`:
+        scripts: commands, as `"train.py --precision bf16-mixed"` or `"-m package.train"`; the first is the baseline.
+        env: variables, as `"OMP_NUM_THREADS=2"`, each an arm of each script; one alone is raced against the script
+            without it.
+        epochs: whether turns are whole, real epochs.
+        equal: what work must be equal for a ratio: `weights`, `loss`, `samples`, `counts`, `none`; "": as much as can.
+        devices: ranks of each script, started as by torchrun.
+
+    Raises:
+        SpecError: all that is wrong with scripts and arguments.
+        BenchError: interpreters do not start, or the folder cannot be written.
+    """
+    arms = parse_scripts(texts_of("scripts", scripts), texts_of("env", env))
+    given = {**options_of(budget, precision_goal, timeout, seed, threads, memory_limit, 0), "until": until}
+    rules = RaceRules(epochs=epochs, equal=equal, devices=quantities.ABOVE_ZERO.given("devices", devices) or 1)
+    with listener(progress) as told:
+        return Run(race_scripts(arms, given, path_of("out", out), told, rules=rules, command=["bench.race"]))
+
+
+def race_failed(run: StoredRun) -> bool:
+    """Whether a script could not be raced, for whatever reason."""
+    return any(record.outcome in (*FAILED_OUTCOMES, "unsupported") for record in counted_records(run.records))
 
 
 def race_scripts(

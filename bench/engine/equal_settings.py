@@ -78,7 +78,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Loops that train by the LightningModule's own steps. What it logs it says in each of them, and Trainer alone keeps it:
-# that is a part of what Trainer costs. Against other loops, a module that logs does what they do not (docs/traps.md, 1).
+# that is a part of what Trainer costs. Against other loops, a module that logs does what they do not: docs/traps.md, 1.
 BY_MODULE = frozenset({"by-hand", "trainer-barebones", "trainer"})
 
 # Counted in an arm, not set in it: told by warnings and columns of their own. What a device counts is in its class.

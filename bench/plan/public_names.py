@@ -25,7 +25,9 @@ HOMES: Mapping[str, str] = {
     "doctor": "bench.commands.doctor",
     "history": "bench.commands.over_commits",
     "ladder_suite": "bench.plan.trainer_ladder",
+    "race": "bench.commands.race",
     "register": "bench.axes.loops",
+    "watch": "bench.axes.watch",
 }
 
 
