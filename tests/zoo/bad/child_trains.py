@@ -5,7 +5,7 @@ import os
 from little import Training, loader
 
 OUTCOME = "timeout"
-EXPECTED = "pulled no batch within"
+EXPECTED = "pulled no batch to train on within"
 
 if (child := os.fork()) == 0:
     Training().train(loader())

@@ -5,7 +5,7 @@ import os
 from little import Training, loader
 
 OUTCOME = "crashed"
-EXPECTED = ""
+EXPECTED = "the connection to the conductor; allowed: to close what it has opened itself"
 
 training = Training()
 for number, batch in enumerate(loader()):

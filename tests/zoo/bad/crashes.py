@@ -5,7 +5,7 @@ import ctypes
 from little import Training, loader
 
 OUTCOME = "crashed"
-EXPECTED = "killed by SIGSEGV"
+EXPECTED = "killed by SIGSEGV; its last words: Segmentation fault File "
 
 training = Training()
 for number, batch in enumerate(loader()):

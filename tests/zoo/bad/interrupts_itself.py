@@ -3,7 +3,7 @@
 from little import Training, loader
 
 OUTCOME = "crashed"
-EXPECTED = "KeyboardInterrupt"
+EXPECTED = "KeyboardInterrupt (interrupts_itself.py:"
 
 training = Training()
 for number, batch in enumerate(loader()):

@@ -4,7 +4,7 @@ import torch
 from little import Training
 
 OUTCOME = "timeout"
-EXPECTED = "iterated no torch DataLoader"
+EXPECTED = "pulled no batch to train on within"
 
 training = Training()
 while True:

@@ -5,7 +5,7 @@ import sys
 from little import Training, loader
 
 OUTCOME = "crashed"
-EXPECTED = "PermissionError: [Errno 13] Permission denied: "
+EXPECTED = "; in a race the user's own files can only be read"
 
 with open(sys.argv[1], "w") as file:
     file.write("gone")

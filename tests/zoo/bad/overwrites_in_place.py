@@ -1,6 +1,7 @@
 """Writes over its inputs and its last checkpoint, in place."""
 
 import os
+from pathlib import Path
 
 import torch
 from little import Training, loader
@@ -13,8 +14,8 @@ with open("data/rate.txt", "r+") as file:
     file.seek(0)
     file.write("0.2")
 training = Training()
-state = torch.load("last.ckpt")
-torch.save({"more": torch.zeros(10), **state}, "last.ckpt")
+assert Path("last.ckpt").stat().st_size > 256 * 1024
+torch.save(training.model.state_dict(), "last.ckpt")
 os.remove("notes.txt")
 os.rename("data", "data-old")
 os.makedirs("new/folder")

@@ -4,7 +4,7 @@ from little import Training, loader
 from torch.utils.data import DataLoader
 
 OUTCOME = "timeout"
-EXPECTED = "iterated no torch DataLoader"
+EXPECTED = "pulled no batch to train on within"
 
 DataLoader.__iter__ = lambda self: iter([self.collate_fn([self.dataset[i] for i in range(8)])] * 40)
 Training().train(loader())

@@ -4,7 +4,7 @@ import torch
 from little import Training, loader
 
 OUTCOME = "timeout"
-EXPECTED = "pulled no batch within"
+EXPECTED = "pulled no batch to train on within"
 
 
 def work(rank: int) -> None:

@@ -2,8 +2,8 @@
 
 from little import Training, loader
 
-OUTCOME = "ok"
-EXPECTED = ""
+OUTCOME = "unequal-work"
+EXPECTED = "optimizer updates in"
 
 training, first, second = Training(), loader(), loader(30)
 while True:

@@ -3,7 +3,7 @@
 from little import Training, loader
 
 OUTCOME = "crashed"
-EXPECTED = "PermissionError: [Errno 13] Permission denied: "
+EXPECTED = "; in a race the user's own files can only be read"
 
 with open("data/large.bin.gz", "r+b") as file:
     file.write(b"gone")
