@@ -26,6 +26,8 @@ XLA_TESTS = [
     "tests/axes/test_precision.py",
     "tests/arm/test_stream.py",
 ]
+# What trains with the packages of the extra `loops`.
+EXTRAS_TESTS = ["tests/extras", "tests/axes/test_loops.py", "tests/axes/test_epochs.py"]
 SLOWEST = "--durations=25"
 CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
 
@@ -120,6 +122,16 @@ def tensorboard(session: nox.Session) -> None:
     """Let TensorBoard's profiler plugin read real traces. Apart from `tests`: it changes Trainer's default logger."""
     _install(session, "--editable", ".[trace]", *GROUPS["tests"])
     session.run("pytest", "tests/commands/test_trace.py", "-k", "tensorboard", *session.posargs)
+
+
+@nox.session
+def extras(session: nox.Session) -> None:
+    """Train loops of other libraries, and run pytest with the arguments after `--`. Apart from `tests`: rich is there.
+
+    Their tests are not there where a package of theirs is missing; here that would be seen.
+    """
+    _install(session, "--editable", ".[loops]", *GROUPS["tests"])
+    session.run("pytest", SLOWEST, *(session.posargs or EXTRAS_TESTS), env={"BENCH_EXTRAS": "all"})
 
 
 @nox.session

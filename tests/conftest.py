@@ -24,10 +24,16 @@ SUITES = Path(__file__).resolve().parent / "suites"
 pytest_plugins = ("tiers",)
 # Those that the program's own suites race unless they are told otherwise.
 USUAL_LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
+# Those that need nothing but what the program itself needs.
+OWN_LOOPS = tuple(name for name, loop in loops.registry().items() if {*loop.preload} <= {"torch", "lightning"})
 # Those whose packages are here: `nox -s extras` has them all.
 INSTALLED_LOOPS = tuple(
     name for name, loop in loops.registry().items() if all(map(importlib.util.find_spec, loop.preload))
 )
+# Where one of the packages is missing, the tests of them all are not there: `nox -s tests` has none of them. In `nox -s
+# extras`, which says so, they are there whatever is missing, and fail.
+COMPLETE = set(INSTALLED_LOOPS) == set(loops.registry()) or os.environ.get("BENCH_EXTRAS") == "all"
+collect_ignore_glob = [] if COMPLETE else ["extras/test_*.py"]
 
 
 @pytest.fixture(scope="session")

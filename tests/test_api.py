@@ -229,7 +229,7 @@ def test_a_real_run_has_the_columns_of_the_page(there: Measured, table: str) -> 
     axes = {f"axis_{axis}" if axis in names else axis: kinds[type(value)] for axis, value in point.items()}
     frame = getattr(there.first, table)
     assert dtypes(frame, tuple(axes)) == documented
-    if table != "pairs":
+    if table not in ("pairs", "ladder"):
         assert {axis: str(frame[axis].dtype) for axis in axes} == axes
 
 

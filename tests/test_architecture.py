@@ -36,7 +36,7 @@ _READERS = "errors borders results stats machine plan engine analysis"
 WINGS: Mapping[str, Rule] = {
     "errors": rule(),
     "borders": rule(),
-    "axes": rule("errors", inside="torch lightning torch_xla"),
+    "axes": rule("errors", inside="torch lightning torch_xla accelerate ignite transformers"),
     "results": rule("errors borders"),
     "protocol": rule("borders results"),
     "stats": rule("errors results", top="numpy", inside="scipy ruptures"),
@@ -55,7 +55,7 @@ WINGS: Mapping[str, Rule] = {
 }
 HEAVY = {
     *("torch", "torchvision", "torch_xla", "torch_tpu", "lightning", "pandas", "numpy", "scipy", "seaborn"),
-    *("matplotlib", "jinja2", "ruptures", "tqdm"),
+    *("matplotlib", "jinja2", "ruptures", "tqdm", "accelerate", "ignite", "transformers"),
 }
 
 

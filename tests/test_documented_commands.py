@@ -55,6 +55,7 @@ class Class:
 
 
 LIGHTNING = "imports lightning in several interpreters"
+ZOO = shlex.quote(str(ROOT / "tests" / "zoo" / "scripts"))
 PREPARING = "bench run"  # prepares the run that the others read
 CLASSES = (
     Class(r"bench list", "run", says="overhead"),
@@ -62,8 +63,8 @@ CLASSES = (
     Class(r"bench run --resume RUN", "run", says="RUN"),
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
     Class(
-        r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|optimizers"
-        r"|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
+        r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|features"
+        r"|optimizers|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
         "long",
         LIGHTNING,
         (0, 3),
@@ -75,7 +76,15 @@ CLASSES = (
     Class(r"bench trace -k batch_size=64", "run", says="perfetto"),
     Class(r"bench trace .*", "long", LIGHTNING),
     Class(r"bench counts null", "long", LIGHTNING),
-    Class(r"bench doctor train\.py.*", "run", says="there (is one|are \\d+) thing|nothing to advise"),
+    Class(
+        r"bench race train\.py \"train\.py --precision.*",
+        "run",
+        codes=(0, 3),
+        before=f"cp {ZOO}/common.py . && cp {ZOO}/hand_written.py train.py",
+        says="can change no file|no Landlock",
+    ),
+    Class(r"bench race .*", "long", "the same with other scripts"),
+    Class(r"bench doctor train\.py.*", "run", says="there (is one|are \\d+) thing|nothing (to advise|was told)"),
     Class(r"bench doctor .*:.*", "long", LIGHTNING),
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench report", "run", says="report.html"),

@@ -24,8 +24,9 @@ from bench.stats.step_times import LEAST_ROUNDS
 KNOWN_TO = 25e-6
 KNOWN_SHARE = 0.03
 
-# within-noise  its interval is wider than what is asked of a rung; else as `claims.ClaimWord`
-PriceWord = Literal[claims.ClaimWord, "within-noise"]
+# within-noise  its interval is wider than what is asked of a rung
+# as-pause      of an epoch: no more than what the pause before it may cost the longer steps; else as `claims.ClaimWord`
+PriceWord = Literal[claims.ClaimWord, "within-noise", "as-pause"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ class RungPrice:
     def step_limit(self) -> float:
         """What its price a step must be known to, seconds."""
         return max(KNOWN_TO, KNOWN_SHARE * self.step_time)
+
+
+_NOBODY = RungPrice("", "", "", "", "", "")
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ def _prices(
         name: _Climber(own, records[name], periods_of([steps_within(turns, beginning) for turns in own.values()]))
         for name, own in taken.items()
     }
+    pause = min((_pause_of(climber, beginning) for climber in climbers.values()), default=0.0)
     ids = {str(cell["point"][axis]): cell["id"] for cell in cells if not cell["twin"]}
     found = []
     twin: RungPrice | None = None
@@ -135,11 +140,33 @@ def _prices(
         price = RungPrice(cell["suite"], cell["group"], cell["id"], value, over, below, bool(cell["twin"]))
         beside = [twin] if planned_twin and not cell["twin"] else []
         priced = _priced(price, cell["id"], ids.get(over, ""), climbers, beginning, beside)
+        if priced.epoch_word == "told" and priced.step is not None and priced.epoch is not None:
+            bound = pause * priced.step.estimate
+            priced = replace(priced, epoch_word="as-pause" if _reaches(priced.epoch, bound) else "told")
         if cell["twin"]:
             twin = priced
         else:
             found.append(priced)
     return [*found, *([twin] if twin is not None else [])]
+
+
+def _pause_of(climber: _Climber, beginning: int) -> float:
+    """Steps that an epoch of this arm costs besides its own: what the pause before it costs is no more than that.
+
+    Arms pause between their epochs, and users' do not. What it costs grows with the step, as more of it is cold.
+    """
+    own = _with_own(_NOBODY, epoch_prices([(one, one) for one in climber.turns.values()], beginning, _both(climber)))
+    return max(0.0, own.epoch_time / own.step_time)
+
+
+def _both(climber: _Climber) -> tuple[Any, Any]:
+    return climber.periods, climber.periods
+
+
+def _reaches(figure: Interval, bound: float) -> bool:
+    """Whether an interval that excludes zero does so no longer once the bound is taken off it, which has its sign."""
+    near = figure.low if figure.estimate > 0 else figure.high
+    return near is not None and bound * figure.estimate > 0 and abs(near) <= abs(bound)
 
 
 def _nearest(value: str, ladder: Mapping[str, str], ids: Mapping[str, str], climbers: Collection[str]) -> str:
@@ -165,7 +192,7 @@ def _priced(
     if mine is None:
         return replace(price, over="", reason="no figures")
     if theirs is None:
-        alone = epoch_prices([(turns, turns) for turns in mine.turns.values()], beginning, (mine.periods,) * 2)
+        alone = epoch_prices([(turns, turns) for turns in mine.turns.values()], beginning, _both(mine))
         reason = f"no figures of {price.below}, or below" if price.below else "the lowest"
         return _with_own(replace(price, over="", reason=reason), alone)
     numbers = [

@@ -24,7 +24,7 @@ class Saving:
         share: of the time that the training takes as it is.
         seconds: the same, of a step or an epoch.
         per: which of the two.
-        bias: the share that the baseline's twin, which saves nothing, seems to save or cost: no claim is smaller.
+        bias: the share that a control, which changes nothing, seems to save or cost: no claim is smaller.
     """
 
     share: Interval
@@ -53,12 +53,15 @@ def confidence_of(claims: int) -> float:
     return 1 - ERROR / max(1, claims)
 
 
-def savings_of(run: StoredRun, labels: Collection[str], confidence: float) -> tuple[dict[str, Saving], dict[str, str]]:
+def savings_of(
+    run: StoredRun, labels: Collection[str], confidence: float, controls: Collection[str] = ()
+) -> tuple[dict[str, Saving], dict[str, str]]:
     """What each trial of a race saves; and of those that tell nothing why.
 
     Args:
         labels: the values of the axis `script`.
         confidence: of each interval.
+        controls: values of further arms without a change, beside the twin.
 
     Raises:
         RunError: its records are not those of a race.
@@ -68,7 +71,7 @@ def savings_of(run: StoredRun, labels: Collection[str], confidence: float) -> tu
     frames = frames_of(run)
     samples = {(record.cell, record.launch): counted_samples(record) for record in run.records}
     cells = {str(cell["point"]["script"]): cell["id"] for cell in run.info["plan"]["cells"] if not cell["twin"]}
-    twin = next((cell["id"] for cell in run.info["plan"]["cells"] if cell["twin"]), "")
+    same = [cell["id"] for cell in run.info["plan"]["cells"] if cell["twin"] or cell["point"]["script"] in controls]
     epoch = _epoch_steps(run)
     rows: dict[str, list[tuple[int, float, float]]] = {}
     names = ("cell", "baseline", "launch", "log_ratio", "baseline_step_time")
@@ -76,7 +79,7 @@ def savings_of(run: StoredRun, labels: Collection[str], confidence: float) -> tu
         mine, theirs = samples.get((cell, launch)), samples.get((baseline, launch))
         more = math.log(mine / theirs) if mine and theirs else 0.0
         rows.setdefault(cell, []).append((launch, log - more, step))
-    bias = twin_bias([log for _, log, _ in rows.get(twin, ())], confidence)
+    bias = max((twin_bias([log for _, log, _ in rows.get(cell, ())], confidence) for cell in same), default=0.0)
     planned = (frames.cells[name].tolist() for name in ("cell", "outcome", "reason"))
     outcomes = {cell: (outcome, reason) for cell, outcome, reason in zip(*planned, strict=True)}
     savings, untold = {}, {}

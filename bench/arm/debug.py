@@ -11,7 +11,7 @@ from bench.arm.main import train
 AUDITED = 4  # steps that are watched, as at the beginning of every launch
 
 
-class Script:
+class Decided:
     """The conductor's end of a wire on which everything is decided beforehand: audited steps, others, the end."""
 
     def __init__(self, steps: int) -> None:
@@ -32,4 +32,4 @@ def train_here(request: Mapping[str, Any], steps: int) -> protocol.Result:
     Args:
         request: as `bench.engine.arm_request.request` makes it, of a cell of one device.
     """
-    return train({**request, "rank": 0, "cores": []}, Script(steps))
+    return train({**request, "rank": 0, "cores": []}, Decided(steps))

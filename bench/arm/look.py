@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import traceback
 from collections import Counter
@@ -23,9 +22,7 @@ from torch.utils.data import dataloader as torch_loaders
 from bench.arm.changes import make_changes
 from bench.arm.import_hooks import put_in_place
 from bench.arm.loader_changes import SITE
-from bench.arm.script_arm import failure_of, run_as_main, seed_everything
-from bench.machine.mirror import make_mirror
-from bench.machine.write_guard import protect
+from bench.arm.script_arm import ScratchPlace, failure_of, run_as_main, seed_everything
 from bench.results import files
 
 WHOLE_EPOCHS = 3  # that are waited for, as long as `most` seconds allow
@@ -35,27 +32,23 @@ def main() -> None:
     """Look, as standard input says, and leave with 0; 3 where the training ended or failed before that."""
     request = json.loads(sys.stdin.readline())
     out = Path(request["out"])
-    folder, scratch, argv = Path(request["folder"]), Path(request["scratch"]), list(request["argv"])
-    mirror = make_mirror(folder, scratch)
-    # Before torch has threads: what protects is a thread's own.
-    if not protect((mirror.folder, *mirror.outside), (scratch, out.parent)):
-        shutil.rmtree(scratch)
-        mirror = make_mirror(folder, scratch, copies=True)
-    if not request["module"]:
-        argv[0] = str(mirror.mirrored(Path(argv[0])))
-    os.chdir(scratch)
+    name, *arguments = request["argv"]
+    os.mkdir(request["scratch"])
+    os.chdir(request["scratch"])
+    place = ScratchPlace(Path(request["folder"]), out.parent / "cache")
+    file = name if request["module"] else place.of_script(Path(name))
     torch.set_num_threads(request["threads"])
     seed_everything(0)
-    observation = make_changes({"observe": True}, Path.cwd())
+    observation = make_changes({"observe": True}, place.folder_of(file, module=request["module"]))
     end_after(request["least"], request["most"], lambda: _leave(out, observation(), 0))
     try:
-        run_as_main(argv, folder=Path.cwd(), module=request["module"])
+        run_as_main([file, *arguments], folder=place.folder, module=request["module"])
         ended = "it ended by itself"
     except SystemExit as left:
         ended = f"it called sys.exit({left.code!r})" if left.code else "it ended by itself"
     except BaseException as error:
         traceback.print_exc()
-        ended = failure_of(error, Path.cwd()).reason
+        ended = failure_of(error, place.folder).reason
     _leave(out, {**observation(), "ended": ended}, 3)
 
 

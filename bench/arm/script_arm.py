@@ -89,7 +89,7 @@ class ScriptRun:
         seed_everything(request["seed"])
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)  # a race has no terminal
-        self._change(self._place.folder)
+        self._change(self._place.folder_of(file, module=script["module"]))
         self._loaders.attach()
         self._watch_compilation()
         self._began = perf_counter()
@@ -230,6 +230,10 @@ class ScratchPlace:
             protect([path.parent], self._keep)
             self._copy(path.parent)
         return str(self._mirrored(path))
+
+    def folder_of(self, file: str, *, module: bool) -> Path:
+        """Where the copy has the script's own files; `bench.plan.script` says which these are."""
+        return self.folder if module or Path(file).is_relative_to(self.folder) else Path(file).parent
 
     def _copy(self, folder: Path) -> Mirror:
         made = make_mirror(folder, self._scratch / f"folder-{len(self._mirrors)}", copies=self._copies)

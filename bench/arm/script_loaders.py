@@ -28,7 +28,7 @@ BY_LENGTH = ("lightning.", "pytorch_lightning.", "transformers.", "accelerate.",
 FEW_UPDATES, OFTEN = 4, 3
 
 Place = tuple[tuple[CodeType, int], ...]
-Refusal = Callable[[str], NoReturn]
+Refuse = Callable[[str], NoReturn]
 
 
 class ScriptLoaders:
@@ -48,13 +48,13 @@ class ScriptLoaders:
         second: a second training loader's class, "" while there is none.
     """
 
-    def __init__(self, begin: Callable[[Any, int], BatchStream], refuse: Refusal, *, real_epochs: bool) -> None:
+    def __init__(self, begin: Callable[[Any, int], BatchStream], refuse: Refuse, *, real_epochs: bool) -> None:
         self._begin = begin
         self._refuse = refuse
         self._real_epochs = real_epochs
         self._off = False
         self._turns: Iterator[Any] | None = None
-        self._source = PassesOfScript(refuse)
+        self._source = PassesOfScript(self._other_length if real_epochs else None, refuse)
         self._length = 0  # batches of an epoch, counted
         self._left = 0  # of the epoch that goes on
         self._real: Iterator[Any] = iter(())  # its pass over the loader
@@ -144,10 +144,7 @@ class ScriptLoaders:
             self._length, self._real = self.training.given, self.training.real
             self._turns = self._begin(loader, self._length).turns(self._source)
         elif self._left:
-            self._refuse(
-                f"its epochs are of different lengths: {self._length} batches, then {self._length - self._left}; "
-                "allowed with --epochs: epochs of one length"
-            )
+            self._other_length()
         self._end_pass(loader)
         self._real = original()
         self._source.begin(original, self._real)
@@ -163,14 +160,17 @@ class ScriptLoaders:
     def take(self, real: Iterator[Any]) -> Any:
         """The next batch of a real epoch."""
         if self._left:
+            batch = next(self.turns())
             self._left -= 1
-            return next(self.turns())
-        batch = next(real)  # StopIteration is the end of the epoch
+            return batch
+        next(real)  # StopIteration is the end of the epoch
+        return self._other_length("more")
+
+    def _other_length(self, given: str = "") -> NoReturn:
         self._refuse(
-            f"its epochs are of different lengths: {self._length} batches, then more; allowed with --epochs: epochs of "
-            "one length"
+            f"its epochs are of different lengths: {self._length} batches, then {given or self._length - self._left}; "
+            "allowed with --epochs: epochs of one length"
         )
-        return batch
 
 
 class FreePulls(Iterator[Any]):
@@ -239,9 +239,15 @@ class EpochPulls(Iterator[Any]):
 
 
 class PassesOfScript(Iterator[Any]):
-    """The batches of the pass that goes on; where it ends and nobody begins another, of the next."""
+    """The batches of the pass that goes on; where it ends and nobody begins another, of the next.
 
-    def __init__(self, refuse: Refusal) -> None:
+    Args:
+        early: is called where a pass ends instead, if its end is the epoch's and the epoch is not over.
+        refuse: ends the process with a reason.
+    """
+
+    def __init__(self, early: Callable[[], NoReturn] | None, refuse: Refuse) -> None:
+        self._early = early
         self._refuse = refuse
         self._original: Callable[[], Iterator[Any]] = lambda: iter(())
         self._real: Iterator[Any] = iter(())
@@ -254,6 +260,8 @@ class PassesOfScript(Iterator[Any]):
         try:
             return next(self._real)
         except StopIteration:
+            if self._early is not None:
+                self._early()
             self._real = self._original()
         try:
             return next(self._real)

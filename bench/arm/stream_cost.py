@@ -15,7 +15,7 @@ import torch
 from bench.arm.script_loaders import ScriptLoaders
 from bench.arm.stream import BatchStream, Grant, TurnTimes
 
-STEPS = 50  # of a turn
+STREAM_STEPS = 50  # of a turn
 SCRIPT_STEPS, COLD = 30, 10  # the same, where steps are real ones of 1.4 ms or so; the first find cold caches
 
 
@@ -24,7 +24,7 @@ class CountingGate:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._grants: Iterator[Grant | None] = iter([Grant(STEPS), None])
+        self._grants: Iterator[Grant | None] = iter([Grant(STREAM_STEPS), None])
 
     def wait(self) -> Grant | None:
         return next(self._grants)
@@ -67,7 +67,7 @@ def settled_step(seconds: Sequence[float]) -> float:
 
 def time_stream(repeats: int) -> None:
     """Print the stream's cost a step, in seconds, round by round. Runs in a process of its own."""
-    batches = [(torch.zeros(64, 784), torch.zeros(64)) for _ in range(STEPS)]
+    batches = [(torch.zeros(64, 784), torch.zeros(64)) for _ in range(STREAM_STEPS)]
 
     def bare() -> float:
         # What the stream's turn times is one pull and one step after another; so is this, without the stream.
@@ -89,7 +89,7 @@ def time_stream(repeats: int) -> None:
     for _ in range(repeats):
         generator.shuffle(order)
         seconds = {arm: arm() for arm in order}
-        costs.append((seconds[streamed] - seconds[bare]) / STEPS)
+        costs.append((seconds[streamed] - seconds[bare]) / STREAM_STEPS)
     print(json.dumps(costs))
 
 
@@ -101,7 +101,7 @@ def time_script_stream(repeats: int) -> None:
     width = 384
     model = torch.nn.Sequential(*(torch.nn.Linear(width, width) for _ in range(4)))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-    batches = [torch.randn(64, width) for _ in range(STEPS)]
+    batches = [torch.randn(64, width) for _ in range(STREAM_STEPS)]
 
     def step(batch: torch.Tensor) -> None:
         optimizer.zero_grad()

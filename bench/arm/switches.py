@@ -99,12 +99,24 @@ def loader_settings(loader: Any) -> dict[str, Any]:
     """Settings of the loader that is really iterated, whatever is around it."""
     real = innermost(loader)
     return {
-        "sampler": type(getattr(real, "sampler", None)).__name__,
+        "sampler": type(sampler_of(real)).__name__,
         "loader_workers": int(getattr(real, "num_workers", 0)),
         "persistent_workers": bool(getattr(real, "persistent_workers", False)),
         "pin_memory": bool(getattr(real, "pin_memory", False)),
         "prefetch_factor": getattr(real, "prefetch_factor", None),
     }
+
+
+def sampler_of(loader: Any) -> Any:
+    """The sampler that really orders a loader's samples, or None.
+
+    A DataLoader that was made with a batch sampler, as Accelerate's are, shows a sequential one that nobody asks; and a
+    batch sampler may hold another.
+    """
+    batches = getattr(loader, "batch_sampler", None)
+    while (inner := getattr(batches, "batch_sampler", None)) is not None:
+        batches = inner
+    return getattr(batches, "sampler", getattr(loader, "sampler", None))
 
 
 def innermost(loader: Any) -> Any:

@@ -14,6 +14,9 @@ def watch(batches: Iterable[_T]) -> Iterable[_T]:
 
     In a race (`bench race`) their iteration can be timed and held, as that of every DataLoader is. Anywhere else, and
     in loader workers, they are given back as they are.
+
+    Raises:
+        TypeError: where they are iterated, if they cannot be.
     """
     return batches if _taker is None else _taker(batches)
 

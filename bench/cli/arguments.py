@@ -18,9 +18,7 @@ from bench.plan import quantities
 class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
-    def __call__(
-        self, name: str, run: Callable[[argparse.Namespace], Ending], text: str
-    ) -> argparse.ArgumentParser: ...
+    def __call__(self, name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> Parser: ...
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +32,19 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **named)
         for kind, read in ((None, word), (Path, path), (int, whole)):
             self.register("type", kind, read)
+        self.rest: str | None = None  # the name under which what follows `--` is kept, unread; None: it is read
+
+    def parse_known_args(  # type: ignore[override]  # of its overloads the one that is called
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As in argparse, which takes no words behind an option that stands between them and the first ones."""
+        words = list(sys.argv[1:] if args is None else args)
+        if self.rest is None or "--" not in words:
+            return super().parse_known_args(words, namespace)
+        at = words.index("--")
+        found, unknown = super().parse_known_args(words[:at], namespace)
+        setattr(found, self.rest, words[at + 1 :])
+        return found, unknown
 
     def add_subparsers(self, **named: Any) -> argparse._SubParsersAction[Parser]:  # type: ignore[override]  # narrower
         """As in argparse. What follows a command is the command's own, which says better whose value is empty."""
@@ -106,23 +117,37 @@ def whole(text: str) -> int:
 
 
 def measuring_options(
-    added: argparse.ArgumentParser, told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET"
+    added: argparse.ArgumentParser,
+    told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET",
+    *,
+    old_names: bool = True,
 ) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
         told: what `--budget` is, for the help.
+        old_names: whether options have the names of earlier versions, too; commands that these had not have none.
     """
     added.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
     told = "stop at ratios known to +- this; default: 1%%"
     added.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
-    old_name(added, "--target", "--precision-goal")
+    if old_names:
+        old_name(added, "--target", "--precision-goal")
     added.add_argument("--timeout", type=as_duration, metavar="TIME", help="for one answer of an arm; default: 60s")
     added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     added.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
     added.add_argument(
         "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
+
+
+def until(added: argparse.ArgumentParser) -> None:
+    """A question that ends a run."""
+    added.add_argument(
+        "--until",
+        metavar="CONDITION",
+        help='stop when this is decided: "trainer < 5%%", "fabric/plain < 30us and trainer > 1.05x"',
     )
 
 

@@ -22,6 +22,7 @@ from bench.cli.arguments import (
     selection,
     selection_of_arguments,
     suite_folders,
+    until,
 )
 from bench.cli.debug import debug
 from bench.cli.output import complain, say
@@ -56,11 +57,7 @@ def add(command: Adder) -> None:
     running.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
     old_name(running, "--look", "--instrument")
     old_name(running, "--no-look", "--no-instrument")
-    running.add_argument(
-        "--until",
-        metavar="CONDITION",
-        help='stop when this is decided: "trainer < 5%%", "fabric/plain < 30us and trainer > 1.05x"',
-    )
+    until(running)
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(
         "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
@@ -88,8 +85,8 @@ def add(command: Adder) -> None:
     scripts.add_argument(
         "--devices", type=positive, default=1, metavar="N", help="ranks of each, as torchrun starts them"
     )
-    scripts.add_argument("--until", metavar="CONDITION", help="stop when this is decided")
-    measuring_options(scripts, "wall time for all of it; default: 1m")
+    until(scripts)
+    measuring_options(scripts, "wall time for all of it; default: 1m", old_names=False)
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(

@@ -95,9 +95,12 @@ def _required(text: str) -> bool:
 
 
 def over_sides(suite: Suite, sides: Sequence[str]) -> Suite:
-    """The suite with the sides as its compared axis, the first as the baseline; what it compared stays an axis."""
-    axes = {SIDES: tuple(sides), **suite.axes}
-    return replace(suite, axes=axes, compare=SIDES, baseline=sides[0], choices={**suite.choices, SIDES: tuple(sides)})
+    """The suite with the sides as its compared axis, the first as the baseline; what it compared stays an axis.
+
+    A ladder is of what it compared, and sides are no rungs.
+    """
+    axes, choices = {SIDES: tuple(sides), **suite.axes}, {**suite.choices, SIDES: tuple(sides)}
+    return replace(suite, axes=axes, compare=SIDES, baseline=sides[0], choices=choices, ladder={})
 
 
 def one_length(suite: Suite, settings: Sequence[str], select: str | None) -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.analysis.run import Run
 from bench.commands.python_arguments import listener, options_of, path_of, texts_of
 from bench.commands.run import Measurement, chosen_options, measure_cells
 from bench.engine.options import Progress
@@ -18,6 +17,9 @@ from bench.plan.scripts import RACE, parse_scripts, race_plan
 from bench.results.record import FAILED_OUTCOMES, counted_records
 from bench.results.store import StoredRun
 from bench.stats.conditions import questions_of
+
+if TYPE_CHECKING:
+    from bench.analysis.run import Run
 
 # Who asks about a script waits for the answer: with both interpreters it is there within a minute.
 RACE_BUDGET = 60.0
@@ -33,12 +35,14 @@ class RaceRules:
         epochs: whether turns are whole, real epochs; else epochs do not end.
         equal, tolerance: what must be equal for a ratio, as of `Suite`.
         devices: ranks of each script, started as by torchrun.
+        ladder: by script, the one that it is priced over, as of `Suite`; needs whole epochs.
     """
 
     epochs: bool = False
     equal: str = ""
     tolerance: float | None = None
     devices: int = 1
+    ladder: Mapping[str, str] = field(default_factory=dict)
 
 
 def race(
@@ -71,6 +75,8 @@ def race(
         SpecError: all that is wrong with scripts and arguments.
         BenchError: interpreters do not start, or the folder cannot be written.
     """
+    from bench.analysis.run import Run
+
     arms = parse_scripts(texts_of("scripts", scripts), texts_of("env", env))
     given = {**options_of(budget, precision_goal, timeout, seed, threads, memory_limit, 0), "until": until}
     rules = RaceRules(epochs=epochs, equal=equal, devices=quantities.ABOVE_ZERO.given("devices", devices) or 1)
@@ -115,6 +121,7 @@ def race_scripts(
         equal=rules.equal,
         tolerance=rules.tolerance,
         devices=rules.devices,
+        ladder=rules.ladder,
         threads=options.threads,
     )
     questions_of(options.until, plan_document(plan))

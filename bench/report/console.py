@@ -59,7 +59,7 @@ def _ladders(summary: Summary) -> list[str]:
     rest = iter(body)
     for group, own in found.items():
         lines += [cut(group), *itertools.islice(rest, len(own))]
-    return [*lines, *wrap_text(LADDER_NOTE), ""]
+    return [*lines, *wrap_text(f"{LADDER_NOTE} `bench list` says what each rung is."), ""]
 
 
 def _instrumented(summary: Summary) -> list[str]:

@@ -37,6 +37,7 @@ def render_diagnosis(found: Diagnosis) -> str:
     lines += titled_list("Traps that it falls into:", [trap_sentence(one) for one in found.traps])
     lines += titled_list("Raced, and no advice:", [unadvised_sentence(one) for one in found.unadvised])
     lines += titled_list("Not told:", [f"{title}: {reason}" for title, reason in found.untried])
+    lines += _features(found)
     lines += _observed(found)
     lines += [line for text in _notes(found) for line in wrap_text(text)]
     return "\n".join(lines).rstrip() + "\n"
@@ -50,6 +51,8 @@ def failed_line(found: Diagnosis) -> str:
 def _headline(found: Diagnosis) -> str:
     if found.interrupted:
         return "interrupted; what was raced until then:"
+    if not found.claims:
+        return "nothing was told: give it more time, as with --budget 5m"
     if not found.advice:
         return f"nothing to advise: nothing that was raced saves {percent(WORTH, signed=False, digits=1)} or more"
     kinds = "is one thing that saves" if len(found.advice) == 1 else f"are {len(found.advice)} things that save"
@@ -85,6 +88,9 @@ def bound_sentence(one: Tried) -> str:
     if saving.most < BOUNDED:
         most = percent(max(saving.most, 0.0), signed=False)
         return f"bounded at {most}: no {what} can pay here ({one.trial.title}: {share})"
+    if saving.share.low is None or saving.share.low <= saving.bias:
+        most = percent(saving.most, signed=False)
+        return f"bounded at {most}: {what} can save no more ({one.trial.title}: {share})"
     return f"{one.trial.title} ({one.trial.why}) saves {share}: {what} can save no more"
 
 
@@ -115,25 +121,37 @@ def unadvised_sentence(one: Tried) -> str:
     return f"{one.trial.title}: {saving_words(saving)}: {why}"
 
 
+def _features(found: Diagnosis) -> list[str]:
+    """What each of Trainer's features costs over the one below, a line each."""
+    rows = [["", "over", "a step", "an epoch besides"]]
+    for price in found.features:
+        if price.twin or (not price.over and not price.reason):
+            continue
+        figures = [
+            "" if one is None else quantity(one.estimate, "s", one.low, one.high, signed=True)
+            for one in (price.step, price.epoch)
+        ]
+        rows.append([price.value, price.over, *(figures if price.step else (price.reason, ""))])
+    lines = ["Trainer's features, each over the one below:", *align_rows(rows, left=(0, 1)), ""]
+    return lines if len(rows) > 1 else []
+
+
 def _observed(found: Diagnosis) -> list[str]:
     """What the training does: phases of a step, its loader, memory, slope."""
     seen = found.seen
     if not seen.step_seconds:
         return []
-    rows = [["a step as it is, looked at", quantity(seen.step_seconds, "s"), ""]]
+    rows = [["a step as it is, looked at", quantity(seen.step_seconds, "s"), "", ""]]
     for name, took in sorted(seen.seconds.items(), key=lambda one: -one[1]):
         calls = seen.calls.get(name)
-        rows.append([f"  {name}", quantity(took, "s"), percent(took / seen.step_seconds, signed=False) + _times(calls)])
+        times = "" if calls is None else f"{calls:.3g} times"
+        rows.append([f"  {name}", quantity(took, "s"), percent(took / seen.step_seconds, signed=False), times])
     if seen.between_seconds:
-        rows.append(["between two epochs", quantity(seen.between_seconds, "s"), ""])
+        rows.append(["between two epochs", quantity(seen.between_seconds, "s"), "", ""])
     if found.memory:
-        rows.append(["peak memory", quantity(found.memory, "bytes"), ""])
+        rows.append(["peak memory", quantity(found.memory, "bytes"), "", ""])
     lines = [*align_rows([[one_line(text) for text in row] for row in rows]), ""]
     return [*lines, *titled_list("It drifts:", [found.slope] if found.slope else [])]
-
-
-def _times(calls: float | None) -> str:
-    return "" if calls is None else f", {calls:.3g} times"
 
 
 def _notes(found: Diagnosis) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.ladder import ladder_tables
 from bench.report.units import percent
 from bench.stats.intervals import CONFIDENCE
 
@@ -17,6 +18,7 @@ def shown_intervals(summary: Summary) -> int:
     rows += [
         entry.text for table in tables.instrumented_tables(summary) for _, entries in table.rows for entry in entries
     ]
+    rows += [entry.text for rungs in ladder_tables(summary).values() for row in rungs for entry in row.entries.values()]
     in_tables = sum("[" in text and "," in text for text in rows)
     figures = [cost.figure[0] for cost in summary.costs if cost.figure is not None]
     lows = [*(one.low for one in figures), *(one.low for one in summary.answers)]

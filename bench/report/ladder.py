@@ -17,7 +17,7 @@ LADDER_NOTE = (
     "A step: the mean one within an epoch. An epoch: what it costs besides its steps, its beginning and its end; a "
     "whole epoch is its steps and this. Within noise: the interval holds zero, or the twin reads as much, and then a "
     f"price is known to as much as is said; or the interval is wider than ±{KNOWN_TO * 1e6:.0f} µs and than "
-    f"±{percent_of(KNOWN_SHARE, 0)} of the step, and tells nothing."
+    f"±{percent_of(KNOWN_SHARE, 0)} of the step, and tells nothing. As the pause: what may come of the pause before it."
 )
 COLUMNS = ("a step", "an epoch", "a whole epoch", "its step", "launches")
 DEAREST = 3  # rungs that a sentence names
@@ -61,50 +61,66 @@ def said_of(figure: Interval | None, word: PriceWord) -> str:
     """What may be said of a price, in words: `told`, or why not."""
     if figure is None or figure.low is None or figure.high is None:
         return "" if figure is None else "one launch gives no interval"
-    known = quantity((figure.high - figure.low) / 2, "s")
+    known = f"±{quantity((figure.high - figure.low) / 2, 's')}"
     words: Mapping[PriceWord, str] = {
         "told": "told",
-        "zero": f"within noise, known to ±{known}",
-        "as-twin": f"within noise, as the twin; known to ±{known}",
-        "within-noise": f"within noise of ±{known}",
+        "zero": f"within noise, known to {known}",
+        "as-twin": f"within noise, as the twin; known to {known}",
+        "within-noise": f"within noise of {known}",
+        "as-pause": f"no more than the pause may cost, known to {known}",
         "no-twin": "the twin has no interval",
     }
     return words.get(word, word)
 
 
-def short_price(row: LadderRow, column: str) -> str:
+# The same where a line has room for little.
+_SHORT = (
+    ("within noise, as the twin; ", "noise, "),
+    ("within noise", "noise"),
+    ("no more than the pause may cost, ", "as the pause, "),
+    ("gives no interval", ""),
+)
+
+
+def short_price(row: LadderRow, place: int) -> str:
     """A price in a narrow table: the figure where it is told, else what may be said."""
-    said = row.said[COLUMNS.index(column)]
+    said, figure = row.said[place], row.entries[COLUMNS[place]].text
     if said in ("", "told"):
-        return row.entries[column].text
-    return f"{row.entries[column].text}, one launch" if said.startswith("one launch") else said
-
-
-def ladder_sentences(summary: Summary, group: str) -> list[str]:
-    """The dearest rungs of a group, a step and an epoch, and those that are within noise in both."""
-    rungs = [row for row in ladder_tables(summary).get(group, ()) if not row.price.twin and row.price.step is not None]
-    sentences = []
-    for column, place, of in (("a step", 0, "a step"), ("an epoch", 1, "an epoch besides its steps")):
-        told = [row for row in rungs if row.said[place] == "told" and _amount(row, place) > 0]
-        dearest = sorted(told, key=lambda row: -_amount(row, place))[:DEAREST]
-        if dearest:
-            named = [f"{row.name} {row.entries[column].text} over {row.price.over}" for row in dearest]
-            sentences.append(f"Dearest {of}: {'; '.join(named)}.")
-    quiet = [row.name for row in rungs if all(said.startswith("within noise") for said in row.said)]
-    if quiet:
-        sentences.append(f"Within noise over the rung below, a step and an epoch: {', '.join(quiet)}.")
-    return sentences
-
-
-def _amount(row: LadderRow, place: int) -> float:
-    figure = (row.price.step, row.price.epoch)[place]
-    return 0.0 if figure is None else figure.estimate
+        return figure
+    for long, short in _SHORT:
+        said = said.replace(long, short)
+    return f"{figure}, {said.strip()}" if said.startswith("one") else said
 
 
 def compact_rows(rows: Sequence[LadderRow]) -> list[list[str]]:
     """The rows of a narrow table: rung, the one below, a step, an epoch."""
-    return [
-        [row.name, row.price.over, *(short_price(row, column) or row.price.reason for column in COLUMNS[:1]),
-         short_price(row, COLUMNS[1])]
-        for row in rows
-    ]  # fmt: skip
+    return [[row.name, row.price.over, short_price(row, 0) or row.price.reason, short_price(row, 1)] for row in rows]
+
+
+def ladder_sentences(summary: Summary, group: str) -> list[str]:
+    """The dearest rungs of a group, a step and an epoch; those that cost nothing that is seen; those not known."""
+    rungs = [row for row in ladder_tables(summary).get(group, ()) if not row.price.twin and row.price.step is not None]
+    sentences = []
+    for place, of in enumerate(("a step", "an epoch besides its steps")):
+        told = [(figure.estimate, row) for row in rungs if (figure := _told(row, place)) and figure.estimate > 0]
+        dearest = [row for _, row in sorted(told, key=lambda pair: -pair[0])[:DEAREST]]
+        named = [f"{row.name} {row.entries[COLUMNS[place]].text} over {row.price.over}" for row in dearest]
+        if named:
+            sentences.append(f"Dearest {of}: {'; '.join(named)}.")
+    words = {row.name: {row.price.step_word, row.price.epoch_word} for row in rungs}
+    little = [name for name, own in words.items() if own <= {"zero", "as-twin", "as-pause"}]
+    unknown = [name for name, own in words.items() if "within-noise" in own]
+    if little:
+        sentences.append(f"Within noise over the rung below, a step and an epoch: {', '.join(little)}.")
+    if unknown:
+        sentences.append(
+            f"Not known to ±{KNOWN_TO * 1e6:.0f} µs or ±{percent_of(KNOWN_SHARE, 0)} of the step, in one or the other: "
+            f"{', '.join(unknown)}. A longer run knows more."
+        )
+    return sentences
+
+
+def _told(row: LadderRow, place: int) -> Interval | None:
+    """A price that may be told."""
+    figure, word = ((row.price.step, row.price.step_word), (row.price.epoch, row.price.epoch_word))[place]
+    return figure if word == "told" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import matplotlib
@@ -63,7 +64,7 @@ def _prices(
     for number, (row, price) in enumerate(zip(rows, figures, strict=True)):
         if price is None:
             continue
-        told = row.said[place] == "told"
+        told = (row.price.step_word, row.price.epoch_word)[place] == "told"
         value = price.estimate * factor
         panel.barh(
             number, value, height=0.62, color=colour if told else _FAINT, alpha=0.75 if told else 0.4, linewidth=0
@@ -72,16 +73,29 @@ def _prices(
             ends = [price.low * factor, price.high * factor]
             panel.plot(ends, [number] * 2, color=INK, linewidth=1.4, solid_capstyle="butt", zorder=4)
     panel.axvline(0, color=INK, linewidth=0.8)
-    # From µs to ms: a bar of 2 ms would leave no place to see one of 20 µs.
+    # From µs to ms: on an even scale a bar of 2 ms would leave no place to see one of 20 µs.
     even = KNOWN_TO * factor if place == 0 else _even_to(figures) * factor
-    panel.set_xscale("symlog", linthresh=even, linscale=0.6)
+    panel.set_xscale("symlog", linthresh=even, linscale=0.8)
+    ticks = _ticks(*panel.get_xlim(), even)
+    panel.set_xticks(ticks, [f"{tick:+g}" if tick else "0" for tick in ticks])
+    panel.minorticks_off()
     panel.set_xlabel(words)
     panel.grid(axis="y", visible=False)
 
 
 def _even_to(figures: Sequence[Interval | None]) -> float:
-    """Up to where the scale of epochs is even: the middle of what their prices are known to."""
+    """Up to where the scale of epochs is even: about what the middle one of their prices is known to; 1, 2 or 5."""
     widths = sorted(
         (one.high - one.low) / 2 for one in figures if one is not None and one.low is not None and one.high is not None
     )
-    return max(widths[len(widths) // 2], 1e-5) if widths else 1e-3
+    wanted = widths[len(widths) // 2] if widths else 1e-3
+    nice = [digit * 10.0**power for power in range(-5, 0) for digit in (1, 2, 5)]
+    return min(nice, key=lambda one: abs(math.log(one / max(wanted, 1e-9))))
+
+
+def _ticks(low: float, high: float, even: float) -> list[float]:
+    """Zero, where the scale ceases to be even, and from there on powers of ten, those that are within the ends."""
+    powers = [10.0**power for power in range(-2, 9) if 10.0**power > 1.9 * even]
+    beside = [even, *powers]
+    found = [*(-tick for tick in reversed(beside)), 0.0, *beside]
+    return [tick for tick in found if low <= tick <= high]

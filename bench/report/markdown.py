@@ -31,18 +31,18 @@ def render(summary: Summary) -> str:
         lines.append("| " + " | ".join([name, outcome, *entries, reason]) + " |")
     titles = tables.titles(summary)
     for group, rungs in ladder_tables(summary).items():
-        header = ["rung", "over", "a step", "", "an epoch besides", "", *COLUMNS[2:]]
+        header = ["rung", "over", "a step", "", "an epoch besides", "", *COLUMNS[2:], "what it is"]
         lines += [
             "",
             f"{LADDER_TITLE}: {safe(titles[group])}",
             "",
             "| " + " | ".join(header) + " |",
-            "| --- | --- |" + " ---: | --- |" * 2 + " ---: |" * len(COLUMNS[2:]),
+            "| --- | --- |" + " ---: | --- |" * 2 + " ---: |" * len(COLUMNS[2:]) + " --- |",
         ]
         for rung in rungs:
             step, epoch, *rest = (rung.entries[column].text for column in COLUMNS)
             said = rung.said[0] or rung.price.reason, rung.said[1]
-            texts = [rung.name, rung.price.over, step, said[0], epoch, said[1], *rest]
+            texts = [rung.name, rung.price.over, step, said[0], epoch, said[1], *rest, rung.adds]
             lines.append("| " + " | ".join(map(safe, texts)) + " |")
         lines += ["", safe(LADDER_NOTE)]
     for table in tables.instrumented_tables(summary):

@@ -241,6 +241,8 @@ def shared_axes(summary: Summary) -> list[str]:
             start = f"{suite}: all" if len(points) > 1 else "All"
             sentences.append(f"{start} with {', '.join(f'{axis} {own[0][axis]}' for axis in same)}.")
     for suite, sets in summary.trainers.items():
+        if any(price.suite == suite for price in summary.ladder):
+            continue  # a ladder's table says what each of its rungs is
         start = f"{suite}: trainer" if len(points) > 1 else "Trainer"
         sentences += [f"{start} {name}: {words}." for name, words in sets.items()]
     return sentences

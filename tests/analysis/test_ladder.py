@@ -126,6 +126,25 @@ def test_a_rung_over_the_baseline_would_be_another_price(climbed: StoredRun) -> 
     assert over_bare.estimate > 200e-6 > 5 * abs(over_log.estimate)
 
 
+def test_what_a_pause_may_cost_is_told_of_no_epoch() -> None:
+    """Of shorter or longer steps the pause before an epoch costs less or more, which no arm of a user's pays."""
+    rungs = {
+        "bare": TrueRung(),
+        "longer": TrueRung(step=STEP + 1e-3),
+        "both": TrueRung(step=STEP + 1e-3, epoch=9e-3),
+        "shorter": TrueRung(step=STEP, epoch=9e-3),
+    }
+    ladder = {"longer": "bare", "both": "bare", "shorter": "both"}
+    found = prices(made(rungs=rungs, ladder=ladder, noise=replace(NOISE, pause=1.15, edges=0.05e-3)))
+    longer, both, shorter = (found[name] for name in ladder)
+    for price, sign in ((longer, 1), (shorter, -1)):
+        assert price.epoch is not None
+        assert not price.epoch.contains(0.0), "without the rule it would be told"
+        assert (price.epoch.estimate * sign > 0, price.epoch_word) == (True, "as-pause")
+    assert (both.epoch_word, both.step_word) == ("told", "told")
+    assert {price.step_word for price in (longer, shorter)} == {"told"}
+
+
 def test_a_rung_that_is_not_there_is_stepped_over_and_says_so() -> None:
     found = prices(made(without=("validation", "log-rich")))
     assert (found["summary"].over, found["summary"].below) == ("log", "validation")
@@ -157,6 +176,7 @@ def test_one_launch_has_figures_and_no_claim_and_a_wide_one_is_within_noise() ->
         (Interval(3e-6, -7e-6, 13e-6, 6), "zero", "within noise, known to ±10.0 µs"),
         (Interval(3e-6, 1e-6, 5e-6, 6), "as-twin", "within noise, as the twin; known to ±2.00 µs"),
         (Interval(3e-5, -7e-5, 13e-5, 6), "within-noise", "within noise of ±100 µs"),
+        (Interval(3e-4, 2e-4, 4e-4, 6), "as-pause", "no more than the pause may cost, known to ±100 µs"),
         (Interval(3e-5, 2e-5, 4e-5, 6), "no-twin", "the twin has no interval"),
     ],
 )
@@ -208,7 +228,7 @@ def test_the_table_is_in_every_format_and_in_python(climbed: StoredRun, summary:
     assert "What each rung costs over the one below:" in shown
     (line,) = [line for line in shown.splitlines() if line.strip().startswith("log ") and " bare " in line]
     assert "µs [" in line
-    assert "within noise" in line
+    assert "noise, known to ±" in line
     assert "| validation | log |" in markdown.render(summary)
     table = Run(climbed).ladder
     assert table["rung"].tolist() == [*RUNGS, "bare"]
@@ -226,6 +246,27 @@ def test_sentences_name_the_dearest_and_what_is_noise(summary: Summary) -> None:
     assert not noise or "summary" in noise[0]
     assert ladder_sentences(summary, "another") == []
     assert step in html.headlines(summary)
+
+
+@pytest.mark.parametrize(
+    ("run", "drawn"),
+    [
+        (made(launches=1), 1),
+        (made(launches=2, noise=replace(NOISE, process=0.3)), 1),
+        (made(launches=0), 0),
+        (made(ladder={}), 0),
+        (made(without=[name for name in RUNGS if name != "bare"]), 1),  # of the twin alone
+    ],
+    ids=["one launch", "loud", "nothing", "no ladder", "twin"],
+)
+def test_whatever_was_measured_can_be_shown(run: StoredRun, drawn: int) -> None:
+    summary = summarize(run)
+    assert len(draw_ladders(summary, 12)) == drawn
+    page = html.render(run, summary, ())
+    assert page_differences(run, page, ()) == []
+    assert console.render(summary)
+    assert markdown.render(summary)
+    assert len(Run(run).ladder) == len(summary.ladder)
 
 
 def test_the_page_has_table_and_picture_and_verify_follows_them(climbed: StoredRun, summary: Summary) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import INSTALLED_LOOPS, SUITES, USUAL_LOOPS, Bench, Silent
+from conftest import OWN_LOOPS, SUITES, USUAL_LOOPS, Bench, Silent
 from lightning.pytorch import Callback
 
 from bench.analysis import frames
@@ -273,7 +273,7 @@ class Gate:
 @pytest.mark.filterwarnings("ignore")  # Trainer comments on its own defaults, in words that change with its versions
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("name", INSTALLED_LOOPS)
+@pytest.mark.parametrize("name", OWN_LOOPS)
 def test_the_hooks_are_the_same_in_every_loop(
     name: str, precision: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

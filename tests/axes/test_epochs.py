@@ -29,7 +29,11 @@ POINT: dict[str, Any] = {
 }
 BATCHES, VALIDATION = 16, 2  # an epoch's
 CHECKPOINTS = {"plain": [CHECKPOINT], "fabric": [CHECKPOINT], "trainer": ["epoch=2-step=48.ckpt"]}
-CHECKPOINTS |= {"by-hand": [CHECKPOINT], "ignite": [CHECKPOINT]}
+CHECKPOINTS |= {
+    "by-hand": [CHECKPOINT],
+    "ignite": [CHECKPOINT],
+    "transformers-trainer": ["optimizer.pt", "scheduler.pt"],
+}
 SAVED_BY = {"plain": "torch.save", "fabric": "fabric.save", "by-hand": "torch.save", "ignite": "torch.save"}
 
 
@@ -122,7 +126,7 @@ def test_every_loop_ends_its_own_epochs(name: str, tmp_path: Path, monkeypatch: 
         assert kept["optimizer"]
     within = modes[-(BATCHES + VALIDATION) :]
     assert within == [True] * BATCHES + [False] * VALIDATION  # the loop is back in training mode in each epoch
-    assert model.training
+    assert model.training or name == "transformers-trainer"  # which is in no mode for long, and sets it in each step
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -107,7 +107,10 @@ def test_a_bound_says_what_cannot_pay_and_is_no_advice() -> None:
     assert bound_sentence(Tried(loader, saving(0.005, 0.01))) == (
         "bounded at 1.5 %: no loader work can pay here (a perfect loader: 0.5 % [-0.5, 1.5])"
     )
-    assert "loader work can save no more" in bound_sentence(Tried(loader, saving(0.3)))
+    assert bound_sentence(Tried(loader, saving(0.3))).endswith("saves 30 % [29, 31]: loader work can save no more")
+    assert bound_sentence(Tried(loader, saving(0.0, 0.2))) == (
+        "bounded at 20 %: loader work can save no more (a perfect loader: 0 % [-20, 20])"
+    )
     batch = trial("batch", "batch_size=64", bound=True, otherwise="it is another training")
     assert bound_sentence(Tried(batch, saving(0.2))).endswith("less time a sample; it is another training")
 
@@ -140,6 +143,7 @@ def test_nothing_to_advise_is_a_good_end_and_what_was_not_told_is_said() -> None
         "train.py", SEEN, 2, [("made once", trial("made-once", "made once"))], {}, {"made once": "crashed"}
     )
     assert "made once: crashed" in render_diagnosis(crashed)
+    assert "nothing was told: give it more time" in render_diagnosis(crashed)
 
 
 def test_a_training_that_could_not_be_looked_at_is_one_line() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import SUITES, USUAL_LOOPS, Silent, call
 
+from bench.axes.trainer_rungs import RUNGS
 from bench.cli import parser
 from bench.cli.arguments import selection_of_arguments
 from bench.commands import environments
@@ -166,6 +167,8 @@ def test_sides_are_the_compared_axis_and_what_was_compared_stays_one() -> None:
     suite = environments.over_sides(discovery.find_suite("overhead"), ["a", "b"])
     assert (suite.compare, suite.baseline) == ("environment", "a")
     assert list(suite.axes)[:2] == ["environment", "loop"]
+    features = environments.over_sides(discovery.find_suite("features"), ["a", "b"])
+    assert (features.ladder, features.trainers.keys()) == ({}, set(RUNGS))
 
 
 @pytest.mark.parametrize(

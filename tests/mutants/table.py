@@ -8,6 +8,7 @@ from __future__ import annotations
 from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
+from .raced import RACED
 from .settling import SETTLING
 from .true_steps import TRUE_STEPS
 
@@ -75,7 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
            TRAINERS, TRAINERS + '        "val_check_interval": 2,\n',
            ("tests/test_traps.py::test_trap_8_what_trainer_does_once_an_epoch_is_in_no_turn",)),
     Mutant(8, "a loop does not validate at the end of its epoch", "bench/axes/loops/epoch.py",
-           "if batches is None or workload.loss is None:", "if batches is not None or workload.loss is None:",
+           "if batches is None or job.workload.loss is None:", "if batches is not None or job.workload.loss is None:",
            ("tests/axes/test_epochs.py::test_every_loop_ends_its_own_epochs",)),
     Mutant(8, "the sanity check counts as validation", "bench/arm/validation.py",
            "self.taken += self._active()", "self.taken += 1",
@@ -382,5 +383,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
+    *RACED, *RACED,
     *TRUE_STEPS,
 )  # fmt: skip

@@ -75,8 +75,19 @@ def test_other_arithmetic_is_recognized_by_its_losses_and_told_what_to_do() -> N
 
 def test_a_kind_that_cannot_be_judged_is_refused_with_what_can() -> None:
     told = differences({}, equal="weights", no_bits=NO_BITS)
-    assert told == f"equal='weights' cannot be judged here: {NO_BITS}; allowed here: loss, samples, counts"
+    assert told == f"equal='weights' cannot be judged here: {NO_BITS}; allowed here: loss, samples, counts, none"
     assert "no loss was handed to backward; allowed here: samples, counts" in differences({"losses": []}, equal="loss")
+
+
+def test_batches_that_are_fetched_ahead_are_told_by_what_was_learnt() -> None:
+    """The batch at a turn's edge is then another one; weights and losses tell whether the training was the same."""
+    shifted = {"samples_digest": "cd"}
+    assert differences(shifted, ahead=True) == ""
+    assert differences(shifted, ahead=True, no_bits=NO_BITS) == ""
+    assert "samples_digest" in differences(shifted, ahead=True, equal="samples")
+    assert "samples_digest" in differences(shifted)
+    for more in ({"final_weights": "z"}, {"samples": 99}, {"optimizer_updates": 99}, {"learning_rates": [0.2, 0.2]}):
+        assert "samples_digest" in differences({**shifted, **more}, ahead=True)
 
 
 def test_what_was_equal_is_told() -> None:
@@ -203,7 +214,7 @@ def test_other_validation_is_other_work_unless_only_samples_or_counts_are_compar
     for equal in ("", *EQUALITIES):
         mine, theirs = ({**LEDGER, "validation_batches": count} for count in (0, 4))
         told = work_differences(mine, theirs, LedgerComparison(equal=equal))[0]
-        assert bool(told) == (equal not in ("samples", "counts"))
+        assert bool(told) == (equal not in ("samples", "counts", "none"))
         assert told in ([], ["validation batches: 0 against the baseline's 4: it never validates"])
 
 

@@ -52,29 +52,16 @@ def end_of_epoch(
     """
     if not job.real_epochs:
         return lambda: None
-    import torch
     from torch.utils.data import DataLoader
 
-    workload, batches = job.workload, job.workload.validation
+    batches = job.workload.validation
     move: Callable[[Any], Any] = job.to_device if fabric is None else fabric.to_device
     if fabric is not None and isinstance(batches, DataLoader):
         batches = fabric.setup_dataloaders(batches)
     job.note({"checkpoint": "torch.save" if fabric is None else "fabric.save"})
 
-    def validate() -> float | None:
-        if batches is None or workload.loss is None:
-            return None
-        losses = []
-        model.eval()
-        with torch.no_grad():
-            for batch in batches:
-                with autocast():
-                    losses.append(workload.loss(model, move(batch)))
-        model.train()
-        return torch.stack(losses).mean().item() if losses else None
-
     def end() -> float | None:
-        loss = validate()
+        loss = mean_loss(job, model, batches, move, autocast)
         if fabric is not None:
             fabric.save(CHECKPOINT, {"model": model, **named(optimizers)})
         else:
@@ -82,6 +69,28 @@ def end_of_epoch(
         return loss
 
     return end
+
+
+def mean_loss(
+    job: Job,
+    model: torch.nn.Module,
+    batches: Iterable[Any] | None,
+    move: Callable[[Any], Any],
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> float | None:
+    """The mean loss of validation batches, in eval mode; None where there are none, or the workload has no loss."""
+    import torch
+
+    if batches is None or job.workload.loss is None:
+        return None
+    losses = []
+    model.eval()
+    with torch.no_grad():
+        for batch in batches:
+            with autocast():
+                losses.append(job.workload.loss(model, move(batch)))
+    model.train()
+    return torch.stack(losses).mean().item() if losses else None
 
 
 def named(optimizers: Sequence[Any]) -> dict[str, Any]:
