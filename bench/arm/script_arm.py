@@ -222,7 +222,7 @@ class ScratchPlace:
         self.told = self._mirrors[0].not_covered(self._protection)
         os.chdir(self.folder)
         ours = str(PACKAGE_PARENT)
-        sys.path[:] = [path if path == ours else str(self._mirrored(Path(path))) for path in sys.path]
+        sys.path[:] = [path if path == ours else self._searched(path) for path in sys.path]
 
     def of_script(self, path: Path) -> str:
         """Where the copy has this file; copies its folder if that lies elsewhere."""
@@ -241,6 +241,12 @@ class ScratchPlace:
             protect(made.outside, self._keep)
         self._mirrors.append(made)
         return made
+
+    def _searched(self, path: str) -> str:
+        """Where modules of a folder are found: in the copy, but for what is no part of it, as an environment."""
+        copy = self._mirrored(Path(path)).resolve()
+        within = any(copy.is_relative_to(made.root.resolve()) for made in self._mirrors)
+        return str(copy) if within else path
 
     def _mirrored(self, path: Path) -> Path:
         return next((made.mirrored(path) for made in self._mirrors if made.mirrored(path) != path), path)

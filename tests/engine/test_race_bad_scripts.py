@@ -1,4 +1,4 @@
-"""Scripts with one thing wrong with each, raced against a sound one: a clear line, a log, and nothing else is harmed."""
+"""Scripts with one thing wrong with each, raced against a sound one: a line, a log, and nothing else is harmed."""
 
 from __future__ import annotations
 
