@@ -286,3 +286,47 @@ def test_what_is_no_change_is_refused(changes: dict[str, Any], told: str, tmp_pa
 
     with pytest.raises(SpecError, match=told):
         make_changes(changes, tmp_path)
+
+
+LIBRARY = """
+from torch.utils.data import DataLoader, TensorDataset
+
+def get_train_loader(data):
+    return make(data)
+
+def get_eval_loader(data):
+    return make(data)
+
+def make(data):
+    return DataLoader(TensorDataset(data), batch_size=2)
+
+def train(model, optimizer, data):
+    loader = get_train_loader(data)
+    for epoch in range(3):
+        for (batch,) in loader:
+            optimizer.zero_grad()
+            model(batch).pow(2).mean().backward()
+            optimizer.step()
+        for (batch,) in get_eval_loader(data):
+            float(model(batch).sum())
+"""
+OF_LIBRARY = """
+import json, sys
+sys.path.insert(0, "site-packages")
+import torch
+import library
+
+model = torch.nn.Linear(3, 1)
+library.train(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.randn(8, 3))
+json.dump({}, open("facts.json", "w"))
+"""
+
+
+def test_loaders_that_a_library_makes_in_one_line_of_the_users_are_told_apart(tmp_path: Path, processes: None) -> None:
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "library.py").write_text(LIBRARY)
+    _, _, seen = run(tmp_path, {"observe": True}, OF_LIBRARY)
+    line = line_of(OF_LIBRARY, "library.train(")
+    assert seen["observed_loader"]["at"] == f"{line} by train.get_train_loader.make"
+    assert seen["observed_steps"] == 12
+    assert all("get_eval_loader" in what for what in seen["observed_made"])
