@@ -115,6 +115,8 @@ class ScriptLoaders:
     def is_training(self, pulls: FreePulls) -> bool:
         """Whether this iteration, of which the next batch is asked for, is that of the training loader."""
         if self.training is not None:
+            if self._goes_on_in(pulls):
+                self.training = pulls
             self._note_second(pulls)
             return pulls is self.training and self._turns is not None
         if not pulls.given or self.updates == pulls.updates_at_first:
@@ -130,6 +132,15 @@ class ScriptLoaders:
         self._source.begin(pulls.original, pulls.real)
         self._turns = self._begin(pulls.loader, _length(pulls.loader)).turns(self._source)
         return True
+
+    def _goes_on_in(self, pulls: FreePulls) -> bool:
+        """Whether the training goes on, before its first turn, in a loader that was built anew and is iterated from
+        elsewhere: Trainer begins its first epoch from another line than all others."""
+        found = self.training
+        if found is None or found is pulls or self._turns is not None or not _alike(found.loader, pulls.loader):
+            return False
+        over = found.given >= _length(found.loader) > 0
+        return over and pulls.given > 0 and self.updates > pulls.updates_at_first
 
     def _note_second(self, pulls: FreePulls) -> None:
         if pulls is not self.training and pulls.given:

@@ -120,6 +120,20 @@ def test_a_loader_that_is_built_anew_at_the_same_place_is_the_same() -> None:
     assert script.gate.turns == [2] * 8, "the first epoch is free, and the last turn is not over before the next pull"
 
 
+def test_a_loader_that_is_built_anew_and_iterated_from_elsewhere_after_its_first_epoch_is_the_same() -> None:
+    script, seen = Script(real_epochs=True), []
+    for batch in script.over(list(range(6))):
+        seen.append(batch)
+        script.step()
+    for _ in range(4):
+        for batch in script.over(list(range(6))):
+            seen.append(batch)
+            script.step()
+        list(script.over(list(range(6))))  # validation, of as many batches, between which nothing steps
+    assert seen == list(range(6)) * 5
+    assert script.gate.turns == [2] * 8, "two epochs are free: the first, and that which tells where the others begin"
+
+
 def test_epochs_of_other_lengths_are_refused() -> None:
     script, lengths = Script(real_epochs=True), iter([6, 6, 4])
 

@@ -24,12 +24,12 @@ class BalancedSampler(Sampler[int]):
 
 def main(epochs: int = 1000) -> None:
     torch.manual_seed(0)
-    inputs, labels = torch.randn(1920, 128), torch.randint(10, (1920,))
+    inputs, labels = torch.randn(7680, 128), torch.randint(10, (7680,))
     dataset = TensorDataset(inputs, labels)
     model = torch.nn.Sequential(torch.nn.Linear(128, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     for _ in range(epochs):
-        loader = DataLoader(dataset, batch_size=64, sampler=BalancedSampler(labels))
+        loader = DataLoader(dataset, batch_size=256, sampler=BalancedSampler(labels))
         for batch, target in loader:
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(model(batch), target).backward()

@@ -27,7 +27,7 @@ class Classifier(pl.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.model = torch.nn.Sequential(torch.nn.Linear(128, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
-        self.inputs, self.labels = torch.randn(3840, 128), torch.randint(10, (3840,))
+        self.inputs, self.labels = torch.randn(15360, 128), torch.randint(10, (15360,))
 
     def training_step(self, batch: list[torch.Tensor]) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(self.model(batch[0]), batch[1])
@@ -37,7 +37,7 @@ class Classifier(pl.LightningModule):
 
     def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, ...]]:
         dataset = TensorDataset(self.inputs, self.labels)
-        return DataLoader(dataset, batch_size=64, sampler=BalancedSampler(self.labels))
+        return DataLoader(dataset, batch_size=256, sampler=BalancedSampler(self.labels))
 
 
 if __name__ == "__main__":
