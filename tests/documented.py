@@ -87,6 +87,12 @@ def repository(folder: Path, *, whole: bool) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     (folder / "suites" / "mine.py").write_text(own_suite(), encoding="utf-8")
+    for name, file in (("train.py", "scripts/hand_written.py"), ("common.py", "scripts/common.py")):
+        shutil.copyfile(ROOT / "tests" / "zoo" / file, folder / name)
+    module = (ROOT / "tests" / "zoo" / "clean" / "module_regression.py").read_text(encoding="utf-8")
+    for name in ("module.py", "package/module.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(module.replace("Regression", "LitModule"), encoding="utf-8")
     if not whole:
         for file, much, little in (
             ("overhead.py", '("plain", "fabric", "trainer-barebones", "trainer")', '("plain",)'),

@@ -84,7 +84,7 @@ CLASSES = (
         says="can change no file|no Landlock",
     ),
     Class(r"bench race .*", "long", "the same with other scripts"),
-    Class(r"bench doctor train\.py.*", "run", says="there (is one|are \\d+) thing|nothing to advise"),
+    Class(r"bench doctor train\.py.*", "run", says="there (is one|are \\d+) thing|nothing (to advise|was told)"),
     Class(r"bench doctor .*:.*", "long", LIGHTNING),
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench report", "run", says="report.html"),

@@ -71,6 +71,7 @@ class CellSummary:
     `versus` is None for the baseline and where no ratio may be taken. `instrumented` are the metrics of
     instrumented launches, which are never compared. `drift` is how the step time changes within a launch, as its turns
     took it; None where it was not measured. `equal` says what was equal to the baseline's work; "" in older records.
+    `epoch_steps` are those of an epoch, where turns are whole epochs.
     """
 
     id: str
@@ -86,6 +87,7 @@ class CellSummary:
     versus: Versus | None
     instrumented: Mapping[str, MetricEstimate] = field(default_factory=dict)
     samples_per_step: float = 0
+    epoch_steps: int = 0
     drift: Drift | None = None
     equal: str = ""
 

@@ -311,7 +311,7 @@ def _outcome(cell: Mapping[str, Any], records: list[Record], found: Drift | None
     bad = [record for record in launched if record.outcome != "ok"]
     if bad:
         more = f" (and {len(bad) - 1} more of them)" if len(bad) > 1 else ""
-        return bad[0].outcome, f"launch {launched.index(bad[0]) + 1} of {len(launched)}{more}: {bad[0].reason}"
+        return bad[0].outcome, f"launch {launched.index(bad[0]) + 1} of {len(launched)}{more}: {bad[0].reason_and_log}"
     if launched:
         return ("drifting", drift_reason(found)) if found is not None and found.material else ("ok", "")
     if cell["outcome"] != "ok":

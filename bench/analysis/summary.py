@@ -171,6 +171,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
                 versus=against,
                 instrumented=extra.get(row.cell, {}),
                 samples_per_step=counted_samples(record) if record else 0,
+                epoch_steps=max(record.turns.taken) if record and record.turns and record.turns.whole else 0,
                 drift=frames.drifts.get(row.cell),
                 equal=equal.get(row.cell, ""),
             )

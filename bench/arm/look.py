@@ -39,7 +39,7 @@ def main() -> None:
     file = name if request["module"] else place.of_script(Path(name))
     torch.set_num_threads(request["threads"])
     seed_everything(0)
-    observation = make_changes({"observe": True}, place.folder)
+    observation = make_changes({"observe": True}, place.folder_of(file, module=request["module"]))
     end_after(request["least"], request["most"], lambda: _leave(out, observation(), 0))
     try:
         run_as_main([file, *arguments], folder=place.folder, module=request["module"])

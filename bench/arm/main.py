@@ -42,13 +42,12 @@ def run_arm(request: Mapping[str, Any], connection: Connection) -> None:
         request: suite file, suite, point, seed, requested settings; as the conductor wrote it.
         connection: to the conductor, authenticated.
     """
-    try:
-        if "script" in request:  # imported here: other arms have nothing of it
-            from bench.arm.script_arm import race_script
+    if "script" in request:  # imported here: other arms have nothing of it
+        from bench.arm.script_arm import race_script
 
-            answer: protocol.Message = race_script(request, connection)
-        else:
-            answer = train(request, connection)
+        return race_script(request, connection)
+    try:
+        answer: protocol.Message = train(request, connection)
     except EOFError:
         raise  # the conductor is gone; nobody to tell
     except BaseException as error:

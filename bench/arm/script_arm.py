@@ -27,10 +27,11 @@ from bench.arm.audit import Audit, weights_digest
 from bench.arm.compile_watch import CompileWatch
 from bench.arm.own_faults import OwnFault, exception_text, is_own_fault
 from bench.arm.script_loaders import ScriptLoaders
+from bench.arm.script_wire import ScriptWire, leave, own_last_words
 from bench.arm.stream import BatchStream, Grant
 from bench.arm.switches import loader_settings
 from bench.arm.trained_model import find_trained_model
-from bench.arm.turn_gate import Gatekeeper
+from bench.arm.turn_gate import Gatekeeper, Wire
 from bench.axes.accelerators import accelerator_of_device
 from bench.errors import Unsupported
 from bench.machine.memory import resident
@@ -39,30 +40,31 @@ from bench.machine.process_env import PACKAGE_PARENT
 from bench.machine.write_guard import LANDLOCK, protect
 
 
-def race_script(request: Mapping[str, Any], connection: Connection) -> protocol.ArmFailure:
-    """Run a script until the conductor ends it, which ends the process; what is returned is why it came to no end.
-
-    Raises:
-        EOFError: the conductor is gone.
-    """
-    run = ScriptRun(request, connection)
+def race_script(request: Mapping[str, Any], connection: Connection) -> None:
+    """Run a script until the conductor ends it, which ends the process; else say why it came to no end."""
+    wire = ScriptWire(connection)
+    run = ScriptRun(request, wire)
+    status = 0
     try:
         run.run()
-    except EOFError:
-        raise
+        answer = run.ended(None)
     except SystemExit as left:
-        return run.ended(left.code)
+        answer = run.ended(left.code)
+        status = left.code if isinstance(left.code, int) else int(left.code is not None)
     except BaseException as error:
         traceback.print_exc()
         sys.stderr.flush()
-        return failure_of(error, run.folder)
-    return run.ended(None)
+        answer = failure_of(error, run.folder)
+        status = 1
+    if wire.in_child:  # how a child of the script ends is the script's to ask
+        leave(status)
+    wire.send_bytes(protocol.encode(answer))
 
 
 class ScriptRun:
     """A script in its process: its surroundings, its loaders, and the gate that it comes to."""
 
-    def __init__(self, request: Mapping[str, Any], connection: Connection) -> None:
+    def __init__(self, request: Mapping[str, Any], connection: Wire) -> None:
         self._request = request
         self._connection = connection
         self._script: Mapping[str, Any] = request["script"]
@@ -87,7 +89,7 @@ class ScriptRun:
         seed_everything(request["seed"])
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)  # a race has no terminal
-        self._change(self._place.folder)
+        self._change(self._place.folder_of(file, module=script["module"]))
         self._loaders.attach()
         self._watch_compilation()
         self._began = perf_counter()
@@ -157,6 +159,8 @@ class ScriptRun:
     def ended(self, status: object) -> protocol.ArmFailure:
         """Why there is no result of a script that ended by itself."""
         how = "it ended by itself" if status in (None, 0) else f"it called sys.exit({status!r})"
+        if isinstance(status, int) and status:
+            how += f" (its last words: {own_last_words() or '(none)'})"
         return protocol.ArmFailure("crashed", protocol.short_reason(f"{how} {self._when()}"))
 
     def _when(self) -> str:
@@ -218,7 +222,7 @@ class ScratchPlace:
         self.told = self._mirrors[0].not_covered(self._protection)
         os.chdir(self.folder)
         ours = str(PACKAGE_PARENT)
-        sys.path[:] = [path if path == ours else str(self._mirrored(Path(path))) for path in sys.path]
+        sys.path[:] = [path if path == ours else self._searched(path) for path in sys.path]
 
     def of_script(self, path: Path) -> str:
         """Where the copy has this file; copies its folder if that lies elsewhere."""
@@ -227,6 +231,10 @@ class ScratchPlace:
             self._copy(path.parent)
         return str(self._mirrored(path))
 
+    def folder_of(self, file: str, *, module: bool) -> Path:
+        """Where the copy has the script's own files; `bench.plan.script` says which these are."""
+        return self.folder if module or Path(file).is_relative_to(self.folder) else Path(file).parent
+
     def _copy(self, folder: Path) -> Mirror:
         made = make_mirror(folder, self._scratch / f"folder-{len(self._mirrors)}", copies=self._copies)
         if made.outside and self._protection:
@@ -234,18 +242,14 @@ class ScratchPlace:
         self._mirrors.append(made)
         return made
 
+    def _searched(self, path: str) -> str:
+        """Where modules of a folder are found: in the copy, but for what is no part of it, as an environment."""
+        copy = self._mirrored(Path(path)).resolve()
+        within = any(copy.is_relative_to(made.root.resolve()) for made in self._mirrors)
+        return str(copy) if within else path
+
     def _mirrored(self, path: Path) -> Path:
         return next((made.mirrored(path) for made in self._mirrors if made.mirrored(path) != path), path)
-
-
-def leave(status: int) -> NoReturn:
-    """End this process here and now, without the endings of whatever runs in it."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):  # the script has closed or replaced it
-            continue
-    os._exit(status)
 
 
 def seed_everything(seed: int) -> None:
@@ -291,11 +295,23 @@ def failure_of(error: BaseException, folder: Path) -> protocol.ArmFailure:
     text = exception_text(error)
     if isinstance(error, Unsupported):
         return protocol.ArmFailure("unsupported", protocol.short_reason(text))
-    named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
+    named = f"{type(error).__name__}: {text}".strip().removesuffix(":").splitlines()[0][:300]
     if isinstance(error, OwnFault) or is_own_fault(error):
         return protocol.ArmFailure("internal", protocol.short_reason(f"a fault of loopmark's own: {named}"))
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
         return protocol.ArmFailure("oom", protocol.short_reason(named))
     where = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(folder))]
     place = f" ({Path(where[-1].filename).relative_to(folder)}:{where[-1].lineno})" if where else ""
-    return protocol.ArmFailure("crashed", protocol.short_reason(named + place))
+    return protocol.ArmFailure("crashed", protocol.short_reason(named + place + _allowed(error, text)))
+
+
+def _allowed(error: BaseException, text: str) -> str:
+    """What is not as it is outside of a race, where an exception may come of that."""
+    if isinstance(error, EOFError) and text in ("", "EOF when reading a line"):
+        return "; a race has no terminal: allowed: a script that asks for nothing while it runs"
+    if isinstance(error, PermissionError) or "Permission denied" in text or "cannot be opened" in text:
+        return (
+            "; in a race the user's own files can only be read, by absolute paths and through links, too; allowed: to "
+            "write in the copy of the working folder"
+        )
+    return ""

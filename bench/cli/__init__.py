@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"loopmark {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> Parser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         return added

@@ -18,9 +18,7 @@ from bench.plan import quantities
 class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
-    def __call__(
-        self, name: str, run: Callable[[argparse.Namespace], Ending], text: str
-    ) -> argparse.ArgumentParser: ...
+    def __call__(self, name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> Parser: ...
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +32,19 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **named)
         for kind, read in ((None, word), (Path, path), (int, whole)):
             self.register("type", kind, read)
+        self.rest: str | None = None  # the name under which what follows `--` is kept, unread; None: it is read
+
+    def parse_known_args(  # type: ignore[override]  # of its overloads the one that is called
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As in argparse, which takes no words behind an option that stands between them and the first ones."""
+        words = list(sys.argv[1:] if args is None else args)
+        if self.rest is None or "--" not in words:
+            return super().parse_known_args(words, namespace)
+        at = words.index("--")
+        found, unknown = super().parse_known_args(words[:at], namespace)
+        setattr(found, self.rest, words[at + 1 :])
+        return found, unknown
 
     def add_subparsers(self, **named: Any) -> argparse._SubParsersAction[Parser]:  # type: ignore[override]  # narrower
         """As in argparse. What follows a command is the command's own, which says better whose value is empty."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.analysis.ladder import RungPrice
 from bench.analysis.savings import Saving
 from bench.commands.remedies import Trap, Trial, traps_of
 from bench.commands.source_edits import Patch, edit_words, patch_of
@@ -46,9 +47,10 @@ class Diagnosis:
         bounds: what bounds remedies, the largest first.
         traps: those that it falls into.
         untried: what could not be raced, or told nothing, each with why.
-        claims: how many intervals hold at once in 95 of 100 diagnoses.
+        claims: intervals of remedies, all of which hold at once in 95 of 100 diagnoses; of bounds there are others.
         runs: the folders of the races.
         memory, slope: peak bytes of the training as it is, and by how much its step changes in a launch, as words.
+        features: what each of Trainer's features costs over the one below, where that was asked for.
         failed: why there is none of this; "" where there is.
         log: of the look at it.
     """
@@ -66,6 +68,7 @@ class Diagnosis:
     runs: tuple[str, ...] = ()
     memory: float | None = None
     slope: str = ""
+    features: tuple[RungPrice, ...] = ()
     failed: str = ""
     log: str = ""
     interrupted: bool = False
@@ -132,7 +135,7 @@ def diagnose(
         bounds=tuple(bounds),
         traps=tuple(PricedTrap(trap, _price(trap, remedies)) for trap in traps_of(seen, cores)),
         untried=tuple((trial.title, untold[label]) for label, trial in trials if label in untold),
-        claims=len(tried),
+        claims=len(remedies),
         **more,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,14 @@ class RaceRules:
         epochs: whether turns are whole, real epochs; else epochs do not end.
         equal, tolerance: what must be equal for a ratio, as of `Suite`.
         devices: ranks of each script, started as by torchrun.
+        ladder: by script, the one that it is priced over, as of `Suite`; needs whole epochs.
     """
 
     epochs: bool = False
     equal: str = ""
     tolerance: float | None = None
     devices: int = 1
+    ladder: Mapping[str, str] = field(default_factory=dict)
 
 
 def race(
@@ -119,6 +121,7 @@ def race_scripts(
         equal=rules.equal,
         tolerance=rules.tolerance,
         devices=rules.devices,
+        ladder=rules.ladder,
         threads=options.threads,
     )
     questions_of(options.until, plan_document(plan))

@@ -194,21 +194,29 @@ def remade(seen: Observed) -> dict[str, int]:
 
 
 def _seldom_calls(seen: Observed, cores: int) -> Iterator[Trial]:
-    for kind, words in LOG_CALLS.items():
-        share = seen.seconds.get(kind, 0.0) / seen.step_seconds if seen.step_seconds else 0.0
-        if seen.calls.get(kind, 0.0) < EACH_STEP or share < WORTH_TRYING:
-            continue
-        lines = ", ".join(line for line in seen.lines.get(kind, {}) if "." in line and ":" in line)
-        why = f"{_often(seen.calls[kind])} a step ({lines})" if lines else f"{_often(seen.calls[kind])} a step"
-        of_trainer = kind == "logger" and seen.trainer is not None
-        yield Trial(
-            f"{kind}-seldom",
-            f"log_every_n_steps={SELDOM}" if of_trainer else f"{words} every {SELDOM}th step",
-            why,
-            {"trainer": {"log_every_n_steps": SELDOM}} if of_trainer else {"every": {kind: SELDOM}},
-            otherwise="it tells less: what is between is not logged" if kind != "bar" else "the bar moves less often",
-            edits=_trainer_edit(seen, {"log_every_n_steps": str(SELDOM)}) if of_trainer else (),
-        )
+    """All kinds of logging that each step has, as one: whoever mends one of them mends all, and together they tell."""
+    kinds = [kind for kind in LOG_CALLS if seen.calls.get(kind, 0.0) >= EACH_STEP]
+    took = sum(seen.seconds.get(kind, 0.0) for kind in kinds)
+    if not kinds or took < WORTH_TRYING * seen.step_seconds:
+        return
+    changes: dict[str, Any] = {"every": {kind: SELDOM for kind in kinds if kind != "logger" or not seen.trainer}}
+    edits: tuple[Edit, ...] = ()
+    if "logger" in kinds and seen.trainer:
+        changes["trainer"] = {"log_every_n_steps": SELDOM}
+        edits = _trainer_edit(seen, {"log_every_n_steps": str(SELDOM)})
+    yield Trial(
+        "log-seldom",
+        f"{' and '.join(LOG_CALLS[kind] for kind in kinds)} every {SELDOM}th step",
+        "; ".join(f"{kind}: {_often(seen.calls[kind])} a step{_at(seen, kind)}" for kind in kinds),
+        changes,
+        otherwise="it tells less: what is between is not shown",
+        edits=edits,
+    )
+
+
+def _at(seen: Observed, kind: str) -> str:
+    lines = [line for line in seen.lines.get(kind, {}) if ".py:" in line]
+    return f" ({', '.join(lines)})" if lines else ""
 
 
 def _often(calls: float) -> str:
@@ -356,8 +364,8 @@ def traps_of(seen: Observed, cores: int) -> tuple[Trap, ...]:
     if kinds and {"log", "logger", "item", "print"} & {*kinds}:
         told = ", ".join(f"{kind} {_often(seen.calls[kind])}" for kind in kinds)
         where = ", ".join(dict.fromkeys(line for kind in kinds for line in seen.lines.get(kind, {}) if ".py:" in line))
-        names = tuple(f"{kind}-seldom" for kind in LOG_CALLS)
-        found.append(Trap("logs-each-step", f"each step logs: {told}" + (f" ({where})" if where else ""), names))
+        text = f"each step logs: {told}" + (f" ({where})" if where else "")
+        found.append(Trap("logs-each-step", text, ("log-seldom",)))
     if seen.calls.get("checkpoint", 0.0) >= EACH_STEP:
         told = f"a checkpoint is saved {_often(seen.calls['checkpoint'])} a step"
         found.append(Trap("saves-each-step", told, ("checkpoint-seldom",)))

@@ -23,7 +23,7 @@ import bench.protocol as protocol
 from bench.engine import interpreters, losses
 from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
-from bench.engine.logs import shorten
+from bench.engine.logs import MOST_BYTES, shorten
 from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id, free_port, oom_kills
 from bench.engine.stopping import Interrupted, ignore_signals
 from bench.errors import BenchError, RunError
@@ -191,7 +191,7 @@ class Children:
         count = max(1, request.get("ranks", 0))
         paths = [log] + [log.with_name(f"{log.stem}-rank{rank}.log") for rank in range(1, count)]
         members = [Rank(f"{name}#{self._started}.{rank}", path) for rank, path in enumerate(paths)]
-        arm = Arm(f"{name}#{self._started}", keeper, members, time.perf_counter())
+        arm = Arm(f"{name}#{self._started}", keeper, members, time.perf_counter(), script="script" in request)
         self.arms[arm.id] = arm
         with suppress(OSError):  # its fork says so
             log.parent.mkdir(exist_ok=True)
@@ -298,6 +298,12 @@ class Children:
             if rank.pid and rank.id not in self.exits:
                 with suppress(ProcessLookupError, PermissionError):  # it is gone; its connection says so
                     os.killpg(rank.pid, number)
+
+    def shorten_logs(self, arms: Iterable[Arm]) -> None:
+        """Take the middle out of logs that grow too long, while their arms live."""
+        for arm in arms:
+            for rank in arm.ranks:
+                shorten(rank.log, MOST_BYTES)
 
     def end_arms(self, arms: Iterable[Arm]) -> None:
         """End these arms, however they are, and wait until they are gone: what dies slowly disturbs the next launch."""

@@ -293,7 +293,7 @@ class Conductor:
         self._until.take(records)
         for record in records:
             if record.outcome not in ("ok", "void"):
-                self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
+                self._progress.note(f"{record.cell}: {record.outcome}: {record.reason_and_log}")
         self._count_void(race.void, f"{state.group.id} launch {number + 1}")
 
     def _count_void(self, cause: str, launch: str) -> None:

@@ -69,10 +69,11 @@ class Fleet(Children):
                     gone = rank.id in self.exits or rank.id in self.voids
                     if arm.lost is None and rank.channel is None and gone:
                         self._lose(arm, {number: self._died(arm, rank)})
+            self.shorten_logs(waiting)
             waiting = [arm for arm in waiting if not arm.ready_after and arm.lost is None]
         for arm in waiting:
             missing = [number for number, rank in enumerate(arm.ranks) if not rank.ready_after]
-            self._too_late(arm, missing, timeout, "pulled no batch")
+            self._too_late(arm, missing, timeout, "pulled no batch to train on" if arm.script else "pulled no batch")
 
     def turn(self, arm: Arm, go: Go, timeout: float, *, uncounted: int = 1) -> merge_ranks.Turn:
         """Let one arm go for one turn, its first `uncounted` steps not counted; wait until all ranks are held again.
@@ -89,6 +90,7 @@ class Fleet(Children):
                 raise arm.lost
             arm.ranks[number].helpers = max(arm.ranks[number].helpers, reply.helpers)
         self._hold(arm)
+        self.shorten_logs([arm])
         return merge_ranks.turn(replies, uncounted=uncounted)
 
     def result(self, arm: Arm, timeout: float) -> merge_ranks.ArmResult:
@@ -135,6 +137,7 @@ class Fleet(Children):
                 self._too_late(arm, missing, timeout, "did not finish its turn")
                 assert arm.lost is not None
                 raise arm.lost
+            self.shorten_logs([arm])
             answered = self._poll_rest(arm, replies, patience)
 
     @staticmethod
@@ -207,8 +210,16 @@ class Fleet(Children):
         if status is None:
             if reason := self.voids.get(rank.id) or self.trouble(arm.fork_server):
                 return ArmLost("void", reason)
-            return ArmLost("crashed", f"it closed its connection; its last words: {losses.said(rank.log)}")
-        return losses.ended_process(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
+            gone = "it closed its connection and goes on without it"
+            return ArmLost("crashed", f"{gone}; its last words: {losses.said(rank.log)}" + self._wanted(arm))
+        loss = losses.ended_process(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
+        told = loss.outcome != "crashed" or "allowed: " in loss.reason
+        return loss if told else ArmLost(loss.outcome, loss.reason + self._wanted(arm))
+
+    @staticmethod
+    def _wanted(arm: Arm) -> str:
+        """What is allowed, where an arm is lost before its first turn."""
+        return losses.PULLS_WANTED if arm.script and not arm.ready_after else ""
 
     def _too_late(self, arm: Arm, missing: Sequence[int], timeout: float, what: str) -> None:
         """End an arm of which these ranks did not answer in time; their stacks go to their logs."""
@@ -235,7 +246,9 @@ class Fleet(Children):
         names = " and ".join(f"logs/{arm.ranks[number].log.name}" for number in blamed)
         who = f"rank {' and '.join(map(str, blamed))} of {len(arm.ranks)} " if len(arm.ranks) > 1 else ""
         others = " (others waited for it)" if len(blamed) < len(missing) else ""
-        arm.lost = ArmLost("timeout", f"{who}{what} within {timeout:g} s{others}; its stacks are in {names}")
+        arm.lost = ArmLost(
+            "timeout", f"{who}{what} within {timeout:g} s{others}; its stacks are in {names}{self._wanted(arm)}"
+        )
 
     def _outside(self, arm: Arm, rank: Rank, timeout: float) -> str:
         """Why a rank never came, where it is not to blame; "" where it is."""

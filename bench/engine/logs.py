@@ -8,15 +8,22 @@ from contextlib import suppress
 from pathlib import Path
 
 KEPT_BYTES = 2**20  # bytes at the beginning, and as many at the end
+MOST_BYTES = 2**24  # of a log, while its arm lives: one that prints all the time must not fill the disk
 _LOOK = 2**16  # the last bytes, in which last words are looked for
+_FATAL, _MODULES = "Fatal Python error: ", "Extension modules: "
 _FRAME = re.compile(r'^  File "(.*)", line \d+ in (\S+)')
 # Where a rank is that waits for others: in a collective, or in the backward pass that awaits DDP's.
 _WAITING = re.compile(r"/torch/(distributed/|nn/parallel/|autograd/graph\.py)")
 
 
 def last_words(log: Path, length: int = 200) -> str:
-    """The last line of a log that says something, or ""."""
+    """The last line of a log that says something, or ""; of a process that a signal ended, what and where."""
     lines = [line.strip() for line in _end(log).splitlines() if line.strip()]
+    if lines and lines[-1].startswith(_MODULES):  # faulthandler's last line is a list of modules
+        fatal = max((number for number, line in enumerate(lines) if line.startswith(_FATAL)), default=None)
+        if fatal is not None:
+            frame = next((line for line in lines[fatal:] if line.startswith("File ")), "")
+            return f"{lines[fatal].removeprefix(_FATAL)} {frame}".strip()[-length:]
     return lines[-1][-length:] if lines else ""
 
 
@@ -37,11 +44,14 @@ def waits_for_others(log: Path) -> bool:
     return bool(frames) and _WAITING.search(frames[0][1]) is not None
 
 
-def shorten(log: Path) -> int:
-    """Keep the first and the last MiB of a log that has more; gives the bytes that were taken out."""
+def shorten(log: Path, most: int = 2 * KEPT_BYTES + 4096) -> int:
+    """Keep the first and the last MiB of a log that has more than `most` bytes; gives the bytes that were taken out.
+
+    What a process writes that lives goes to the end, wherever that is (O_APPEND); what it writes meanwhile may be lost.
+    """
     with suppress(OSError):
         size = log.stat().st_size
-        if size <= 2 * KEPT_BYTES + 4096:
+        if size <= most:
             return 0
         with open(log, "r+b") as file:
             file.seek(size - KEPT_BYTES)

@@ -10,6 +10,12 @@ from bench.borders import encodable, one_line
 from bench.engine.logs import last_words
 from bench.engine.processes import ArmLost
 
+# What is added where a script is lost before its first turn.
+PULLS_WANTED = (
+    "; allowed: a script that trains in the process that it is started in, on batches of a torch DataLoader or of "
+    "`bench.watch(batches)`"
+)
+
 
 def garbled_answer(what: str) -> ArmLost:
     """The loss of an arm that sent something else than it had to."""

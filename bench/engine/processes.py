@@ -69,6 +69,7 @@ class Arm:
     fork_server: ForkServer
     ranks: list[Rank]
     requested_at: float
+    script: bool = False  # whether it is somebody's script, whose first pull is the script's to come to
     poll: select.poll = field(default_factory=select.poll)
     stopped: bool = False
     ended: bool = False

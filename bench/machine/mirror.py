@@ -30,10 +30,8 @@ _ASIDE = frozenset(
     }
 )
 _ENVIRONMENTS = frozenset({"pyvenv.cfg", "conda-meta"})  # what the folder of a Python environment has one of
-_RUNS = (
-    frozenset({"run.json", "records.jsonl"}),
-    frozenset({"gate.json", "screen"}),
-)  # our results' folders
+# Folders of our own results have these; that of the run that goes on has no records yet.
+_RUNS = (frozenset({"run.json", "records.jsonl"}), frozenset({"run.json", "logs"}), frozenset({"gate.json", "screen"}))
 # A script is run, and finds modules, where it really is: links to code would lead back into the user's folder.
 _CODE = frozenset({".py", ".pyi", ".ipynb", ".so", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".ini"})
 # What trainings write again under the same name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -28,6 +29,12 @@ class Script:
     environ: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+
+    @property
+    def own_folder(self) -> str:
+        """The folder of its files: the one that it is started in, or, if its file lies elsewhere, that of its file."""
+        inside = self.module or Path(self.argv[0]).is_relative_to(Path(self.folder).resolve())
+        return self.folder if inside else str(Path(self.argv[0]).parent)
 
     @property
     def threads(self) -> int | None:

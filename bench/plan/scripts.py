@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,10 @@ from bench.plan.side import SIDE, Side
 from bench.plan.suite import Suite
 
 RACE = "race"  # the name of the suite that a race is
-LAUNCHERS = frozenset({"torchrun", "accelerate", "deepspeed", "mpirun", "srun"})
+LAUNCHERS = frozenset({"torchrun", "accelerate", "deepspeed", "mpirun", "srun", "fabric", "lightning"})
+LAUNCHING_MODULES = frozenset(
+    {"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "lightning", "lightning.fabric"}
+)
 _PYTHON = re.compile(r"(.*/)?python(3(\.\d+)?)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Of these the interpreter's own libraries start threads or processes when they are imported, and such an interpreter
@@ -96,10 +99,10 @@ def parse_script(command: str, folder: str) -> Script:
         raise SpecError(
             f"script {quote(command)}: names no file; allowed: a file of Python and its arguments, -m MODULE"
         )
-    if Path(words[0]).name in LAUNCHERS:
+    if Path(words[0]).name in LAUNCHERS or (words[0] == "-m" and words[1:2] and words[1] in LAUNCHING_MODULES):
         raise SpecError(
-            f"script {quote(command)}: {words[0]} starts processes of its own; allowed: the script itself, with "
-            "--devices N for as many ranks as it would start"
+            f"script {quote(command)}: {words[words[0] == '-m']} starts processes of its own; allowed: the script "
+            "itself, with --devices N for as many ranks as it would start"
         )
     if words[0] == "-m":
         return _module_script(command, words[1:], folder)
@@ -222,6 +225,7 @@ def race_plan(
     tolerance: float | None = None,
     devices: int = 1,
     threads: int = 1,
+    ladder: Mapping[str, str] | None = None,
 ) -> tuple[Plan, dict[str, Side]]:
     """The plan of a race: one group, a cell a script, the first one's twin second; and the interpreters by name.
 
@@ -233,6 +237,7 @@ def race_plan(
         equal, tolerance: as of `Suite`.
         devices: ranks of each script, started as by torchrun.
         threads: of a script whose environment does not say.
+        ladder: as of `Suite`, by labels.
 
     Raises:
         SpecError: what is asked for is not possible.
@@ -247,6 +252,7 @@ def race_plan(
         epochs="real" if epochs else False,
         equal=equal,
         tolerance=tolerance,
+        ladder=ladder or {},
     )
     sides: dict[str, Side] = {}
     cells = []

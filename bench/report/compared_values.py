@@ -161,7 +161,7 @@ def _epoch(one: _Raced) -> str:
     versus, metrics = one.cell.versus, one.cell.metrics
     if versus is None or EPOCH not in metrics:
         return ""
-    steps = round(metrics[EPOCH].estimate / metrics["step_time"].estimate)
+    steps = one.cell.epoch_steps
     d = versus.difference
     low, high = (None if end is None else steps * end for end in (d.low, d.high))
     return f": {quantity(steps * d.estimate, 's', low, high, signed=True)} for its {steps} steps"

@@ -37,6 +37,7 @@ def render_diagnosis(found: Diagnosis) -> str:
     lines += titled_list("Traps that it falls into:", [trap_sentence(one) for one in found.traps])
     lines += titled_list("Raced, and no advice:", [unadvised_sentence(one) for one in found.unadvised])
     lines += titled_list("Not told:", [f"{title}: {reason}" for title, reason in found.untried])
+    lines += _features(found)
     lines += _observed(found)
     lines += [line for text in _notes(found) for line in wrap_text(text)]
     return "\n".join(lines).rstrip() + "\n"
@@ -50,8 +51,11 @@ def failed_line(found: Diagnosis) -> str:
 def _headline(found: Diagnosis) -> str:
     if found.interrupted:
         return "interrupted; what was raced until then:"
+    if not (found.claims or found.bounds):
+        return "nothing was told: give it more time, as with --budget 5m"
     if not found.advice:
-        return f"nothing to advise: nothing that was raced saves {percent(WORTH, signed=False, digits=1)} or more"
+        worth = percent(WORTH, signed=False, digits=1)
+        return f"nothing to advise: nothing that was raced is known to save {worth} or more"
     kinds = "is one thing that saves" if len(found.advice) == 1 else f"are {len(found.advice)} things that save"
     return f"there {kinds} time, each raced against the training as it is:"
 
@@ -118,6 +122,21 @@ def unadvised_sentence(one: Tried) -> str:
     return f"{one.trial.title}: {saving_words(saving)}: {why}"
 
 
+def _features(found: Diagnosis) -> list[str]:
+    """What each of Trainer's features costs over the one below, a line each."""
+    rows = [["", "over", "a step", "an epoch besides"]]
+    for price in found.features:
+        if price.twin or (not price.over and not price.reason):
+            continue
+        figures = [
+            "" if one is None else quantity(one.estimate, "s", one.low, one.high, signed=True)
+            for one in (price.step, price.epoch)
+        ]
+        rows.append([price.value, price.over, *(figures if price.step else (price.reason, ""))])
+    lines = ["Trainer's features, each over the one below:", *align_rows(rows, left=(0, 1)), ""]
+    return lines if len(rows) > 1 else []
+
+
 def _observed(found: Diagnosis) -> list[str]:
     """What the training does: phases of a step, its loader, memory, slope."""
     seen = found.seen
@@ -138,9 +157,11 @@ def _observed(found: Diagnosis) -> list[str]:
 
 def _notes(found: Diagnosis) -> Iterator[str]:
     if found.claims:
+        several = f"The intervals of all {found.claims} remedies hold at once"
+        intervals = several if found.claims > 1 else "The interval of the remedy holds"
         yield (
-            f"The {found.claims} intervals hold all at once in 95 of 100 diagnoses. What looking costs is in the times "
-            "of the step above, and in no other figure."
+            f"{intervals} in 95 of 100 diagnoses, and so do those of the bounds. What looking costs is in the times of "
+            "the step above, and in no other figure."
         )
     if len(found.advice) > 1:
         yield "Savings overlap: follow the first advice, and ask again."

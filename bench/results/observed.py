@@ -62,6 +62,7 @@ class Observed:
         made: how often the same lines made a loader, a sampler or a dataset, as `BalancedSampler at train.py:34`.
         worker_starts: how often workers of the training loader were started.
         loss: what was last handed to `backward`, as text; "" where nothing was.
+        ended: whether it ended by itself while it was looked at.
         loaders: how many loaders there are between whose pulls optimizers stepped.
     """
 
@@ -81,6 +82,7 @@ class Observed:
     trainer: ObservedTrainer | None = None
     optimizers: tuple[ObservedOptimizer, ...] = ()
     accelerator: bool = False
+    ended: bool = False
 
 
 def observed_of(effective: Mapping[str, Any], where: str) -> Observed:

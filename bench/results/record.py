@@ -63,6 +63,9 @@ FAILED_OUTCOMES: frozenset[Outcome] = frozenset(
     {"unequal-settings", "unequal-work", "oom", "timeout", "crashed", "internal", "void"}
 )
 
+# Outcomes of which the arm's log may say more.
+_LOGGED: frozenset[Outcome] = frozenset({"unsupported", "oom", "timeout", "crashed", "internal"})
+
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
 Better = Literal["lower", "higher"]
@@ -183,6 +186,12 @@ class Record:
             raise RunError(f"{self.cell}: outcome {self.outcome!r} with reason {self.reason!r}; each but 'ok' has one")
         if self.instrumented and self.turns is not None:
             raise RunError(f"{self.cell}: an instrumented launch has no timed turns")
+
+    @property
+    def reason_and_log(self) -> str:
+        """The reason, and where there is more of it: the log of an arm that failed."""
+        named = self.outcome in _LOGGED and self.log and self.log not in self.reason
+        return f"{self.reason}; its log: {self.log}" if named else self.reason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,18 +102,25 @@ def test_what_is_made_twice_in_ten_epochs_or_by_another_file_is_none_of_it() -> 
 @pytest.mark.parametrize("kind", ["log", "bar", "print"])
 def test_calls_of_each_step_are_made_seldom(kind: str) -> None:
     found = seen(seconds={kind: 1e-4}, calls={kind: 1.0}, lines={kind: {"train.py:20": 400}})
-    (trial,) = the(found, f"{kind}-seldom")
+    (trial,) = the(found, "log-seldom")
     assert trial.changes == {"every": {kind: 50}}
     assert "train.py:20" in trial.why
     assert the(found, "logging")[0].changes == {"skip": [kind]}
     for less in ({"seconds": {kind: 1e-6}}, {"calls": {kind: 0.02}}):
-        assert the(replace(found, **less), f"{kind}-seldom") == []
+        assert the(replace(found, **less), "log-seldom") == []
+
+
+def test_all_kinds_of_logging_are_one_remedy() -> None:
+    found = seen(seconds={"log": 4e-6, "bar": 4e-6}, calls={"log": 1.0, "bar": 1.0, "print": 0.01})
+    (trial,) = the(found, "log-seldom")
+    assert trial.changes == {"every": {"log": 50, "bar": 50}}
+    assert trial.title == "log and draw the bar every 50th step"
 
 
 def test_trainers_own_logger_is_asked_seldom_by_its_argument() -> None:
     trainer = ObservedTrainer("", {"log_every_n_steps": 1})
-    (trial,) = the(seen(seconds={"logger": 1e-4}, calls={"logger": 1.0}, trainer=trainer), "logger-seldom")
-    assert trial.changes == {"trainer": {"log_every_n_steps": 50}}
+    (trial,) = the(seen(seconds={"logger": 1e-4}, calls={"logger": 1.0}, trainer=trainer), "log-seldom")
+    assert trial.changes == {"every": {}, "trainer": {"log_every_n_steps": 50}}
     assert trial.edits[0].line == ""
 
 

@@ -113,6 +113,8 @@ def test_what_is_no_part_of_a_training_is_a_link_or_left_out(tmp_path: Path) -> 
         "conda/conda-meta/history": "x",
         "results/20260101-run/run.json": "{}",
         "results/20260101-run/records.jsonl": "",
+        "results/20260102-run/run.json": "{}",
+        "results/20260102-run/logs/a.log": "",
         "results/gate/gate.json": "{}",
         "results/gate/screen/run.json": "{}",
         "results/own.csv": "1",
@@ -129,10 +131,10 @@ def test_what_is_no_part_of_a_training_is_a_link_or_left_out(tmp_path: Path) -> 
     found = kinds(copy)
     assert {name for name, kind in found.items() if kind == "link"} == aside
     assert set(found) == aside | {"results", "results/own.csv", "other", "other/lock"}
-    assert (copy.left_out, copy.whole) == (5, ())
+    assert (copy.left_out, copy.whole) == (6, ())
     fewer = make_mirror(folder, tmp_path / "fewer", copies=True)
     assert set(kinds(fewer)) == {"results", "results/own.csv", "other", "other/lock"}
-    assert fewer.left_out == 5 + len(aside)
+    assert fewer.left_out == 6 + len(aside)
 
 
 def test_a_folder_of_data_and_what_is_beyond_the_limit_are_links_as_a_whole(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_a_module_is_found_in_the_folder(folder: Path) -> None:
         ("train.py 'unclosed", "No closing quotation"),
         ("torchrun --nproc-per-node 2 train.py", "with --devices N"),
         ("accelerate launch train.py", "with --devices N"),
+        ("python -m torch.distributed.run train.py", "torch.distributed.run starts processes of its own"),
         ("-m", "-m names no module"),
         ("-m nowhere_at_all.train", "no module 'nowhere_at_all.train'"),
         ("broken.py", "it is no Python: SyntaxError"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.commands.doctor import look, parse_target
+from bench.commands.doctor_look import look
+from bench.commands.doctor_target import parse_target
 from bench.commands.remedies import traps_of, trials_of
 from bench.results.observed import Observed
 
@@ -19,7 +20,7 @@ CORES = 2
 PLANTED: Mapping[str, tuple[str, str]] = {
     "workers_restarted": ("workers-restarted", "persistent-workers"),
     "module_workers_restarted": ("workers-restarted", "persistent-workers"),
-    "logs_each_step": ("logs-each-step", "bar-seldom"),
+    "logs_each_step": ("logs-each-step", "log-seldom"),
     "module_logs_each_step": ("logs-each-step", "log-seldom"),
     "saves_each_step": ("saves-each-step", "checkpoint-seldom"),
     "module_saves_each_step": ("saves-each-step", "checkpoint-seldom"),

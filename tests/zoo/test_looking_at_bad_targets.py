@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.commands.doctor import LOOK_LOG, Target, judged_look, look, parse_target
+from bench.commands.doctor_look import LOOK_LOG, judged_look, look
+from bench.commands.doctor_target import Target, parse_target
 from bench.errors import SpecError
-from bench.results.observed import Observed
+from bench.results.observed import Observed, ObservedLoader
 
 HEAD = """
 import lightning.pytorch as pl
@@ -143,7 +145,7 @@ def test_a_target_is_a_script_with_its_own_arguments_or_a_module_with_its_traine
         (
             Observed(steps=9, updates=9),
             "it ended by itself",
-            "it ended by itself after 9 steps; allowed: a training that",
+            "it ended by itself after 9 steps; allowed: a training of",
         ),
         (Observed(steps=3, updates=3), "ValueError: x", "ValueError: x after 3 steps"),
         (Observed(), "", "no optimizer stepped; allowed: a training whose optimizer steps between two batches"),
@@ -153,3 +155,10 @@ def test_a_target_is_a_script_with_its_own_arguments_or_a_module_with_its_traine
 )
 def test_what_was_seen_is_judged(seen: Observed, ended: str, told: str) -> None:
     assert judged_look(seen, ended)[1].startswith(told)
+
+
+def test_a_training_that_ends_has_been_seen_if_it_had_steps_enough() -> None:
+    loader = ObservedLoader("train.py:1", {}, "D", "R", 5)
+    seen = Observed(steps=30, epochs=6, updates=30, loss="1", loader=loader, step_seconds=0.001)
+    assert judged_look(seen, "it ended by itself") == (replace(seen, ended=True), "")
+    assert judged_look(seen, "ValueError: x")[1] == "ValueError: x after 30 steps"
