@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from bench.stats.intervals import Interval, interval_of_differences
 
 # Under this share of a step or an epoch nothing is advised: nobody changes a training for it.
 WORTH = 0.01
-ERROR = 0.05  # that any of all claims of a diagnosis is wrong
+ERROR = 0.05  # that any of all remedies of a diagnosis is told wrong; the same of its bounds
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,17 @@ class Saving:
 
 
 def confidence_of(claims: int) -> float:
-    """Of each of so many intervals, so that all of them hold at once in 95 of 100 diagnoses (Bonferroni)."""
+    """Of each of so many intervals, so that all of them hold at once in 95 of 100 cases (Bonferroni)."""
     return 1 - ERROR / max(1, claims)
 
 
 def savings_of(
-    run: StoredRun, labels: Collection[str], confidence: float, controls: Collection[str] = ()
+    run: StoredRun, confidences: Mapping[str, float], controls: Collection[str] = ()
 ) -> tuple[dict[str, Saving], dict[str, str]]:
     """What each trial of a race saves; and of those that tell nothing why.
 
     Args:
-        labels: the values of the axis `script`.
-        confidence: of each interval.
+        confidences: of the interval of each trial, by its value on the axis `script`.
         controls: values of further arms without a change, beside the twin.
 
     Raises:
@@ -79,11 +78,11 @@ def savings_of(
         mine, theirs = samples.get((cell, launch)), samples.get((baseline, launch))
         more = math.log(mine / theirs) if mine and theirs else 0.0
         rows.setdefault(cell, []).append((launch, log - more, step))
-    bias = max((twin_bias([log for _, log, _ in rows.get(cell, ())], confidence) for cell in same), default=0.0)
+    bias = max((twin_bias([log for _, log, _ in rows.get(cell, ())]) for cell in same), default=0.0)
     planned = (frames.cells[name].tolist() for name in ("cell", "outcome", "reason"))
     outcomes = {cell: (outcome, reason) for cell, outcome, reason in zip(*planned, strict=True)}
     savings, untold = {}, {}
-    for label in labels:
+    for label, confidence in confidences.items():
         own = rows.get(cells.get(label, ""), [])
         outcome, reason = outcomes.get(cells.get(label, ""), ("not-run", ""))
         if len(own) < 2:
@@ -113,11 +112,11 @@ def saving_of(
     return Saving(share, seconds, "epoch" if epoch else "step", bias)
 
 
-def twin_bias(logs: Sequence[float], confidence: float) -> float:
+def twin_bias(logs: Sequence[float]) -> float:
     """The share by which the twin differs from its baseline, where its interval says that it does; else 0."""
     if len(logs) < 2:
         return 0.0
-    found = interval_of_differences(logs, confidence)
+    found = interval_of_differences(logs)
     return 0.0 if found.contains(0.0) else abs(math.expm1(found.estimate))
 
 

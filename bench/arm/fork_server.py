@@ -35,6 +35,8 @@ from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, 
 LATE_IMPORTS = {
     "torch": ("torch._dynamo", "torch.optim", "torch.utils.data", "torch.distributed", "bench.arm.main"),
     "lightning": ("lightning.pytorch", "lightning.fabric"),
+    "ignite": ("ignite.engine",),
+    "transformers": ("transformers.trainer",),  # 3.5 s, in each arm, where it is asked for after the fork
 }
 
 

@@ -47,7 +47,7 @@ class Diagnosis:
         bounds: what bounds remedies, the largest first.
         traps: those that it falls into.
         untried: what could not be raced, or told nothing, each with why.
-        claims: how many intervals hold at once in 95 of 100 diagnoses.
+        claims: intervals of remedies, all of which hold at once in 95 of 100 diagnoses; of bounds there are others.
         runs: the folders of the races.
         memory, slope: peak bytes of the training as it is, and by how much its step changes in a launch, as words.
         features: what each of Trainer's features costs over the one below, where that was asked for.
@@ -135,7 +135,7 @@ def diagnose(
         bounds=tuple(bounds),
         traps=tuple(PricedTrap(trap, _price(trap, remedies)) for trap in traps_of(seen, cores)),
         untried=tuple((trial.title, untold[label]) for label, trial in trials if label in untold),
-        claims=len(tried),
+        claims=len(remedies),
         **more,
     )
 

@@ -36,10 +36,10 @@ FEATURES_SHARE = 0.6  # of the budget
 EPOCHS_WEIGH = 2.0  # an arm that takes whole epochs gets so many times the time of one that takes steps
 MOST_ARMS = 10  # in a race, beside the baseline and its twin
 DOCTOR_FILE = "doctor.json"
-# A launch is as short as it can be, one block of rounds: what tells several claims apart is the number of launches. Of
-# an odd number of arms a block has twice as many rounds as there are arms, and not as many; so from this number of
-# trials on an odd one gets a further arm without a change, which is a second control.
-LAUNCH_SECONDS = 0.1
+# A launch's turns take about as long as its start: what tells several claims apart is the number of launches. Of an odd
+# number of arms a block has twice as many rounds as there are arms, and not as many; so from this number of trials on
+# an odd one gets a further arm without a change, which is a second control.
+LAUNCH_SECONDS = 3.0
 FEW_TRIALS = 3
 CONTROL = "as it is, again"
 
@@ -111,7 +111,9 @@ def diagnose_target(
     cores = len(usable_cores())
     trials = list(labelled(trials_of(seen, cores)))
     races = list(planned_races(trials, seen))
-    confidence = confidence_of(sum(len(race.trials) for race in races))
+    raced = [trial for race in races for _, trial in race.trials]
+    # Remedies and bounds are two families: what is advised hangs on the first alone.
+    confidence = {bound: confidence_of(sum(trial.bound is bound for trial in raced)) for bound in (False, True)}
     savings: dict[str, Saving] = {}
     untold = {label: _untold_epochs(seen) for label, trial in trials if not any(label in race.labels for race in races)}
     runs: list[StoredRun] = []
@@ -129,7 +131,8 @@ def diagnose_target(
             command=command,
         )
         runs.append(run)
-        told, silent = savings_of(run, race.labels, confidence, controls=(CONTROL,))
+        wanted = {label: confidence[trial.bound] for label, trial in race.trials}
+        told, silent = savings_of(run, wanted, controls=(CONTROL,))
         savings |= told
         untold |= silent
         if was_interrupted(run):

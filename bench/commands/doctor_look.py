@@ -22,7 +22,7 @@ from bench.results.observed import Observed, observed_of
 LOOK_LEAST, LOOK_MOST = 2.0, 15.0  # seconds of steps that are looked at: three epochs, where they are that short
 LOOK_LOG = "look.log"
 ENDED = "it ended by itself"  # what a look says of a training that came to its own end
-LEAST_STEPS = 20  # that tell what a training does in each step
+STEPS_THAT_TELL = 20  # that tell what a training does in each step
 
 
 def look(script: Script, folder: Path, given: Mapping[str, Any], patience: float) -> tuple[Observed, str]:
@@ -78,10 +78,10 @@ def judged_look(seen: Observed, ended: str) -> tuple[Observed, str]:
     """What was observed, and why it cannot be raced, or ""."""
     if ended:
         after = f" after {seen.steps} steps" if seen.steps else ""
-        if ended == ENDED and seen.steps >= LEAST_STEPS:
+        if ended == ENDED and seen.steps >= STEPS_THAT_TELL:
             return judged_look(replace(seen, ended=True), "")
         if ended == ENDED and seen.updates:
-            return seen, f"{ended}{after}; allowed: a training of {LEAST_STEPS} steps or more"
+            return seen, f"{ended}{after}; allowed: a training of {STEPS_THAT_TELL} steps or more"
         return seen, one_line(ended) + after
     if not seen.updates:
         return (

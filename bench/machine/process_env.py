@@ -9,10 +9,10 @@ from pathlib import Path
 # Where `import bench` finds this very package, for interpreters that are started anew.
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
-# Environment variables that change the loops' defaults behind everybody's back (Lightning reads PL_TRAINER_* and LT_*),
-# or that would make an arm believe that it is a rank of somebody else's job.
+# Environment variables that change the loops' defaults behind everybody's back (Lightning reads PL_TRAINER_* and LT_*,
+# Accelerate ACCELERATE_*), or that would make an arm believe that it is a rank of somebody else's job.
 SCRUBBED = re.compile(
-    r"^(PL_.*|LT_.*|RANK|LOCAL_RANK|GROUP_RANK|NODE_RANK|ROLE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT"
+    r"^(PL_.*|LT_.*|ACCELERATE_.*|RANK|LOCAL_RANK|GROUP_RANK|NODE_RANK|ROLE_.*|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_ADDR|MASTER_PORT"
     r"|TORCHELASTIC_.*|SLURM_.*|OMP_.*|MKL_.*|OPENBLAS_NUM_THREADS|KMP_.*|GOMP_.*|PYTORCH_.*|TORCH_.*|TORCHINDUCTOR_.*"
     r"|TRITON_CACHE_DIR)$"
 )

@@ -51,10 +51,11 @@ def failed_line(found: Diagnosis) -> str:
 def _headline(found: Diagnosis) -> str:
     if found.interrupted:
         return "interrupted; what was raced until then:"
-    if not found.claims:
+    if not (found.claims or found.bounds):
         return "nothing was told: give it more time, as with --budget 5m"
     if not found.advice:
-        return f"nothing to advise: nothing that was raced saves {percent(WORTH, signed=False, digits=1)} or more"
+        worth = percent(WORTH, signed=False, digits=1)
+        return f"nothing to advise: nothing that was raced is known to save {worth} or more"
     kinds = "is one thing that saves" if len(found.advice) == 1 else f"are {len(found.advice)} things that save"
     return f"there {kinds} time, each raced against the training as it is:"
 
@@ -156,9 +157,11 @@ def _observed(found: Diagnosis) -> list[str]:
 
 def _notes(found: Diagnosis) -> Iterator[str]:
     if found.claims:
+        several = f"The intervals of all {found.claims} remedies hold at once"
+        intervals = several if found.claims > 1 else "The interval of the remedy holds"
         yield (
-            f"The {found.claims} intervals hold all at once in 95 of 100 diagnoses. What looking costs is in the times "
-            "of the step above, and in no other figure."
+            f"{intervals} in 95 of 100 diagnoses, and so do those of the bounds. What looking costs is in the times of "
+            "the step above, and in no other figure."
         )
     if len(found.advice) > 1:
         yield "Savings overlap: follow the first advice, and ask again."

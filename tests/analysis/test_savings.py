@@ -45,10 +45,10 @@ def test_no_claim_is_smaller_than_what_the_twin_shows() -> None:
     logs = [-0.02, -0.021, -0.019]
     assert saving_of(logs, [1.0] * 3, 0.95).is_known
     assert not saving_of(logs, [1.0] * 3, 0.95, bias=0.03).is_known
-    assert twin_bias([0.03, 0.031, 0.029], 0.95) == pytest.approx(math.expm1(0.03))
-    assert twin_bias([-0.03, -0.031, -0.029], 0.95) == pytest.approx(-math.expm1(-0.03))
-    assert twin_bias([0.03, -0.031, 0.001], 0.95) == 0.0
-    assert twin_bias([0.5], 0.95) == 0.0
+    assert twin_bias([0.03, 0.031, 0.029]) == pytest.approx(math.expm1(0.03))
+    assert twin_bias([-0.03, -0.031, -0.029]) == pytest.approx(-math.expm1(-0.03))
+    assert twin_bias([0.03, -0.031, 0.001]) == 0.0
+    assert twin_bias([0.5]) == 0.0
 
 
 def test_of_many_claims_each_is_surer() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -77,11 +78,16 @@ def trained(
 
 
 @pytest.fixture(autouse=True)
-def apart(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of its own, and no Accelerator of another test: its state is one for the process."""
+def apart(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """A folder of its own, no network, and no Accelerator of another test: its state is one for the process."""
     from accelerate.state import AcceleratorState
 
+    def connect(self: socket.socket, address: Any) -> None:
+        raise AssertionError(f"a loop asks for {address}")
+
     monkeypatch.chdir(tmp_path)
+    if "bench" not in request.fixturenames:  # whose arms knock at a door of their own
+        monkeypatch.setattr(socket.socket, "connect", connect)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
 

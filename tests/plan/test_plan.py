@@ -62,7 +62,10 @@ def test_all_mistakes_of_a_suite_come_at_once() -> None:
         ({"axes": {"loop": ("plain", "jax")}, "length_axis": None}, "'jax'; allowed: plain, fabric"),
         ({"choices": {"dta": ("a",)}}, "unknown axis 'dta'"),
         ({"axes": {"loop": "plain"}, "length_axis": None}, "not a list of values"),
-        ({"equal": "wieghts"}, "unknown kind of equality 'wieghts'; allowed: weights, loss, samples, counts; or leave"),
+        (
+            {"equal": "wieghts"},
+            "unknown kind of equality 'wieghts'; allowed: weights, loss, samples, counts, none; or leave",
+        ),
         ({"tolerance": 3}, "tolerance: 3; allowed: a number above 0 and below 1"),
         ({"tolerance": True}, "tolerance: True; allowed"),
         ({"equal": "counts", "tolerance": 0.1}, "of losses, which equal='counts' does not compare"),

@@ -59,12 +59,12 @@ def made_accelerator(job: Job) -> Accelerator:
         raise Unsupported("the loop 'accelerate' is written for the CPU, CUDA and MPS")
     if job.strategy == "fsdp":
         raise Unsupported("Accelerate shards by a plugin with settings of its own; allowed: single_device, ddp")
-    mixed = mixed_precision(job, "Accelerate")
+    mixed = precision_for_accelerate(job, "Accelerate")
     compiled = {} if job.compile == "off" else {"dynamo_plugin": TorchDynamoPlugin("inductor", mode=job.compile)}
     return Accelerator(cpu=job.device.type == "cpu", mixed_precision=mixed, **compiled)
 
 
-def mixed_precision(job: Job, who: str) -> str:
+def precision_for_accelerate(job: Job, who: str) -> str:
     """A cell's precision in Accelerate's words; weights of another dtype are the loop's to make.
 
     Raises:

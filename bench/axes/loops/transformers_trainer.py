@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bench.axes.loops import register
-from bench.axes.loops.accelerate import mixed_precision
+from bench.axes.loops.accelerate import precision_for_accelerate
 from bench.axes.loops.training import need_sides, optimizers_of, schedulers_of
 from bench.axes.precision import PRECISIONS
 from bench.errors import Unsupported
@@ -118,7 +118,7 @@ def training_arguments(job: Job) -> TrainingArguments:
     """
     from transformers import TrainingArguments
 
-    mixed = mixed_precision(job, "transformers.Trainer")
+    mixed = precision_for_accelerate(job, "transformers.Trainer")
     validates = job.real_epochs and job.workload.validation is not None
     arguments = TrainingArguments(
         output_dir="trainer_output",
