@@ -40,7 +40,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     ),
     "print": ("builtins:print",),
     "checkpoint": ("torch:save", *_both("trainer.trainer:Trainer.save_checkpoint")),
-    "item": tuple(f"torch:Tensor.{name}" for name in ("item", "tolist", "__float__", "__int__", "__bool__")),
+    "item": tuple(f"torch:Tensor.{name}" for name in ("item", "tolist", "cpu", "__float__", "__int__", "__bool__")),
 }
 
 
@@ -55,4 +55,6 @@ def _replaced(path: str, name: str, wrap: Callable[[str, Call], Call], module: M
     *owners, last = name.split(".")
     owner = operator.attrgetter(".".join(owners))(module) if owners else module
     before = getattr(owner, last)
-    put_in_place(owner, last, functools.wraps(before)(wrap(path, before)))
+    made = wrap(path, before)
+    if made is not before:
+        put_in_place(owner, last, functools.wraps(before)(made))

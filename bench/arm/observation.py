@@ -173,12 +173,12 @@ class Observer:
 
     def _counted(self, kind: str, path: str, before: Call) -> Call:
         """A function of a kind of calls that is counted and timed; one inside another is one call."""
-        own = kind in OF_THE_USER
+        own, of_device = kind in OF_THE_USER, path.endswith(":Tensor.cpu")
 
         def counted(*arguments: Any, **named: Any) -> Any:
             at = self._counted_at
             line = self._sites.line() if at else ""
-            if not at or self._depth[kind] or (own and not line):
+            if not at or self._depth[kind] or (own and not line) or (of_device and _is_on_host(arguments[0])):
                 return before(*arguments, **named)
             self._depth[kind] += 1
             began = perf_counter()
@@ -251,6 +251,11 @@ def _optimizer(optimizer: Optimizer, at: str) -> ObservedOptimizer:
     return ObservedOptimizer(
         name=type(optimizer).__name__, at=at, tensors=sum(len(group["params"]) for group in groups), **switch
     )
+
+
+def _is_on_host(tensor: Any) -> bool:
+    """Whether copying it to the host copies nothing."""
+    return bool(tensor.device.type == "cpu")
 
 
 def _plain_argument(value: Any) -> Any:

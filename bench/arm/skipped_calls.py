@@ -23,7 +23,7 @@ def skip_calls(kinds: Iterable[str], sites: CallSites) -> None:
     """Leave these kinds of calls away.
 
     `optimizer` adds `NUDGE` to one number of each parameter group, so that a training is still seen to train; `item`
-    asks the device once a line and gives that value ever after. torch's own calls of it are left as they are.
+    asks the device once a line and gives that number ever after. torch's own calls of it are left as they are.
 
     Raises:
         SpecError: there is no such kind.
@@ -34,7 +34,7 @@ def skip_calls(kinds: Iterable[str], sites: CallSites) -> None:
         if kind == "optimizer":
             _without_updates()
         elif kind == "item":
-            replace_calls(kind, lambda path, before: _remembered(before, sites))
+            replace_calls(kind, lambda path, before: _remembered(path, before, sites))
         else:
             replace_calls(kind, lambda path, before: _nothing)
             if kind == "bar":
@@ -98,7 +98,9 @@ def _batch_number(module: Any) -> int | None:
     return int(trainer.fit_loop.batch_idx) if trainer is not None and trainer.training else None
 
 
-def _remembered(before: Call, sites: CallSites) -> Call:
+def _remembered(path: str, before: Call, sites: CallSites) -> Call:
+    if path.endswith(("__bool__", "cpu")):  # a loop may wait for the first to change; the second is no number
+        return before
     kept: dict[str, Any] = {}
 
     def remembered(*arguments: Any, **named: Any) -> Any:

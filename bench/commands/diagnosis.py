@@ -27,7 +27,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class PricedTrap:
-    """A trap, and what mending it saves: the most of what was raced against it; None where nothing was, or told."""
+    """A trap, and what mending it saves; None where nothing was raced against it, or that told nothing."""
 
     trap: Trap
     price: Tried | None
@@ -145,8 +145,9 @@ def _rank(one: Tried) -> float:
 
 
 def _price(trap: Trap, remedies: Sequence[Tried]) -> Tried | None:
-    """What saves most of what answers a trap."""
-    return next((one for one in remedies if one.trial.name in trap.remedies), None)
+    """The remedy that answers a trap most directly; of its values the best. `remedies` are ranked."""
+    answers = (next((one for one in remedies if one.trial.name == name), None) for name in trap.remedies)
+    return next((one for one in answers if one is not None), None)
 
 
 def compatible(advice: Sequence[Tried]) -> tuple[Tried, ...]:

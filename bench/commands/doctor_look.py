@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.borders import json_text, one_line
+from bench.engine.logs import shorten
 from bench.machine import strays
 from bench.machine.process_env import PACKAGE_PARENT, arm_environment
 from bench.machine.scratch import scratch_folder
@@ -63,11 +64,16 @@ def look(script: Script, folder: Path, given: Mapping[str, Any], patience: float
             try:
                 process.communicate(json_text(request).encode() + b"\n", timeout=patience + LOOK_MOST)
             except subprocess.TimeoutExpired:
-                return Observed(), f"it trained no {LOOK_MOST:g} s of steps within {patience + LOOK_MOST:g} s"
+                within = f"within {patience + LOOK_MOST:g} s"
+                return (
+                    Observed(),
+                    f"it took no batch, or waited for one step, {within}; allowed: a training that begins",
+                )
             finally:
                 process.kill()
                 process.wait()
                 strays.end_strays(lambda: strays.marked_processes(mark))
+                shorten(log)
         if not seen.exists():
             return Observed(), f"it ended with status {process.returncode} and said nothing"
         data = json.loads(seen.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.results.observed import Observed, ObservedOptimizer
+from bench.results.observed import Observed, ObservedOptimizer, lines_of_site
 
 # A kind of calls is thinned out where it is made in this share of the steps and takes this share of their time.
 EACH_STEP = 0.5
@@ -94,7 +94,7 @@ def _loader_edit(seen: Observed, arguments: Mapping[str, str], without: tuple[st
 
 def innermost_line(chain: str) -> str:
     """The innermost line of a chain, which is the call's own."""
-    return chain.partition(" < ")[0]
+    return lines_of_site(chain)[0]
 
 
 def _workers(seen: Observed) -> int:
@@ -103,11 +103,12 @@ def _workers(seen: Observed) -> int:
 
 def _persistent_workers(seen: Observed, cores: int) -> Iterator[Trial]:
     if seen.loader and _workers(seen) and not seen.loader.arguments.get("persistent_workers"):
-        started = f"workers were started {seen.worker_starts} times in {seen.epochs} epochs"
+        number = _workers(seen)
+        workers = "the loader's worker is" if number == 1 else f"the loader's {number} workers are"
         yield Trial(
             "persistent-workers",
             "persistent_workers=True",
-            f"{_workers(seen)} of the loader's workers are started anew for each epoch ({started})",
+            f"{workers} started anew for each epoch: {seen.worker_starts} times in {seen.epochs} epochs",
             _of_loader(seen, persistent_workers=True),
             between=True,
             otherwise="batches come in another order, as the generator is drawn from less often",
@@ -184,13 +185,17 @@ def remade(seen: Observed) -> dict[str, int]:
     """What lines of the file that makes the training loader made in about each epoch, and how often."""
     if seen.loader is None or seen.epochs < 2:
         return {}
-    outer = seen.loader.at.rpartition(" < ")[2].rpartition(":")[0]
+    outer, by = _outer_file(seen.loader.at), seen.loader.at.partition(" by ")[2]
     found = {}
     for what, count in seen.made.items():
         name, _, at = what.partition(" at ")
-        if count >= max(2, seen.epochs - 1) and at.rpartition(" < ")[2].rpartition(":")[0] == outer:
+        if count >= max(2, seen.epochs - 1) and (_outer_file(at), at.partition(" by ")[2]) == (outer, by):
             found[f"{name} ({innermost_line(at)})"] = count
     return found if any(name.startswith(("DataLoader ", f"{seen.loader.sampler} ")) for name in found) else {}
+
+
+def _outer_file(site: str) -> str:
+    return lines_of_site(site)[-1].rpartition(":")[0]
 
 
 def _seldom_calls(seen: Observed, cores: int) -> Iterator[Trial]:
@@ -364,7 +369,7 @@ def traps_of(seen: Observed, cores: int) -> tuple[Trap, ...]:
     if kinds and {"log", "logger", "item", "print"} & {*kinds}:
         told = ", ".join(f"{kind} {_often(seen.calls[kind])}" for kind in kinds)
         where = ", ".join(dict.fromkeys(line for kind in kinds for line in seen.lines.get(kind, {}) if ".py:" in line))
-        text = f"each step logs: {told}" + (f" ({where})" if where else "")
+        text = f"each step shows figures, or takes them to the host: {told}" + (f" ({where})" if where else "")
         found.append(Trap("logs-each-step", text, ("log-seldom",)))
     if seen.calls.get("checkpoint", 0.0) >= EACH_STEP:
         told = f"a checkpoint is saved {_often(seen.calls['checkpoint'])} a step"

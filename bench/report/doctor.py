@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bench.analysis.ladder import PriceWord
 from bench.analysis.savings import WORTH, Saving
 from bench.borders import one_line
-from bench.commands.diagnosis import BOUNDED, Diagnosis, PricedTrap, Tried
+from bench.commands.diagnosis import BOUNDED, Diagnosis, PricedTrap, Tried, compatible
 from bench.commands.source_edits import Patch
+from bench.report.ladder import said_of
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity
+from bench.stats.intervals import Interval
 
 # What a bound is about, and what cannot pay where it is small.
 BOUND_WORDS = {
@@ -101,8 +104,8 @@ def trap_sentence(one: PricedTrap) -> str:
         return f"{one.trap.told}; it has no price here" if not one.trap.remedies else f"{one.trap.told}; not priced"
     saving = one.price.saving
     if saving.is_known:
-        return f"{one.trap.told}; its price: {saving_words(saving)}"
-    return f"{one.trap.told}; its price is within noise: {saving_words(saving)}"
+        return f"{one.trap.told}; its price, by {one.price.trial.title}: {saving_words(saving)}"
+    return f"{one.trap.told}; its price, by {one.price.trial.title}, is within noise: {saving_words(saving)}"
 
 
 def unadvised_sentence(one: Tried) -> str:
@@ -126,15 +129,20 @@ def _features(found: Diagnosis) -> list[str]:
     """What each of Trainer's features costs over the one below, a line each."""
     rows = [["", "over", "a step", "an epoch besides"]]
     for price in found.features:
-        if price.twin or (not price.over and not price.reason):
+        if price.twin or not price.below:  # the lowest is over nothing
             continue
-        figures = [
-            "" if one is None else quantity(one.estimate, "s", one.low, one.high, signed=True)
-            for one in (price.step, price.epoch)
-        ]
+        figures = [_price(price.step, price.step_word), _price(price.epoch, price.epoch_word)]
         rows.append([price.value, price.over, *(figures if price.step else (price.reason, ""))])
     lines = ["Trainer's features, each over the one below:", *align_rows(rows, left=(0, 1)), ""]
     return lines if len(rows) > 1 else []
+
+
+def _price(figure: Interval | None, word: PriceWord) -> str:
+    """A price where it is told, else what may be said."""
+    said = said_of(figure, word)
+    if figure is None or said != "told":
+        return said
+    return quantity(figure.estimate, "s", figure.low, figure.high, signed=True)
 
 
 def _observed(found: Diagnosis) -> list[str]:
@@ -171,7 +179,9 @@ def _notes(found: Diagnosis) -> Iterator[str]:
 
 def render_fix(found: Diagnosis, patch: Patch) -> str:
     """The change that the advice asks for: a patch, arguments, and what is done by hand."""
-    parts = [patch.diff.rstrip("\n")] if patch.diff else []
+    told = [f"# {one_line(advice_sentence(one))}" for one in compatible(found.advice)]
+    parts = ["\n".join(told)] if told else []  # `git apply` and `patch` pass over it
+    parts += [patch.diff.rstrip("\n")] if patch.diff else []
     arguments = found.arguments()
     by_hand = [text for text in patch.by_hand if text not in arguments]
     parts += ["\n".join(f"# {one_line(text)}" for text in arguments)] if arguments else []

@@ -11,6 +11,11 @@ from bench.results import decoding
 OBSERVED_PREFIX = "observed_"  # of the names under which an arm's effective settings have it
 
 
+def lines_of_site(site: str) -> list[str]:
+    """The user's lines of a place as observations tell it, innermost first: `data.py:7 < train.py:42 by train`."""
+    return site.partition(" by ")[0].split(" < ")
+
+
 @dataclass(frozen=True)
 class ObservedLoader:
     """The training loader: the one between whose pulls optimizers stepped.

@@ -203,7 +203,16 @@ import torch
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader, TensorDataset
 
-facts = {"logged": 0}
+from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection
+
+facts = {"logged": 0, "kept": 0}
+keep = _ResultCollection.log
+
+def counted(self, *args, **kwargs):
+    facts["kept"] += 1
+    keep(self, *args, **kwargs)
+
+_ResultCollection.log = counted
 
 class Kept(pl.loggers.CSVLogger):
     def log_metrics(self, metrics, step=None):
@@ -244,7 +253,7 @@ def test_trainer_has_other_arguments(tmp_path: Path, processes: None) -> None:
     assert "LearningRateMonitor" in found["callbacks"]
     assert seen["observed_trainer"]["at"] == line_of(TRAINER, "pl.Trainer(")
     assert seen["observed_trainer"]["arguments"]["callbacks"] == ["ModelCheckpoint"]  # as the script has it
-    assert found["global_step"] == 16
+    assert (found["global_step"], found["kept"]) == (16, 16)
 
 
 def test_trainer_logs_and_saves_seldom(tmp_path: Path, processes: None) -> None:
@@ -252,7 +261,7 @@ def test_trainer_logs_and_saves_seldom(tmp_path: Path, processes: None) -> None:
     # The first of each line that saves, in a step and at an epoch's end, and the eighth after it.
     assert found["saved"] == [f"epoch={epoch}-step={step}.ckpt" for epoch, step in ((0, 1), (0, 8), (1, 10))]
     assert seen["observed_calls"]["log"] == 1  # as the training asks for it: what is thinned out is inside
-    assert found["logged"] < 16
+    assert found["kept"] == 2 * 2  # the batches 0 and 4 of each epoch
 
 
 def test_trainer_logs_and_saves_nothing(tmp_path: Path, processes: None) -> None:
@@ -277,3 +286,47 @@ def test_what_is_no_change_is_refused(changes: dict[str, Any], told: str, tmp_pa
 
     with pytest.raises(SpecError, match=told):
         make_changes(changes, tmp_path)
+
+
+LIBRARY = """
+from torch.utils.data import DataLoader, TensorDataset
+
+def get_train_loader(data):
+    return make(data)
+
+def get_eval_loader(data):
+    return make(data)
+
+def make(data):
+    return DataLoader(TensorDataset(data), batch_size=2)
+
+def train(model, optimizer, data):
+    loader = get_train_loader(data)
+    for epoch in range(3):
+        for (batch,) in loader:
+            optimizer.zero_grad()
+            model(batch).pow(2).mean().backward()
+            optimizer.step()
+        for (batch,) in get_eval_loader(data):
+            float(model(batch).sum())
+"""
+OF_LIBRARY = """
+import json, sys
+sys.path.insert(0, "site-packages")
+import torch
+import library
+
+model = torch.nn.Linear(3, 1)
+library.train(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.randn(8, 3))
+json.dump({}, open("facts.json", "w"))
+"""
+
+
+def test_loaders_that_a_library_makes_in_one_line_of_the_users_are_told_apart(tmp_path: Path, processes: None) -> None:
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "library.py").write_text(LIBRARY)
+    _, _, seen = run(tmp_path, {"observe": True}, OF_LIBRARY)
+    line = line_of(OF_LIBRARY, "library.train(")
+    assert seen["observed_loader"]["at"] == f"{line} by train.get_train_loader.make"
+    assert seen["observed_steps"] == 12
+    assert all("get_eval_loader" in what for what in seen["observed_made"])

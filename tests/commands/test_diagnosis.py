@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.analysis.ladder import RungPrice
 from bench.analysis.savings import WORTH, Saving
 from bench.borders import json_text
 from bench.commands.diagnosis import Diagnosis, Tried, compatible, diagnose
@@ -116,13 +117,14 @@ def test_a_bound_says_what_cannot_pay_and_is_no_advice() -> None:
 
 
 def test_traps_are_facts_and_have_the_price_that_was_raced() -> None:
-    found = made((trial("persistent-workers", "persistent_workers=True"), saving(0.2)))
+    workers = trial("num-workers", "num_workers=0")  # which answers it, too, and saves more
+    found = made((trial("persistent-workers", "persistent_workers=True"), saving(0.2)), (workers, saving(0.4)))
     told = {one.trap.name: trap_sentence(one) for one in found.traps}
-    assert "its price: 2.00 s an epoch" in told["workers-restarted"]
+    assert "its price, by persistent_workers=True: 2.00 s an epoch" in told["workers-restarted"]
     assert told["pins-without-device"].endswith("it has no price here")
     assert told["logs-each-step"].endswith("not priced")
     noise = made((trial("persistent-workers"), saving(0.0)))
-    assert "its price is within noise" in trap_sentence(noise.traps[0])
+    assert "its price, by persistent-workers, is within noise" in trap_sentence(noise.traps[0])
 
 
 def test_what_costs_is_said_to_cost() -> None:
@@ -162,6 +164,7 @@ def test_the_fix_is_a_patch_with_what_needs_no_price_too() -> None:
     text = render_fix(found, found.patch({"train.py": SOURCE}))
     assert "+loader = DataLoader(data, num_workers=1, persistent_workers=True)" in text
     assert "# by hand: made-once (it was seen)" in text
+    assert text.startswith("# persistent-workers saves 2.00 s an epoch")
 
 
 def test_of_advice_that_cannot_be_followed_together_the_better_is_in_the_fix() -> None:
@@ -179,10 +182,26 @@ def test_of_advice_that_cannot_be_followed_together_the_better_is_in_the_fix() -
 def test_a_trainer_without_a_script_gets_arguments() -> None:
     own = trial("logger-seldom", edits=(Edit("", "Trainer", {"log_every_n_steps": "50"}),))
     found = made((own, saving(0.3)), seen=replace(SEEN, loader=None))
-    assert render_fix(found, found.patch({})) == "# Trainer(..., log_every_n_steps=50)\n"
+    assert render_fix(found, found.patch({})) == (
+        "# logger-seldom saves 3.00 s an epoch [2.90, 3.10] (30 %)\n# Trainer(..., log_every_n_steps=50)\n"
+    )
 
 
 @pytest.mark.parametrize("seen", [SEEN, replace(SEEN, loader=None)])
 def test_without_a_change_the_fix_says_so(seen: Observed) -> None:
     found = replace(made(seen=seen), traps=())
     assert render_fix(found, found.patch({})) == "# nothing to change\n"
+
+
+def test_features_are_priced_over_the_one_below_or_say_why_not() -> None:
+    figure, wide = Interval(2e-4, 1e-4, 3e-4, 5), Interval(2e-4, -1e-3, 2e-3, 5)
+    rungs = (
+        RungPrice("race", "race", "a", "lean", "", "", reason="the lowest"),
+        RungPrice("race", "race", "b", "logger", "lean", "lean", step=figure, epoch=wide, step_word="told"),
+        RungPrice("race", "race", "c", "bar-tqdm", "", "logger", reason="crashed: it fell"),
+    )
+    text = render_diagnosis(replace(made(), features=rungs))
+    assert "200 µs [100, 300]" in text
+    assert "crashed: it fell" in text
+    assert "the lowest" not in text
+    assert "Trainer's features" not in render_diagnosis(made())

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.commands.remedies import Trial, traps_of, trials_of
-from bench.results.observed import Observed, ObservedLoader, ObservedOptimizer, ObservedTrainer, observed_of
+from bench.commands.remedies import Trial, innermost_line, traps_of, trials_of
+from bench.results.observed import (
+    Observed,
+    ObservedLoader,
+    ObservedOptimizer,
+    ObservedTrainer,
+    lines_of_site,
+    observed_of,
+)
 
 LOADER = ObservedLoader("train.py:10 < train.py:30", {"batch_size": 32, "num_workers": 0, "pin_memory": False}, "D",
                         "RandomSampler", 40)  # fmt: skip
@@ -95,7 +102,13 @@ def test_what_is_made_in_each_epoch_is_made_once() -> None:
 
 
 def test_what_is_made_twice_in_ten_epochs_or_by_another_file_is_none_of_it() -> None:
-    for made in ({f"DataLoader at {LOADER.at}": 2}, {"DataLoader at other.py:3": 10}, {f"Dataset at {LOADER.at}": 10}):
+    by = {f"DataLoader at {LOADER.at} by train.get_eval_loader": 10}
+    for made in (
+        {f"DataLoader at {LOADER.at}": 2},
+        {"DataLoader at other.py:3": 10},
+        {f"Dataset at {LOADER.at}": 10},
+        by,
+    ):
         assert the(seen(made=made), "made-once") == []
 
 
@@ -185,3 +198,9 @@ def test_an_observation_crosses_as_json_and_comes_back() -> None:
 
     sent = {f"observed_{name}": value for name, value in asdict(PLAIN).items()}
     assert observed_of({**sent, "threads": 1}, "an arm") == PLAIN
+
+
+def test_the_line_of_a_call_is_the_innermost_of_its_place() -> None:
+    assert lines_of_site("data.py:7 < train.py:42 by fit.get") == ["data.py:7", "train.py:42"]
+    assert innermost_line("train.py:42 by fit.get") == innermost_line("train.py:42") == "train.py:42"
+    assert innermost_line("") == ""

@@ -83,7 +83,7 @@ def test_a_bad_module_is_one_clear_line(what: str, tmp_path: Path, processes: No
 def test_a_module_that_never_comes_to_a_step_is_ended(tmp_path: Path, processes: None) -> None:
     source = HEAD + STEP + "        return loss\n    def on_train_start(self):\n        import time; time.sleep(600)\n"
     _, failed = look(target(tmp_path, source).script, tmp_path, {}, 5.0)
-    assert failed == "it trained no 15 s of steps within 20 s"
+    assert failed.startswith("it took no batch, or waited for one step, within 20 s; allowed: ")
 
 
 @pytest.mark.parametrize(
