@@ -45,6 +45,27 @@ def test_modules_are_found_in_the_copy_and_those_of_an_environment_where_it_is(t
     assert found == [root, f"{root}/src", str(folder / "venv" / "lib"), str(tmp_path / "elsewhere")]
 
 
+def test_without_landlock_larger_files_are_copies_and_that_is_told(tmp_path: Path) -> None:
+    folder, scratch = tmp_path / "project", tmp_path / "scratch"
+    for made in (folder, scratch):
+        made.mkdir()
+    (folder / "data.gz").write_bytes(b"x" * 2**20)
+    code = (
+        "import os, sys; from pathlib import Path; from bench.arm import script_arm\n"
+        "script_arm.protect = lambda folders, keep=(): ''\n"
+        "os.chdir(sys.argv[2])\n"
+        "place = script_arm.ScratchPlace(Path(sys.argv[1]), Path(sys.argv[2], 'cache'))\n"
+        "Path('data.gz').write_bytes(b'')\n"
+        "print(place.told)"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code, folder, scratch], capture_output=True, text=True, cwd=ROOT)
+    assert (
+        "this system has no Landlock to keep them there; not covered: files that scripts name by absolute"
+        in done.stdout
+    )
+    assert (folder / "data.gz").stat().st_size == 2**20
+
+
 WIRE = """
 import os, sys
 from multiprocessing import Pipe

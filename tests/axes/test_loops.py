@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.arm.stream import BatchStream, Grant, TurnTimes
 from bench.axes import loops
 from bench.axes.loops.job import Job
 from bench.engine.options import Options
-from bench.plan import discovery
+from bench.plan import discovery, plan
 
 POINT: dict[str, Any] = {
     "batch_size": 32,
@@ -94,6 +95,18 @@ def test_every_loop_does_the_work_of_a_loop_written_by_hand(
     assert losses[-1] < losses[0]
     assert [len(taken.seconds) for taken in watch.taken] == list(STEPS)
     assert sum(taken.samples for taken in watch.taken) == 32 * sum(STEPS)
+
+
+@pytest.mark.parametrize("name", ["accelerate", "ignite", "transformers-trainer"])
+def test_a_loop_whose_package_is_missing_is_told_in_the_plan(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is otherwise listed as the others are, without an import of the package."""
+    package = loops.registry()[name].preload[-1]
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda one: None if one == package else there("json"))
+    suites = {"overhead": discovery.find_suite("overhead")}
+    made = plan.make_plan(suites, ["overhead"], settings=[f"loop={name},by-hand", "batch_size=64"])
+    told = {str(cell.point["loop"]): cell.unsupported for cell in made.cells}
+    assert told == {"plain": "", "by-hand": "", name: f"the package {package!r} is not installed"}
 
 
 def test_all_loops_race_with_equal_ledgers(bench: Bench) -> None:

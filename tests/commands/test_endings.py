@@ -77,6 +77,8 @@ LEAST = {
     "export": ["asv"],
     "confirm": ["a", "b"],
     "versions": ["a", "b"],
+    "race": ["a.py"],
+    "doctor": ["a.py"],
 }
 
 

@@ -9,11 +9,11 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Silent, call
+from zoo.unharmed import unharmed
 
 from bench.commands.race import RaceRules, race_scripts
 from bench.machine.write_guard import _version
@@ -24,7 +24,6 @@ from bench.results.store import StoredRun
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or _version() < 1, reason="needs Linux with Landlock")
 
 BAD = ROOT / "tests" / "zoo" / "bad"
-MARK = "LOOPMARK_BAD_SCRIPTS"  # in the environment of all that a test starts
 # What is raced together, and what is given to them; {folder} is the user's.
 RACED_TOGETHER = {
     "exceptions": (
@@ -83,31 +82,8 @@ def user(tmp_path: Path, processes: None, monkeypatch: pytest.MonkeyPatch) -> It
     (folder / "data" / "large.bin.gz").write_bytes(os.urandom(2**20))
     (folder / "last.ckpt").write_bytes(os.urandom(300 * 1024))
     (folder / "notes.txt").write_text("mine")
-    before = digests(folder)
-    monkeypatch.setenv(MARK, str(tmp_path))
-    yield folder
-    assert digests(folder) == before
-    assert marked(tmp_path) == []
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        for path in folder.rglob("*")
-    }
-
-
-def marked(value: Path) -> list[int]:
-    """Processes, but this one, that began with the mark in their environment."""
-    wanted = f"{MARK}={value}".encode()
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            if wanted in Path("/proc", name, "environ").read_bytes().split(b"\0"):
-                found.append(int(name))
-        except OSError:  # it is gone, or another user's
-            continue
-    return [pid for pid in found if pid != os.getpid()]
+    with unharmed(folder, monkeypatch):
+        yield folder
 
 
 def race(folder: Path, commands: Sequence[str], rules: RaceRules | None = None) -> StoredRun:

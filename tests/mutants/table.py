@@ -30,6 +30,10 @@ def _fabric_loader(options: str) -> str:
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(1, "the LightningModule logs by default", "suites/autoencoder_lightning.py",
            "log: bool = False", "log: bool = True", (SAME_SETTINGS,), "logged: 'train_loss' against"),
+    Mutant(1, "any two loops may differ in what they log", "bench/engine/equal_settings.py",
+           'if "loop" in causes and two_loops <= BY_MODULE else ()', 'if "loop" in causes else ()',
+           ("tests/engine/test_equal_settings.py::"
+            "test_what_a_module_logs_is_a_part_of_what_trainer_costs_and_against_other_loops_it_is_unequal",)),
     Mutant(2, "device marks are read before the device has passed them", "bench/callbacks/phases.py",
            "while self._pending and self._pending[0][1].reached():", "while self._pending:",
            ("tests/callbacks/test_phases.py::test_marks_of_a_device_are_read_only_when_it_has_passed_them",)),

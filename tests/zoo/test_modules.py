@@ -150,6 +150,15 @@ def test_what_cannot_be_driven_by_hand_is_left_out_of_that_arm_alone(bench: Benc
 
 
 @pytest.mark.long
+def test_a_module_is_compiled_by_hand_as_by_a_trainer(bench: Bench) -> None:
+    loops_of_module = "loop=trainer-barebones,by-hand"
+    records = bench.run("zoo", "module=dictionaries", "compile=default", loops_of_module, options=ONCE)
+    for record in records:
+        assert record.outcome == "ok", told(record)  # with losses within 0.1 %, as of all that is compiled
+        assert record.effective["graphs"] >= 1
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["gan", "packed_rnn", "graphs"])
 def test_a_planted_fifth_reads_as_a_fifth(name: str, bench: Bench) -> None:
     bench.run("zoo-planted", f"module={name}", options=Options(budget=60, launch=0.8, launches=4, fork_servers=1))

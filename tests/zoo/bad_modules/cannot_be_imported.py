@@ -5,7 +5,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
-EXPECTED = "ModuleNotFoundError: No module named 'no_such_module_anywhere'"
+EXPECTED = "cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'"
 
 
 class Module(LightningModule):

@@ -4,7 +4,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
-EXPECTED = "training_step"
+EXPECTED = "Module has no training_step; allowed: a LightningModule with one"
 
 
 class Module(LightningModule):

@@ -4,7 +4,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
-EXPECTED = "ValueError: the third step"
+EXPECTED = "ValueError: the third step (raises_in_third_step.py:"
 
 
 class Module(LightningModule):

@@ -37,7 +37,7 @@ class OwnHooks(pl.LightningModule):
 
     def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor | None:
         self.heard.append(f"training_step {self.current_epoch} {batch_idx} {self.global_step}")
-        if batch_idx % 7 == 5:
+        if batch_idx == 6 and self.current_epoch == 0:
             return None  # a batch that is left out
         return (self.net(batch) - batch).square().mean()
 
