@@ -137,7 +137,7 @@ def _number_of_workers(seen: Observed, cores: int) -> Iterator[Trial]:
             f"num_workers={number}" + (", persistent_workers=True" if number else ""),
             why,
             _of_loader(seen, num_workers=number, **kept),
-            between=True,
+            between=own > 0,  # those that are there may be started anew; new ones are not
             otherwise="random transforms draw other numbers",
             edits=_loader_edit(seen, {"num_workers": str(number), **{name: "True" for name in kept}}, without),
         )
