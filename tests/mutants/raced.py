@@ -6,7 +6,7 @@ from .harness import Mutant
 
 LOADERS = "tests/arm/test_script_loaders.py"
 TRAINED = "tests/arm/test_trained_model.py"
-SCRIPTS = "tests/plan/test_scripts.py"
+SCRIPTS = "tests/plan/test_script_plans.py"
 RACES = "tests/engine/test_script_races.py"
 
 RACED: tuple[Mutant, ...] = (
