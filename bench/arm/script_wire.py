@@ -40,16 +40,29 @@ class ScriptWire:
         self._check()
         try:
             self._connection.send_bytes(data)
-        except OSError:
-            end_process("the conductor is gone")
+        except OSError as error:
+            self._lost(error)
 
     def recv_bytes(self) -> bytes:
         self._check()
         try:
             return self._connection.recv_bytes()
-        except (OSError, EOFError):
-            self._check()
-            end_process("the conductor is gone")
+        except (OSError, EOFError) as error:
+            self._lost(error)
+
+    def _lost(self, error: Exception) -> NoReturn:
+        """The conductor is gone, or a handler of a signal has raised while the script was held.
+
+        Raises:
+            Exception: what a handler of the script's has raised, as a TimeoutError, which is an OSError, too.
+        """
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        if place is not None and place.tb_frame.f_globals.get("__name__") != Connection.__module__:
+            raise error
+        self._check()
+        end_process("the conductor is gone")
 
     def _check(self) -> None:
         if self.in_child:

@@ -121,3 +121,23 @@ def test_own_last_words_are_those_of_the_log(tmp_path: Path) -> None:
             check=True,
         )
     assert done.stdout == "no such option\n"
+
+
+def test_what_a_scripts_own_handler_raises_while_it_is_held_is_the_scripts() -> None:
+    """A TimeoutError is an OSError, and is no end of the connection."""
+    code = """
+import signal
+from multiprocessing import Pipe
+from bench.arm.script_wire import ScriptWire
+def ring(number, frame):
+    raise TimeoutError("a step took too long")
+signal.signal(signal.SIGALRM, ring)
+ours, theirs = Pipe()
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    ScriptWire(ours).recv_bytes()
+except TimeoutError as error:
+    print("the script's:", error)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "the script's: a step took too long\n", done.stderr
