@@ -76,5 +76,5 @@ def test_a_clean_training_falls_into_no_trap(name: str, tmp_path: Path, processe
     seen, failed = looked_at("clean", name, tmp_path)
     assert failed == ""
     assert traps_of(seen, CORES) == ()
-    # What else is tried costs some share of a step, which on a busy machine may be a figure or a bar that is hardly drawn.
+    # What else is tried costs some share of a step; on a busy machine that may be a bar that is hardly drawn.
     assert {one.name for one in trials_of(seen, CORES) if not one.bound} <= {"num-workers", "log-seldom"}
