@@ -44,6 +44,8 @@ class Observer:
         self._sites = sites
         self._at = _NOBODY  # the loader that was pulled last, to which updates belong
         self._counted_at = _NOBODY  # the same, in steps whose calls are counted
+        self._goes_on: dict[str, bool] = {}  # whether the step of each loader's last batch is followed by another
+        self._others: Counter[str] = Counter()  # batches of other loaders since
         self._pulls: Counter[str] = Counter()
         self._epochs: Counter[str] = Counter()
         self._updates: Counter[str] = Counter()
@@ -140,19 +142,21 @@ class Observer:
     def _pulled(self, site: str, iterator: Any, fetch: Call) -> Any:
         began = perf_counter()
         first = not iterator._num_yielded
-        if site in self._begun and self._counted_at == site:
+        # A second loader may give a batch to each step; more than one is a validation, which is no part of a step.
+        if self._goes_on.get(site) and self._others[site] <= 1:
             self._steps[site].append(began - self._begun[site])
             self._seconds[site]["waiting"] += self._waited[site]
         elif site in self._begun and first:
             self._between[site].append(began - self._begun[site])
-        self._counted_at = _NOBODY
+        self._counted_at, self._goes_on[site], self._others[site] = _NOBODY, False, 0
         batch = fetch()
+        self._others.update(other for other in self._begun if other != site)
         self._waited[site] = perf_counter() - began
         self._at = site
         self._begun[site] = began
         self._pulls[site] += 1
         if iterator._num_yielded != self._lengths.get(site):
-            self._counted_at = site
+            self._counted_at, self._goes_on[site] = site, True
         return batch
 
     def _count_made(self, own: Any) -> None:

@@ -113,10 +113,12 @@ def test_ranks_are_started_as_torchrun_starts_them(fleet: Fleet, tmp_path: Path)
     [
         {"before": "import bench", "batches": "bench.watch([(data[:32]), (data[32:64])])"},
         {"before": "import bench", "loader": "[data[:32], data[32:64]]", "batches": "bench.watch(loader)"},
-        {"batches": "iter(loader)"},
+        pytest.param({"batches": "iter(loader)"}, marks=pytest.mark.long),
         {"batches": "(batch for batch in loader)"},
         {"batches": "[DataLoader(data, 32)][0]"},  # built anew for each epoch
-        {"loader": "DataLoader(data, 32, num_workers=1, multiprocessing_context='spawn')", "after": ""},
+        pytest.param(
+            {"loader": "DataLoader(data, 32, num_workers=1, multiprocessing_context='spawn')"}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_batches_are_found_wherever_they_come_from(parts: dict[str, str], fleet: Fleet, tmp_path: Path) -> None:
@@ -182,6 +184,7 @@ def test_what_a_script_writes_goes_with_its_arm(fleet: Fleet, tmp_path: Path) ->
         assert contents(folder) == kept
 
 
+@pytest.mark.long
 def test_variables_are_there_from_the_interpreters_start(processes: None, tmp_path: Path) -> None:
     """So that what a library reads when it is imported counts, too; and threads are as many as they say."""
     from bench.commands.race import RaceRules, race_scripts
