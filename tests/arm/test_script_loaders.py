@@ -26,6 +26,7 @@ class Gate:
         self.turns: list[int] = []
 
     def wait(self) -> Grant | None:
+        assert len(self.turns) < 100, "whoever asks for all batches of a loader that is held has no end"
         return Grant(2)
 
     def before(self, grant: Grant) -> None:
