@@ -136,7 +136,7 @@ def test_a_loader_that_is_built_anew_and_iterated_from_elsewhere_after_its_first
 
 
 def test_epochs_of_other_lengths_are_refused() -> None:
-    script, lengths = Script(real_epochs=True), iter([6, 6, 4])
+    script, lengths = Script(real_epochs=True), iter([6, 6, 4, 6, 6, 6, 6])
 
     class Batches:
         def __iter__(self) -> Iterator[int]:
