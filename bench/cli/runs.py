@@ -86,7 +86,7 @@ def add(command: Adder) -> None:
         "--devices", type=positive, default=1, metavar="N", help="ranks of each, as torchrun starts them"
     )
     until(scripts)
-    measuring_options(scripts, "wall time for all of it; default: 1m", old_names=False)
+    measuring_options(scripts, "wall time for all of it; default: 55s", old_names=False)
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(
