@@ -79,7 +79,7 @@ class ScriptLoaders:
 
         DataLoader.__iter__ = iterate  # type: ignore[method-assign]  # for this process
         if not self._real_epochs:
-            DataLoader.__len__ = length  # type: ignore[method-assign]
+            DataLoader.__len__ = length  # type: ignore[method-assign]  # the same
         register_optimizer_step_post_hook(self._stepped)
         watch.let_watch(lambda batches: WatchedBatches(self, batches))
         os.register_at_fork(after_in_child=self._leave)
