@@ -79,7 +79,7 @@ def history(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Run the tests that need no process and no torch, in seconds, with pytest's arguments after `--`."""
-    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"])
     # Of matrices this small, the threads of the linear algebra would mostly wait for each other.
     session.run("python", "-m", "tests.quick", SLOWEST, *session.posargs, env={"OPENBLAS_NUM_THREADS": "1"})
 
@@ -87,7 +87,7 @@ def quick(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run pytest, with the arguments after `--`; without any, all tests but long ones and simulations in full."""
-    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"])
     session.run("pytest", SLOWEST, *(session.posargs or ["-m", "not long and not simulation"]))
 
 
@@ -97,7 +97,7 @@ def faults(session: nox.Session) -> None:
 
     About 45 minutes on 2 slow cores. It goes on where an earlier session was stopped.
     """
-    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"])
     kept = ["--json", "results/faults.json", "--markdown", "results/faults.md"]
     session.run("python", "-m", "tests.faults", *kept, *session.posargs)
 
@@ -105,7 +105,7 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def documented(session: nox.Session) -> None:
     """Run every command of README and docs as it stands, those that take minutes too."""
-    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"])
     session.run("pytest", "tests/test_documented_commands.py", *session.posargs, env={"BENCH_DOCUMENTED": "all"})
 
 
@@ -130,7 +130,7 @@ def extras(session: nox.Session) -> None:
 
     Their tests are not there where a package of theirs is missing; here that would be seen.
     """
-    _install(session, "--editable", ".[loops]", *GROUPS["tests"])
+    _install(session, "--editable", ".[loops,train,tune,notebook]", *GROUPS["tests"])
     session.run("pytest", SLOWEST, *(session.posargs or EXTRAS_TESTS), env={"BENCH_EXTRAS": "all"})
 
 
@@ -140,7 +140,7 @@ def mutants(session: nox.Session) -> None:
 
     After `--` the numbers of some traps.
     """
-    _install(session, "--editable", ".[history]", *GROUPS["tests"])
+    _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"])
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
