@@ -170,7 +170,9 @@ def _paces(record: Record) -> dict[int, float]:
         return {}
     whole = zip(turns.round, turns.entire if turns.whole else turns.settled, strict=True)
     steps = turns.taken if turns.whole else turns.lengths
-    found = {number: seconds / count for (number, seconds), count in zip(whole, steps, strict=True) if count and seconds}
+    found = {
+        number: seconds / count for (number, seconds), count in zip(whole, steps, strict=True) if count and seconds
+    }
     return {number: pace for number, pace in found.items() if number > 0} if turns.whole else found
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.borders import encodable, one_line
-from bench.cli import counting, doctors, gates, over_commits, pages, runs
+from bench.cli import counting, doctors, gates, over_commits, pages, runs, tunes
 from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare, say
 from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ending
@@ -116,6 +116,6 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (runs, doctors, counting, gates, pages, over_commits):
+    for module in (runs, doctors, tunes, counting, gates, pages, over_commits):
         module.add(command)
     return top

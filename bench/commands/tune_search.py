@@ -265,7 +265,9 @@ class Search:
         """Of those that were raced so far, the fastest are kept; the others are pruned."""
         raced = sorted((one for one in undecided if effort in one.results), key=lambda one: -one.ratio)
         for one in raced[keep:]:
-            self._study.prune(one.label, f"{len(raced[:keep])} others were faster after {effort} of {self._last} epochs")
+            self._study.prune(
+                one.label, f"{len(raced[:keep])} others were faster after {effort} of {self._last} epochs"
+            )
             undecided.remove(one)
 
     @property
@@ -318,7 +320,12 @@ class _BudgetEnded(Exception):
 def seen_of(result: RacedConfiguration) -> dict[str, Any]:
     """What a study keeps of a result: all of it, and figures that a dashboard shows by names that say what they are."""
     kept = asdict(result)
-    kept |= {"ratio": result.ratio, "samples_per_second": result.rate, "peak_memory": result.limited_memory, "loss_lag": result.lag}
+    kept |= {
+        "ratio": result.ratio,
+        "samples_per_second": result.rate,
+        "peak_memory": result.limited_memory,
+        "loss_lag": result.lag,
+    }
     return kept
 
 

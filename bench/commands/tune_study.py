@@ -1,4 +1,4 @@
-"""The study of a search: Optuna's trials in a SQLite file that its dashboard opens, and that a later command goes on with.
+"""The study of a search: Optuna's trials in a SQLite file that its dashboard opens and a search goes on with.
 
 Every trial is told once it is decided: complete with its speed over the default's, pruned where others were faster or
 where it broke a limit, failed where it could not be run. What is not decided yet stays, with all that was seen of it,
@@ -11,7 +11,7 @@ import importlib.util
 import json
 import random
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,9 @@ FIRST_AT_RANDOM = 8  # trials before TPE has something to go by
 MISSING = 'bench tune needs Optuna, which is not installed: pip install "loopmark[tune]"'
 _SPACE, _SPENT = "loopmark_space", "loopmark_spent"
 _LABEL, _SEEN, _REASON = "configuration", "seen", "reason"
-_BROKEN = "broken limit"  # by how much a limit is broken; above zero, TPE takes a trial for worse than all that break none
+_BROKEN = (
+    "broken limit"  # by how much a limit is broken; above zero, TPE takes a trial for worse than all that break none
+)
 
 TrialWord = Literal["running", "complete", "pruned", "failed"]
 
@@ -132,7 +134,7 @@ class SearchStudy:
 
     @property
     def name(self) -> str:
-        return self._study.study_name
+        return str(self._study.study_name)
 
     @property
     def tried(self) -> int:

@@ -112,7 +112,9 @@ def search_of_suite(
     twice = [axis for axis in dict.fromkeys(named) if named.count(axis) > 1]
     mistakes += [f"--set {axis}: is there twice; allowed: once, with all values: {axis}=A,B" for axis in twice]
     if CONFIGURATION in axes[suite.name]:
-        mistakes.append(f"suite {suite.name!r} has an axis {CONFIGURATION!r} of its own, which a search adds; rename it")
+        mistakes.append(
+            f"suite {suite.name!r} has an axis {CONFIGURATION!r} of its own, which a search adds; rename it"
+        )
     for setting in settings:
         mistakes += _apply(setting, {suite.name: suite}, axes)
     if mistakes:

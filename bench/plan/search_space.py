@@ -50,7 +50,7 @@ class SearchSpace:
 
     def candidates(self) -> list[dict[str, AxisValue]]:
         """Those that can run and are not the default."""
-        first, *others = self.configurations()
+        _, *others = self.configurations()
         return [one for one in others if self.label(one) not in self.refused]
 
 
@@ -79,14 +79,15 @@ def search_space(
     refused = {space.label(one): reason for one in space.configurations() if (reason := refuses(one))}
     space = SearchSpace(several, refused)
     left = {axis: {one[axis] for one in [*space.candidates(), space.default]} for axis in several}
-    if reason := refused.get(space.label(space.default)):
+    if wrong := refused.get(space.label(space.default)):
         alone = _told(several, lambda one: refuses({**space.default, **one}))
         raise SpecError(
-            f"the default configuration, {space.label(space.default)}, cannot be tried: {reason}; "
+            f"the default configuration, {space.label(space.default)}, cannot be tried: {wrong}; "
             f"{alone or 'allowed: another first value of an axis'}"
         )
     mistakes = [
-        f"axis {axis!r}: {_reasons(axis, values, space)}; left is {as_text(values[0])} alone; allowed: without this axis"
+        f"axis {axis!r}: {_reasons(axis, values, space)}; left is {as_text(values[0])} alone; "
+        "allowed: without this axis"
         for axis, values in several.items()
         if len(left[axis]) < 2
     ]
@@ -119,8 +120,6 @@ def _reasons(axis: str, values: Sequence[AxisValue], space: SearchSpace) -> str:
 
 def _told(axes: Mapping[str, Sequence[AxisValue]], refuses: Callable[[Configuration], str]) -> str:
     """Which values would make a default that can run, as words; "" where changing one axis is not enough."""
-    found = {
-        axis: [as_text(value) for value in values if not refuses({axis: value})] for axis, values in axes.items()
-    }
+    found = {axis: [as_text(value) for value in values if not refuses({axis: value})] for axis, values in axes.items()}
     words = [f"{axis}={' or '.join(values)}" for axis, values in found.items() if values]
     return f"allowed first: {', '.join(words)}" if words else ""
