@@ -131,6 +131,7 @@ class Search:
         self._paces: list[float] = []  # seconds of an arm's launch, over its effort and one for its start
         self._default: RacedConfiguration | None = None
         self._best: dict[str, _Candidate] = {}  # that went all the way
+        self._beaten: dict[str, _Candidate] = {}  # that others were faster than, and that broke no limit
         self._notes: list[str] = []
         self._runs: list[str] = []
 
@@ -144,7 +145,7 @@ class Search:
         finalists: list[Finalist] = []
         ended = "finished"
         try:
-            ended = self._look()
+            ended = self._look() or "finished"
             if self._best:
                 finalists, ended = self._final(ended)
         except _BudgetEnded:
@@ -163,13 +164,26 @@ class Search:
     def _look(self) -> str:
         """Screen and climb until there is a candidate for the final race; why it ended."""
         undecided = [_taken_up(row) for row in self._study.take_up()]
-        self._remember(row for row in self._study.rows() if row.word == "complete")
+        self._remember(self._study.rows())
         while True:
             ended = self._screen(undecided)
+            if not undecided and not ended and not self._best:
+                undecided += self._second_look()
             if undecided:
                 self._climb(undecided)
             if self._best or ended:
-                return ended or "finished"
+                return ended
+            if not self._beaten and self._study.tried >= self._rules.trials:
+                return "finished"
+
+    def _second_look(self) -> list[_Candidate]:
+        """The fastest of those that were given up for others, once all of these have broken a limit."""
+        chosen = sorted(self._beaten.values(), key=lambda one: -one.ratio)[: KEPT[0]]
+        for one in chosen:
+            del self._beaten[one.label]
+            seen = {str(effort): seen_of(result) for effort, result in one.results.items()}
+            self._study.again(one.label, one.configuration, seen)
+        return chosen
 
     def _screen(self, undecided: list[_Candidate]) -> str:
         """Race what the study proposes on the first rung, until nothing is left to try; why it ended, or "".
@@ -188,7 +202,7 @@ class Search:
                 batch = [_Candidate(label, own) for label, own in self._study.propose(wanted)]
                 undecided += batch
             if not batch:
-                return "" if undecided else "finished"
+                return ""
             self._race(batch, first, undecided)
             self._give_up(undecided, KEPT[0], first)
 
@@ -265,10 +279,10 @@ class Search:
         """Of those that were raced so far, the fastest are kept; the others are pruned."""
         raced = sorted((one for one in undecided if effort in one.results), key=lambda one: -one.ratio)
         for one in raced[keep:]:
-            self._study.prune(
-                one.label, f"{len(raced[:keep])} others were faster after {effort} of {self._last} epochs"
-            )
+            why = f"{keep} others were faster in a race of {effort}, of {self._last} at most"
+            self._study.prune(one.label, why)
             undecided.remove(one)
+            self._beaten[one.label] = one
 
     @property
     def _last(self) -> int:
@@ -308,9 +322,13 @@ class Search:
         return judged_finalists(told.results, self._rules.limits), ended
 
     def _remember(self, rows: Iterable[TrialRow]) -> None:
-        """Candidates that an earlier part of the search has raced to the last rung."""
+        """Candidates that an earlier part of the search has raced to the last rung, or has given up for these."""
         for row in rows:
-            self._best[row.label] = _taken_up(row)
+            self._beaten.pop(row.label, None)
+            if row.word == "complete":
+                self._best[row.label] = _taken_up(row)
+            elif row.word == "pruned" and not row.broken and row.seen:
+                self._beaten[row.label] = _taken_up(row)
 
 
 class _BudgetEnded(Exception):
