@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from bench.analysis.tuning import Finalist, Limits, RacedConfiguration, broken_l
 from bench.commands.tune_study import SearchStudy, TrialRow
 from bench.engine.budget import in_seconds
 from bench.errors import RunError
-from bench.plan.search_space import Configuration, SearchSpace
+from bench.plan.search_space import Configuration
 
 RACED_AT_ONCE = 10  # candidates beside the default and its twin: more take long for a round, and memory
 KEPT = (5, 2)  # that go from the first rung to the second, and from there to the last
@@ -118,16 +118,10 @@ class _Candidate:
 
 
 class Search:
-    """One search, from its first proposal to its final race.
+    """One search, from its first proposal to its final race."""
 
-    Args:
-        tell: is told what goes on.
-    """
-
-    def __init__(
-        self, study: SearchStudy, racer: Racer, space: SearchSpace, rules: SearchRules, tell: Callable[[str], None]
-    ) -> None:
-        self._study, self._racer, self._space, self._rules, self._tell = study, racer, space, rules, tell
+    def __init__(self, study: SearchStudy, racer: Racer, rules: SearchRules) -> None:
+        self._study, self._racer, self._rules = study, racer, rules
         self._paces: list[float] = []  # seconds of an arm's launch, over its effort and one for its start
         self._default: RacedConfiguration | None = None
         self._best: dict[str, _Candidate] = {}  # that went all the way
@@ -221,8 +215,7 @@ class Search:
 
     def _race(self, racing: Sequence[_Candidate], effort: int, undecided: list[_Candidate]) -> None:
         """One race; what fails or breaks a limit is decided, and no longer in `undecided`."""
-        name = f"{effort}-{'epochs' if effort > 1 else 'epoch'}"
-        told = self._raced([one.configuration for one in racing], effort, 1, name)
+        told = self._raced([one.configuration for one in racing], effort, 1, f"race of {effort}")
         by_label = {one.label: one for one in told.results}
         # What the budget cut short stays undecided, and a search that goes on races it again.
         done = [(one, by_label[one.label]) for one in racing if by_label.get(one.label, _NOT_RUN).outcome != "not-run"]
@@ -256,9 +249,7 @@ class Search:
         if default is None or default.outcome == "not-run":
             if self._default is None:
                 took = in_seconds(self._rules.budget)
-                raise RunError(
-                    f"the budget of {took} has no room for one race of {effort} epochs; allowed: a larger --budget"
-                )
+                raise RunError(f"the budget of {took} has no room for a single race; allowed: a larger --budget")
             raise _BudgetEnded
         if default.outcome != "ok":
             raise RunError(
@@ -317,8 +308,7 @@ class Search:
                 "nothing is claimed; go on with --resume and a larger --budget"
             )
             return [], "budget"
-        self._tell(f"final race of {len(best)} configurations, {launches} launches")
-        told = self._raced([one.configuration for one in best], self._last, launches, "final")
+        told = self._raced([one.configuration for one in best], self._last, launches, "final race")
         return judged_finalists(told.results, self._rules.limits), ended
 
     def _remember(self, rows: Iterable[TrialRow]) -> None:

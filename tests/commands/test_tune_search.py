@@ -30,7 +30,7 @@ def searched(
     study = study or open_study(None, "search", machine.space, sampler="tpe", seed=0)
     machine.budget = budget
     rules = SearchRules(RUNGS, min(trials, len(machine.space.candidates())), budget, Limits(**limits))
-    return Search(study, machine, machine.space, rules, lambda text: None).run()
+    return Search(study, machine, rules).run()
 
 
 def test_it_finds_one_of_the_best_within_a_quarter_of_the_grids_cost(repeats: Choice) -> None:
@@ -136,7 +136,7 @@ def test_where_all_fail_nothing_is_claimed() -> None:
             "was not raced: crashed: exit code 1",
         ),
         ({}, {"memory": 5 * 10**8}, "needs 1000000000 bytes at its peak, more than the memory limit of 500000000"),
-        ({}, {"budget": 3.0}, "the budget of 3 s has no room for one race of 2 epochs"),
+        ({}, {"budget": 3.0}, "the budget of 3 s has no room for a single race"),
     ],
 )
 def test_a_default_that_cannot_be_raced_ends_the_search(
