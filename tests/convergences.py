@@ -31,7 +31,6 @@ class TrueCell:
         rate_sd: sd of the log of its rate, in a seed, which no other cell shares.
         own: sd of the log of its loss, in a seed, which no other cell shares; 0: bit for bit as another of its rate.
         diverges: seeds from which the loss is nan from the third epoch on.
-        breaks: whether these are recorded as other work, as an arm with such a training loss is.
         outcome, reason: in every launch.
     """
 
@@ -42,7 +41,6 @@ class TrueCell:
     rate_sd: float = 0.0
     own: float = 0.0
     diverges: Sequence[int] = ()
-    breaks: bool = False
     outcome: Any = "ok"
     reason: str = ""
 
@@ -158,7 +156,6 @@ def reached_run(
                 zip(arms, trained(rng, truths, epochs, machine, launch), strict=True)
             ):
                 true = cells[value]
-                broken = true.breaks and launch in true.diverges
                 records.append(
                     Record(
                         suite="reach",
@@ -167,8 +164,8 @@ def reached_run(
                         twin=twin,
                         launch=launch,
                         point={"loop": value, **other},
-                        outcome="unequal-work" if broken else true.outcome,
-                        reason="a loss is nan" if broken else true.reason,
+                        outcome=true.outcome,
+                        reason=true.reason,
                         requested={"loop": value},
                         effective={"loop": value},
                         samples_per_step=SAMPLES,

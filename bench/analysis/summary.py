@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.by_launch import by_launch
+from bench.analysis.convergence import Convergence, convergence_of
 from bench.analysis.costs import Cost, costs
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.fastest import Fastest, fastest_of
@@ -69,6 +70,7 @@ class Summary:
         warnings: sentences.
         declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
         ladder: of suites whose compared axis is one, what each rung costs over the one below.
+        convergence: of suites that train for a goal, who gets there when; None where there is none.
         trainers: what the sets of Trainer's arguments that cells name set, in words, by suite and set.
     """
 
@@ -91,20 +93,23 @@ class Summary:
     trainers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fastest: Mapping[str, Fastest] = field(default_factory=dict)
     ladder: Sequence[RungPrice] = ()
+    convergence: Convergence | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         return asdict(self)
 
 
-def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary:
+def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP, target: float | None = None) -> Summary:
     """The summary of a run, finished or not.
 
     Args:
         reference_step: seconds a step, for which the costs are stated.
+        target: a validation loss in place of that which the run's trainings were for.
 
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
+        SpecError: there is a target, and no suite of the run trains for a goal.
     """
     frames = frames_of(run)
     pairs, known = frames.pairs, frames.declared
@@ -137,6 +142,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         },
         fastest=fastest_of(cells, of_launches),
         ladder=ladder_of(run, set(frames.cells.loc[frames.cells["outcome"] == "ok", "cell"])),
+        convergence=convergence_of(run, target),
     )
 
 
