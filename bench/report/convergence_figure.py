@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import seaborn as sns
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import bench.borders as borders
 from bench.analysis.convergence import Curve, GoalCell
 from bench.analysis.summary import Summary
-from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
+from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, Drawing, figure_text, svg
 from bench.report.tables import titles
 from bench.report.units import scale
 
@@ -48,7 +48,7 @@ def _curves(cells: Sequence[GoalCell], title: str, group: str) -> Drawing:
     longest = max(attempt.curve.seconds[-1] for cell in cells for attempt in cell.attempts)
     factor, unit = scale(longest, "s")
     for panel, name, divide in ((left, "seconds", factor), (right, "samples", 1.0)):
-        for number, cell in enumerate(sorted(cells, key=lambda cell: not cell.twin)):
+        for number, cell in enumerate(sorted(cells, key=lambda cell: cell.twin)):
             width = _WIDEST + (_THINNEST - _WIDEST) * number / max(1, len(cells) - 1)
             _cell(panel, cell, name, divide, palette.get(cell.value, _FAINT), width if name == "samples" else 1.8)
         panel.axhline(cells[0].target, color=INK, linewidth=0.8, linestyle=":")
@@ -66,13 +66,12 @@ def _curves(cells: Sequence[GoalCell], title: str, group: str) -> Drawing:
         f"target {cells[0].target:g}", (0, cells[0].target), xytext=(4, 3), textcoords="offset points", fontsize=9
     )
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper left", ncols=6, handlelength=1.6)
-    if title:
-        figure.suptitle(figure_text(title, TITLE_LETTERS), x=0.01, ha="left", fontsize=10)
     return Drawing(
         f"{CURVES_TITLE}{f' ({title})' if title else ''}",
-        "Lines: the median over seeds, epoch by epoch. Bands: all seeds, from the lowest loss to the highest. Dotted "
-        "line: the target. Diamonds: where the median training gets there. Dashes: the twin, the same code as the "
-        "baseline. Over samples, loops that train alike lie on each other; each is drawn thinner than the one below.",
+        "Lines: the median over seeds, epoch by epoch. Bands: all seeds, from the lowest loss to the highest; one that "
+        "is not finite is above all others. Dotted line: the target. Diamonds: where the median training gets there. "
+        "Dashes: the twin, the same code as the baseline. Over samples, loops that train alike lie on each other; each "
+        "is drawn thinner than the one below.",
         svg(figure, f"curves-{borders.file_name(group)}"),
     )
 
@@ -83,14 +82,13 @@ def _cell(panel: Axes, cell: GoalCell, name: str, divide: float, colour: str, wi
         return
     at = [place / divide for place, _, _, _ in points]
     colour = _FAINT if cell.twin else colour
-    panel.fill_between(
-        at, [low for _, low, _, _ in points], [high for _, _, _, high in points], color=colour, alpha=0.16, linewidth=0
-    )
+    ends = [low for _, low, _, _ in points], [high for _, _, _, high in points]
+    panel.fill_between(at, *ends, color=colour, alpha=0.13, linewidth=0)
     panel.plot(
         at,
         [middle for _, _, middle, _ in points],
         color=colour,
-        linewidth=width,
+        linewidth=1.2 if cell.twin else width,
         linestyle="--" if cell.twin else "-",
         label=figure_text(f"{cell.value}{' (twin)' if cell.twin else ''}"),
     )
@@ -100,26 +98,29 @@ def _cell(panel: Axes, cell: GoalCell, name: str, divide: float, colour: str, wi
 
 
 def _points(cell: GoalCell, name: str) -> list[tuple[float, float, float, float]]:
-    """After each epoch where it was, lowest, middle and highest loss of the seeds; those that are not finite left out.
+    """After each epoch where it was, and the lowest, middle and highest finite loss of the seeds.
 
-    Seeds are as far in samples, and nearly so in time: the median of both tells where their epoch was.
+    A loss that is not finite is above all others: a line that left its seed out would look better than the cell is.
+    Where it is the middle one the line ends. Seeds are as far in samples, and nearly so in time: the median of both
+    tells where their epoch was.
     """
-    by_epoch: Mapping[int, list[tuple[float, float]]] = {}
+    by_epoch: dict[int, list[tuple[float, float]]] = {}
     for attempt in cell.attempts:
         for number, (place, loss) in enumerate(_along(attempt.curve, name)):
-            by_epoch.setdefault(number, []).append((place, loss))  # type: ignore[attr-defined]  # is a dict
+            by_epoch.setdefault(number, []).append((place, loss))
     found = []
     for own in by_epoch.values():
-        losses = [loss for _, loss in own if math.isfinite(loss)]
-        if losses:
+        middle = statistics.median(loss for _, loss in own)
+        if math.isfinite(middle):
             where = statistics.median(place for place, _ in own)
-            found.append((where, min(losses), statistics.median(losses), max(losses)))
+            losses = [loss for _, loss in own if math.isfinite(loss)]
+            found.append((where, min(losses), middle, max(losses)))
     return found
 
 
 def _along(curve: Curve, name: str) -> list[tuple[float, float]]:
     places: Sequence[float] = getattr(curve, name)
-    return [(place, math.nan if loss is None else loss) for place, loss in zip(places, curve.losses, strict=True)]
+    return [(place, math.inf if loss is None else loss) for place, loss in zip(places, curve.losses, strict=True)]
 
 
 def _ticks(low: float, high: float) -> list[float]:
