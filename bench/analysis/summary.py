@@ -21,6 +21,7 @@ from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.ladder import RungPrice, ladder_of
 from bench.analysis.pairs import shared_sets
+from bench.analysis.searches import Search, searches_of
 from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import sets_in_words
@@ -71,6 +72,7 @@ class Summary:
         declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
         ladder: of suites whose compared axis is one, what each rung costs over the one below.
         convergence: of suites that train for a goal, who gets there when; None where there is none.
+        searches: what cells found by themselves before they trained.
         trainers: what the sets of Trainer's arguments that cells name set, in words, by suite and set.
     """
 
@@ -94,6 +96,7 @@ class Summary:
     fastest: Mapping[str, Fastest] = field(default_factory=dict)
     ladder: Sequence[RungPrice] = ()
     convergence: Convergence | None = None
+    searches: Sequence[Search] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -143,6 +146,7 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP, target: fl
         fastest=fastest_of(cells, of_launches),
         ladder=ladder_of(run, set(frames.cells.loc[frames.cells["outcome"] == "ok", "cell"])),
         convergence=convergence_of(run, target),
+        searches=searches_of(run),
     )
 
 

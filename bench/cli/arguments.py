@@ -236,7 +236,17 @@ def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of a run that the command line names, by the names of `Options`."""
-    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument", "until", "launches")
+    names = (
+        "budget",
+        "precision_goal",
+        "timeout",
+        "seed",
+        "threads",
+        "memory_limit",
+        "instrument",
+        "until",
+        "launches",
+    )
     found = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 

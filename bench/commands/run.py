@@ -26,7 +26,6 @@ from bench.results.store import StoredRun
 from bench.results.version import __version__
 from bench.stats.conditions import questions_of
 
-
 # What is otherwise by default where suites train for a goal: seconds, and launches that carry callbacks.
 FOR_A_GOAL: Mapping[str, Any] = {"budget": 600.0, "instrument": 0}
 
@@ -70,7 +69,9 @@ def chosen_options(
     # Who asks a question waits for its answer: instrumented launches come after it, and only where they are asked for.
     instrument = 0 if "until" in named else INSTRUMENTED_LAUNCHES
     try:
-        chosen = decoding.convert(Options, {"instrument": instrument, **(defaults or {}), **(stored or {}), **named}, where)
+        chosen = decoding.convert(
+            Options, {"instrument": instrument, **(defaults or {}), **(stored or {}), **named}, where
+        )
     except RunError as error:
         raise error if stored else SpecError(str(error)) from None
     return replace(chosen, budget=allowed_budget(named.get("budget"), chosen.budget))

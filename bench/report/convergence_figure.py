@@ -77,7 +77,7 @@ def _curves(cells: Sequence[GoalCell], title: str, group: str) -> Drawing:
 
 
 def _cell(panel: Axes, cell: GoalCell, name: str, divide: float, colour: str, width: float) -> None:
-    points = _points(cell, name)
+    points = points_of(cell, name)
     if not points:
         return
     at = [place / divide for place, _, _, _ in points]
@@ -97,7 +97,7 @@ def _cell(panel: Axes, cell: GoalCell, name: str, divide: float, colour: str, wi
         panel.plot([median.estimate / divide], [cell.target], "D", color=colour, markersize=5, zorder=5)
 
 
-def _points(cell: GoalCell, name: str) -> list[tuple[float, float, float, float]]:
+def points_of(cell: GoalCell, name: str) -> list[tuple[float, float, float, float]]:
     """After each epoch where it was, and the lowest, middle and highest finite loss of the seeds.
 
     A loss that is not finite is above all others: a line that left its seed out would look better than the cell is.

@@ -26,6 +26,7 @@ def shown_intervals(summary: Summary) -> int:
     in_tables += sum(level >= CONFIDENCE for level in goal_levels(summary))
     figures = [cost.figure[0] for cost in summary.costs if cost.figure is not None]
     lows = [*(one.low for one in figures), *(one.low for one in summary.answers)]
+    lows += [search.seconds.low for search in summary.searches if search.seconds is not None]
     return in_tables + sum(low is not None for low in lows)
 
 

@@ -17,6 +17,7 @@ from bench.report import findings
 from bench.report.compared_values import compared_values
 from bench.report.convergence import across_sentences, goal_sentences
 from bench.report.ladder import ladder_sentences
+from bench.report.searches import search_sentences
 from bench.report.tables import by_group_of_cells, label, varying_axes
 from bench.report.units import chosen_quantity, percent, quantity, span
 from bench.stats.intervals import Interval
@@ -185,8 +186,9 @@ def _choices(
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
         group = cells[0].group
         told = compared_values(axis, cells, summary.fastest.get(group))
-        goals = goal_sentences(summary, group)
-        texts = [*goals, *ladder_sentences(summary, group), *told, *_answers(axis, cells, answers.get(group, ()))]
+        asked = [*goal_sentences(summary, group), *ladder_sentences(summary, group)]
+        own = [*search_sentences(summary, group), *_answers(axis, cells, answers.get(group, ()))]
+        texts = [*asked, *told, *own]
         sentences += [(f"{where}: " if where else "") + text for text in texts]
     return sentences
 
