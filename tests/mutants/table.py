@@ -9,6 +9,7 @@ from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
 from .raced import RACED
+from .reached import REACHED
 from .settling import SETTLING
 from .true_steps import TRUE_STEPS
 
@@ -387,6 +388,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
-    *RACED, *RACED,
+    *RACED,
+    *REACHED,
     *TRUE_STEPS,
 )  # fmt: skip

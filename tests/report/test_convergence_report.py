@@ -62,7 +62,7 @@ def test_sentences_say_time_epochs_seeds_and_losses() -> None:
 
 def test_six_seeds_have_95_percent_and_one_has_nothing() -> None:
     assert "%" not in sentences(reached_run(seeds=6))[0]
-    one = sentences(reached_run(seeds=1), tmp_path).name
+    one = sentences(reached_run(seeds=1))
     assert one[0].endswith("from its one seed.")
     assert "one seed gives no interval" in one[2]
     assert "of one seed" in one[-1]
