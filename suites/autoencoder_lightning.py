@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +9,8 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .digits import SPLITS, Digits, Split, default_data_dir, fetch_mnist, load_digits, make_loader
+from .digits import SPLITS, Digits, Split, load_digits, make_loader
+from .mnist_files import data_folder, default_data_dir, fetch_mnist
 from .modules import LEARNING_RATE, AutoEncoder, make_optimizer, reconstruction_loss
 
 
@@ -80,7 +80,7 @@ class MNISTDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.folder = Path(data_dir).expanduser() if data_dir else default_data_dir()
+        self.folder = data_folder(data_dir) if data_dir else default_data_dir()
         self.source, self.batch_size, self.samples, self.seed = source, batch_size, samples, seed
         self.digits: dict[Split, Digits] = {}
 
