@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from bench.commands.race import race
     from bench.commands.trace import Traces
     from bench.engine.options import Progress
+    from bench.plan.goal import Goal
     from bench.plan.suite import Suite
     from bench.plan.trainer_ladder import ladder_suite
     from bench.report.verify import Verification
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     Which = Run | Folder
     Values = Mapping[str, AxisValue | Sequence[AxisValue]]
 
-__all__ = ["Accelerator", "AxisValue", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
+__all__ = ["Accelerator", "AxisValue", "Goal", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
 __all__ += ["__version__", "ladder_suite", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
 __all__ += [
@@ -99,6 +100,8 @@ def run(
     memory_limit: int | str | None = None,
     instrument: int | None = None,
     until: str | None = None,
+    compare: str | None = None,
+    seeds: int | None = None,
     folders: Sequence[Folder] = (),
     out: Folder = "results",
     progress: bool | Progress = False,
@@ -118,6 +121,8 @@ def run(
         instrument: instrumented launches of each group, which carry callbacks; 0: time only.
         until: stop when this is decided: `"trainer < 5%"`, `"fabric/plain < 30us and trainer > 1.05x"`; the answers are
             `run.summary.conditions`.
+        compare: the axis along which cells are compared, instead of the suites' own; its first value is the baseline.
+        seeds: of suites that train for a goal: trainings of each.
         folders: folders with more suite files.
         out: the folder that gets the run's folder.
         progress: True: on standard error, as the command does it.
@@ -130,8 +135,8 @@ def run(
     from bench.commands import run as commands
     from bench.commands.python_arguments import listener, options_of, path_of, selection_of
 
-    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument, until)
-    selection = selection_of(suites, set, select, folders, threads)
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument, until, seeds)
+    selection = selection_of(suites, set, select, folders, threads, compare)
     with listener(progress) as told:
         return Run(commands.run(selection, given, path_of("out", out), told, command=["bench.run"]))
 

@@ -148,6 +148,7 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: tuple[ShortText, ...] = ()
     validation_declared: bool = False
     validation_batches: Count = 0
+    validation_losses: tuple[Loss, ...] = ()
 
 
 class CallbackMetrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,6 +179,7 @@ class Go(Message, frozen=True, tag="go"):
     """Leave for a turn; see `bench.arm.stream.Grant`.
 
     Attributes:
+        judge: whether the validation loss is wanted after it.
         cores: that the process is kept on from here on; none: as it is.
     """
 
@@ -185,6 +187,7 @@ class Go(Message, frozen=True, tag="go"):
     audit: bool = False
     timed: bool = False
     instrument: bool = False
+    judge: bool = False
     cores: tuple[int, ...] = ()
 
 

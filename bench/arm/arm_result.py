@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ def ledger_of(
     *,
     declared: int | None = None,
     validation: tuple[bool, int] = (False, 0),
+    judged: Sequence[float] = (),
 ) -> protocol.Ledger:
     """The work that was done.
 
@@ -29,6 +31,7 @@ def ledger_of(
         initial: digest of the weights at the start.
         declared: samples in a batch, as the workload says.
         validation: whether there are validation batches, and how many were taken.
+        judged: what the referee found after each epoch.
     """
     watched = audit.ledger()
     return protocol.Ledger(
@@ -53,6 +56,7 @@ def ledger_of(
         faults=tuple(watched["faults"]),
         validation_declared=validation[0],
         validation_batches=validation[1],
+        validation_losses=tuple(protocol.loss(loss) for loss in judged),
     )
 
 

@@ -19,6 +19,7 @@ from bench.arm.arm_result import effective_settings, ledger_of, memory_of
 from bench.arm.audit import Audit, in_process_group, weights_digest
 from bench.arm.instrument import Instruments
 from bench.arm.own_faults import OwnFault, exception_text, is_lightnings_refusal, is_own_fault
+from bench.arm.referee import Referee
 from bench.arm.stream import Batches, BatchStream
 from bench.arm.switches import callback_names, loader_settings
 from bench.arm.turn_gate import Gatekeeper, Wire, pin
@@ -84,7 +85,8 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     refuse_one_pass(workload.batches)
     audit = Audit(workload.model, device, watch)
     instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
-    gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments)
+    referee = Referee(workload, size, settings.get("strategy", "")) if request.get("judged") else None
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments, referee)
     # Callbacks and profilers look at steps.
     real_epochs = bool(request.get("real_epochs")) and instruments is None and not {"trace", "counts"} & {*request}
     counts = None
@@ -150,6 +152,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
             initial,
             declared=workload.samples if isinstance(workload.samples, int) else None,
             validation=(validation.declared, validation.taken),
+            judged=() if referee is None else referee.losses,
         ),
         effective={
             "loop": loop.name,

@@ -12,6 +12,7 @@ from bench.arm.audit import Audit
 from bench.arm.batch_digest import BatchDigest, has_other_dtype
 from bench.arm.instrument import Instruments
 from bench.arm.own_faults import blame_ourselves
+from bench.arm.referee import Referee
 from bench.arm.stream import Grant, TurnTimes
 from bench.axes.accelerators.base import Accelerator
 from bench.machine.memory import resident
@@ -35,14 +36,16 @@ class Gatekeeper:
         device: Accelerator,
         cores: list[int],
         instruments: Instruments | None = None,
+        referee: Referee | None = None,
     ) -> None:
         self._connection = connection
         self._cores = cores
         self._audit = audit
         self._device = device
         self._instruments = instruments
+        self._referee = referee
         self._watch = device.watch()
-        self._timed = False
+        self._timed = self._judged = False
         self._ready = False
         self.began = perf_counter()
         self.epoch = 0  # batches in an epoch; 0: the loader does not say
@@ -75,7 +78,7 @@ class Gatekeeper:
         if isinstance(message, protocol.Stop):
             self.ended = True
             return None
-        self._timed = message.timed
+        self._timed, self._judged = message.timed, message.judge
         return Grant(message.steps, message.audit, message.instrument)
 
     def before(self, grant: Grant) -> None:
@@ -114,6 +117,8 @@ class Gatekeeper:
             resident() if self._timed else 0,
             self._device.allocated_memory() if self._timed else None,
         )
+        if self._judged and self._referee is not None:  # before the answer: then another arm has the core
+            self._referee.judge()
         self._connection.send_bytes(protocol.encode(message))
 
     @property

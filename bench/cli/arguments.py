@@ -165,6 +165,7 @@ def selection(added: argparse.ArgumentParser, *, option: bool = False, default: 
         added.add_argument("suites", nargs="*", metavar="SUITE", help=told)
     added.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
     added.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
+    added.add_argument("--compare", metavar="AXIS", help="compare along this axis; its first value is the baseline")
     suite_folders(added)
 
 
@@ -227,6 +228,7 @@ def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
         suites=tuple(arguments.suites),
         settings=tuple(arguments.settings),
         select=arguments.select,
+        compare=getattr(arguments, "compare", None),
         folders=tuple(arguments.folders),
         threads=getattr(arguments, "threads", None) or 1,
     )
@@ -234,7 +236,7 @@ def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of a run that the command line names, by the names of `Options`."""
-    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument", "until")
+    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument", "until", "launches")
     found = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 

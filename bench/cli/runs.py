@@ -57,6 +57,9 @@ def add(command: Adder) -> None:
     running.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
     old_name(running, "--look", "--instrument")
     old_name(running, "--no-look", "--no-instrument")
+    running.add_argument(
+        "--seeds", dest="launches", type=positive, metavar="N", help="of suites that train for a goal: trainings of each"
+    )
     until(running)
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(

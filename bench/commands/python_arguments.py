@@ -115,6 +115,7 @@ def options_of(
     memory_limit: int | str | None = None,
     instrument: int | None = None,
     until: str | None = None,
+    seeds: int | None = None,
 ) -> dict[str, Any]:
     """Options by the names of `Options`, from arguments as Python code gives them.
 
@@ -130,6 +131,7 @@ def options_of(
         "memory_limit": number_of_bytes("memory_limit", memory_limit),
         "instrument": FROM_ZERO.given("instrument", instrument),
         "until": None if until is None else text_of("until", until),
+        "launches": ABOVE_ZERO.given("seeds", seeds),
     }
 
 
@@ -193,6 +195,7 @@ def selection_of(
     select: str | None,
     folders: Iterable[str | Path],
     threads: int | None,
+    compare: str | None = None,
 ) -> Selection:
     """The cells that Python code names.
 
@@ -205,6 +208,7 @@ def selection_of(
         None if select is None else text_of("select", select),
         tuple(paths_of("folders", folders)),
         threads or 1,
+        None if compare is None else text_of("compare", compare),
     )
 
 

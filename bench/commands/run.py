@@ -27,6 +27,10 @@ from bench.results.version import __version__
 from bench.stats.conditions import questions_of
 
 
+# What is otherwise by default where suites train for a goal: seconds, and launches that carry callbacks.
+FOR_A_GOAL: Mapping[str, Any] = {"budget": 600.0, "instrument": 0}
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What is to be measured, or the rest of it.
@@ -47,9 +51,16 @@ class Measurement:
 
 
 def chosen_options(
-    given: Mapping[str, Any], stored: Mapping[str, Any] | None = None, where: Path | str = "options"
+    given: Mapping[str, Any],
+    stored: Mapping[str, Any] | None = None,
+    where: Path | str = "options",
+    *,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Options:
     """Options that were given over those of a stored run over the defaults; the budget at most BENCH_BUDGET.
+
+    Args:
+        defaults: that are other than those of `Options`.
 
     Raises:
         SpecError: one that was given is not what options are.
@@ -59,7 +70,7 @@ def chosen_options(
     # Who asks a question waits for its answer: instrumented launches come after it, and only where they are asked for.
     instrument = 0 if "until" in named else INSTRUMENTED_LAUNCHES
     try:
-        chosen = decoding.convert(Options, {"instrument": instrument, **(stored or {}), **named}, where)
+        chosen = decoding.convert(Options, {"instrument": instrument, **(defaults or {}), **(stored or {}), **named}, where)
     except RunError as error:
         raise error if stored else SpecError(str(error)) from None
     return replace(chosen, budget=allowed_budget(named.get("budget"), chosen.budget))
@@ -81,7 +92,9 @@ def run(
     """
     plan, files = plan_selection(selection, tell=progress.note)
     questions_of(given.get("until"), plan_document(plan))  # refused before there is a folder
-    return measure_cells(Measurement(plan, files, chosen_options(given)), out, progress, command=command)
+    trained = any(suite.goal is not None for suite in plan.suites.values())
+    options = chosen_options(given, defaults=FOR_A_GOAL if trained else None)
+    return measure_cells(Measurement(plan, files, options), out, progress, command=command)
 
 
 def measure_cells(work: Measurement, out: Path, progress: Progress, *, command: Sequence[str]) -> StoredRun:

@@ -30,6 +30,7 @@ class Selection:
         select: an expression over cell ids; see `bench.plan.select`.
         folders: folders with more suite files.
         threads: of each process, which with the devices says how many cores a cell needs.
+        compare: the axis along which cells are compared, where that is not the suite's own.
     """
 
     suites: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Selection:
     select: str | None = None
     folders: tuple[Path, ...] = ()
     threads: int = 1
+    compare: str | None = None
 
 
 def hear_nothing(text: str) -> None:
@@ -101,6 +103,7 @@ def plan_selection(
             names or [DEFAULT_SUITE],
             settings=selection.settings,
             select=selection.select,
+            compare=selection.compare,
             threads=selection.threads,
         )
     except SpecError as error:

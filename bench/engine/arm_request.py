@@ -82,6 +82,7 @@ def request(
         "memory_limit": memory_limit,
         "padding": padding,
         "real_epochs": cell.epochs == "real",
+        "judged": cell.goal is not None,
         "alone": alone,
         "ranks": strategy.ranks(str(cell.point.get("strategy", "auto")), devices),
         "cores": place.ranks(devices, cell.workers, own),

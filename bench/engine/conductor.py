@@ -26,6 +26,7 @@ from bench.engine.arm_request import (
 )
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
+from bench.engine.goal_race import GoalRace
 from bench.engine.group_state import GroupState
 from bench.engine.instrumented_launches import Host, Instrumenter, reserve
 from bench.engine.interpreter_sets import STANDING, InterpreterSets, interpreters_of
@@ -41,7 +42,6 @@ from bench.protocol import CallbackMetrics
 from bench.results.record import Outcome, Record
 from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
-from bench.stats.step_times import LEAST_ROUNDS
 
 TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
 VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
@@ -159,7 +159,7 @@ class Conductor:
             told = budget.forecast(work, options.budget, kept, len(self._layout.usable) or 1, most)
             if not told.fits:
                 self._warn(told.sentence())
-            elif options.launches is None:
+            elif all(state.wanted(options.launches) is None for state in states):
                 self._progress.note(told.sentence())
         if missing:
             self._progress.phase(f"starting {budget.in_words(len(missing), 'interpreter')}")
@@ -213,8 +213,8 @@ class Conductor:
             return "unsupported"
         if not state.cells:
             return "failed"
-        if self._options.launches is not None:
-            if state.measured >= self._options.launches:
+        if (wanted := state.wanted(self._options.launches)) is not None:
+            if state.measured >= wanted:
                 return "launches"
         elif reason := self._until.stop_reason(state.group.id, state.widths, self._options.precision_goal):
             return reason
@@ -244,7 +244,7 @@ class Conductor:
         for index in order:
             cell = state.cells[index]
             name = f"{file_name(cell.id)}-{number}"
-            asked = self._request(cell, number, fleet.caches, alone=state.alone)
+            asked = self._request(cell, number, state.caches(fleet.caches), alone=state.alone)
             arms[cell.id] = fleet.start_arm(
                 cell.preload, asked, self._folder.log(name), number=sets.number(places[cell.id])
             )
@@ -258,9 +258,9 @@ class Conductor:
             core for cell in state.cells for core in requested_settings(cell, self._layout, options.threads)["cores"]
         }
         epochs = state.cells[0].epochs
-        race = Race(
+        race = (GoalRace if state.goal else Race)(
             fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs,
-            generator=self._random, wider=wider,
+            generator=self._random, wider=wider, goal=state.goal_epochs,
         )  # fmt: skip
         measuring_time = self._measuring_time(state)
         waiting = [other for other in self._states if not other.stop]
@@ -269,15 +269,15 @@ class Conductor:
             sets.prepare_next(interpreters_of(other.cells for other in waiting))
         race.warm_up(state.group.cells[0].id)
         for position_by_round in turn_order.rounds(len(state.cells), self._random):
-            late = race.rounds >= LEAST_ROUNDS and self._elapsed() > self._timed_budget
+            late = race.rounds >= race.least_rounds and self._elapsed() > self._timed_budget * state.patience
             if race.void or not race.alive or fleet.interrupts or late or race.enough(measuring_time):
                 break
             race.take_round([state.cells[index].id for index in position_by_round])
             self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
         race.finish()
         self.timing["turns"] += race.turn_seconds
-        if fleet.interrupts and not race.rounds:
-            return  # nothing was measured
+        if fleet.interrupts and (state.goal or not race.rounds):
+            return  # nothing was measured, or no whole training
         seconds = time.monotonic() - began
         records = [
             replace(
@@ -327,7 +327,8 @@ class Conductor:
 
     def _judge(self, records: Sequence[Record], baseline: str) -> list[Record]:
         suite = self._plan.suites[records[0].suite]
-        return judge_work(records, baseline, equal=suite.equal, tolerance=suite.tolerance)
+        equal = suite.equal if suite.goal is None else suite.equal or ("" if suite.compare == "loop" else "none")
+        return judge_work(records, baseline, equal=equal, tolerance=suite.tolerance, trained=suite.goal is not None)
 
     def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:
         options = self._options

@@ -13,7 +13,12 @@ from bench.results.sample_counts import counted_samples
 
 
 def judge_work(
-    records: Sequence[Record], baseline_cell: str, *, equal: str = "", tolerance: float | None = None
+    records: Sequence[Record],
+    baseline_cell: str,
+    *,
+    equal: str = "",
+    tolerance: float | None = None,
+    trained: bool = False,
 ) -> list[Record]:
     """Records of one launch with `unequal-settings` or `unequal-work` where an arm ran otherwise than it may.
 
@@ -23,12 +28,17 @@ def judge_work(
     Args:
         baseline_cell: the baseline's id. Without an `ok` record of it there is nothing to compare with, and no ratio.
         equal, tolerance: the suite's.
+        trained: whether they trained to an end, over which rounding grows: where weights cannot be compared bit for
+            bit, the same batches are asked for and no losses.
     """
     records = [_other_settings(record, equal_settings.intruders(record)) for record in records]
     baseline = next((record for record in records if record.cell == baseline_cell and record.outcome == "ok"), None)
     if baseline is None:
         return records
-    return [record if record is baseline else _against(record, baseline, equal, tolerance) for record in records]
+    return [
+        record if record is baseline else _against(record, baseline, equal, tolerance, trained=trained)
+        for record in records
+    ]
 
 
 def _other_settings(record: Record, found: Sequence[str]) -> Record:
@@ -37,13 +47,14 @@ def _other_settings(record: Record, found: Sequence[str]) -> Record:
     return replace(record, outcome="unequal-settings", reason="; ".join(found))
 
 
-def _against(record: Record, baseline: Record, equal: str, tolerance: float | None) -> Record:
+def _against(record: Record, baseline: Record, equal: str, tolerance: float | None, *, trained: bool) -> Record:
     """The record as it stands beside the baseline's."""
     if record.outcome != "ok":
         return record
     if others := equal_settings.setting_differences(record, baseline):
         return _other_settings(record, others)
-    how = replace(comparison(record, baseline), equal=equal)
+    how = comparison(record, baseline)
+    how = replace(how, equal="samples" if trained and not equal and how.no_bits else equal)
     if tolerance is not None:
         how = replace(how, tolerance=tolerance)
     found, same = work_ledger.work_differences(record.ledger, baseline.ledger, how)

@@ -6,11 +6,13 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.engine import budget
 from bench.engine.instrumented_launches import GroupInstrumentation
 from bench.engine.interpreter_sets import interpreters_of
 from bench.plan.cell import Cell, Group
+from bench.plan.goal import Goal
 from bench.results.record import Record
 from bench.stats import intervals
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
@@ -19,6 +21,7 @@ KNOWN_FROM = 4  # launches whose spread tells how long the next should be
 # Processes differ by this much at least (sd of a log ratio): 0.5 to 1.2 % was seen, and a handful of launches that
 # agree by luck would ask for one of a minute.
 LEAST_BETWEEN = 0.006
+OVERRUN = 1.5
 
 
 @dataclass
@@ -46,14 +49,41 @@ class GroupState:
         return self.launches - self.voids
 
     @property
+    def goal(self) -> Goal | None:
+        """What its arms train for; launches are then whole trainings."""
+        return self.group.cells[0].goal
+
+    @property
+    def goal_epochs(self) -> dict[str, int]:
+        """By cell, the epochs that it trains for its goal."""
+        return {cell.id: cell.goal.epochs for cell in self.cells if cell.goal is not None}
+
+    def wanted(self, launches: int | None) -> int | None:
+        """Launches that it is to have, where their number is fixed: by the options, or by its goal's seeds."""
+        return self.goal.seeds if launches is None and self.goal is not None else launches
+
+    @property
+    def patience(self) -> float:
+        """How far over the budget a launch is cut short. A training that was begun since it fits goes to its end."""
+        return OVERRUN if self.goal is not None and self.costs else 1.0
+
+    def caches(self, folder: Path) -> Path:
+        """Where the next launch keeps compiled code: each training for a goal compiles anew, as each is a replicate."""
+        return folder if self.goal is None else folder / f"launch-{self.launches}"
+
+    @property
+    def compiles(self) -> bool:
+        return any(cell.point.get("compile", "off") != "off" for cell in self.group.runnable)
+
+    @property
     def alone(self) -> bool:
         """Whether its arms are set up one after the other, since how long that takes is one of the questions."""
-        return any(cell.point.get("compile", "off") != "off" for cell in self.group.runnable)
+        return self.compiles or self.goal is not None
 
     @property
     def least(self) -> int:
         """Launches that it is given whatever the budget: where code is compiled, one cold and one warm."""
-        return 2 if self.alone else 1
+        return 2 if self.compiles and self.goal is None else 1
 
     @property
     def cost(self) -> float:

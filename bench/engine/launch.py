@@ -58,7 +58,10 @@ class Race:
         epochs: whether a turn is a whole epoch of the arms' loaders, the gap before it included; "real": and the loop's
             own, what it does at its end included.
         wider: cores that arms turned out to need, instead of those that they were asked for; none: those.
+        goal: by cell id, the epochs that it trains for its goal (`bench.engine.goal_race`).
     """
+
+    least_rounds = LEAST_ROUNDS  # of a launch that is cut short
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Race:
         epochs: bool | str = False,
         generator: random.Random | None = None,
         wider: Sequence[int] = (),
+        goal: Mapping[str, int] | None = None,
     ) -> None:
         self._fleet = fleet
         self.arms = arms
@@ -85,6 +89,7 @@ class Race:
         self._epochs = bool(epochs)
         self._real = epochs == "real"
         self._wider = tuple(wider)
+        self.goal = dict(goal or {})
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self._taken = dict.fromkeys(arms, 0)  # steps of each arm so far, those of no turn included
@@ -101,10 +106,12 @@ class Race:
         """What disturbed the launch from outside, so that nothing of it counts; "" where nothing did."""
         return next((arm.lost.reason for arm in self.arms.values() if arm.lost and arm.lost.outcome == "void"), "")
 
-    def _take(self, name: str, steps: int, *, audit: bool = False, timed: bool = False) -> Turn | None:
+    def _take(
+        self, name: str, steps: int, *, audit: bool = False, timed: bool = False, judge: bool = False
+    ) -> Turn | None:
         try:
             wider = () if self._taken[name] else self._wider
-            go = Go(steps, audit=audit, timed=timed, cores=wider)
+            go = Go(steps, audit=audit, timed=timed, judge=judge, cores=wider)
             reply = self._fleet.turn(self.arms[name], go, self._timeout, uncounted=self._cold)
         except ArmLost:
             return None
@@ -276,4 +283,5 @@ def start_up(race: Race, cell: str, effective: Mapping[str, Any]) -> dict[str, f
         return {}
     kind = effective.get("compile_cache")
     name = f"time_to_first_step_{kind}" if kind else "time_to_first_step"
-    return {name: race.arms[cell].setup + race.warmups[cell][0]}
+    setup = race.arms[cell].setup
+    return {name: setup + race.warmups[cell][0], **({"setup_time": setup} if race.goal else {})}

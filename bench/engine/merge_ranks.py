@@ -94,7 +94,7 @@ def arm_result(replies: Sequence[Result]) -> ArmResult:
 def _plain(reply: Result) -> dict[str, Any]:
     """The ledger of one rank, its losses all numbers again."""
     ledger: dict[str, Any] = msgspec.to_builtins(reply.ledger)
-    return {**ledger, "losses": [float(loss) for loss in reply.ledger.losses]}
+    return {**ledger, **{name: [float(loss) for loss in ledger[name]] for name in ("losses", "validation_losses")}}
 
 
 def _ledger(ledgers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

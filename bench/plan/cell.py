@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.axes.accelerators import accelerator
 from bench.axes.engine_axes import AxisValue, Point
+from bench.plan.goal import Goal
 from bench.plan.script import Script
 from bench.plan.side import SIDE
 from bench.plan.suite import Suite
@@ -28,6 +29,7 @@ class Cell:
         imports: what its loop's interpreter has imported before it forks, torch first.
         trainer: a Trainer's arguments besides, as JSON has them: the set that its axis `trainer` names.
         script: what it runs instead of a suite's workload in a loop, in a race; its point then has no axes of loops.
+        goal: what it trains for, of a suite that has one.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Cell:
     imports: tuple[str, ...] = ("torch",)
     trainer: Mapping[str, Any] = field(default_factory=dict)
     script: Script | None = None
+    goal: Goal | None = None
 
     @property
     def preload(self) -> tuple[str, ...]:

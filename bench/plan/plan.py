@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from bench.axes import loops, strategy
@@ -28,6 +28,7 @@ def make_plan(
     *,
     settings: Sequence[str] = (),
     select: str | None = None,
+    compare: str | None = None,
     threads: int = 1,
 ) -> Plan:
     """The plan for these suites.
@@ -37,6 +38,7 @@ def make_plan(
         names: those to run.
         settings: `axis=v1,v2` each, replacing the values of an axis.
         select: an expression over cell ids, as `selector` reads it; a group's baseline and its twin always come along.
+        compare: the axis along which cells are compared, instead of each suite's own; its first value is the baseline.
         threads: of each process, where the axis of that name has no other value.
 
     Raises:
@@ -53,8 +55,12 @@ def make_plan(
     except SpecError as error:
         mistakes += error.mistakes
         selected = None
+    if compare is not None and not mistakes:
+        mistakes += [mistake for name in chosen for mistake in compare_mistakes(chosen[name], axes[name], compare)]
     if mistakes:
         raise SpecError(mistakes)
+    if compare is not None:
+        chosen = {name: compared_along(suite, compare, axes[name][compare]) for name, suite in chosen.items()}
     for own in axes.values():
         own["accelerator"] = list(dict.fromkeys(map(_value, own["accelerator"])))
     groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name], threads)]
@@ -64,6 +70,27 @@ def make_plan(
         if not groups:
             raise SpecError(f"-k {quote(select)} selects no cell; there are: {', '.join(everything)}")
     return Plan(chosen, tuple(groups))
+
+
+def compare_mistakes(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], compare: str) -> list[str]:
+    """Why a suite's cells cannot be compared along an axis, as sentences."""
+    if compare not in axes:
+        return [f"--compare: {one_of('axis', compare, axes)}"]
+    if len(axes[compare]) < 2:
+        return [f"--compare {compare}: it has one value, {axes[compare][0]}; allowed: two or more, by --set {compare}=A,B"]
+    if suite.ladder and compare != suite.compare:
+        return [f"--compare {compare}: {suite.name} is a ladder of {suite.compare}; allowed: {suite.compare}"]
+    return []
+
+
+def compared_along(suite: Suite, compare: str, values: Sequence[AxisValue]) -> Suite:
+    """The suite as one that compares another axis, of these values, the first one as its baseline."""
+    if compare == suite.compare and values[0] == suite.baseline:
+        return suite
+    length = None if suite.length_axis == compare else suite.length_axis
+    return replace(
+        suite, axes={**suite.axes, compare: tuple(values)}, compare=compare, baseline=values[0], length_axis=length
+    )
 
 
 def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int) -> list[Group]:
@@ -101,6 +128,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         asked_settings(suite, point),
                         tuple(suite_loop(suite, str(point["loop"])).preload),
                         trainer_set(suite, point),
+                        goal=suite.goal and suite.goal.at(point),
                     )
                     for cell, point, twin in cells
                 ),
@@ -218,6 +246,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "equal": suite.equal,
                 "tolerance": suite.tolerance,
                 "ladder": dict(suite.ladder),
+                "goal": None if suite.goal is None else asdict(suite.goal),
             }
             for name, suite in plan.suites.items()
         },
@@ -249,6 +278,14 @@ def _with_sets(suite: Suite, sets: Mapping[str, Mapping[str, Any]]) -> Suite:
     return replace(suite, trainers={**suite.trainers, **others}) if others else suite
 
 
+def _as_it_was(suite: Suite, own: Mapping[str, Any]) -> Suite:
+    """The suite as a run had it: with the sets that came from files, compared along the axis that was asked for."""
+    suite = _with_sets(suite, own.get("trainers", {}))
+    if (compare := own["compare"]) == suite.compare:
+        return suite
+    return compared_along(suite, compare, own["axes"][compare])
+
+
 def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
     """The plan of a run that is resumed.
 
@@ -259,7 +296,7 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
     if missing:
         raise SpecError(missing)
 
-    suites = {name: _with_sets(suites[name], own.get("trainers", {})) for name, own in data["suites"].items()}
+    suites = {name: _as_it_was(suites[name], own) for name, own in data["suites"].items()}
     unnamed = _unnamed(threads)
     points = {cell["id"]: {**unnamed, **cell["point"]} for cell in data["cells"]}
     workers: dict[str, int] = {}
@@ -283,6 +320,7 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
                 asked_settings(suite, point),
                 tuple(suite_loop(suite, str(point["loop"])).preload),
                 trainer_set(suite, point),
+                goal=suite.goal and suite.goal.at(point),
             )
         )
     groups = [Group(name, own[0].suite, tuple(own)) for name, own in members.items()]

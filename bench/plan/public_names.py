@@ -16,6 +16,7 @@ HOMES: Mapping[str, str] = {
     "Loop": "bench.axes.loops",
     "Metric": "bench.results.record",
     "Point": "bench.axes.engine_axes",
+    "Goal": "bench.plan.goal",
     "Suite": "bench.plan.suite",
     "TrainingStep": "bench.axes.loops.training",
     "Workload": "bench.axes.loops.workload",

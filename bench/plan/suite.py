@@ -18,6 +18,7 @@ from bench.axes.loops.workload import Workload
 from bench.axes.trainer_sets import BUILT_IN, TrainerArguments, set_mistakes
 from bench.errors import SpecError, one_of, quote
 from bench.plan import guard
+from bench.plan.goal import Goal, goal_mistakes
 from bench.plan.quantities import largest
 from bench.results.work_ledger import EQUALITIES
 
@@ -69,6 +70,8 @@ class Suite:
             those that its file registers. They are values of the axis `loop` in this suite alone.
         ladder: by value of the compared axis, the value that it adds something to, where each is to be priced over the
             one below it and not only over the baseline: what it costs a step and an epoch. It needs `epochs="real"`.
+        goal: what its arms train for: launches are then whole trainings, each of a seed of its own, and the question is
+            who gets there sooner. It needs `epochs="real"`, and a workload with `loss` and `validation`.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Suite:
     trainers: Mapping[str, TrainerArguments] = field(default_factory=dict)
     loops: Mapping[str, Loop | Callable[[Job], None]] = field(default_factory=dict)
     ladder: Mapping[str, str] = field(default_factory=dict)
+    goal: Goal | None = None
 
     def __post_init__(self) -> None:
         mistakes = loop_mistakes(self.loops)
@@ -192,6 +196,7 @@ def suite_mistakes(suite: Suite) -> list[str]:
             "hold an epoch's end; allowed: None"
         )
     mistakes += _ladder_mistakes(suite)
+    mistakes += goal_mistakes(suite.goal, suite.epochs, suite.axes)
     if suite.equal not in ("", *EQUALITIES):
         mistakes.append(f"equal: {one_of('kind of equality', suite.equal, EQUALITIES)}; or leave it out")
     if suite.tolerance is not None and not _is_share(suite.tolerance):

@@ -33,6 +33,7 @@ class LedgerForm(TypedDict, total=False):
     equal: str
     validation_declared: bool
     validation_batches: Count
+    validation_losses: list[float]
 
 
 class SettingsForm(TypedDict, total=False):

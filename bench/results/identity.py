@@ -14,7 +14,7 @@ from typing import Any
 from bench.results import files
 
 # What may be said anew when a run is gone on with: how long, how exactly, how patiently. The rest is the experiment.
-MAY_CHANGE = ("budget", "precision_goal", "timeout", "instrument")
+MAY_CHANGE = ("budget", "precision_goal", "timeout", "instrument", "launches")
 
 
 def digests(suites: Mapping[str, str]) -> dict[str, dict[str, str]]:

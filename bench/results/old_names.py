@@ -90,12 +90,12 @@ def run_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> dic
     return made
 
 
-def with_ladders(data: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json with the field of suites that came without a new schema, since older versions pass it over."""
+def with_later_fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """run.json with the fields of suites that came without a new schema, since older versions pass them over."""
     if not isinstance(plan := data.get("plan"), Mapping) or not isinstance(suites := plan.get("suites"), Mapping):
         return dict(data)
     complete = {
-        name: {"ladder": {}, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
+        name: {"ladder": {}, "goal": None, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
     }
     return {**data, "plan": {**plan, "suites": complete}}
 

@@ -106,6 +106,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("first_step_time", "s", "lower", "the first step after a pause, which finds cold caches; kept apart"),
         Metric("page_faults", "faults", "lower", "page faults a step that needed no disk, as fresh memory brings them"),
+        Metric("setup_time", "s", "lower", "from the start of the loop to its first pull of a batch"),
         Metric("time_to_first_step", "s", "lower", "from the start of the loop to the end of its first step"),
         Metric("time_to_first_step_cold", "s", "lower", "the same with torch.compile and an empty cache of its own"),
         Metric("time_to_first_step_warm", "s", "lower", "the same with the cache of an earlier launch"),
@@ -201,6 +202,7 @@ class RecordLine(Record):
     schema: Annotated[int, Meta(ge=1, le=RECORD_SCHEMA)]
 
 
+LOSSES = ("losses", "rank_losses", "validation_losses")  # what they are called in a ledger
 # JSON has no number for these, which a loss may well be; an arm whose loss is one of them did unequal work.
 NOT_FINITE: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -220,7 +222,7 @@ def encode_record(record: Record) -> dict[str, Any]:
     """
     values = {"schema": RECORD_SCHEMA, **asdict(record)}
     ledger = values["ledger"]
-    for name in ("losses", "rank_losses"):
+    for name in LOSSES:
         if name in ledger:
             values["ledger"] = ledger = {**ledger, name: _spelled(ledger[name])}
     for path, number in _not_finite(values, ""):
@@ -318,7 +320,7 @@ def _checked(record: Record, where: str | Path) -> Record:
     if record.turns is not None and len(set(record.turns.round)) < len(record.turns.round):
         raise RunError(f"{where}: $.turns.round: two turns of one round")
     ledger = dict(record.ledger)
-    for name in ("losses", "rank_losses"):
+    for name in LOSSES:
         if name in ledger:
             ledger[name] = _read_back(ledger[name])
     decoding.convert(LedgerForm, ledger, f"{where}: ledger")

@@ -31,11 +31,22 @@ def timestamp() -> str:
 
 
 @dataclass(frozen=True)
+class GoalInfo:
+    """What a suite trains for: see `bench.plan.goal.Goal`. Axes of these names say otherwise for a point."""
+
+    target: Number
+    epochs: Annotated[int, Meta(ge=1, le=COUNT)]
+    seeds: Annotated[int, Meta(ge=1, le=COUNT)]
+    margin: Number
+
+
+@dataclass(frozen=True)
 class SuiteInfo:
     """A suite of the plan: see `bench.plan.suite.Suite`; `trainers` are the sets that cells of it name.
 
     Attributes:
         ladder: by value of the compared axis, the value below; empty where there is no ladder.
+        goal: what its arms train for, or None.
     """
 
     title: str
@@ -47,6 +58,7 @@ class SuiteInfo:
     tolerance: Number | None = None
     trainers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ladder: Mapping[str, str] = field(default_factory=dict)
+    goal: GoalInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -191,8 +203,9 @@ def check_run_info(data: Mapping[str, Any], where: Path) -> dict[str, Any]:
         raise RunError(f"{where}: {one_of('schema version', schema, SCHEMAS)}")
     if schema < RECORD_SCHEMA:
         data = old_names.run_of_today(data, schema, where)
-    # Runs that were made before there was `--until` have no answers, and those before there were ladders none of these.
-    data = old_names.with_ladders({"answers": [], **data})
+    # Runs that were made before there was `--until` have no answers, and those before there were ladders and goals none
+    # of these.
+    data = old_names.with_later_fields({"answers": [], **data})
     info = decoding.convert(RunInfo, data, where, whole=schema >= WHOLE_FROM, more=True)
     for name in ("digests", "records"):
         if schema >= WHOLE_FROM and getattr(info, name) is None:

@@ -23,6 +23,7 @@ A ledger is a mapping of plain values:
     faults              sentences on what the arm itself saw that spoils its figures
     validation_declared whether the workload has validation batches, and
     validation_batches  how many of them the loop took from its first step on; all ranks together
+    validation_losses   after each epoch, of a training for a goal: what its referee found
     rank_differences    of several ranks: sentences on what differs between them and must not, weights above all;
                         samples are then those of all ranks, losses their means, `rank_losses` those of each
     equal               what was compared with the baseline and found equal, once that is judged
@@ -101,7 +102,8 @@ def own_faults(ledger: Mapping[str, Any]) -> list[str]:
         faults.append("all gradients were zero in an audited step")
     if ledger["initial_weights"] == ledger["final_weights"]:
         faults.append("the weights at the end are those of the start")
-    if not all(math.isfinite(loss) for loss in ledger["losses"]):
+    # A training for a goal that diverges is an answer: it does not get there.
+    if not ledger.get("validation_losses") and not all(math.isfinite(loss) for loss in ledger["losses"]):
         faults.append(f"losses that are not finite: {ledger['losses']}")
     return faults
 
