@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from bench.errors import BenchError, one_of
 
 from .mnist_files import ARM_SECONDS, CLASSES, SIDE, default_data_dir, fetch_mnist, read_mnist
+
+from .epoch_order import ResumableLoader, ShuffledEpochs
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -170,11 +172,15 @@ def make_loader(
     persistent_workers: bool = False,
     pin_memory: bool = False,
     by_sample: bool = False,
+    resumable: bool = False,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """The one loader of all loops: training batches are shuffled by a generator of their own and all of one size.
 
     Of several ranks (WORLD_SIZE and RANK in the environment, as torchrun sets them) each trains on its share, by
     torch's DistributedSampler; what does not divide is left out, as padding would give some samples twice.
+
+    Args:
+        resumable: the loader says where in an epoch it is, and goes on from there, as a checkpoint of Trainer's asks.
 
     Raises:
         BenchError: there are fewer training samples than one batch of each rank needs, so an epoch would be empty; or
@@ -190,13 +196,11 @@ def make_loader(
         )
     sampler: Sampler[int] | None = None
     if train:
-        # Not the loader's own generator: a loader draws from that for every epoch's workers, once only if they persist,
-        # and so the order of the batches would hang on the setting.
-        sampler = RandomSampler(digits, generator=torch.Generator().manual_seed(seed))
+        sampler = ShuffledEpochs(digits, seed)
     if train and "RANK" in os.environ:
         rank = int(os.environ["RANK"])
         sampler = DistributedSampler(digits, num_replicas=ranks, rank=rank, shuffle=True, seed=seed, drop_last=True)
-    return DataLoader(
+    return (ResumableLoader if resumable else DataLoader)(
         SampleBySample(digits) if by_sample else digits,
         batch_size=batch_size,
         sampler=sampler,

@@ -13,6 +13,7 @@ from conftest import ROOT
 
 from bench.errors import BenchError
 from suites import autoencoder, digits
+from suites.epoch_order import ShuffledEpochs
 from suites.overhead import suite
 
 POINT: dict[str, Any] = {axis: values[0] for axis, values in suite.axes.items()}
@@ -79,6 +80,75 @@ def test_batches_depend_on_the_seed_only() -> None:
     assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
     assert not torch.equal(first[0], first[1]), "epochs are shuffled anew"
     assert not torch.equal(first[0], batches(workload(2, samples=256))[0])
+
+
+@pytest.mark.parametrize("epochs", [[0, 1, 2], [2], [1, 0, 2], [2, 2]])
+def test_the_order_of_an_epoch_depends_on_seed_and_number_only(epochs: list[int]) -> None:
+    """And it is the one that torch's own sampler gives in that epoch, so it was the same in earlier versions."""
+    torchs = torch.utils.data.RandomSampler(range(50), generator=torch.Generator().manual_seed(3))
+    expected = [list(torchs) for _ in range(3)]
+    sampler = ShuffledEpochs(range(50), 3)
+    for epoch in epochs:
+        sampler.set_epoch(epoch)
+        assert list(sampler) == expected[epoch]
+    by_passes = ShuffledEpochs(range(50), 3)
+    assert [list(by_passes) for _ in range(3)] == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("given", "epoch"), [(0, 0), (2, 0), (3, 1), (4, 1)])
+def test_a_loader_goes_on_where_its_state_says(workers: int, given: int, epoch: int) -> None:
+    def loader() -> Any:
+        data = digits.load_digits("synthetic", "train", 256, seed=0)
+        return digits.make_loader(data, 64, 5, train=True, resumable=True, num_workers=workers)
+
+    whole, stopped, goes_on = loader(), loader(), loader()
+    expected = [[images for images, _ in whole] for _ in range(3)]
+    for _ in range(epoch):
+        list(stopped)
+    passing = iter(stopped)
+    for _ in range(given):
+        next(passing)
+    goes_on.load_state_dict(stopped.state_dict())
+    goes_on.sampler.set_epoch(epoch)
+    rest = [images for images, _ in goes_on]
+    assert len(rest) == 4 - given
+    assert all(torch.equal(one, two) for one, two in zip(rest, expected[epoch][given:], strict=True))
+    after = [images for images, _ in goes_on]
+    assert all(torch.equal(one, two) for one, two in zip(after, expected[epoch + 1], strict=True))
+
+
+def test_a_state_of_an_epoch_that_is_over_leaves_nothing_out() -> None:
+    """As with `limit_train_batches`, where the loader was not at its end when the epoch was."""
+    data = digits.load_digits("synthetic", "train", 256, seed=0)
+    loader = digits.make_loader(data, 64, 5, train=True, resumable=True)
+    loader.load_state_dict({"epoch": 0, "batches": 2})
+    loader.sampler.set_epoch(1)
+    assert len(list(loader)) == 4
+
+
+def test_modules_that_are_given_cost_no_random_number() -> None:
+    encoder, decoder = autoencoder.make_modules("mlp", 8, 2)
+    before = torch.get_rng_state()
+    module = autoencoder.LitAutoEncoder.around(encoder, decoder, variant="mlp", width=8, latent=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    rebuilt = autoencoder.LitAutoEncoder(**module.hparams)
+    rebuilt.load_state_dict(module.state_dict())
+    assert module.model.encoder is encoder
+    assert dict(rebuilt.hparams) == dict(module.hparams)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        *(("LitAutoEncoder", named) for named in ({"width": 0}, {"latent": -1}, {"gamma": 0.0}, {"gamma": 1.5})),
+        *(("MNISTDataModule", named) for named in ({"batch_size": 0}, {"samples": 0}, {"num_workers": -1})),
+    ],
+)
+def test_an_argument_that_is_not_possible_is_told(kind: str, named: dict[str, Any]) -> None:
+    ((name, value),) = named.items()
+    with pytest.raises(BenchError, match=rf"{name}={value} is not possible; allowed: "):
+        getattr(autoencoder, kind)(**named)
 
 
 def test_batches_are_full_and_of_one_kind() -> None:
@@ -163,7 +233,8 @@ def test_lightning_module_wraps_the_same_modules() -> None:
     batch = next(iter(job.batches))
     assert [id(p) for p in module.parameters()] == [id(p) for p in job.model.parameters()]
     assert torch.equal(module.training_step(batch, 0), job.loss(job.model, batch))
-    assert dict(module.hparams) == {"learning_rate": 1e-3, "log": False}
+    shape = {"variant": "mlp", "width": 64, "latent": 3}
+    assert dict(module.hparams) == {**shape, "learning_rate": 1e-3, "gamma": 1.0, "log": False}
     optimizers = module.configure_optimizers(), job.optimizer(job.model.parameters())
     assert optimizers[0].defaults == optimizers[1].defaults
 
@@ -174,7 +245,7 @@ def test_trainer_goes_through_every_stage(tmp_path: Path, log: bool) -> None:
 
     torch.manual_seed(0)
     data = autoencoder.MNISTDataModule(samples=256, batch_size=64, seed=1)
-    module = autoencoder.LitAutoEncoder(*autoencoder.make_modules(), log=log)
+    module = autoencoder.LitAutoEncoder(log=log)
     before = [parameter.detach().clone() for parameter in module.parameters()]
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, default_root_dir=tmp_path,
@@ -189,7 +260,14 @@ def test_trainer_goes_through_every_stage(tmp_path: Path, log: bool) -> None:
     assert not data.digits, "teardown lets go of the data"
     trainer.validate(module, datamodule=data, verbose=False)
     trainer.test(module, datamodule=data, verbose=False)
-    assert dict(data.hparams) == {"data_dir": None, "source": "synthetic", "batch_size": 64, "samples": 256, "seed": 1}
+    (predicted,) = trainer.predict(module, datamodule=data)
+    assert {name: tuple(part.shape) for name, part in predicted.items()} == {
+        "images": (32, 1, 28, 28), "latents": (32, 3), "reconstructions": (32, 1, 28, 28), "labels": (32,),
+    }  # fmt: skip
+    with torch.inference_mode():
+        assert torch.equal(predicted["reconstructions"], module.model.decoder(predicted["latents"]))
+    own = {"data_dir": None, "source": "synthetic", "batch_size": 64, "samples": 256, "seed": 1, "num_workers": 0}
+    assert dict(data.hparams) == own
 
 
 def test_data_module_gives_the_batches_of_the_workload() -> None:
