@@ -21,7 +21,7 @@ from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.ladder import RungPrice, ladder_of
 from bench.analysis.pairs import shared_sets
-from bench.analysis.searches import Search, searches_of
+from bench.analysis.searches import FoundSetting, searches_of
 from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import sets_in_words
@@ -96,7 +96,7 @@ class Summary:
     fastest: Mapping[str, Fastest] = field(default_factory=dict)
     ladder: Sequence[RungPrice] = ()
     convergence: Convergence | None = None
-    searches: Sequence[Search] = ()
+    searches: Sequence[FoundSetting] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
