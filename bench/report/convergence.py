@@ -127,7 +127,8 @@ def median_text(median: MedianWait, unit: str) -> str:
     if median.estimate is None:
         return f"over {_amount(median.low, unit)}" if median.low is not None else "not reached"
     if unit == "1":  # epochs and samples are counted, and every one of them is known
-        ends = "" if median.low is None else f" [{_count(median.low)}, {_count(median.high)}]"
+        known = median.low is None or median.low == median.high
+        ends = "" if known else f" [{_count(median.low)}, {_count(median.high)}]"
         return f"{_count(median.estimate)}{ends}"
     if median.low is not None and median.high is None:
         return f"{quantity(median.estimate, unit)} [{quantity(median.low, unit)}, {NO_END}]"
@@ -266,7 +267,7 @@ def _over(pair: GoalPair, cell: GoalCell, base: GoalCell, axis: str) -> str:
         start = f"{name} reaches {cell.target:g}{_from(cell)}"
         return f"{start}, and {other} not often enough to say which is sooner; {finals}."
     start = f"{name} reaches {cell.target:g} in {_times(pair, other)}"
-    return f"{start}{_epochs(pair, cell, base)}{_from(cell)}{_why(pair)}; {finals}."
+    return f"{start}{_why(pair)}{_epochs(pair, cell, base)}{_from(cell)}; {finals}."
 
 
 def _known(ratio: PairedRatio) -> bool:
@@ -295,10 +296,10 @@ def _epochs(pair: GoalPair, cell: GoalCell, base: GoalCell) -> str:
 def _why(pair: GoalPair) -> str:
     """Why no difference of times is told; "" where one is."""
     words = {
-        "zero": ", which is not told from as much time",
-        "as-twin": ", no more than the twin reads, which is the same code",
+        "zero": ", which is not told from 1",
+        "as-twin": ", no farther from 1 than the twin, the same code, may be",
         "no-twin": ", and nothing tells that from noise, as the twin has no interval",
-        "one-launch": ": one seed gives no interval",
+        "one-launch": " (one seed gives no interval)",
     }
     return words.get(pair.word, "")
 
