@@ -118,8 +118,14 @@ def join(names: Sequence[str]) -> str:
 
 
 def goal_levels(summary: Summary) -> list[float]:
-    """How sure each interval of the tables is."""
-    return [level for row in _rows(summary) for level in row.levels]
+    """How sure each interval is, of the tables and of what is said across groups."""
+    levels = [level for row in _rows(summary) for level in row.levels]
+    for pair in summary.convergence.across if summary.convergence else ():
+        if _known(pair.seconds) and pair.seconds.level:
+            levels.append(pair.seconds.level)
+        if pair.final.ratio is not None and pair.final.ratio.low is not None:
+            levels.append(CONFIDENCE if pair.final.answer == "different" else DECIDES)
+    return levels
 
 
 def median_text(median: MedianWait, unit: str) -> str:

@@ -165,6 +165,8 @@ def test_intervals_of_other_levels_are_counted() -> None:
     assert sentence.startswith(
         f"{shown_intervals(summary)} intervals of 95 % and {of_less} of less, as is said, are shown"
     )
+    both = summarize(reached_run(seeds=5, where=WHERE))
+    assert len(goal_levels(both)) == 2 * len(levels) + len(LOOPS)  # and those that are said across the groups
     six = summarize(reached_run(seeds=6))
     assert all(level >= 0.95 for level in goal_levels(six))
     assert " of less" not in all_hold(six)[0]
