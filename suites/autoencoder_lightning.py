@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 
 from bench.errors import BenchError, quote
 
-from .digits import SPLITS, Digits, Split, default_data_dir, fetch_mnist, load_digits, make_loader
+from .digits import SPLITS, Digits, Split, load_digits, make_loader
+from .mnist_files import data_folder, default_data_dir, fetch_mnist
 from .modules import LEARNING_RATE, AutoEncoder, make_modules, make_optimizer, reconstruction_loss
 
 
@@ -191,7 +192,7 @@ class MNISTDataModule(LightningDataModule):
             if number < least:
                 raise BenchError(f"{name}={quote(number)} is not possible; allowed: whole numbers from {least}")
         self.save_hyperparameters()
-        self.folder = Path(data_dir).expanduser() if data_dir else default_data_dir()
+        self.folder = data_folder(data_dir) if data_dir else default_data_dir()
         self.source, self.batch_size, self.samples, self.seed = source, batch_size, samples, seed
         self.num_workers = num_workers
         self.digits: dict[Split, Digits] = {}

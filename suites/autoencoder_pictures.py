@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .digits import CLASSES
+from .mnist_files import CLASSES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,6 +14,7 @@ from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
 from bench.analysis.pairs import shared_sets
 from bench.axes.accelerators import accelerators
+from bench.results.forms import FOUND
 from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import (
@@ -286,7 +287,9 @@ def _changing(run: StoredRun) -> dict[str, list[str]]:
             continue
         before = first.setdefault(record.cell, record.effective)
         names = {
-            name for name in {*before, *record.effective} - _OF_CACHES if before.get(name) != record.effective.get(name)
+            name
+            for name in {*before, *record.effective} - _OF_CACHES
+            if before.get(name) != record.effective.get(name) and not name.startswith(FOUND)
         }
         if names:
             found.setdefault(record.cell, set()).update(names)

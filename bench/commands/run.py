@@ -10,6 +10,7 @@ from typing import Any
 from bench.analysis.until import until_answers
 from bench.commands.selection import Selection, allowed_budget, plan_selection
 from bench.engine.conductor import Conductor
+from bench.engine.fleet import Fleet
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options, Progress
 from bench.errors import RunError, SpecError
@@ -98,13 +99,19 @@ def run(
     return measure_cells(Measurement(plan, files, options), out, progress, command=command)
 
 
-def measure_cells(work: Measurement, out: Path, progress: Progress, *, command: Sequence[str]) -> StoredRun:
-    """A new run of this work; see `run`."""
+def measure_cells(
+    work: Measurement, out: Path, progress: Progress, *, command: Sequence[str], fleet: Fleet | None = None
+) -> StoredRun:
+    """A new run of this work; see `run`.
+
+    Args:
+        fleet: with interpreters that are warm already; None: one of its own.
+    """
     folder = store.create(out)
     try:
         info = {**run_document(work, folder.folder.name), "argv": list(command)}
         folder.write_info(info)
-        return _conducted(work, folder, info, progress)
+        return _conducted(work, folder, info, progress, fleet)
     finally:
         folder.close()
 
@@ -131,11 +138,17 @@ def run_document(work: Measurement, name: str) -> dict[str, Any]:
     }
 
 
-def _conducted(work: Measurement, folder: store.RunFolder, info: Mapping[str, Any], progress: Progress) -> StoredRun:
+def _conducted(
+    work: Measurement,
+    folder: store.RunFolder,
+    info: Mapping[str, Any],
+    progress: Progress,
+    fleet: Fleet | None = None,
+) -> StoredRun:
     """Measure it, or what is left of it, and read back what came of it."""
     progress.note(f"run {folder.folder}")
     conductor = Conductor(work.plan, work.files, folder, work.options, progress, work.done, work.sides)
-    stops = conductor.run()
+    stops = conductor.run(fleet)
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
     warnings = [*info["warnings"], *conductor.warnings]
