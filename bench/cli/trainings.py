@@ -12,12 +12,12 @@ from bench.commands.train import become_training
 def add(command: Adder) -> None:
     """The command of this file."""
     asked = command(
-        "train", train, "train, validate, test or predict with LightningCLI; `bench train --help` is its own"
+        "train", take_words, "train, validate, test or predict with LightningCLI; `bench train --help` is its own"
     )
     asked.unread = "words"
     asked.set_defaults(words=[])
 
 
-def train(arguments: argparse.Namespace) -> NoReturn:
+def take_words(arguments: argparse.Namespace) -> NoReturn:
     """`bench train`"""
     become_training(arguments.words)

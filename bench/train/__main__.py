@@ -60,6 +60,7 @@ def _code_of(error: BaseException, training: Training) -> int:
     """Say of an exception what a user can do about it; the exit code."""
     from bench.train.interruption import StoppedTraining
 
+    training.leave_no_empty_folder()
     if isinstance(error, SystemExit) and error.code in (None, 0):  # after --help and --print_config
         return CODES["done"]
     if isinstance(error, StoppedTraining):

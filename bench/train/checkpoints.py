@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from bench.errors import BenchError, one_of, quote
+from bench.borders import one_line
+from bench.errors import BenchError, one_of, quote, without_middle
 from bench.plan.guard import exception_line
 from bench.results.files import read_bytes, write_aside
 
@@ -54,17 +57,19 @@ def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
     """
     data = read_bytes(path)
     try:
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that torch did not write
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported global" in str(error) or "WeightsUnpickler" in str(error) or "weights_only" in str(error):
-            name = str(error).partition("GLOBAL ")[2].split(" ")[0].rstrip(".,")
+        if code := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise BenchError(
-                f"{path}: holds more than tensors and plain values{f' ({quote(name)})' if name else ''}, or is no "
-                "checkpoint at all; it was not run. Allowed: a checkpoint that torch.load(weights_only=True) reads"
+                f"{path}: holds more than tensors and plain values, {quote(code[1])}; it was not run. Allowed: a "
+                "checkpoint that torch.load(weights_only=True) reads"
             ) from None
-        raise _not_whole(path, error) from None
+        # Without torch's advice to load it with weights_only=False.
+        raise _not_whole(path, data, str(error).partition("WeightsUnpickler error: ")[2].partition("\n")[0]) from None
     except Exception as error:  # torch says in many ways that bytes are no checkpoint
-        raise _not_whole(path, error) from None
+        raise _not_whole(path, data, exception_line(error)) from None
     if not isinstance(found, dict) or any(name not in found for name in NEEDED):
         what = f"a dict of {quote(sorted(map(str, found))[:6])}" if isinstance(found, dict) else type(found).__name__
         raise BenchError(f"{path}: is no checkpoint of Lightning: it holds {what}; needed: {', '.join(NEEDED)}")
@@ -80,18 +85,12 @@ def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
     return found
 
 
-def _not_whole(path: Path, error: Exception) -> BenchError:
-    data = path.stat().st_size
+def _not_whole(path: Path, data: bytes, reason: str) -> BenchError:
     if not data:
-        return BenchError(f"{path}: is empty; a checkpoint was to be read")
-    kind = "is damaged or cut" if _begins_as_checkpoint(path) else "is no checkpoint"
-    return BenchError(f"{path}: {kind} ({exception_line(error)}); allowed: a checkpoint of `bench train` or Lightning")
-
-
-def _begins_as_checkpoint(path: Path) -> bool:
-    """Whether it begins as torch's files do, which are zip archives."""
-    with open(path, "rb") as file:
-        return file.read(len(ZIP)) == ZIP
+        return BenchError(f"{path}: is empty; allowed: a checkpoint of `bench train` or Lightning")
+    kind = "is damaged or cut" if data.startswith(ZIP) else "is no checkpoint"  # torch's files are zip archives
+    why = f" ({without_middle(one_line(reason))})" if reason else ""
+    return BenchError(f"{path}: {kind}{why}; allowed: a checkpoint of `bench train` or Lightning")
 
 
 def need_same_weights(path: Path, saved: Mapping[str, Any], model: torch.nn.Module) -> None:
@@ -136,6 +135,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def __init__(self) -> None:
         self.reading: Path | None = None
+        self.states: Mapping[str, Any] = {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         content = io.BytesIO()
@@ -146,7 +146,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         self.reading = Path(path)
-        return read_checkpoint(Path(path))
+        self.states = read_checkpoint(Path(path))
+        return self.states
 
 
 class ReadingIsOver(Callback):
@@ -156,6 +157,13 @@ class ReadingIsOver(Callback):
         self.checkpoints = checkpoints
 
     def _over(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.checkpoints.reading = None
+        read, states = self.checkpoints.reading, self.checkpoints.states
+        self.checkpoints.reading, self.checkpoints.states = None, {}
+        if read is None or trainer.state.fn != "fit":
+            return
+        # Trainer gives as many optimizers and schedulers their state as the checkpoint has, and begins the others anew.
+        for name, there in (("optimizer_states", trainer.optimizers), ("lr_schedulers", trainer.lr_scheduler_configs)):
+            if len(states[name]) != len(there):
+                raise BenchError(f"{read}: cannot be gone on from: {len(states[name])} {name}; needed: {len(there)}")
 
     on_sanity_check_start = on_train_start = on_validation_start = on_test_start = on_predict_start = _over

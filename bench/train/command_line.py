@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import importlib.util
@@ -128,6 +129,12 @@ class Training:
             return ""
         since = "" if saved else " after its newest whole epoch"
         return f"; to go on{since}: bench train fit --config {self.folder}/config.yaml --ckpt_path {last}"
+
+    def leave_no_empty_folder(self) -> None:
+        """Remove the training's folder where nothing was written to it."""
+        if self.folder is not None:
+            with contextlib.suppress(OSError):  # it has files
+                self.folder.rmdir()
 
     def refusal(self, error: BaseException) -> str | None:
         """What is said of an exception that what was asked for has caused, or None: it was not."""

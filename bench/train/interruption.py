@@ -93,5 +93,5 @@ class StopWhenAsked(Checkpoint):
         return bool(trainer.strategy.reduce_boolean_decision(asked, all=False))
 
     def _save_and_stop(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path, weights_only=False)
         self.requests.stop(self.path)

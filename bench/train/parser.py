@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -57,6 +58,7 @@ def _of_value(text: str) -> str:
     if found := re.match(r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors: .*", text):
         value = text.rpartition("Given value: ")[2]
         kinds = re.sub(r"\b(?:\w+\.)+(?=\w)", "", found[1])
+        kinds = re.sub(r"Literal\[(.*?)\]", r"\1", kinds)
         return f"{quote(value)} is not possible; allowed: {without_middle(kinds)}"
     if found := re.match(r"Expected an? (.*?)\. Got value: (.*)", text):
         return f"{quote(found[2])} is not possible; allowed: {found[1]}"
@@ -100,6 +102,10 @@ def _config(value: str) -> dict[str, object]:
         raise BenchError(f"--config {value}: is empty; allowed: what `bench train fit --print_config` prints")
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise BenchError(f"--config {value}: holds {quote(content)}; allowed: names with values, `trainer: ...`")
+    try:
+        json.dumps(content, default=str)
+    except (ValueError, RecursionError, TypeError):
+        raise BenchError(f"--config {value}: has a value that holds itself, or a name that is none") from None
     runs = [name for name in SUBCOMMANDS if name in content]
     if len(runs) > 1:
         raise BenchError(f"--config {value}: is of several runs ({', '.join(runs)}); allowed: one in a file")
