@@ -6,6 +6,7 @@ Neither lightning nor torchvision is imported here: a plain arm's process never 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,12 @@ def autoencoder_workload(point: Point) -> Workload:
         BenchError: a value that is not allowed, or data that cannot be had.
     """
     seed = torch.initial_seed()
-    encoder, decoder = make_modules(str(point["variant"]), int(point["width"]), int(point["latent"]))
+    shape: dict[str, Any] = {
+        "variant": str(point["variant"]),
+        "width": int(point["width"]),
+        "latent": int(point["latent"]),
+    }
+    encoder, decoder = make_modules(**shape)
     batch_size, source, samples = int(point["batch_size"]), str(point["data"]), int(point["samples"])
 
     def loader(split: Split) -> DataLoader[Any]:
@@ -82,15 +88,15 @@ def autoencoder_workload(point: Point) -> Workload:
         optimizer=make_optimizer,
         batches=loader("train"),
         samples=batch_size,
-        lightning=partial(_lightning, encoder, decoder),
+        lightning=partial(_lightning, encoder, decoder, shape),
         validation=loader("validation"),
     )
 
 
-def _lightning(encoder: nn.Module, decoder: nn.Module) -> LightningModule:
+def _lightning(encoder: nn.Module, decoder: nn.Module, shape: Mapping[str, Any]) -> LightningModule:
     from .autoencoder_lightning import LitAutoEncoder
 
-    return LitAutoEncoder(encoder, decoder)
+    return LitAutoEncoder.around(encoder, decoder, **shape)
 
 
 def __getattr__(name: str) -> Any:

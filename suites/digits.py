@@ -5,31 +5,24 @@ The order of samples depends on the seed only, so that every loop gets the same 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http.client import HTTPException
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, Sampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from bench.errors import BenchError, one_of
-from bench.results.files import cache_folder
+
+from .epoch_order import ResumableLoader, ShuffledEpochs
+from .mnist_files import ARM_SECONDS, CLASSES, SIDE, default_data_dir, fetch_mnist, read_mnist
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SOURCES = ("synthetic", "mnist")
-SIDE = 28
-CLASSES = 10
-
 MNIST_VALIDATION = 5_000  # the usual division of the 60 000 training images
-SOCKET_SECONDS = 20.0  # torchvision's download has no timeout of its own: a silent network would hang it for ever
 
 # The digits of a 5 x 7 dot-matrix display, one row of five dots after the other.
 GLYPHS = (
@@ -84,54 +77,6 @@ def _canvases() -> Tensor:
     return plane.unfold(1, SIDE, 1).unfold(2, SIDE, 1).reshape(-1, SIDE * SIDE)
 
 
-def default_data_dir() -> Path:
-    """Where MNIST lies: `BENCH_DATA_DIR`, or the program's folder in the user's cache.
-
-    Raises:
-        BenchError: `BENCH_DATA_DIR` is a relative path.
-    """
-    named = os.environ.get("BENCH_DATA_DIR")
-    if named:
-        folder = Path(named).expanduser()
-        if not folder.is_absolute():  # an arm works in a folder of its own, which goes with it
-            raise BenchError(f"BENCH_DATA_DIR={named!r} is not an absolute path, e.g. {folder.absolute()}")
-        return folder
-    return cache_folder()
-
-
-def fetch_mnist(folder: Path) -> None:
-    """Make torchvision's MNIST files be there. Where they are, nothing is written and no network touched.
-
-    Processes that ask at the same time wait for the first: torchvision lets all of them write the same file.
-
-    Raises:
-        BenchError: the files are not there and cannot be downloaded; names the folder and the mirrors.
-    """
-    from torchvision.datasets import MNIST
-
-    if _missing(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _one_at_a_time(folder / "mnist.lock"), _socket_timeout(SOCKET_SECONDS):
-                MNIST(str(folder), download=True)
-        # torchvision makes a RuntimeError of some of its failures; what happens while it reads a reply comes as it is.
-        except (RuntimeError, OSError, HTTPException, EOFError, zlib.error) as error:
-            if not _missing(folder):
-                raise _damaged(folder, error) from error
-            # A record keeps the first 300 characters of a reason: what helps comes first.
-            raise BenchError(
-                f"MNIST is not in {folder} and could not be downloaded; put torchvision's files there, set "
-                f"BENCH_DATA_DIR, or choose data=synthetic; from {' and '.join(MNIST.mirrors)}: {_cause(error)}"
-            ) from error
-
-
-def _missing(folder: Path) -> list[str]:
-    from torchvision.datasets import MNIST
-
-    names = [Path(name).stem for name, _ in MNIST.resources]
-    return [name for name in names if not (folder / "MNIST" / "raw" / name).is_file()]
-
-
 def mnist(samples: int, split: Split, folder: Path) -> tuple[Tensor, Tensor]:
     """The first `samples` digits of a split of MNIST; validation is the last 5000 of the training images.
 
@@ -143,17 +88,8 @@ def mnist(samples: int, split: Split, folder: Path) -> tuple[Tensor, Tensor]:
     Raises:
         BenchError: the files cannot be had or read, or there are fewer training samples.
     """
-    from torchvision.datasets import MNIST
-
-    fetch_mnist(folder)
-    try:
-        dataset = MNIST(str(folder), train=split != "test")
-        data, targets = dataset.data, dataset.targets
-        if len(data) != len(targets):
-            raise ValueError(f"{len(data)} images but {len(targets)} labels")
-    # What torchvision raises depends on where a file ends: it looks at names only when it looks whether files exist.
-    except (RuntimeError, OSError, AssertionError, ValueError, IndexError, KeyError) as error:
-        raise _damaged(folder, error) from error
+    fetch_mnist(folder, ARM_SECONDS)
+    data, targets = read_mnist(folder, "t10k" if split == "test" else "train")
     held_out = min(MNIST_VALIDATION, max(1, len(data) // 12))
     if split == "train":
         data, targets = data[:-held_out], targets[:-held_out]
@@ -162,31 +98,6 @@ def mnist(samples: int, split: Split, folder: Path) -> tuple[Tensor, Tensor]:
     if split == "train" and samples > len(data):
         raise BenchError(f"samples={samples}: MNIST has fewer training samples; allowed: 1 to {len(data)}")
     return data[:samples, None].clone(), targets[:samples].clone()
-
-
-def _damaged(folder: Path, error: Exception) -> BenchError:
-    return BenchError(f"the MNIST files in {folder / 'MNIST'} are damaged ({_cause(error)}); delete that folder")
-
-
-def _cause(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 class Digits(Dataset[tuple[Tensor, Tensor]]):
@@ -260,11 +171,15 @@ def make_loader(
     persistent_workers: bool = False,
     pin_memory: bool = False,
     by_sample: bool = False,
+    resumable: bool = False,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
     """The one loader of all loops: training batches are shuffled by a generator of their own and all of one size.
 
     Of several ranks (WORLD_SIZE and RANK in the environment, as torchrun sets them) each trains on its share, by
     torch's DistributedSampler; what does not divide is left out, as padding would give some samples twice.
+
+    Args:
+        resumable: the loader says where in an epoch it is, and goes on from there, as a checkpoint of Trainer's asks.
 
     Raises:
         BenchError: there are fewer training samples than one batch of each rank needs, so an epoch would be empty; or
@@ -280,13 +195,11 @@ def make_loader(
         )
     sampler: Sampler[int] | None = None
     if train:
-        # Not the loader's own generator: a loader draws from that for every epoch's workers, once only if they persist,
-        # and so the order of the batches would hang on the setting.
-        sampler = RandomSampler(digits, generator=torch.Generator().manual_seed(seed))
+        sampler = ShuffledEpochs(digits, seed)
     if train and "RANK" in os.environ:
         rank = int(os.environ["RANK"])
         sampler = DistributedSampler(digits, num_replicas=ranks, rank=rank, shuffle=True, seed=seed, drop_last=True)
-    return DataLoader(
+    return (ResumableLoader if resumable else DataLoader)(
         SampleBySample(digits) if by_sample else digits,
         batch_size=batch_size,
         sampler=sampler,

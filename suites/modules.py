@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError, one_of
 
-from .digits import SIDE
+from .mnist_files import SIDE
 
 LEARNING_RATE = 1e-3
 VARIANTS = ("mlp", "conv")

@@ -15,7 +15,7 @@ SETUP = "setup_time"
 
 
 @dataclass(frozen=True)
-class Search:
+class FoundSetting:
     """One setting that a cell found.
 
     Attributes:
@@ -32,7 +32,7 @@ class Search:
     seconds: Interval | None
 
 
-def searches_of(run: StoredRun) -> list[Search]:
+def searches_of(run: StoredRun) -> list[FoundSetting]:
     """Every search of a run, in the plan's order."""
     records: dict[str, dict[int, Record]] = {}
     for record in run.records:
@@ -41,7 +41,7 @@ def searches_of(run: StoredRun) -> list[Search]:
     return [search for cell in run.info["plan"]["cells"] for search in _of_cell(cell, records)]
 
 
-def _of_cell(cell: dict[str, str], records: dict[str, dict[int, Record]]) -> Iterator[Search]:
+def _of_cell(cell: dict[str, str], records: dict[str, dict[int, Record]]) -> Iterator[FoundSetting]:
     own, others = records.get(cell["id"], {}), records.get(cell["baseline"], {})
     names = [name for record in own.values() for name in record.effective if name.startswith(FOUND)]
     for name in dict.fromkeys(names):
@@ -52,4 +52,4 @@ def _of_cell(cell: dict[str, str], records: dict[str, dict[int, Record]]) -> Ite
             if launch in others and SETUP in own[launch].extra and SETUP in others[launch].extra
         ]
         seconds = interval_of_differences(took) if took else None
-        yield Search(cell["id"], cell["group"], name.removeprefix(FOUND), values, seconds)
+        yield FoundSetting(cell["id"], cell["group"], name.removeprefix(FOUND), values, seconds)

@@ -21,7 +21,7 @@ from bench.axes.loops.batch_tree import moved
 from bench.axes.loops.workload import Workload
 from bench.errors import Unsupported
 
-MISSING = (
+NOTHING_TO_JUDGE_BY = (
     "it trains for a validation loss, and its workload has no {0}; allowed: a Workload with `loss` and `validation`"
 )
 
@@ -40,7 +40,7 @@ class Referee:
 
     def __init__(self, workload: Workload, size: Callable[[Any], int], strategy: str) -> None:
         if workload.loss is None or workload.validation is None:
-            raise Unsupported(MISSING.format("loss" if workload.loss is None else "validation batches"))
+            raise Unsupported(NOTHING_TO_JUDGE_BY.format("loss" if workload.loss is None else "validation batches"))
         if strategy == "fsdp":
             raise Unsupported("it trains for a validation loss, and strategy=fsdp leaves no rank the whole model")
         self._loss, self._model, self._size = workload.loss, workload.model, size

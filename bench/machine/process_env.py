@@ -42,7 +42,9 @@ def arm_environment(threads: int, hash_seed: int) -> tuple[dict[str, str], list[
         "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
     }
     # Arms work in a scratch folder; a path that was relative to ours must lead there all the same.
-    ours |= {name: os.path.abspath(kept[name]) for name in ("BENCH_DATA_DIR",) if kept.get(name)}
+    # One that begins with a home is not relative, and whose home that is may be nobody's: the arm says so.
+    data = kept.get("BENCH_DATA_DIR", "")
+    ours |= {"BENCH_DATA_DIR": os.path.abspath(data)} if data and not data.startswith("~") else {}
     return {**allocator, **kept, **ours}, scrubbed
 
 

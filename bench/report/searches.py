@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.searches import Search
+from bench.analysis.searches import FoundSetting
 from bench.analysis.summary import Summary
 from bench.report.tables import label
 from bench.report.units import quantity
@@ -19,7 +19,7 @@ def search_sentences(summary: Summary, group: str) -> list[str]:
     ]
 
 
-def _found(search: Search) -> str:
+def _found(search: FoundSetting) -> str:
     texts = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in search.values]
     counts = {text: texts.count(text) for text in dict.fromkeys(texts)}
     if len(counts) == 1:
@@ -28,6 +28,6 @@ def _found(search: Search) -> str:
     return f"{search.setting} {told} in {len(texts)} launches"
 
 
-def _took(search: Search) -> str:
+def _took(search: FoundSetting) -> str:
     took = search.seconds
     return "" if took is None else f"; the search took {quantity(took.estimate, 's', took.low, took.high)}"

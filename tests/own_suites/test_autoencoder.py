@@ -1,17 +1,9 @@
-"""The seed workload: modules, loss, digits, loaders, Lightning classes, and torchvision's real download code."""
+"""The seed workload: modules, loss, digits, loaders, Lightning classes."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import socket
-import struct
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +13,7 @@ from conftest import ROOT
 
 from bench.errors import BenchError
 from suites import autoencoder, digits
+from suites.epoch_order import ShuffledEpochs
 from suites.overhead import suite
 
 POINT: dict[str, Any] = {axis: values[0] for axis, values in suite.axes.items()}
@@ -87,6 +80,75 @@ def test_batches_depend_on_the_seed_only() -> None:
     assert all(torch.equal(one, two) for one, two in zip(first, second, strict=True))
     assert not torch.equal(first[0], first[1]), "epochs are shuffled anew"
     assert not torch.equal(first[0], batches(workload(2, samples=256))[0])
+
+
+@pytest.mark.parametrize("epochs", [[0, 1, 2], [2], [1, 0, 2], [2, 2]])
+def test_the_order_of_an_epoch_depends_on_seed_and_number_only(epochs: list[int]) -> None:
+    """And it is the one that torch's own sampler gives in that epoch, so it was the same in earlier versions."""
+    torchs = torch.utils.data.RandomSampler(range(50), generator=torch.Generator().manual_seed(3))
+    expected = [list(torchs) for _ in range(3)]
+    sampler = ShuffledEpochs(range(50), 3)
+    for epoch in epochs:
+        sampler.set_epoch(epoch)
+        assert list(sampler) == expected[epoch]
+    by_passes = ShuffledEpochs(range(50), 3)
+    assert [list(by_passes) for _ in range(3)] == expected
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("given", "epoch"), [(0, 0), (2, 0), (3, 1), (4, 1)])
+def test_a_loader_goes_on_where_its_state_says(workers: int, given: int, epoch: int) -> None:
+    def loader() -> Any:
+        data = digits.load_digits("synthetic", "train", 256, seed=0)
+        return digits.make_loader(data, 64, 5, train=True, resumable=True, num_workers=workers)
+
+    whole, stopped, goes_on = loader(), loader(), loader()
+    expected = [[images for images, _ in whole] for _ in range(3)]
+    for _ in range(epoch):
+        list(stopped)
+    passing = iter(stopped)
+    for _ in range(given):
+        next(passing)
+    goes_on.load_state_dict(stopped.state_dict())
+    goes_on.sampler.set_epoch(epoch)
+    rest = [images for images, _ in goes_on]
+    assert len(rest) == 4 - given
+    assert all(torch.equal(one, two) for one, two in zip(rest, expected[epoch][given:], strict=True))
+    after = [images for images, _ in goes_on]
+    assert all(torch.equal(one, two) for one, two in zip(after, expected[epoch + 1], strict=True))
+
+
+def test_a_state_of_an_epoch_that_is_over_leaves_nothing_out() -> None:
+    """As with `limit_train_batches`, where the loader was not at its end when the epoch was."""
+    data = digits.load_digits("synthetic", "train", 256, seed=0)
+    loader = digits.make_loader(data, 64, 5, train=True, resumable=True)
+    loader.load_state_dict({"epoch": 0, "batches": 2})
+    loader.sampler.set_epoch(1)
+    assert len(list(loader)) == 4
+
+
+def test_modules_that_are_given_cost_no_random_number() -> None:
+    encoder, decoder = autoencoder.make_modules("mlp", 8, 2)
+    before = torch.get_rng_state()
+    module = autoencoder.LitAutoEncoder.around(encoder, decoder, variant="mlp", width=8, latent=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    rebuilt = autoencoder.LitAutoEncoder(**module.hparams)
+    rebuilt.load_state_dict(module.state_dict())
+    assert module.model.encoder is encoder
+    assert dict(rebuilt.hparams) == dict(module.hparams)
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        *(("LitAutoEncoder", named) for named in ({"width": 0}, {"latent": -1}, {"gamma": 0.0}, {"gamma": 1.5})),
+        *(("MNISTDataModule", named) for named in ({"batch_size": 0}, {"samples": 0}, {"num_workers": -1})),
+    ],
+)
+def test_an_argument_that_is_not_possible_is_told(kind: str, named: dict[str, Any]) -> None:
+    ((name, value),) = named.items()
+    with pytest.raises(BenchError, match=rf"{name}={value} is not possible; allowed: "):
+        getattr(autoencoder, kind)(**named)
 
 
 def test_batches_are_full_and_of_one_kind() -> None:
@@ -171,7 +233,8 @@ def test_lightning_module_wraps_the_same_modules() -> None:
     batch = next(iter(job.batches))
     assert [id(p) for p in module.parameters()] == [id(p) for p in job.model.parameters()]
     assert torch.equal(module.training_step(batch, 0), job.loss(job.model, batch))
-    assert dict(module.hparams) == {"learning_rate": 1e-3, "log": False}
+    shape = {"variant": "mlp", "width": 64, "latent": 3}
+    assert dict(module.hparams) == {**shape, "learning_rate": 1e-3, "gamma": 1.0, "log": False}
     optimizers = module.configure_optimizers(), job.optimizer(job.model.parameters())
     assert optimizers[0].defaults == optimizers[1].defaults
 
@@ -182,7 +245,7 @@ def test_trainer_goes_through_every_stage(tmp_path: Path, log: bool) -> None:
 
     torch.manual_seed(0)
     data = autoencoder.MNISTDataModule(samples=256, batch_size=64, seed=1)
-    module = autoencoder.LitAutoEncoder(*autoencoder.make_modules(), log=log)
+    module = autoencoder.LitAutoEncoder(log=log)
     before = [parameter.detach().clone() for parameter in module.parameters()]
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, default_root_dir=tmp_path,
@@ -197,7 +260,14 @@ def test_trainer_goes_through_every_stage(tmp_path: Path, log: bool) -> None:
     assert not data.digits, "teardown lets go of the data"
     trainer.validate(module, datamodule=data, verbose=False)
     trainer.test(module, datamodule=data, verbose=False)
-    assert dict(data.hparams) == {"data_dir": None, "source": "synthetic", "batch_size": 64, "samples": 256, "seed": 1}
+    (predicted,) = trainer.predict(module, datamodule=data)
+    assert {name: tuple(part.shape) for name, part in predicted.items()} == {
+        "images": (32, 1, 28, 28), "latents": (32, 3), "reconstructions": (32, 1, 28, 28), "labels": (32,),
+    }  # fmt: skip
+    with torch.inference_mode():
+        assert torch.equal(predicted["reconstructions"], module.model.decoder(predicted["latents"]))
+    own = {"data_dir": None, "source": "synthetic", "batch_size": 64, "samples": 256, "seed": 1, "num_workers": 0}
+    assert dict(data.hparams) == own
 
 
 def test_data_module_gives_the_batches_of_the_workload() -> None:
@@ -212,161 +282,3 @@ def test_data_module_gives_the_batches_of_the_workload() -> None:
     data.setup("test")
     assert {split: len(data.digits[split]) for split in digits.SPLITS} == {"train": 256, "validation": 32, "test": 32}
     assert len(list(data.val_dataloader())) == len(list(data.test_dataloader())) == 1
-
-
-# MNIST itself: torchvision's own download code against a mirror on the loopback, which serves small files.
-
-SIZES = {"train": 240, "t10k": 60}
-
-
-def write_mirror(folder: Path) -> list[tuple[str, str]]:
-    """Four small files in MNIST's format; gives torchvision's list of names and MD5 sums."""
-    resources = []
-    for part, count in SIZES.items():
-        pixels = bytes((7 * index) % 256 for index in range(count * 784))
-        files = {
-            f"{part}-images-idx3-ubyte.gz": struct.pack(">4i", 2051, count, 28, 28) + pixels,
-            f"{part}-labels-idx1-ubyte.gz": struct.pack(">2i", 2049, count)
-            + bytes(index % 10 for index in range(count)),
-        }
-        for name, content in files.items():
-            packed = gzip.compress(content, mtime=0)
-            (folder / name).write_bytes(packed)
-            resources.append((name, hashlib.md5(packed, usedforsecurity=False).hexdigest()))
-    return resources
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    from torchvision.datasets import MNIST
-
-    (tmp_path / "mirror").mkdir()
-    monkeypatch.setattr(MNIST, "resources", write_mirror(tmp_path / "mirror"))
-    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "mirror")))
-    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_mnist_is_downloaded_once(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
-    job = workload(data="mnist", samples=200, batch_size=50)
-    images, labels = next(iter(job.batches))
-    assert images.shape == (50, 1, 28, 28)
-    assert images.max() == 1
-    assert set(labels.tolist()) <= set(range(10))
-    # The second use finds the files and needs neither network nor a folder that can be written.
-    mirror.server_close()
-    (tmp_path / "data" / "mnist.lock").unlink()
-    again = workload(data="mnist", samples=200, batch_size=50)
-    assert torch.equal(next(iter(again.batches))[0], images)
-    assert not (tmp_path / "data" / "mnist.lock").exists()
-
-
-def test_mnist_splits_share_no_image(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"samples=221.*allowed: 1 to 220"):
-        digits.load_digits("mnist", "train", 221, seed=0)
-    train = digits.load_digits("mnist", "train", 220, seed=0)
-    held_out = digits.load_digits("mnist", "validation", 160, seed=0)
-    assert len(held_out) == 20
-    whole = (torch.arange(240 * 784) * 7 % 256).to(torch.uint8).view(240, 1, 28, 28)
-    assert torch.equal(torch.cat([train.images, held_out.images]), whole)
-
-
-def test_data_module_prepares_mnist(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
-    data = autoencoder.MNISTDataModule(str(tmp_path / "own"), source="mnist", samples=200, batch_size=50)
-    data.prepare_data()
-    assert (tmp_path / "own" / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").is_file()
-    data.setup("fit")
-    data.setup("test")
-    assert next(iter(data.train_dataloader()))[0].shape == (50, 1, 28, 28)
-    assert len(data.digits["validation"]) == 20
-    assert len(data.digits["test"]) == 25
-    data.teardown("fit")
-    assert set(data.digits) == {"test"}
-
-
-def one_sentence(error: pytest.ExceptionInfo[BenchError], folder: Path) -> str:
-    message = str(error.value)
-    assert "\n" not in message
-    assert str(folder) in message
-    return message
-
-
-def test_a_dead_mirror_is_one_error(
-    mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import MNIST
-
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses at once
-        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{unused.getsockname()[1]}/"])
-        with pytest.raises(BenchError, match="could not be downloaded") as error:
-            workload(data="mnist")
-    assert MNIST.mirrors[0] in one_sentence(error, tmp_path / "data")
-
-
-def test_a_silent_mirror_is_given_up(
-    mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from torchvision.datasets import MNIST
-
-    monkeypatch.setattr(digits, "SOCKET_SECONDS", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
-        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
-        with pytest.raises(BenchError, match=r"could not be downloaded.*timed out") as error:
-            workload(data="mnist")
-    one_sentence(error, tmp_path / "data")
-    assert socket.getdefaulttimeout() is None
-
-
-def test_a_damaged_download_is_one_error(mirror: ThreadingHTTPServer, tmp_path: Path) -> None:
-    name = "t10k-images-idx3-ubyte.gz"
-    (tmp_path / "mirror" / name).write_bytes((tmp_path / "mirror" / name).read_bytes()[:-20])
-    with pytest.raises(BenchError, match=r"could not be downloaded.*corrupted") as error:
-        workload(data="mnist")
-    one_sentence(error, tmp_path / "data")
-
-
-@pytest.mark.parametrize("keep", [0, 3, 10, 16, 5000])
-@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
-def test_a_truncated_file_is_one_error(mirror: ThreadingHTTPServer, tmp_path: Path, kind: str, keep: int) -> None:
-    digits.fetch_mnist(tmp_path / "data")
-    path = tmp_path / "data" / "MNIST" / "raw" / f"train-{kind}-ubyte"
-    path.write_bytes(path.read_bytes()[: min(keep, path.stat().st_size - 1)])
-    with pytest.raises(BenchError, match="damaged") as error:
-        workload(data="mnist", samples=200, batch_size=50)
-    one_sentence(error, tmp_path / "data" / "MNIST")
-
-
-def test_a_folder_that_cannot_be_made_is_one_error(
-    mirror: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path / "file" / "data"))
-    with pytest.raises(BenchError, match="could not be downloaded") as error:
-        workload(data="mnist")
-    one_sentence(error, tmp_path / "file" / "data")
-
-
-def test_data_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("BENCH_DATA_DIR", str(tmp_path))
-    assert digits.default_data_dir() == tmp_path
-    monkeypatch.setenv("BENCH_DATA_DIR", "data")
-    with pytest.raises(BenchError, match="BENCH_DATA_DIR='data' is not an absolute path"):
-        digits.default_data_dir()
-    monkeypatch.delenv("BENCH_DATA_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert digits.default_data_dir() == tmp_path / "cache" / "loopmark"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert digits.default_data_dir() == Path.home() / ".cache" / "loopmark"
