@@ -42,7 +42,7 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> 
         (("tunable", "--sampler", "gp"), "argument --sampler: invalid choice: 'gp'"),
         (("tunable", "--memory-limit", "much"), "'much' is not a size"),
         (("--resume", "nowhere"), "unknown search 'nowhere'; allowed: (none)"),
-        (("--resume", "nowhere", "--set", "batch_size=1,2", "--seed", "3"), "leave out --seed, --set; allowed: --budget"),
+        (("--resume", "x", "--set", "batch_size=1,2", "--seed", "3"), "leave out --seed, --set; allowed: --budget"),
         (("nosuch.py",), "nosuch.py: no such suite file"),
         (("nosuch.mod:Net", "--set", "batch_size=1,2"), "no module 'nosuch.mod'"),
     ],
@@ -182,5 +182,3 @@ for _ in range(3):
         loss.backward()
         optimizer.step()
 """
-
-
