@@ -30,7 +30,8 @@ def _fabric_loader(options: str) -> str:
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(1, "the LightningModule logs by default", "suites/autoencoder_lightning.py",
-           "log: bool = False,\n        **shape", "log: bool = True,\n        **shape", (SAME_SETTINGS,), "logged: 'train_loss' against"),
+           "log: bool = False,\n        **shape", "log: bool = True,\n        **shape",
+           (SAME_SETTINGS,), "logged: 'train_loss' against"),
     Mutant(1, "any two loops may differ in what they log", "bench/engine/equal_settings.py",
            'if "loop" in causes and two_loops <= BY_MODULE else ()', 'if "loop" in causes else ()',
            ("tests/engine/test_equal_settings.py::"
