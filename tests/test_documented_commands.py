@@ -94,7 +94,7 @@ CLASSES = (
     Class(r"bench report", "run", says="report.html"),
     Class(r"bench train fit --trainer.max_epochs 5", "run", says="best.ckpt"),
     Class(r"bench train .*", "long", LIGHTNING),
-    Class(r"bench tune .*", "long", "a search of minutes"),
+    Class(r"bench tune( .*)?", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
     # The small `overhead` has one loop, so no ratio, and that is told.

@@ -20,8 +20,8 @@ from bench.stats.intervals import Interval, interval_of_differences, interval_of
 TWIN = "(the default, again)"  # the label of the baseline's twin among the results of a race
 
 # A candidate's loss is that of a training that is not over, and one that lags early may catch up. At the beginning this
-# much above the margin is borne, half of it after half of the epochs, and after the last one nothing. Batches of 64 that
-# ended 3 % above the autoencoder's default could come back; those that ended 20 % or more above never were near.
+# much above the margin is borne, half of it after half of the epochs, and after the last one nothing. The autoencoder's
+# batches of 64 that ended 3 % above its default could come back; what ended 20 % or more above never was near.
 EARLY_LAG = 0.15
 
 FinalWord = Literal["better", "slower", "within-noise", "loss-worse", "loss-undecided", "over-memory", "failed"]
