@@ -182,3 +182,38 @@ for _ in range(3):
         loss.backward()
         optimizer.step()
 """
+
+
+@pytest.mark.long
+def test_a_module_without_a_script_is_searched_by_its_trainer_and_its_loader(tmp_path: Path, processes: None) -> None:
+    """With arguments of its Trainer behind `--data`, too."""
+    (tmp_path / "own.py").write_text(MODULE, encoding="utf-8")
+    words = ("own.py:Net", "--data", "own.py:data", "--set", "batch_size=16,256", "--out", str(tmp_path / "out"))
+    done = call("tune", *words, "--", "enable_progress_bar=false", cwd=tmp_path, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "batch_size=256 trains" in done.stdout
+    (made,) = (tmp_path / "out").glob("*/tuned.yaml")
+    assert made.read_text(encoding="utf-8").endswith("data:\n  batch_size: 256\n")
+
+
+MODULE = """
+import torch
+from lightning.pytorch import LightningModule
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Net(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 10)
+
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.layer(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+
+
+def data():
+    return DataLoader(TensorDataset(torch.randn(2048, 64), torch.randint(0, 10, (2048,))), batch_size=16)
+"""
