@@ -3,8 +3,9 @@
     python examples/fabric.py --epochs 3
 
 Not here any more, compared with plain.py: the device, that model and batches are brought there, reading a checkpoint
-for it, the file that is logged to. Not to be written, should it be wanted: half precision, and more than one process
-(each its share of the batches, gradients averaged, one that logs and saves). It is a word in `Fabric(...)`.
+for it, the file that is logged to, the epoch of the shuffling. Not to be written, should it be wanted: half precision,
+and more than one process (each its share of the batches, gradients averaged, one that logs and saves). It is a word in
+`Fabric(...)`.
 """
 
 from __future__ import annotations
@@ -50,10 +51,11 @@ def main(call: Call) -> None:
         kept = state["hyperparameters"]
         fabric.load(out / "last.ckpt", state, weights_only=True)
         state["hyperparameters"] = kept  # this training's: it may be longer than the one it goes on with
+        for _ in range(state["epoch"] + 1):  # Fabric tells the sampler its epoch by the passes that it has counted
+            next(iter(training))
 
     for epoch in range(state["epoch"] + 1, task.epochs):
         # --- training
-        training.sampler.set_epoch(epoch)
         model.train()
         for batch in training:
             loss = reconstruction_loss(model, batch)

@@ -4,9 +4,9 @@
 
 `LitAutoEncoder` says what is specific to this model: its training, validation, test and predict step, its optimizer and
 scheduler. `MNISTDataModule` says where digits come from. Not here any more, compared with fabric.py: both loops, train
-and eval mode, gradients off and on, zeroing, backward and step, the scheduler's step, the epoch of the shuffling, the
-mean over samples, what is logged when, what is in a checkpoint and which is the best, counting epochs of patience, and
-putting all that back when a training is gone on with.
+and eval mode, gradients off and on, zeroing, backward and step, the scheduler's step, the mean over samples, what is
+logged when, what is in a checkpoint and which is the best, counting epochs of patience, and putting all that back when
+a training is gone on with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What `bench tune` searches where no suite is named: the autoencoder.
 
-Searched are batch size, learning rate, precision and data access. The first value of each axis is the default configuration, which every other one is raced against. Samples are fetched
-and collated one by one there, as torchvision's datasets are; workers pay for that, and so does fetching whole batches.
+Searched are batch size, learning rate, precision and data access. The first value of each axis is the default's, which
+every other configuration is raced against. There samples are fetched and collated one by one, as torchvision's are.
 """
 
 from __future__ import annotations

@@ -19,9 +19,10 @@ from bench.stats.intervals import Interval, interval_of_differences, interval_of
 
 TWIN = "(the default, again)"  # the label of the baseline's twin among the results of a race
 
-# A candidate's loss is that of a training that is not over, and one that lags early may catch up. What lags by more
-# than the margin times this at a rung of half the epochs is given up; of the last epoch the margin itself is asked.
-LAG = 1.0
+# A candidate's loss is that of a training that is not over, and one that lags early may catch up: losses of the
+# autoencoder fall by half from one epoch to the next at first. At the beginning this much above the margin is borne,
+# half of it after half of the epochs, and after the last one nothing.
+EARLY_LAG = 0.3
 
 FinalWord = Literal["better", "slower", "within-noise", "loss-worse", "loss-undecided", "over-memory", "failed"]
 
@@ -200,7 +201,7 @@ def broken_limit(raced: RacedConfiguration, limits: Limits, share: float = 1.0) 
     memory = raced.limited_memory
     if limits.memory is not None and memory is not None and memory > limits.memory:
         return f"needs {memory} bytes, over the limit of {limits.memory}", memory / limits.memory - 1
-    allowed = limits.loss_margin * (1 + LAG * (1 / share - 1))
+    allowed = limits.loss_margin + EARLY_LAG * (1 - share)
     if raced.lag is not None and not raced.lag <= allowed:
         percent = "not finite" if math.isinf(raced.lag) else f"{100 * raced.lag:.2g} % above the default's"
         when = "" if share >= 1 else f" after {100 * share:.0f} % of the epochs"

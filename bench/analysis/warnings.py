@@ -80,9 +80,13 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
     short = short_launches(run)
     for group, launch, rounds in zip(*(short[name].tolist() for name in ("group", "launch", "rounds")), strict=True):
         fewest[group, launch] = min(rounds, fewest.get((group, launch), rounds))
+    suites = run.info["plan"]["suites"]
+    # Launches that train for a goal are as long as that takes, and are used for what they were made for.
+    trained = {cell["group"] for cell in run.info["plan"]["cells"] if suites[cell["suite"]].get("goal")}
     warnings += [
         f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {LEAST_ROUNDS}"
         for (group, launch), rounds in fewest.items()
+        if group not in trained
     ]
     by_id = {cell.id: cell for cell in cells}
     for baseline in dict.fromkeys(cell["baseline"] for cell in run.info["plan"]["cells"]):

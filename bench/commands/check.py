@@ -31,6 +31,7 @@ from bench.machine.process_env import PACKAGE_PARENT
 from bench.machine.scratch import scratch_folder
 from bench.plan import discovery
 from bench.plan.cell import Cell, Group, Plan, as_text
+from bench.plan.hook_rule import INSTEAD, beside, read_hooks
 from bench.plan.suite import Suite
 from bench.protocol import Go
 from bench.results import store
@@ -202,6 +203,19 @@ def _file_checks(suite: Suite, file: str) -> Iterator[SuiteCheck]:
     yield SuiteCheck("import", "note" if slow else "ok", f"{told}; all commands wait for it" if slow else told)
     for others in discovery.own_suites(Path(file)).values():
         yield SuiteCheck("import", "note", f"{others}, and only `suite` counts")
+    yield from _hook_checks(Path(file))
+
+
+def _hook_checks(file: Path) -> Iterator[SuiteCheck]:
+    """Whether a hook of a LightningModule measures, in the file and those beside it that it imports.
+
+    A note, since a name in a text is not yet a measurement; and nothing where there is no LightningModule.
+    """
+    read = read_hooks(beside(file))
+    for found in read.measuring:
+        yield SuiteCheck("hooks", "note", f"{found}; {INSTEAD}")
+    if read.modules and not read.measuring:
+        yield SuiteCheck("hooks", "ok", f"none of {', '.join(read.modules)} measures")
 
 
 # --- a plan that has every value

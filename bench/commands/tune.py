@@ -268,7 +268,7 @@ def _searched(
             subject, fleet, folder, request.options, progress, command, request.budget, before, began
         )
         try:
-            result = Search(study, machine, subject.space, rules, progress.note).run()
+            result = Search(study, machine, rules).run()
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None
     found = Tuned(

@@ -11,6 +11,7 @@ from typing import Any
 from bench.analysis.tuning import raced_configurations
 from bench.commands.run import Measurement, chosen_options, measure_cells, was_interrupted
 from bench.commands.tune_search import RacedTogether, RaceStopped
+from bench.engine.budget import in_words
 from bench.engine.fleet import Fleet
 from bench.engine.options import Progress
 from bench.plan.scripts import RACE
@@ -23,6 +24,8 @@ Subject = SuiteSearch | TrainingSearch
 # Seconds of turns that an arm of a script gets for an effort of one: its steps are then some hundred, or a few dozen.
 SECONDS_AN_ARM = 0.5
 SCRIPT_RUNGS = (1, 2, 4)
+# Sets of interpreters in the final race. Importing another for each short race would take longer than that.
+FINAL_SETS = 2
 # An epoch is one answer of an arm, and it may validate and save at its end.
 TUNE_TIMEOUT = 120.0
 
@@ -64,9 +67,11 @@ class SearchMachine:
         suite = isinstance(self.subject, SuiteSearch)
         plan = self.subject.plan(configurations, effort)
         arms = len(plan.cells)
-        self.progress.phase(f"{name}: {arms - 2} configurations")
+        several = "" if launches == 1 else f", {launches} launches"
+        self.progress.phase(f"{name}: {in_words(arms - 2, 'configuration')}{several}")
         how = {"timeout": TUNE_TIMEOUT, **{key: own for key, own in self.given.items() if own is not None}}
         how |= {"budget": max(1.0, self.budget - self.spent()), "launches": launches, "instrument": 0}
+        how["fork_servers"] = min(launches, FINAL_SETS)
         if not suite:
             how["launch"] = SECONDS_AN_ARM * effort * arms
         options = chosen_options(how)

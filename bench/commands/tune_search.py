@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from bench.analysis.tuning import Finalist, Limits, RacedConfiguration, broken_l
 from bench.commands.tune_study import SearchStudy, TrialRow
 from bench.engine.budget import in_seconds
 from bench.errors import RunError
-from bench.plan.search_space import Configuration, SearchSpace
+from bench.plan.search_space import Configuration
 
 RACED_AT_ONCE = 10  # candidates beside the default and its twin: more take long for a round, and memory
 KEPT = (5, 2)  # that go from the first rung to the second, and from there to the last
@@ -118,19 +118,14 @@ class _Candidate:
 
 
 class Search:
-    """One search, from its first proposal to its final race.
+    """One search, from its first proposal to its final race."""
 
-    Args:
-        tell: is told what goes on.
-    """
-
-    def __init__(
-        self, study: SearchStudy, racer: Racer, space: SearchSpace, rules: SearchRules, tell: Callable[[str], None]
-    ) -> None:
-        self._study, self._racer, self._space, self._rules, self._tell = study, racer, space, rules, tell
+    def __init__(self, study: SearchStudy, racer: Racer, rules: SearchRules) -> None:
+        self._study, self._racer, self._rules = study, racer, rules
         self._paces: list[float] = []  # seconds of an arm's launch, over its effort and one for its start
         self._default: RacedConfiguration | None = None
         self._best: dict[str, _Candidate] = {}  # that went all the way
+        self._beaten: dict[str, _Candidate] = {}  # that others were faster than, and that broke no limit
         self._notes: list[str] = []
         self._runs: list[str] = []
 
@@ -144,7 +139,7 @@ class Search:
         finalists: list[Finalist] = []
         ended = "finished"
         try:
-            ended = self._look()
+            ended = self._look() or "finished"
             if self._best:
                 finalists, ended = self._final(ended)
         except _BudgetEnded:
@@ -163,13 +158,26 @@ class Search:
     def _look(self) -> str:
         """Screen and climb until there is a candidate for the final race; why it ended."""
         undecided = [_taken_up(row) for row in self._study.take_up()]
-        self._remember(row for row in self._study.rows() if row.word == "complete")
+        self._remember(self._study.rows())
         while True:
             ended = self._screen(undecided)
+            if not undecided and not ended and not self._best:
+                undecided += self._second_look()
             if undecided:
                 self._climb(undecided)
             if self._best or ended:
-                return ended or "finished"
+                return ended
+            if not self._beaten and self._study.tried >= self._rules.trials:
+                return "finished"
+
+    def _second_look(self) -> list[_Candidate]:
+        """The fastest of those that were given up for others, once all of these have broken a limit."""
+        chosen = sorted(self._beaten.values(), key=lambda one: -one.ratio)[: KEPT[0]]
+        for one in chosen:
+            del self._beaten[one.label]
+            seen = {str(effort): seen_of(result) for effort, result in one.results.items()}
+            self._study.again(one.label, one.configuration, seen)
+        return chosen
 
     def _screen(self, undecided: list[_Candidate]) -> str:
         """Race what the study proposes on the first rung, until nothing is left to try; why it ended, or "".
@@ -188,7 +196,7 @@ class Search:
                 batch = [_Candidate(label, own) for label, own in self._study.propose(wanted)]
                 undecided += batch
             if not batch:
-                return "" if undecided else "finished"
+                return ""
             self._race(batch, first, undecided)
             self._give_up(undecided, KEPT[0], first)
 
@@ -207,8 +215,7 @@ class Search:
 
     def _race(self, racing: Sequence[_Candidate], effort: int, undecided: list[_Candidate]) -> None:
         """One race; what fails or breaks a limit is decided, and no longer in `undecided`."""
-        name = f"{effort}-{'epochs' if effort > 1 else 'epoch'}"
-        told = self._raced([one.configuration for one in racing], effort, 1, name)
+        told = self._raced([one.configuration for one in racing], effort, 1, f"race of {effort}")
         by_label = {one.label: one for one in told.results}
         # What the budget cut short stays undecided, and a search that goes on races it again.
         done = [(one, by_label[one.label]) for one in racing if by_label.get(one.label, _NOT_RUN).outcome != "not-run"]
@@ -242,9 +249,7 @@ class Search:
         if default is None or default.outcome == "not-run":
             if self._default is None:
                 took = in_seconds(self._rules.budget)
-                raise RunError(
-                    f"the budget of {took} has no room for one race of {effort} epochs; allowed: a larger --budget"
-                )
+                raise RunError(f"the budget of {took} has no room for a single race; allowed: a larger --budget")
             raise _BudgetEnded
         if default.outcome != "ok":
             raise RunError(
@@ -265,10 +270,10 @@ class Search:
         """Of those that were raced so far, the fastest are kept; the others are pruned."""
         raced = sorted((one for one in undecided if effort in one.results), key=lambda one: -one.ratio)
         for one in raced[keep:]:
-            self._study.prune(
-                one.label, f"{len(raced[:keep])} others were faster after {effort} of {self._last} epochs"
-            )
+            why = f"{keep} others were faster in a race of {effort}, of {self._last} at most"
+            self._study.prune(one.label, why)
             undecided.remove(one)
+            self._beaten[one.label] = one
 
     @property
     def _last(self) -> int:
@@ -303,14 +308,17 @@ class Search:
                 "nothing is claimed; go on with --resume and a larger --budget"
             )
             return [], "budget"
-        self._tell(f"final race of {len(best)} configurations, {launches} launches")
-        told = self._raced([one.configuration for one in best], self._last, launches, "final")
+        told = self._raced([one.configuration for one in best], self._last, launches, "final race")
         return judged_finalists(told.results, self._rules.limits), ended
 
     def _remember(self, rows: Iterable[TrialRow]) -> None:
-        """Candidates that an earlier part of the search has raced to the last rung."""
+        """Candidates that an earlier part of the search has raced to the last rung, or has given up for these."""
         for row in rows:
-            self._best[row.label] = _taken_up(row)
+            self._beaten.pop(row.label, None)
+            if row.word == "complete":
+                self._best[row.label] = _taken_up(row)
+            elif row.word == "pruned" and not row.broken and row.seen:
+                self._beaten[row.label] = _taken_up(row)
 
 
 class _BudgetEnded(Exception):

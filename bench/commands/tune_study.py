@@ -160,6 +160,16 @@ class SearchStudy:
             found.append((label, dict(left[label])))
         return found
 
+    def again(self, label: str, configuration: Configuration, seen: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up a configuration that was given up since others were faster, as a trial of its own."""
+        with _told(self.path):
+            self._study.enqueue_trial(dict(configuration))
+            trial = self._study.ask(_distributions(self._space))
+            trial.set_user_attr(_LABEL, label)
+        self._trials[label] = trial
+        for effort, told in seen.items():
+            self.report(label, int(effort), told.get("ratio"), told)
+
     def report(self, label: str, effort: int, ratio: float | None, seen: Mapping[str, Any]) -> None:
         """Keep what a race told of a trial: of its speed over the default's, and all else."""
         with _told(self.path):

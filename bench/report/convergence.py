@@ -65,32 +65,33 @@ def _row(cell: GoalCell, pair: GoalPair | None, path: str, pair_path: str) -> Go
     ):
         if median is not None:
             entries[column] = Entry(median_text(median, unit), f"{path}/{name}")
-            levels.append(median.level)
+            levels.append(_shown(entries[column], median.level))
     if cell.attempts:
         diverged = f", {cell.diverged} diverged" if cell.diverged else ""
         entries["got there"] = Entry(f"{cell.reached} of {len(cell.attempts)}{diverged}", f"{path}/reached")
     if cell.final is not None:
         entries["final loss"] = Entry(_loss(cell.final.estimate, cell.final.low, cell.final.high), f"{path}/final")
-        levels.append(CONFIDENCE if cell.final.low is not None else 0.0)
+        levels.append(_shown(entries["final loss"], CONFIDENCE))
     if cell.rule is not None and cell.rule.p is not None:
         entries["p of the rule"] = Entry(_p(cell.rule.p), f"{path}/rule/p")
     said = cell.reason
     if pair is not None:
         entries["time ratio"] = Entry(ratio_text(pair.seconds), f"{pair_path}/seconds")
-        levels.append(pair.seconds.level)
-        said = _SAID[pair.final.answer]
+        levels.append(_shown(entries["time ratio"], pair.seconds.level))
+        said = str(pair.final.answer)
         if pair.final.identical:
             entries["over the baseline's"], said = Entry("equal", f"{pair_path}/final/identical"), "equal bit for bit"
         elif pair.final.ratio is not None:
             entries["over the baseline's"] = Entry(_apart(pair.final), f"{pair_path}/final/ratio")
-            levels.append(DECIDES if pair.final.ratio.low is not None else 0.0)
-    shown = [entry.text for entry in entries.values() if "[" in entry.text]
-    assert len([level for level in levels if level]) >= len(shown)  # an interval has a level
+            decides = CONFIDENCE if pair.final.answer == "different" else DECIDES
+            levels.append(_shown(entries["over the baseline's"], decides))
     name = f"{cell.value}{' (twin)' if cell.twin else ''}"
     return GoalRow(cell, name, entries, said, tuple(level for level in levels if level))
 
 
-_SAID = {"equivalent": "equivalent", "different": "different", "undecided": "undecided"}
+def _shown(entry: Entry, level: float) -> float:
+    """The level of an interval that an entry shows; 0 where it shows none."""
+    return level if "[" in entry.text else 0.0
 
 
 def goal_note(summary: Summary) -> str:
@@ -117,8 +118,14 @@ def join(names: Sequence[str]) -> str:
 
 
 def goal_levels(summary: Summary) -> list[float]:
-    """How sure each interval of the tables is."""
-    return [level for row in _rows(summary) for level in row.levels]
+    """How sure each interval is, of the tables and of what is said across groups."""
+    levels = [level for row in _rows(summary) for level in row.levels]
+    for pair in summary.convergence.across if summary.convergence else ():
+        if _known(pair.seconds) and pair.seconds.level:
+            levels.append(pair.seconds.level)
+        if pair.final.ratio is not None and pair.final.ratio.low is not None:
+            levels.append(CONFIDENCE if pair.final.answer == "different" else DECIDES)
+    return levels
 
 
 def median_text(median: MedianWait, unit: str) -> str:
@@ -126,7 +133,8 @@ def median_text(median: MedianWait, unit: str) -> str:
     if median.estimate is None:
         return f"over {_amount(median.low, unit)}" if median.low is not None else "not reached"
     if unit == "1":  # epochs and samples are counted, and every one of them is known
-        ends = "" if median.low is None else f" [{_count(median.low)}, {_count(median.high)}]"
+        known = median.low is None or median.low == median.high
+        ends = "" if known else f" [{_count(median.low)}, {_count(median.high)}]"
         return f"{_count(median.estimate)}{ends}"
     if median.low is not None and median.high is None:
         return f"{quantity(median.estimate, unit)} [{quantity(median.low, unit)}, {NO_END}]"
@@ -256,6 +264,8 @@ def _over(pair: GoalPair, cell: GoalCell, base: GoalCell, axis: str) -> str:
     finals = _finals(pair.final)
     if not cell.reached:
         start = f"{name} does not reach {cell.target:g} within {cell.planned} epochs{_from(cell)}"
+        if not base.reached:
+            return f"{start}, nor does {other}, so that nobody knows which would be sooner; {finals}."
         if not _known(pair.seconds):
             return f"{start}, and {other} not often enough to say which is sooner; {finals}."
         return f"{start}: it takes {_times(pair, other)}; {finals}."
@@ -263,7 +273,7 @@ def _over(pair: GoalPair, cell: GoalCell, base: GoalCell, axis: str) -> str:
         start = f"{name} reaches {cell.target:g}{_from(cell)}"
         return f"{start}, and {other} not often enough to say which is sooner; {finals}."
     start = f"{name} reaches {cell.target:g} in {_times(pair, other)}"
-    return f"{start}{_epochs(pair, cell, base)}{_from(cell)}{_why(pair)}; {finals}."
+    return f"{start}{_why(pair)}{_epochs(pair, cell, base)}{_from(cell)}; {finals}."
 
 
 def _known(ratio: PairedRatio) -> bool:
@@ -292,10 +302,10 @@ def _epochs(pair: GoalPair, cell: GoalCell, base: GoalCell) -> str:
 def _why(pair: GoalPair) -> str:
     """Why no difference of times is told; "" where one is."""
     words = {
-        "zero": ", which is not told from as much time",
-        "as-twin": ", no more than the twin reads, which is the same code",
+        "zero": ", which is not told from 1",
+        "as-twin": ", no farther from 1 than the twin, the same code, may be",
         "no-twin": ", and nothing tells that from noise, as the twin has no interval",
-        "one-launch": ": one seed gives no interval",
+        "one-launch": " (one seed gives no interval)",
     }
     return words.get(pair.word, "")
 
@@ -317,6 +327,8 @@ def _finals(final: Equivalence) -> str:
 
 def _twin(pair: GoalPair, axis: str) -> str:
     other = label(axis, pair.over)
+    if not _known(pair.seconds):
+        return f"The twin of {other}, the same code, tells no noise of times to the target; {_finals(pair.final)}."
     start = f"The twin of {other}, the same code, takes {_times(pair, other)}"
     if pair.seconds.estimate is None or not pair.seconds.level:
         return f"{start}, which does not tell the noise; {_finals(pair.final)}."

@@ -185,8 +185,10 @@ def _choices(
     for cells in groups:
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
         group = cells[0].group
-        told = compared_values(axis, cells, summary.fastest.get(group))
         asked = [*goal_sentences(summary, group), *ladder_sentences(summary, group)]
+        # Trainings for a goal have answered already; of few epochs there is no ratio of steps, and no word of that.
+        steps = any(cell.versus for cell in cells) or summary.convergence is None or not asked
+        told = compared_values(axis, cells, summary.fastest.get(group)) if steps else []
         own = [*search_sentences(summary, group), *_answers(axis, cells, answers.get(group, ()))]
         texts = [*asked, *told, *own]
         sentences += [(f"{where}: " if where else "") + text for text in texts]

@@ -75,6 +75,34 @@ def reasons(found: CheckedSuite) -> dict[str, str]:
     return {check.name: check.reason for check in found.checks if check.state != "ok"}
 
 
+LIT = """
+def lit():
+    import time
+    from lightning.pytorch import LightningModule
+
+    class Lit(LightningModule):
+        def training_step(self, batch, batch_idx):
+            {step}
+            return self(batch).sum()
+
+"""
+
+
+@pytest.mark.parametrize("measures", [False, True])
+def test_measuring_code_in_a_hook_is_told(tmp_path: Path, fleet: Fleet, measures: bool) -> None:
+    """With file, line, hook, and what to do instead; a note, as a name in a text is no measurement yet."""
+    top = LIT.format(step="began = time.perf_counter()" if measures else "time.sleep(0)")
+    found = checked(tmp_path, fleet, top=top)
+    (told,) = [check for check in found.checks if check.name == "hooks"]
+    assert found.ok
+    assert told.state == ("note" if measures else "ok")
+    if measures:
+        assert f"{tmp_path / 'mine.py'}:8: Lit.training_step measures by time.perf_counter" in told.reason
+        assert "put it into a callback" in told.reason
+    else:
+        assert told.reason == "none of Lit measures"
+
+
 def test_a_sound_suite_passes_every_check(tmp_path: Path, fleet: Fleet) -> None:
     found = checked(tmp_path, fleet)
     assert states(found) == dict.fromkeys(PASSED, "ok"), reasons(found)
