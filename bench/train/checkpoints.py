@@ -21,9 +21,9 @@ from bench.errors import BenchError, one_of, quote, without_middle
 from bench.plan.guard import exception_line
 from bench.results.files import read_bytes, write_aside
 
-NAMES = ("last", "best")
-NEEDED = ("state_dict", "pytorch-lightning_version")
-NEEDED_TO_GO_ON = ("optimizer_states", "lr_schedulers", "loops", "epoch", "global_step")
+NAMED_CHECKPOINTS = ("last", "best")
+IN_EVERY_CHECKPOINT = ("state_dict", "pytorch-lightning_version")
+TO_GO_ON = ("optimizer_states", "lr_schedulers", "loops", "epoch", "global_step")
 ZIP = b"PK\x03\x04"
 SHOWN = 3  # tensors of a model that a message names
 
@@ -34,16 +34,16 @@ def checkpoint_file(wanted: str, root: Path) -> Path:
     Raises:
         BenchError: there is none.
     """
-    if wanted in NAMES:
+    if wanted in NAMED_CHECKPOINTS:
         found = sorted(root.glob(f"fit-*/checkpoints/{wanted}.ckpt"), key=lambda path: path.stat().st_mtime_ns)
         if not found:
             raise BenchError(f"--ckpt_path {wanted}: no training under {root} has a {wanted}.ckpt; allowed: a file")
         return found[-1]
     path = Path(wanted).expanduser()
     if "://" in wanted:
-        raise BenchError(f"--ckpt_path {quote(wanted)}: is an address; allowed: a file, {', '.join(NAMES)}")
+        raise BenchError(f"--ckpt_path {quote(wanted)}: is an address; allowed: a file, {', '.join(NAMED_CHECKPOINTS)}")
     if not path.exists():
-        raise BenchError(f"--ckpt_path {quote(wanted)}: no such file; allowed: a file, {', '.join(NAMES)}")
+        raise BenchError(f"--ckpt_path {quote(wanted)}: no such file; allowed: a file, {', '.join(NAMED_CHECKPOINTS)}")
     return path
 
 
@@ -72,13 +72,15 @@ def read_checkpoint(path: Path, *, to_go_on: bool = False) -> dict[str, Any]:
         raise _not_whole(path, data, str(error).partition("WeightsUnpickler error: ")[2].partition("\n")[0]) from None
     except Exception as error:  # torch says in many ways that bytes are no checkpoint
         raise _not_whole(path, data, exception_line(error)) from None
-    if not isinstance(found, dict) or any(name not in found for name in NEEDED):
+    if not isinstance(found, dict) or any(name not in found for name in IN_EVERY_CHECKPOINT):
         what = f"a dict of {quote(sorted(map(str, found))[:6])}" if isinstance(found, dict) else type(found).__name__
-        raise BenchError(f"{path}: is no checkpoint of Lightning: it holds {what}; needed: {', '.join(NEEDED)}")
+        raise BenchError(
+            f"{path}: is no checkpoint of Lightning: it holds {what}; needed: {', '.join(IN_EVERY_CHECKPOINT)}"
+        )
     weights = found["state_dict"]
     if not isinstance(weights, Mapping) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise BenchError(f"{path}: is no checkpoint of Lightning: its state_dict is not one of tensors")
-    missing = [name for name in NEEDED_TO_GO_ON if name not in found]
+    missing = [name for name in TO_GO_ON if name not in found]
     if to_go_on and missing:
         raise BenchError(
             f"{path}: has weights only, and nothing to go on from (it lacks {', '.join(missing)}); allowed: a "

@@ -49,7 +49,7 @@ from bench.train.parser import (
     names_own_class,
 )
 
-EPOCHS = 10
+USUAL_EPOCHS = 10
 PICTURED = 32  # batches that pictures are of, at most
 PLACES = ("data_dir", "num_workers")  # of a data module: where and how, and not which batches
 OWN_PACKAGES = ("suites", "bench.suites")  # the folder of suites: in a checkout, in the wheel
@@ -116,7 +116,7 @@ class Training:
             subclass_mode_model=not own_model,
             subclass_mode_data=not own_data,
             save_config_callback=KeepsConfig,
-            trainer_defaults={"max_epochs": EPOCHS, "default_root_dir": ROOT},
+            trainer_defaults={"max_epochs": USUAL_EPOCHS, "default_root_dir": ROOT},
             seed_everything_default=0,
             parser_class=TrainingParser,
             parser_kwargs={"prog": "bench train", **complete, **{name: {**complete} for name in SUBCOMMANDS}},
