@@ -18,7 +18,7 @@ from bench.plan.discovery import suites_folder
 
 TRAINING_PROGRAM = "bench.train"
 # What lightning.pytorch.cli needs: jsonargparse, and what its extra `signatures` brings.
-PACKAGES = ("jsonargparse", "docstring_parser", "typeshed_client")
+PACKAGES_OF_TRAINING = ("jsonargparse", "docstring_parser", "typeshed_client")
 
 
 def become_training(words: Sequence[str]) -> NoReturn:
@@ -27,7 +27,7 @@ def become_training(words: Sequence[str]) -> NoReturn:
     Raises:
         BenchError: packages that it needs are missing.
     """
-    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in PACKAGES_OF_TRAINING if importlib.util.find_spec(name) is None]:
         raise BenchError(
             f'`bench train` needs {", ".join(missing)}, which is not installed; run: pip install "loopmark[train]"'
         )
