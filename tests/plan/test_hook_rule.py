@@ -130,6 +130,17 @@ def test_what_measures_nothing_is_passed(name: str) -> None:
     assert found(**PASSED[name]) == []
 
 
+def test_a_class_in_a_function_sees_what_the_function_imports() -> None:
+    text = (
+        "def build(point):\n    import time as t\n    from lightning.pytorch import LightningModule\n"
+        "    def now():\n        return t.monotonic()\n"
+        "    class Lit(LightningModule):\n        def on_fit_start(self):\n            t.perf_counter(), now()\n"
+        "    return Lit()\n"
+    )
+    names = [(one.hook, one.name, one.line) for one in hooks_in(text, "mine.py").measuring]
+    assert names == [("on_fit_start", "time.perf_counter", 8), ("on_fit_start", "time.monotonic", 5)]
+
+
 WORDS = st.sampled_from(["time", "torch", "psutil", "perf_counter", "clock", "self", "batch", "sleep", "cuda", "Event"])
 
 
