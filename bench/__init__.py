@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bench.commands.over_commits import confirm, history
     from bench.commands.race import race
     from bench.commands.trace import Traces
+    from bench.commands.tune import tune
     from bench.engine.options import Progress
     from bench.plan.goal import Goal
     from bench.plan.suite import Suite
@@ -73,6 +74,7 @@ __all__ += [
     "race",
     "suites",
     "trace",
+    "tune",
     "verify",
     "versions",
     "watch",

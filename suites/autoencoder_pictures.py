@@ -40,6 +40,7 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor, labels: Tensor
             for edge in axes[row, column].spines.values():
                 edge.set_color("0.8")
     error = (reconstructions - images).square().mean()
+    figure.subplots_adjust(hspace=0.05, wspace=0.08, top=0.86)
     axes[0, 0].set_ylabel("input")
     axes[1, 0].set_ylabel("output")
     figure.suptitle(f"input above output; mean squared error of {len(images)} digits: {error:.4f}", fontsize=10)

@@ -16,9 +16,8 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from bench.errors import BenchError, one_of
 
-from .mnist_files import ARM_SECONDS, CLASSES, SIDE, default_data_dir, fetch_mnist, read_mnist
-
 from .epoch_order import ResumableLoader, ShuffledEpochs
+from .mnist_files import ARM_SECONDS, CLASSES, SIDE, default_data_dir, fetch_mnist, read_mnist
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

@@ -26,6 +26,7 @@ import bench
 from bench import cli
 from bench.analysis.columns import (
     CELL_COLUMNS,
+    CURVE_COLUMNS,
     KEY_COLUMNS,
     LADDER_COLUMNS,
     LAUNCH_COLUMNS,
@@ -46,6 +47,7 @@ TABLES = {
     "turns": TURN_COLUMNS,
     "pairs": PAIR_COLUMNS,
     "ladder": LADDER_COLUMNS,
+    "curves": CURVE_COLUMNS,
 }
 AXES = ("loop", "batch_size", "data")  # of synthetic runs
 FUNCTIONS = [name for name in bench.__all__ if inspect.isfunction(getattr(bench, name)) and name != "register"]
@@ -110,7 +112,7 @@ def dtypes(table: pd.DataFrame, axes: tuple[str, ...]) -> list[tuple[str, str]]:
 def test_tables_have_these_columns_and_dtypes_whatever_is_in_them(table: str, name: str) -> None:
     frame = getattr(Run(RUNS[name]), table)
     assert dtypes(frame, AXES) == [(column.name, column.dtype) for column in TABLES[table]]
-    if table not in ("pairs", "ladder") and name not in ("nothing measured", "no cells"):
+    if table not in ("pairs", "ladder", "curves") and name not in ("nothing measured", "no cells"):
         kind = "object" if name == "an axis that one suite lacks" and table == "cells" else "int64"
         assert [str(frame[axis].dtype) for axis in AXES] == ["object", kind, "object"]
 
@@ -229,7 +231,7 @@ def test_a_real_run_has_the_columns_of_the_page(there: Measured, table: str) -> 
     axes = {f"axis_{axis}" if axis in names else axis: kinds[type(value)] for axis, value in point.items()}
     frame = getattr(there.first, table)
     assert dtypes(frame, tuple(axes)) == documented
-    if table not in ("pairs", "ladder"):
+    if table not in ("pairs", "ladder", "curves"):
         assert {axis: str(frame[axis].dtype) for axis in axes} == axes
 
 

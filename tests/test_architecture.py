@@ -47,6 +47,7 @@ WINGS: Mapping[str, Rule] = {
     "engine": rule("errors borders protocol axes results stats machine plan", top="tqdm"),
     "analysis": rule("errors axes results stats machine plan", top="numpy pandas"),
     "commands": rule(f"{_READERS} axes protocol"),
+    "train": rule("errors borders results plan commands", top="torch lightning"),
     "report": rule(f"{_READERS} commands", top="numpy pandas matplotlib seaborn jinja2"),
     "cli": rule(f"{_READERS} axes commands report arm"),
     "__main__": rule("cli"),

@@ -56,6 +56,8 @@ class Class:
 
 LIGHTNING = "imports lightning in several interpreters"
 ZOO = shlex.quote(str(ROOT / "tests" / "zoo" / "scripts"))
+# A training for a goal, as small as can be.
+TRAINED = "bench run convergence --set loop=plain --set samples=512 --set epochs=2 --seeds 2"
 PREPARING = "bench run"  # prepares the run that the others read
 CLASSES = (
     Class(r"bench list", "run", says="overhead"),
@@ -64,7 +66,7 @@ CLASSES = (
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
     Class(
         r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|features"
-        r"|optimizers|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
+        r"|optimizers|convergence|tuning|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
         "long",
         LIGHTNING,
         (0, 3),
@@ -87,7 +89,12 @@ CLASSES = (
     Class(r"bench doctor train\.py.*", "run", says="there (is one|are \\d+) thing|nothing (to advise|was told)"),
     Class(r"bench doctor .*:.*", "long", LIGHTNING),
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
+    Class(r"bench show --target .*", "run", before=TRAINED, says="(reaches|does not reach) 0.025"),
+    Class(r"bench report --target .*", "long", "the same as a page"),
     Class(r"bench report", "run", says="report.html"),
+    Class(r"bench train fit --trainer.max_epochs 5", "run", says="best.ckpt"),
+    Class(r"bench train .*", "long", LIGHTNING),
+    Class(r"bench tune .*", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
     # The small `overhead` has one loop, so no ratio, and that is told.

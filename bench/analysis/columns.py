@@ -1,8 +1,8 @@
 """The columns of a run's tables: name, dtype, unit, and what they are. docs/api.md has the same tables.
 
-Behind these, but for pairs and ladders, stands a column for each axis of the run's suites. Texts are `object` in every
-version of pandas. An axis has the dtype of its values: `int64`, `float64`, `bool`, or `object` for texts, and where the
-suite of some cell lacks the axis: there it is None.
+Behind these, but for pairs, ladders and curves, stands a column for each axis of the run's suites. Texts are `object`
+in every version of pandas. An axis has the dtype of its values: `int64`, `float64`, `bool`, or `object` for texts, and
+where the suite of some cell lacks the axis: there it is None.
 """
 
 from __future__ import annotations
@@ -134,6 +134,16 @@ LADDER_COLUMNS = (
     Column("epoch_time", "float64", "s", "what its own epoch costs besides its steps"),
     Column("steps", "int64", "1", "steps of an epoch; 0 where it was not measured"),
     Column("launches", "int64", "1", "launches that have both"),
+)
+
+# Of `Run.curves`: how each training for a goal went.
+CURVE_COLUMNS = (
+    *KEY_COLUMNS,
+    Column("launch", "int64", "", "the launch's number within the group, from 0; those of one number have one seed"),
+    Column("epoch", "int64", "1", "epochs that were trained, from 1"),
+    Column("seconds", "float64", "s", "from the beginning of the loop to the end of the epoch, its set-up included"),
+    Column("samples", "float64", "1", "samples that it was trained on until then"),
+    Column("loss", "float64", "1", "the validation loss after the epoch; NaN where it is not finite"),
 )
 
 # Of `frames.cells`, which knows outcomes and no figures.

@@ -11,7 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.columns import CELL_COLUMNS, KEY_COLUMNS, LADDER_COLUMNS, axis_values, names_of, typed_table
+from bench.analysis.columns import (
+    CELL_COLUMNS,
+    CURVE_COLUMNS,
+    KEY_COLUMNS,
+    LADDER_COLUMNS,
+    axis_values,
+    names_of,
+    typed_table,
+)
+from bench.analysis.convergence import Convergence, convergence_of
 from bench.analysis.estimates import MetricEstimate, StepDifference
 from bench.analysis.frames import Frames, axis_columns, frames_of
 from bench.analysis.summary import Summary, summarize
@@ -126,6 +135,32 @@ class Run:
         values["steps"] = [row.length for row in rows]
         values["launches"] = [row.step.launches if row.step is not None else 0 for row in rows]
         return typed_table(values, LADDER_COLUMNS)
+
+    def convergence(self, target: float | None = None) -> Convergence | None:
+        """Who gets to the target when, of suites that train for a goal; None where no suite of the run does.
+
+        Args:
+            target: a validation loss in place of the suites' own; nothing is measured again.
+
+        Raises:
+            SpecError: there is a target that is not finite, or no suite trains for one.
+        """
+        return self.summary.convergence if target is None else convergence_of(self.stored, target)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row an epoch of every training for a goal; columns: docs/api.md."""
+        found = self.summary.convergence
+        rows = [
+            (cell.suite, cell.group, cell.cell, cell.twin, attempt.launch, number + 1, seconds, samples, loss)
+            for cell in (found.cells if found else ())
+            for attempt in cell.attempts
+            for number, (seconds, samples, loss) in enumerate(
+                zip(attempt.curve.seconds, attempt.curve.samples, attempt.curve.losses, strict=True)
+            )
+        ]
+        names = names_of(CURVE_COLUMNS)
+        return typed_table({name: [row[at] for row in rows] for at, name in enumerate(names)}, CURVE_COLUMNS)
 
     def __repr__(self) -> str:
         return f"<bench.Run {self.id}: {len(self.stored.info['plan']['cells'])} cells in {self.folder}>"

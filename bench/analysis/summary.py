@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.by_launch import by_launch
+from bench.analysis.convergence import Convergence, convergence_of
 from bench.analysis.costs import Cost, costs
 from bench.analysis.estimates import CellSummary, MetricEstimate, StepDifference, Twin, Versus
 from bench.analysis.fastest import Fastest, fastest_of
@@ -20,6 +21,7 @@ from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.ladder import RungPrice, ladder_of
 from bench.analysis.pairs import shared_sets
+from bench.analysis.searches import FoundSetting, searches_of
 from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
 from bench.axes.trainer_sets import sets_in_words
@@ -69,6 +71,8 @@ class Summary:
         warnings: sentences.
         declared: what the metrics of `instrumented` are, by name, in the order of their callbacks.
         ladder: of suites whose compared axis is one, what each rung costs over the one below.
+        convergence: of suites that train for a goal, who gets there when; None where there is none.
+        searches: what cells found by themselves before they trained.
         trainers: what the sets of Trainer's arguments that cells name set, in words, by suite and set.
     """
 
@@ -91,20 +95,24 @@ class Summary:
     trainers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fastest: Mapping[str, Fastest] = field(default_factory=dict)
     ladder: Sequence[RungPrice] = ()
+    convergence: Convergence | None = None
+    searches: Sequence[FoundSetting] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         return asdict(self)
 
 
-def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary:
+def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP, target: float | None = None) -> Summary:
     """The summary of a run, finished or not.
 
     Args:
         reference_step: seconds a step, for which the costs are stated.
+        target: a validation loss in place of that which the run's trainings were for.
 
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
+        SpecError: there is a target, and no suite of the run trains for a goal.
     """
     frames = frames_of(run)
     pairs, known = frames.pairs, frames.declared
@@ -137,6 +145,8 @@ def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP) -> Summary
         },
         fastest=fastest_of(cells, of_launches),
         ladder=ladder_of(run, set(frames.cells.loc[frames.cells["outcome"] == "ok", "cell"])),
+        convergence=convergence_of(run, target),
+        searches=searches_of(run),
     )
 
 
@@ -153,7 +163,8 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
     for row in frames.cells.itertuples():
         against = versus.get(row.cell)
         outcome, reason = row.outcome, row.reason
-        if outcome == "ok":
+        # Trainings for a goal answer another question, and have told it whatever is known of their steps.
+        if outcome == "ok" and not run.info["plan"]["suites"][row.suite].get("goal"):
             outcome, reason = _enough(row, metrics.get(row.cell), against)
         record = last.get(row.cell)
         found.append(

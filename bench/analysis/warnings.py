@@ -14,6 +14,7 @@ from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
 from bench.analysis.pairs import shared_sets
 from bench.axes.accelerators import accelerators
+from bench.results.forms import FOUND
 from bench.results.record import Metric
 from bench.results.store import StoredRun
 from bench.stats.intervals import (
@@ -79,9 +80,13 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
     short = short_launches(run)
     for group, launch, rounds in zip(*(short[name].tolist() for name in ("group", "launch", "rounds")), strict=True):
         fewest[group, launch] = min(rounds, fewest.get((group, launch), rounds))
+    suites = run.info["plan"]["suites"]
+    # Launches that train for a goal are as long as that takes, and are used for what they were made for.
+    trained = {cell["group"] for cell in run.info["plan"]["cells"] if suites[cell["suite"]].get("goal")}
     warnings += [
         f"{group}: launch {launch} is not used: it has {rounds} rounds, fewer than {LEAST_ROUNDS}"
         for (group, launch), rounds in fewest.items()
+        if group not in trained
     ]
     by_id = {cell.id: cell for cell in cells}
     for baseline in dict.fromkeys(cell["baseline"] for cell in run.info["plan"]["cells"]):
@@ -286,7 +291,9 @@ def _changing(run: StoredRun) -> dict[str, list[str]]:
             continue
         before = first.setdefault(record.cell, record.effective)
         names = {
-            name for name in {*before, *record.effective} - _OF_CACHES if before.get(name) != record.effective.get(name)
+            name
+            for name in {*before, *record.effective} - _OF_CACHES
+            if before.get(name) != record.effective.get(name) and not name.startswith(FOUND)
         }
         if names:
             found.setdefault(record.cell, set()).update(names)

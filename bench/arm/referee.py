@@ -21,7 +21,9 @@ from bench.axes.loops.batch_tree import moved
 from bench.axes.loops.workload import Workload
 from bench.errors import Unsupported
 
-MISSING = "it trains for a validation loss, and its workload has no {0}; allowed: a Workload with `loss` and `validation`"
+NOTHING_TO_JUDGE_BY = (
+    "it trains for a validation loss, and its workload has no {0}; allowed: a Workload with `loss` and `validation`"
+)
 
 
 class Referee:
@@ -38,7 +40,7 @@ class Referee:
 
     def __init__(self, workload: Workload, size: Callable[[Any], int], strategy: str) -> None:
         if workload.loss is None or workload.validation is None:
-            raise Unsupported(MISSING.format("loss" if workload.loss is None else "validation batches"))
+            raise Unsupported(NOTHING_TO_JUDGE_BY.format("loss" if workload.loss is None else "validation batches"))
         if strategy == "fsdp":
             raise Unsupported("it trains for a validation loss, and strategy=fsdp leaves no rank the whole model")
         self._loss, self._model, self._size = workload.loss, workload.model, size
@@ -69,7 +71,7 @@ def _in_process(batches: Any) -> Any:
 
 @contextmanager
 def _unnoticed(model: torch.nn.Module, batches: Any) -> Iterator[None]:
-    """In eval mode, and afterwards as before: modes, and random generators, torch's, Python's, numpy's, the loader's."""
+    """In eval mode, and afterwards as before: modes, and the random generators of torch, Python, numpy, the loader."""
     modes = [(module, module.training) for module in model.modules()]
     generators = [getattr(part, "generator", None) for part in (batches, getattr(batches, "sampler", None))]
     states = [(own, own.get_state()) for own in generators if isinstance(own, torch.Generator)]

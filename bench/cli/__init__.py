@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
-from bench.borders import encodable, one_line
-from bench.cli import counting, doctors, gates, over_commits, pages, runs
+from bench.cli import counting, doctors, gates, over_commits, pages, runs, trainings, tunes
 from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare, say
 from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ending
+from bench.commands.unforeseen import unforeseen_line
 from bench.errors import BenchError
 from bench.plan import guard
 from bench.results.version import __version__
@@ -48,7 +43,7 @@ def exit_code(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, FileNotFoundError) and not _has_working_folder():
             complain("the working folder was removed; change to one that is there")
             return REFUSED
-        complain(_unforeseen(error))
+        complain(unforeseen_line(error))
         return UNFORESEEN
 
 
@@ -76,35 +71,6 @@ def _has_working_folder() -> bool:
     return True
 
 
-def _unforeseen(error: BaseException) -> str:
-    """What is said of an exception that nobody foresaw: one line that names the log file with all of it."""
-    try:
-        text = "".join(traceback.format_exception(error))
-    except BaseException as second:  # the exception's own methods may raise
-        text = f"{type(error)!r}, whose traceback cannot be written: {type(second)!r}\n"
-    head = f"loopmark {__version__}, Python {platform.python_version()}\n{sys.argv!r}\n"
-    name = f"bench-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.log"
-    home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
-    reason: OSError | None = None
-    for folder in (home / "loopmark", Path(tempfile.gettempdir()) if _has_temporary_folder() else Path("/tmp")):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(encodable(head + text), encoding="utf-8")
-        except OSError as failed:
-            reason = failed
-            continue
-        return f"unforeseen: {one_line(guard.exception_line(error))}; its log: {folder / name}"
-    return f"unforeseen: {one_line(guard.exception_line(error))}; its log could not be written: {reason}"
-
-
-def _has_temporary_folder() -> bool:
-    try:
-        tempfile.gettempdir()
-    except OSError:  # none of the usual places can be written
-        return False
-    return True
-
-
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = Parser(prog="bench", description="Honest benchmarks of PyTorch training loops.")
@@ -116,6 +82,6 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (runs, doctors, counting, gates, pages, over_commits):
+    for module in (runs, doctors, tunes, trainings, counting, gates, pages, over_commits):
         module.add(command)
     return top

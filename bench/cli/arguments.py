@@ -33,12 +33,17 @@ class Parser(argparse.ArgumentParser):
         for kind, read in ((None, word), (Path, path), (int, whole)):
             self.register("type", kind, read)
         self.rest: str | None = None  # the name under which what follows `--` is kept, unread; None: it is read
+        self.unread: str | None = None  # the name under which all words are kept, unread, for another program's parser
 
     def parse_known_args(  # type: ignore[override]  # of its overloads the one that is called
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """As in argparse, which takes no words behind an option that stands between them and the first ones."""
         words = list(sys.argv[1:] if args is None else args)
+        if self.unread is not None:
+            found, _ = super().parse_known_args([], namespace)
+            setattr(found, self.unread, words)
+            return found, []
         if self.rest is None or "--" not in words:
             return super().parse_known_args(words, namespace)
         at = words.index("--")
@@ -236,7 +241,17 @@ def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of a run that the command line names, by the names of `Options`."""
-    names = ("budget", "precision_goal", "timeout", "seed", "threads", "memory_limit", "instrument", "until", "launches")
+    names = (
+        "budget",
+        "precision_goal",
+        "timeout",
+        "seed",
+        "threads",
+        "memory_limit",
+        "instrument",
+        "until",
+        "launches",
+    )
     found = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from bench.borders import json_text, one_line
 from bench.cli.arguments import Adder, as_duration, positive, which
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
-from bench.errors import SpecError
+from bench.errors import SpecError, quote
 from bench.machine import environment
 from bench.report import SUMMARY_FORMATS, renderer
 from bench.results import baselines, files, store
@@ -25,9 +26,11 @@ def add(command: Adder) -> None:
     """The commands of this file."""
     showing = command("show", show, "print a run")
     which(showing)
+    goal(showing)
     showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
     reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
     which(reporting)
+    goal(reporting)
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     verifying = command("verify", verify_run, "recompute every figure of a run's page from its raw records")
     which(verifying)
@@ -41,11 +44,32 @@ def add(command: Adder) -> None:
     )
 
 
+def goal(added: argparse.ArgumentParser) -> None:
+    """The option of those that show a run which trained for a goal."""
+    text = "a validation loss to be reached, of runs that train for one; default: the suite's own"
+    added.add_argument("--target", type=as_loss, metavar="LOSS", help=text)
+
+
+def as_loss(text: str) -> float:
+    """A validation loss: any finite number."""
+    try:
+        loss = float(text)
+    except ValueError:
+        loss = math.nan
+    if not math.isfinite(loss):
+        raise argparse.ArgumentTypeError(f"{quote(text)} is no validation loss; allowed: a finite number, e.g. 0.03")
+    return loss
+
+
 def summary_of(run: store.StoredRun, arguments: argparse.Namespace) -> Summary:
-    """The run's figures, for the step that the user named."""
+    """The run's figures, for the step and the target that the user named.
+
+    Raises:
+        SpecError: a target was named, and no suite of the run trains for one.
+    """
     from bench.analysis.summary import summarize
 
-    return summarize(run, reference_step=arguments.step)
+    return summarize(run, reference_step=arguments.step, target=arguments.target)
 
 
 def choose_run(which: str | None, out: Path) -> store.StoredRun:

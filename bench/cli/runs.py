@@ -58,7 +58,11 @@ def add(command: Adder) -> None:
     old_name(running, "--look", "--instrument")
     old_name(running, "--no-look", "--no-instrument")
     running.add_argument(
-        "--seeds", dest="launches", type=positive, metavar="N", help="of suites that train for a goal: trainings of each"
+        "--seeds",
+        dest="launches",
+        type=positive,
+        metavar="N",
+        help="of suites that train for a goal: trainings of each",
     )
     until(running)
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")

@@ -10,6 +10,7 @@ from typing import Any
 from bench.analysis.until import until_answers
 from bench.commands.selection import Selection, allowed_budget, plan_selection
 from bench.engine.conductor import Conductor
+from bench.engine.fleet import Fleet
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options, Progress
 from bench.errors import RunError, SpecError
@@ -25,7 +26,6 @@ from bench.results.run_info import timestamp
 from bench.results.store import StoredRun
 from bench.results.version import __version__
 from bench.stats.conditions import questions_of
-
 
 # What is otherwise by default where suites train for a goal: seconds, and launches that carry callbacks.
 FOR_A_GOAL: Mapping[str, Any] = {"budget": 600.0, "instrument": 0}
@@ -70,7 +70,9 @@ def chosen_options(
     # Who asks a question waits for its answer: instrumented launches come after it, and only where they are asked for.
     instrument = 0 if "until" in named else INSTRUMENTED_LAUNCHES
     try:
-        chosen = decoding.convert(Options, {"instrument": instrument, **(defaults or {}), **(stored or {}), **named}, where)
+        chosen = decoding.convert(
+            Options, {"instrument": instrument, **(defaults or {}), **(stored or {}), **named}, where
+        )
     except RunError as error:
         raise error if stored else SpecError(str(error)) from None
     return replace(chosen, budget=allowed_budget(named.get("budget"), chosen.budget))
@@ -97,13 +99,19 @@ def run(
     return measure_cells(Measurement(plan, files, options), out, progress, command=command)
 
 
-def measure_cells(work: Measurement, out: Path, progress: Progress, *, command: Sequence[str]) -> StoredRun:
-    """A new run of this work; see `run`."""
+def measure_cells(
+    work: Measurement, out: Path, progress: Progress, *, command: Sequence[str], fleet: Fleet | None = None
+) -> StoredRun:
+    """A new run of this work; see `run`.
+
+    Args:
+        fleet: with interpreters that are warm already; None: one of its own.
+    """
     folder = store.create(out)
     try:
         info = {**run_document(work, folder.folder.name), "argv": list(command)}
         folder.write_info(info)
-        return _conducted(work, folder, info, progress)
+        return _conducted(work, folder, info, progress, fleet)
     finally:
         folder.close()
 
@@ -130,11 +138,17 @@ def run_document(work: Measurement, name: str) -> dict[str, Any]:
     }
 
 
-def _conducted(work: Measurement, folder: store.RunFolder, info: Mapping[str, Any], progress: Progress) -> StoredRun:
+def _conducted(
+    work: Measurement,
+    folder: store.RunFolder,
+    info: Mapping[str, Any],
+    progress: Progress,
+    fleet: Fleet | None = None,
+) -> StoredRun:
     """Measure it, or what is left of it, and read back what came of it."""
     progress.note(f"run {folder.folder}")
     conductor = Conductor(work.plan, work.files, folder, work.options, progress, work.done, work.sides)
-    stops = conductor.run()
+    stops = conductor.run(fleet)
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
     warnings = [*info["warnings"], *conductor.warnings]

@@ -36,7 +36,7 @@ from bench.engine.processes import Arm
 from bench.engine.stopping import Interrupted, heed_signals
 from bench.engine.until import Until
 from bench.machine.cores import own_cores
-from bench.plan.cell import Cell, Plan
+from bench.plan.cell import SIDES, Cell, Plan
 from bench.plan.side import Side
 from bench.protocol import CallbackMetrics
 from bench.results.record import Outcome, Record
@@ -44,6 +44,7 @@ from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 
 TIMES = ("wall", "fork_servers", "launches", "turns", "instrumented", "conductor_cpu")  # of run.json's `timing`
+SAME_WORK = ("loop", SIDES)  # axes along which trainings for a goal do the same work; along others they are compared
 VOIDS = 2  # launches in a row that were disturbed from outside, of whatever group: the run ends
 
 
@@ -327,7 +328,7 @@ class Conductor:
 
     def _judge(self, records: Sequence[Record], baseline: str) -> list[Record]:
         suite = self._plan.suites[records[0].suite]
-        equal = suite.equal if suite.goal is None else suite.equal or ("" if suite.compare == "loop" else "none")
+        equal = suite.equal if suite.goal is None else suite.equal or ("" if suite.compare in SAME_WORK else "none")
         return judge_work(records, baseline, equal=equal, tolerance=suite.tolerance, trained=suite.goal is not None)
 
     def _request(self, cell: Cell, launch: int, caches: Path, *, alone: bool) -> dict[str, Any]:

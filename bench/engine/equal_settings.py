@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.axes.accelerators import accelerators
 from bench.axes.trainer_sets import SEEN_OF_PROFILERS
+from bench.results.forms import FOUND
 from bench.results.record import Record
 
 # What Trainer switches on by itself is what one asks about when loops, or versions of Lightning, are compared.
@@ -137,7 +138,9 @@ def setting_differences(record: Record, baseline: Record) -> list[str]:
     return [
         f"{name}: {_told(mine, name)} against the baseline's {_told(theirs, name)}{hints.get(name, '')}"
         for name in dict.fromkeys((*theirs, *mine))
-        if name not in allowed and (name in mine, mine.get(name)) != (name in theirs, theirs.get(name))
+        if name not in allowed
+        and not name.startswith(FOUND)
+        and (name in mine, mine.get(name)) != (name in theirs, theirs.get(name))
     ]
 
 

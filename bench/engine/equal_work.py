@@ -54,7 +54,8 @@ def _against(record: Record, baseline: Record, equal: str, tolerance: float | No
     if others := equal_settings.setting_differences(record, baseline):
         return _other_settings(record, others)
     how = comparison(record, baseline)
-    how = replace(how, equal="samples" if trained and not equal and how.no_bits else equal)
+    equal = "samples" if trained and not equal and how.no_bits else equal
+    how = replace(how, equal=equal, own_epochs=trained)
     if tolerance is not None:
         how = replace(how, tolerance=tolerance)
     found, same = work_ledger.work_differences(record.ledger, baseline.ledger, how)

@@ -1,4 +1,4 @@
-"""Arms of one launch that train for a goal: every epoch of each is a turn, from the first one on. No torch, no pandas."""
+"""Arms of one launch that train for a goal: every epoch is a turn, from the first one on. No torch, no pandas."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class GoalRace(Race):
             row |= {"cpu": sum(part.cpu for part in parts), "involuntary": sum(part.involuntary for part in parts)}
             row |= {"faults": sum(part.faults for part in parts), "stolen": round(after - before, 3)}
             row |= {"fetching": sum(map(sum, (part.fetching for part in parts))), "began": began}
-            row |= {"resident": last.resident, **{key: value[0] for key, value in self._edges(*seconds).items() if value}}
+            row |= {
+                "resident": last.resident,
+                **{key: value[0] for key, value in self._edges(*seconds).items() if value},
+            }
             if last.spread is not None:
                 row["spread"] = sum(part.spread or 0.0 for part in parts)
             if last.allocated is not None:

@@ -123,7 +123,12 @@ def suite_files(folders: Sequence[Path] = ()) -> list[Path]:
     return list(found.values())
 
 
-def _assigns_suite(path: Path) -> bool:
+def assigns_suite(path: Path) -> bool:
+    """Whether a file assigns `suite` at its top level, so that it is a suite's.
+
+    Raises:
+        SpecError: it is no file, or none of Python.
+    """
     if not path.is_file():  # asked first: opening a pipe would wait for somebody to write
         raise SpecError(f"{path}: not a file that could be a suite, but a folder, a pipe or a link that leads nowhere")
     try:
@@ -235,7 +240,7 @@ def look_for_suites(folders: Sequence[Path] = ()) -> Found:
         search.take(where, "", load)
     for path in suite_files(folders):
         try:
-            if not _assigns_suite(path):
+            if not assigns_suite(path):
                 continue
         except SpecError as error:
             search.refused.append(Refusal(str(path), error.mistakes))

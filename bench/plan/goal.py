@@ -10,7 +10,7 @@ from typing import Any
 from bench.axes.engine_axes import Point
 from bench.errors import quote
 
-MOST_EPOCHS = 10_000
+LONGEST_TRAINING = 10_000  # epochs, and seeds
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def goal_mistakes(goal: Any, epochs: bool | str, axes: Mapping[str, Any]) -> Ite
         yield f"goal: with epochs={epochs!r}; who trains for a goal trains real epochs; allowed: epochs='real'"
     if not _is_number(goal.target):
         yield f"goal: target {quote(goal.target)}; allowed: a finite number"
-    for name, value, most in (("epochs", goal.epochs, MOST_EPOCHS), ("seeds", goal.seeds, MOST_EPOCHS)):
+    for name, value, most in (("epochs", goal.epochs, LONGEST_TRAINING), ("seeds", goal.seeds, LONGEST_TRAINING)):
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
             yield f"goal: {name} {quote(value)}; allowed: a whole number from 1 to {most}"
     if not _is_number(goal.margin) or not 0 < goal.margin < 1:

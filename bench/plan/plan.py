@@ -77,7 +77,9 @@ def compare_mistakes(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], comp
     if compare not in axes:
         return [f"--compare: {one_of('axis', compare, axes)}"]
     if len(axes[compare]) < 2:
-        return [f"--compare {compare}: it has one value, {axes[compare][0]}; allowed: two or more, by --set {compare}=A,B"]
+        return [
+            f"--compare {compare}: it has one value, {axes[compare][0]}; allowed: two or more, by --set {compare}=A,B"
+        ]
     if suite.ladder and compare != suite.compare:
         return [f"--compare {compare}: {suite.name} is a ladder of {suite.compare}; allowed: {suite.compare}"]
     return []

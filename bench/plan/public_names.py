@@ -28,6 +28,7 @@ HOMES: Mapping[str, str] = {
     "ladder_suite": "bench.plan.trainer_ladder",
     "race": "bench.commands.race",
     "register": "bench.axes.loops",
+    "tune": "bench.commands.tune",
     "watch": "bench.axes.watch",
 }
 

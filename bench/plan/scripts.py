@@ -61,7 +61,7 @@ def parse_scripts(commands: Sequence[str], environs: Sequence[str] = (), folder:
     variables = []
     for text in environs:
         try:
-            variables.append((text, _variables(text)))
+            variables.append((text, read_variables(text)))
         except SpecError as error:
             mistakes += error.mistakes
     if not commands:
@@ -136,7 +136,12 @@ def _parse(command: str, source: bytes, name: str) -> ast.Module:
         raise SpecError(f"script {quote(command)}: it is no Python: {guard.exception_line(error)}") from None
 
 
-def _variables(text: str) -> dict[str, str]:
+def read_variables(text: str) -> dict[str, str]:
+    """The variables of an `--env`.
+
+    Raises:
+        SpecError: a word of it is none.
+    """
     found: dict[str, str] = {}
     try:
         words = shlex.split(text)

@@ -6,6 +6,7 @@ import itertools
 
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.convergence import GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, compact_rows, ladder_tables
 from bench.report.repeated import repeated
@@ -30,6 +31,7 @@ def render(summary: Summary) -> str:
     rest = iter(body)
     for group, rows in groups.items():
         lines += [cut(group), *itertools.islice(rest, len(rows)), ""]
+    lines += _goals(summary)
     lines += _ladders(summary)
     lines += _instrumented(summary)
     notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
@@ -46,6 +48,23 @@ def render(summary: Summary) -> str:
     ]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _goals(summary: Summary) -> list[str]:
+    """What each cell takes to its target, a line a cell."""
+    found = goal_tables(summary)
+    shown = ("time to target", "epochs", "got there", "time ratio")
+    rows = [
+        [row.name, *(row.entries[column].text for column in shown), row.said] for own in found.values() for row in own
+    ]
+    if not rows:
+        return []
+    header, *body = align_rows([["", *shown, "over the baseline's"], *rows], left=(0, len(shown) + 1))
+    lines = [f"{GOAL_TITLE}:", header]
+    rest = iter(body)
+    for group, own in found.items():
+        lines += [cut(group), *itertools.islice(rest, len(own))]
+    return [*lines, *wrap_text(goal_note(summary)), ""]
 
 
 def _ladders(summary: Summary) -> list[str]:

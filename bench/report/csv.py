@@ -8,6 +8,7 @@ import io
 from bench.analysis.summary import Summary
 from bench.borders import csv_cell
 from bench.report import tables
+from bench.report.convergence_values import GOAL_VALUES, goal_values
 
 
 def render(summary: Summary) -> str:
@@ -24,6 +25,8 @@ def render(summary: Summary) -> str:
     tail = [f"{name}_{part}" for name in summary.declared for part in (*parts, "launches")]
     kinds = ("ratio", "difference", "sample_ratio", "typical_ratio")
     header += [f"{kind}_{part}" for kind in kinds for part in parts] + ["baseline", "equal", *tail]
+    goals = goal_values(summary)
+    header += GOAL_VALUES if goals else ()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(csv_cell, header))
     for cell in summary.cells:
@@ -49,5 +52,7 @@ def render(summary: Summary) -> str:
         for name in summary.declared:  # of instrumented launches, which are never compared
             seen = cell.instrumented.get(name)
             line += ["", "", "", ""] if seen is None else [seen.estimate, seen.low, seen.high, seen.launches]
+        if goals:
+            line += goals.get(cell.id, [""] * len(GOAL_VALUES))
         writer.writerow(map(csv_cell, line))
     return out.getvalue()

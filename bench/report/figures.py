@@ -21,6 +21,7 @@ from bench.analysis.frames import frames_of
 from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.convergence_figure import draw_curves
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.ladder_figure import draw_ladders
 from bench.report.sentences import places
@@ -54,7 +55,7 @@ def draw_run(run: StoredRun, summary: Summary) -> list[Drawing]:
             known = [index for index, cost in enumerate(summary.costs) if cost.suite == name and cost.figure]
             if known:
                 drawings.append(_cost(summary, style, known, models, pairs[pairs["suite"] == name]))
-        drawings = [*draw_ladders(summary, DRAWN), *drawings]
+        drawings = [*draw_curves(summary, DRAWN), *draw_ladders(summary, DRAWN), *drawings]
         wholes = [_parts(summary, style, whole, names) for whole, names in tables.parts(summary).items()]
         drawings += [one for one in wholes if one is not None]
     return [replace(drawing, caption=drawing.caption + _left_out(summary)) for drawing in drawings]

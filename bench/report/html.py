@@ -22,6 +22,7 @@ from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
+from bench.report.convergence import GOAL_COLUMNS, GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.repeated import repeated
@@ -80,6 +81,10 @@ def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None 
             *tables.shared_axes(summary),
         ],
         titles=tables.titles(summary),
+        goals=goal_tables(summary),
+        goal_title=GOAL_TITLE,
+        goal_columns=GOAL_COLUMNS,
+        goal_note=goal_note(summary),
         ladders=ladder_tables(summary),
         ladder_title=LADDER_TITLE,
         ladder_note=LADDER_NOTE,

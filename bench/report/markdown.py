@@ -6,6 +6,7 @@ from bench.analysis.summary import Summary
 from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.report import tables
+from bench.report.convergence import GOAL_COLUMNS, GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import COLUMNS, LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.repeated import repeated
@@ -30,6 +31,14 @@ def render(summary: Summary) -> str:
         name, outcome, reason = markdown_code(row.cell.id), safe(row.cell.outcome), safe(row.cell.reason)
         lines.append("| " + " | ".join([name, outcome, *entries, reason]) + " |")
     titles = tables.titles(summary)
+    for group, trainings in goal_tables(summary).items():
+        header = ["arm", *GOAL_COLUMNS, "final losses"]
+        lines += ["", f"{GOAL_TITLE}: {safe(titles[group])}", "", "| " + " | ".join(header) + " |"]
+        lines += ["| --- |" + " ---: |" * len(GOAL_COLUMNS) + " --- |"]
+        for training in trainings:
+            texts = [training.name, *(training.entries[name].text for name in GOAL_COLUMNS), training.said]
+            lines.append("| " + " | ".join(map(safe, texts)) + " |")
+        lines += ["", safe(goal_note(summary))]
     for group, rungs in ladder_tables(summary).items():
         header = ["rung", "over", "a step", "", "an epoch besides", "", *COLUMNS[2:], "what it is"]
         lines += [

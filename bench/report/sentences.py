@@ -15,7 +15,9 @@ from bench.analysis.findings import Finding
 from bench.analysis.summary import Summary
 from bench.report import findings
 from bench.report.compared_values import compared_values
+from bench.report.convergence import across_sentences, goal_sentences
 from bench.report.ladder import ladder_sentences
+from bench.report.searches import search_sentences
 from bench.report.tables import by_group_of_cells, label, varying_axes
 from bench.report.units import chosen_quantity, percent, quantity, span
 from bench.stats.intervals import Interval
@@ -48,7 +50,7 @@ def headlines(summary: Summary) -> list[str]:
         if suite not in told_of:
             texts = _choices(summary, summary.compare[suite], own, answers)
             sentences += [f"{suite}: {text}" if several else text for text in texts]
-    return sentences
+    return [*sentences, *across_sentences(summary)]
 
 
 def places(costs: Sequence[Cost]) -> list[str]:
@@ -183,8 +185,12 @@ def _choices(
     for cells in groups:
         where = ", ".join(label(name, cells[0].point.get(name)) for name in axes)
         group = cells[0].group
-        told = compared_values(axis, cells, summary.fastest.get(group))
-        texts = [*ladder_sentences(summary, group), *told, *_answers(axis, cells, answers.get(group, ()))]
+        asked = [*goal_sentences(summary, group), *ladder_sentences(summary, group)]
+        # Trainings for a goal have answered already; of few epochs there is no ratio of steps, and no word of that.
+        steps = any(cell.versus for cell in cells) or summary.convergence is None or not asked
+        told = compared_values(axis, cells, summary.fastest.get(group)) if steps else []
+        own = [*search_sentences(summary, group), *_answers(axis, cells, answers.get(group, ()))]
+        texts = [*asked, *told, *own]
         sentences += [(f"{where}: " if where else "") + text for text in texts]
     return sentences
 

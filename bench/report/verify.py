@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.estimates import CellSummary
 from bench.analysis.pairs import MEASURED, SEATS_FROM, step_rules
 from bench.analysis.summary import ESTIMATE, Summary, summarize
-from bench.errors import RunError
+from bench.errors import RunError, SpecError
 from bench.report import html
 from bench.report.pages import Page, differing_texts, page_text, parse_page
 from bench.report.replay import can_be_judged, judge_again
@@ -122,7 +122,14 @@ def page_differences(run: StoredRun, report_html: str | None, drawings: Sequence
     # What is broken is told by itself; on the page it stands only if it was so when the page was written.
     known = printed.get("warnings")
     run = replace(run, broken=tuple(text for text in run.broken if isinstance(known, list) and text in known))
-    summary = summarize(run, reference)
+    goals = printed.get("convergence")
+    target = goals.get("chosen") if isinstance(goals, dict) else None
+    if target is not None and not (isinstance(target, (int, float)) and math.isfinite(target)):
+        return [_difference("convergence/chosen", target, "a validation loss")]
+    try:
+        summary = summarize(run, reference, target)
+    except SpecError as error:  # the page is of a goal, and the run has none
+        return [str(error)]
     fresh = parse_page(html.render(run, summary, drawings=drawings))
     data = json.loads(fresh.data)
     return [

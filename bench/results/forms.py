@@ -6,6 +6,9 @@ from typing import TypedDict
 
 from bench.results.decoding import Count, Number
 
+# What a loop notes under names that begin so, it has found by itself, as a tuner does: results and no settings.
+FOUND = "found_"
+
 
 class LedgerForm(TypedDict, total=False):
     """What a ledger's values are, as far as the program reads them; see `bench.results.work_ledger`."""

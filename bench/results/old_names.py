@@ -95,7 +95,8 @@ def with_later_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(plan := data.get("plan"), Mapping) or not isinstance(suites := plan.get("suites"), Mapping):
         return dict(data)
     complete = {
-        name: {"ladder": {}, "goal": None, **suite} if isinstance(suite, Mapping) else suite for name, suite in suites.items()
+        name: {"ladder": {}, "goal": None, **suite} if isinstance(suite, Mapping) else suite
+        for name, suite in suites.items()
     }
     return {**data, "plan": {**plan, "suites": complete}}
 

@@ -81,6 +81,7 @@ class LedgerComparison:
             ranks: batches and losses then differ, and samples must be in this proportion. None: the same batches.
         ahead: whether a loop may fetch a batch before it needs it, as a script's: the batches that are told of are then
             shifted by one, and what they were is told by weights or losses.
+        own_epochs: whether each trains as many epochs, of its own number of steps: with equal "none" these may differ.
     """
 
     equal: str = DEFAULT_EQUALITY
@@ -90,6 +91,7 @@ class LedgerComparison:
     same_passes: bool = True
     planned: tuple[float, float] | None = None
     ahead: bool = False
+    own_epochs: bool = False
 
 
 def own_faults(ledger: Mapping[str, Any]) -> list[str]:
@@ -144,7 +146,7 @@ def work_differences(
 def _counts(
     ledger: Mapping[str, Any], baseline: Mapping[str, Any], how: LedgerComparison, compared: frozenset[str]
 ) -> list[str]:
-    names = ["steps"]
+    names = [] if how.own_epochs and how.equal == "none" else ["steps"]
     if how.planned is None and "samples" in compared:
         names.append("samples")
     if how.planned is None and "batches" in compared and ledger["samples_digest"] and baseline["samples_digest"]:
@@ -270,7 +272,7 @@ def _told(kind: str, ledger: Mapping[str, Any], baseline: Mapping[str, Any], how
     if kind == "samples":
         return f"{samples}; what was done with them is not compared"
     if kind == "none":
-        return "as many steps; what work they do is not compared"
+        return f"as many {'epochs' if how.own_epochs else 'steps'}; what work they do is not compared"
     if kind == "counts":
         return "as many passes and updates; neither samples nor weights are compared"
     validated = "; as many validation batches" if ledger.get("validation_batches") and how.planned is None else ""

@@ -17,6 +17,7 @@ from bench.results.store import StoredRun
 # Metrics that turns of one process, of a part of an epoch, of no compiled launch, of older records do not have.
 NOT_HERE = {name for name in METRICS if name.startswith("time_to_first_step")} | {
     "rank_spread",
+    "setup_time",
     "data_time",
     "epoch_gap",
     "memory_growth_host",

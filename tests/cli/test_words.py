@@ -19,6 +19,7 @@ TWO_TEXTS: Mapping[str, str] = {
     "--budget": "of selftest and env it is the time of one part, and belongs to an option that starts it",
     "--instrument": "a gate makes one such launch and takes no number: operations are counted once",
     "--out": "traces are no runs, and lie in a folder of their own",
+    "--target": "a gate's is a slowdown, which it must not miss; that of a run is the validation loss it trains for",
     "-k": "selftest has checks where the others have cells",
 }
 # Options that mean two things, since one of the two is an old name that warns.

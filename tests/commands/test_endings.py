@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -284,7 +285,7 @@ def test_a_log_that_cannot_be_written_is_said(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(cli.tempfile, "gettempdir", lambda: str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "file"))
     monkeypatch.setattr(cli.pages, "show", lambda arguments: builtins.int("x"))
     assert cli.exit_code(["show"]) == UNFORESEEN
     (line,) = capsys.readouterr().err.splitlines()

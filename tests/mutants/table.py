@@ -9,6 +9,7 @@ from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
 from .raced import RACED
+from .reached import REACHED
 from .settling import SETTLING
 from .true_steps import TRUE_STEPS
 
@@ -29,7 +30,8 @@ def _fabric_loader(options: str) -> str:
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(1, "the LightningModule logs by default", "suites/autoencoder_lightning.py",
-           "log: bool = False", "log: bool = True", (SAME_SETTINGS,), "logged: 'train_loss' against"),
+           "log: bool = False,\n        **shape", "log: bool = True,\n        **shape",
+           (SAME_SETTINGS,), "logged: 'train_loss' against"),
     Mutant(1, "any two loops may differ in what they log", "bench/engine/equal_settings.py",
            'if "loop" in causes and two_loops <= BY_MODULE else ()', 'if "loop" in causes else ()',
            ("tests/engine/test_equal_settings.py::"
@@ -123,7 +125,7 @@ MUTANTS: tuple[Mutant, ...] = (
            ("tests/plan/test_trainer_files.py::"
             "test_a_run_that_is_gone_on_with_has_the_sets_of_a_file_that_is_gone",)),
     Mutant(9, "settings that nobody declared are not compared", "bench/engine/equal_settings.py",
-           "        if name not in allowed and", "        if name in record.requested and name not in allowed and",
+           "        if name not in allowed\n", "        if name in record.requested and name not in allowed\n",
            ("tests/engine/test_equal_settings.py::test_a_setting_may_differ_only_where_it_was_asked_to",)),
     Mutant(10, "plain mixes in another dtype", "bench/axes/loops/plain.py",
            "partial(torch.autocast, kind, precision.autocast_dtype())", "partial(torch.autocast, kind, torch.float16)",
@@ -387,6 +389,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
-    *RACED, *RACED,
+    *RACED,
+    *REACHED,
     *TRUE_STEPS,
 )  # fmt: skip
