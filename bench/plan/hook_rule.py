@@ -96,7 +96,7 @@ def hooks_in(source: str, file: str) -> HooksRead:
     return HooksRead(tuple(found.name for found in read.modules), tuple(read.measuring()))
 
 
-def beside(file: Path) -> list[Path]:
+def imported_beside(file: Path) -> list[Path]:
     """A file, and those beside it that it imports, by way of each other too."""
     found = [file]
     for path in found:  # which grows

@@ -10,7 +10,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plan.hook_rule import beside, hooks_in, read_hooks
+from bench.plan.hook_rule import hooks_in, imported_beside, read_hooks
 
 MODULE = """
 {top}
@@ -177,8 +177,8 @@ def test_bases_in_a_circle_and_files_that_are_none_end(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_bytes(b"\xff\x00")
     (tmp_path / "b.py").write_text("from . import a, c\nimport b, os\nfrom .c import x\n")
     (tmp_path / "c.py").write_text("from b import y\n")
-    assert [path.name for path in beside(tmp_path / "b.py")] == ["b.py", "a.py", "c.py"]
-    assert read_hooks([*beside(tmp_path / "b.py"), tmp_path / "none.py"]).modules == ()
+    assert [path.name for path in imported_beside(tmp_path / "b.py")] == ["b.py", "a.py", "c.py"]
+    assert read_hooks([*imported_beside(tmp_path / "b.py"), tmp_path / "none.py"]).modules == ()
 
 
 # --- our own code
