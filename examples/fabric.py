@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.loggers import CSVLogger
+from lightning.fabric.loggers.csv_logs import CSVLogger
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `suites` is, if it is not installed
 
@@ -96,7 +96,7 @@ def main(call: Call) -> None:
 def mean_loss(model: torch.nn.Module, batches: Any) -> float:
     """The mean over all samples: the last batch may be smaller, and weighs less."""
     model.eval()
-    total, count = 0.0, 0
+    total, count = torch.zeros((), device=next(model.parameters()).device), 0
     with torch.no_grad():
         for batch in batches:
             total += reconstruction_loss(model, batch) * len(batch[0])

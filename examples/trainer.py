@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
@@ -54,7 +55,7 @@ def main(call: Call) -> None:
     tell_outcome(call, weights, test_loss)
 
     # --- reconstructions: input above output, and where the digits lie in latent space
-    parts = trainer.predict(module, data) or []
+    parts: list[Any] = trainer.predict(module, data) or []
     images, outputs, latents, labels = (
         torch.cat([part[name] for part in parts]) for name in ("images", "reconstructions", "latents", "labels")
     )

@@ -118,6 +118,7 @@ CLASSES = (
     Class(r"bench compare NAME RUN", "run", before="bench baseline save NAME", codes=(0, 3), says="overhead"),
     Class(r"bench selftest.*", "long", "measures the tool for minutes, whatever the budget", (0, 3)),
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
+    Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),
     Class(r"python -m peers\.table FILE\.json", "foreign", "of peers/, which tests/test_peers.py runs"),
     Class(r"python -m (tests\.faults|pytest) .*", "foreign", "of the tests"),
     Class(r"(asv|uvx|git fetch|uv pip install|pip install) .*", "foreign", "needs a network, or a browser"),

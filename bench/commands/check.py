@@ -31,7 +31,7 @@ from bench.machine.process_env import PACKAGE_PARENT
 from bench.machine.scratch import scratch_folder
 from bench.plan import discovery
 from bench.plan.cell import Cell, Group, Plan, as_text
-from bench.plan.hook_rule import INSTEAD, beside, read_hooks
+from bench.plan.hook_rule import INSTEAD, imported_beside, read_hooks
 from bench.plan.suite import Suite
 from bench.protocol import Go
 from bench.results import store
@@ -211,7 +211,7 @@ def _hook_checks(file: Path) -> Iterator[SuiteCheck]:
 
     A note, since a name in a text is not yet a measurement; and nothing where there is no LightningModule.
     """
-    read = read_hooks(beside(file))
+    read = read_hooks(imported_beside(file))
     for found in read.measuring:
         yield SuiteCheck("hooks", "note", f"{found}; {INSTEAD}")
     if read.modules and not read.measuring:

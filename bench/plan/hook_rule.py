@@ -96,7 +96,7 @@ def hooks_in(source: str, file: str) -> HooksRead:
     return HooksRead(tuple(found.name for found in read.modules), tuple(read.measuring()))
 
 
-def beside(file: Path) -> list[Path]:
+def imported_beside(file: Path) -> list[Path]:
     """A file, and those beside it that it imports, by way of each other too."""
     found = [file]
     for path in found:  # which grows
@@ -179,9 +179,16 @@ class _File:
         self.file = file
         top = list(_outside_of_functions(tree))
         stars = [node.module for node in top if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
+        self._around: dict[ast.ClassDef, list[_Function]] = {}
         self._stars = tuple(f"{module}." for module in stars if module)
         self._aliases = _aliases(top, {})
-        self._functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
+        methods = {id(one) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for one in node.body}
+        functions = [node for node in ast.walk(tree) if isinstance(node, _Function) and id(node) not in methods]
+        self._functions = {node.name: node for node in functions}
+        for node in functions:
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.ClassDef):  # as a suite's `build` has them: it sees what the function imports
+                    self._around.setdefault(inner, []).append(node)
         self._classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
         self.modules = [node for node in self._classes.values() if self._is(node, "LightningModule", "training_step")]
 
@@ -209,8 +216,11 @@ class _File:
         told: set[tuple[int, str]] = set()
         for module in self.modules:
             methods = self._methods(module)
-            held = _aliases([one for method in methods.values() for one in ast.walk(method)], self._aliases)
-            own = self._aliases | {name: meant for name, meant in held.items() if name.startswith("self.")}
+            around = self._aliases
+            for function in self._around.get(module, []):
+                around = _aliases(list(_outside_of_functions(function)), around)
+            held = _aliases([one for method in methods.values() for one in ast.walk(method)], around)
+            own = around | {name: meant for name, meant in held.items() if name.startswith("self.")}
             for hook, function in methods.items():
                 if HOOKS.fullmatch(hook):
                     for line, name in self._reached(function, methods, own):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, call
 
 NAMES = ("plain", "fabric", "trainer")
 # 125 validation samples are a batch of 64 and one of 61, which weigh differently.
@@ -67,6 +67,26 @@ def test_the_three_end_in_the_same_bits_as_commands(processes: None, tmp_path: P
     losses = outcomes[0]["validation_losses"]
     assert len(losses) == 3
     assert losses[-1] < losses[0]
+
+
+def test_bench_train_ends_in_the_same_bits(processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jsonargparse", reason='jsonargparse is missing: pip install "loopmark[train]"')
+    of_model = ("--model.width", "16", "--model.latent", "2", "--model.gamma", "0.7")
+    of_data = ("--data.samples", "1000", "--data.seed", "3", "--seed_everything", "3")
+    of_trainer = ("--trainer.max_epochs", "3", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
+    done = call("train", "fit", *of_model, *of_data, *of_trainer, cwd=tmp_path, timeout=240)
+    assert done.returncode == 0, done.stderr
+    (saved,) = tmp_path.rglob("last.ckpt")
+    train(example("plain"), tmp_path / "plain", "--epochs", "3", monkeypatch=monkeypatch)
+    theirs = torch.load(saved, map_location="cpu", weights_only=True)["state_dict"]
+    ours = torch.load(tmp_path / "plain" / "last.ckpt", map_location="cpu", weights_only=True)["model"]
+    assert {name.removeprefix("model."): digest(value) for name, value in theirs.items()} == {
+        name: digest(value) for name, value in ours.items()
+    }
+
+
+def digest(tensor: torch.Tensor) -> bytes:
+    return tensor.numpy().tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)

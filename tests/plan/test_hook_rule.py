@@ -10,7 +10,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plan.hook_rule import beside, hooks_in, read_hooks
+from bench.plan.hook_rule import hooks_in, imported_beside, read_hooks
 
 MODULE = """
 {top}
@@ -130,6 +130,17 @@ def test_what_measures_nothing_is_passed(name: str) -> None:
     assert found(**PASSED[name]) == []
 
 
+def test_a_class_in_a_function_sees_what_the_function_imports() -> None:
+    text = (
+        "def build(point):\n    import time as t\n    from lightning.pytorch import LightningModule\n"
+        "    def now():\n        return t.monotonic()\n"
+        "    class Lit(LightningModule):\n        def on_fit_start(self):\n            t.perf_counter(), now()\n"
+        "    return Lit()\n"
+    )
+    names = [(one.hook, one.name, one.line) for one in hooks_in(text, "mine.py").measuring]
+    assert names == [("on_fit_start", "time.perf_counter", 8), ("on_fit_start", "time.monotonic", 5)]
+
+
 WORDS = st.sampled_from(["time", "torch", "psutil", "perf_counter", "clock", "self", "batch", "sleep", "cuda", "Event"])
 
 
@@ -166,8 +177,8 @@ def test_bases_in_a_circle_and_files_that_are_none_end(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_bytes(b"\xff\x00")
     (tmp_path / "b.py").write_text("from . import a, c\nimport b, os\nfrom .c import x\n")
     (tmp_path / "c.py").write_text("from b import y\n")
-    assert [path.name for path in beside(tmp_path / "b.py")] == ["b.py", "a.py", "c.py"]
-    assert read_hooks([*beside(tmp_path / "b.py"), tmp_path / "none.py"]).modules == ()
+    assert [path.name for path in imported_beside(tmp_path / "b.py")] == ["b.py", "a.py", "c.py"]
+    assert read_hooks([*imported_beside(tmp_path / "b.py"), tmp_path / "none.py"]).modules == ()
 
 
 # --- our own code
