@@ -35,7 +35,7 @@ def draw_reconstructions(images: Tensor, reconstructions: Tensor, labels: Tensor
     axes = figure.subplots(2, len(shown), squeeze=False)
     for column, index in enumerate(shown):
         for row, pictures in enumerate((images, reconstructions)):
-            axes[row, column].imshow(pictures[index, 0].clamp(0, 1), cmap="gray_r", vmin=0, vmax=1)
+            axes[row, column].imshow(pictures[index, 0].clamp(0, 1).numpy(), cmap="gray_r", vmin=0, vmax=1)
             axes[row, column].set(xticks=[], yticks=[])
             for edge in axes[row, column].spines.values():
                 edge.set_color("0.8")

@@ -46,7 +46,7 @@ WINGS: Mapping[str, Rule] = {
     "arm": rule("errors protocol axes results machine plan callbacks", top="torch"),
     "engine": rule("errors borders protocol axes results stats machine plan", top="tqdm"),
     "analysis": rule("errors axes results stats machine plan", top="numpy pandas"),
-    "commands": rule(f"{_READERS} axes protocol"),
+    "commands": rule(f"{_READERS} axes protocol", inside="optuna sqlalchemy"),
     "train": rule("errors borders results plan commands", top="torch lightning"),
     "report": rule(f"{_READERS} commands", top="numpy pandas matplotlib seaborn jinja2"),
     "cli": rule(f"{_READERS} axes commands report arm"),
@@ -57,6 +57,7 @@ WINGS: Mapping[str, Rule] = {
 HEAVY = {
     *("torch", "torchvision", "torch_xla", "torch_tpu", "lightning", "pandas", "numpy", "scipy", "seaborn"),
     *("matplotlib", "jinja2", "ruptures", "tqdm", "accelerate", "ignite", "transformers"),
+    *("optuna", "sqlalchemy"),
 }
 
 

@@ -119,3 +119,14 @@ def test_it_measures(site: Path, tmp_path: Path) -> None:
     )
     done = python("-c", code, path=str(site), cwd=tmp_path)
     assert done.stdout == "2 True []\n", done.stderr
+
+
+def test_it_trains_far_from_the_checkout_and_knows_the_checkouts_names(site: Path, tmp_path: Path) -> None:
+    """A folder `bench` where the user stands is not taken for ours; a class has its name of the checkout, too."""
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").write_text("raise SystemExit('theirs')\n")
+    words = ("fit", "--model", "suites.autoencoder_lightning.LitAutoEncoder", "--print_config")
+    done = python("-P", "-m", "bench", "train", *words, path=str(site), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "class_path: " in done.stdout
+    assert "default_root_dir: trainings" in done.stdout

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("target")
     parser.add_argument("--data")
     parser.add_argument("arguments", nargs="*")
-    given = parser.parse_args(argv)
+    given = parser.parse_intermixed_args(argv)  # else words behind --data are taken by nobody
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     module = module_of_target(given.target)

@@ -19,7 +19,7 @@ PAGE = "tune.html"
 
 def add(command: Adder) -> None:
     """The command of this file."""
-    asked = command("tune", tune, "search the configuration that trains most samples a second, at the same loss")
+    asked = command("tune", tune_target, "search the configuration that trains most samples a second, at the same loss")
     asked.add_argument(
         "target", nargs="?", metavar="TARGET", help="a suite, train.py, package.module:LitModule; default: tunable"
     )
@@ -32,11 +32,11 @@ def add(command: Adder) -> None:
     )
     asked.add_argument(
         "--env",
-        dest="env",
+        dest="environs",
         action="append",
         default=[],
         metavar="NAME=V1,V2",
-        help="an environment variable of every script; here with the values to choose from",
+        help="an arm of each with this variable; here with the values to choose from",
     )
     asked.add_argument("--data", metavar="TARGET", help="of a module: a DataModule, or what gives loaders")
     asked.add_argument("--trials", type=positive, metavar="N", help="configurations that are tried; default: all")
@@ -63,7 +63,7 @@ def add(command: Adder) -> None:
     asked.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
 
 
-def tune(arguments: argparse.Namespace) -> Ending:
+def tune_target(arguments: argparse.Namespace) -> Ending:
     """`bench tune`"""
     from bench.commands.tune import begin_search, resume_search
     from bench.engine.progress import progress
@@ -94,9 +94,10 @@ _ASKED = ("target", "data", "trials", "train_epochs", "loss_margin", "sampler", 
 
 def _refuse_others(arguments: argparse.Namespace) -> None:
     named = [name for name in (*_ASKED, "memory_limit") if getattr(arguments, name) is not None]
-    named += [name for name in ("settings", "args", "env", "arguments", "folders") if getattr(arguments, name)]
+    named += [name for name in ("settings", "args", "environs", "arguments", "folders") if getattr(arguments, name)]
     if named:
-        words = {"settings": "--set", "args": "--arg", "folders": "--suites", "target": "TARGET", "arguments": "ARGS"}
+        words = {"settings": "--set", "args": "--arg", "environs": "--env", "folders": "--suites"}
+        words |= {"target": "TARGET", "arguments": "ARGS"}
         told = ", ".join(words.get(name, f"--{name.replace('_', '-')}") for name in named)
         raise SpecError(f"--resume goes on with the search as it was asked for; leave out {told}; allowed: --budget")
 
@@ -107,7 +108,7 @@ def _request(arguments: argparse.Namespace) -> TuneRequest:
         arguments=tuple(arguments.arguments),
         settings=tuple(arguments.settings),
         args=tuple(arguments.args),
-        environs=tuple(arguments.env),
+        environs=tuple(arguments.environs),
         data=arguments.data,
         suite_folders=tuple(str(folder.absolute()) for folder in arguments.folders),
         trials=arguments.trials,

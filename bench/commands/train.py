@@ -16,9 +16,9 @@ from typing import NoReturn
 from bench.errors import BenchError
 from bench.plan.discovery import suites_folder
 
-PROGRAM = "bench.train"
+TRAINING_PROGRAM = "bench.train"
 # What lightning.pytorch.cli needs: jsonargparse, and what its extra `signatures` brings.
-NEEDED = ("jsonargparse", "docstring_parser", "typeshed_client")
+PACKAGES_OF_TRAINING = ("jsonargparse", "docstring_parser", "typeshed_client")
 
 
 def become_training(words: Sequence[str]) -> NoReturn:
@@ -27,7 +27,7 @@ def become_training(words: Sequence[str]) -> NoReturn:
     Raises:
         BenchError: packages that it needs are missing.
     """
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in PACKAGES_OF_TRAINING if importlib.util.find_spec(name) is None]:
         raise BenchError(
             f'`bench train` needs {", ".join(missing)}, which is not installed; run: pip install "loopmark[train]"'
         )
@@ -40,7 +40,7 @@ def become_training(words: Sequence[str]) -> NoReturn:
 
 def training_command(words: Sequence[str]) -> list[str]:
     """The program and its words. `-P`: a folder `bench` where the user stands is not taken for ours."""
-    return [sys.executable, "-P", "-m", PROGRAM, *words]
+    return [sys.executable, "-P", "-m", TRAINING_PROGRAM, *words]
 
 
 def training_environment() -> dict[str, str]:

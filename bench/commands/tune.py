@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.tuning import Finalist, Limits, RacedConfiguration
+from bench.analysis.tuning import Finalist, RacedConfiguration, TuneLimits
 from bench.borders import json_text
 from bench.commands.python_arguments import listener, options_of, path_of, paths_of, text_of, texts_of
 from bench.commands.selection import settings_of
@@ -30,7 +30,7 @@ from bench.commands.tune_request import (
     subject_of,
     write_request,
 )
-from bench.commands.tune_search import Search, SearchResult, SearchRules
+from bench.commands.tune_search import HalvingSearch, SearchResult, SearchRules
 from bench.commands.tune_study import Sampler, TrialRow, open_study, require_optuna
 from bench.engine.fleet import Fleet
 from bench.engine.options import Progress
@@ -68,7 +68,7 @@ class Tuned:
     default: str
     space_size: int
     loss_is_judged: bool
-    limits: Limits
+    limits: TuneLimits
     epochs: int
     result: SearchResult
     config: TunedConfig | None
@@ -258,7 +258,7 @@ def _searched(
     progress.note(f"search {folder}")
     sides = None if isinstance(subject, SuiteSearch) else subject.sides
     candidates = len(subject.space.candidates())
-    limits = Limits(request.memory_limit, request.loss_margin)
+    limits = TuneLimits(request.memory_limit, request.loss_margin)
     before, began = study.spent, time.monotonic()
     rules = SearchRules(
         rungs_of_subject(subject), min(candidates, request.trials or candidates), request.budget, limits
@@ -268,7 +268,7 @@ def _searched(
             subject, fleet, folder, request.options, progress, command, request.budget, before, began
         )
         try:
-            result = Search(study, machine, rules).run()
+            result = HalvingSearch(study, machine, rules).run()
         except RunError as error:
             raise RunError(f"{folder}: {error}") from None
     found = Tuned(

@@ -111,7 +111,7 @@ def _of_training(
         trainer = {axis: configuration[axis] for axis, kind in subject.kinds.items() if kind == "trainer"}
         sections = {name: own for name, own in (("trainer", trainer), ("data", loader)) if own}
         comments = [*notes, *([f"{variables.strip()} in the environment"] if variables else [])]
-        return TunedConfig(_yaml(sections, comments), f"{variables}your LightningCLI, fit --config {{config}}")
+        return TunedConfig(_yaml(sections, comments), f"{variables}python YOUR_CLI.py fit --config {{config}}")
     base = ["-m", *script.argv] if script.module else [target, *script.argv[1:]]
     return TunedConfig("", f"{variables}python {shlex.join(base)}", unsaid)
 

@@ -105,7 +105,7 @@ def subject_of(request: TuneRequest) -> Subject:
     Raises:
         SpecError: all that is wrong with target, axes and values.
     """
-    if _is_training(request.target):
+    if _is_training(request.target, request.where):
         if request.epochs is not None:
             raise SpecError(
                 "--epochs is of suites; a script trains as it does, and is raced step by step: leave it out"
@@ -124,19 +124,21 @@ def subject_of(request: TuneRequest) -> Subject:
         named = " and ".join([*wrong, *(["--data"] if request.data else []), *(["ARGS"] if request.arguments else [])])
         raise SpecError(f"{named}: of scripts and modules; a suite has axes; allowed: --set AXIS=V1,V2")
     name = request.target or TUNED_SUITE
+    if discovery.is_path(name):  # a search may go on in another folder
+        name = str(Path(request.where, Path(name).expanduser()))
     folders = tuple(Path(one) for one in request.suite_folders)
     found, (own,) = look_up(Selection(suites=(name,), folders=folders))
     suite, file = found.get(own)
     return search_of_suite(suite, file, request.settings, threads=request.threads, epochs=request.epochs)
 
 
-def _is_training(target: str) -> bool:
+def _is_training(target: str, where: str) -> bool:
     """Whether a target is a script or a module, and no suite: a file is a suite when it assigns one at its top."""
     if ":" in target:
         return True
     if not discovery.is_path(target):
         return False
-    path = Path(target).expanduser()
+    path = Path(where, Path(target).expanduser())
     return path.is_file() and path.suffix == ".py" and not discovery.assigns_suite(path)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from bench.analysis.tuning import Finalist, Limits, RacedConfiguration, broken_limit, judged_finalists
+from bench.analysis.tuning import Finalist, RacedConfiguration, TuneLimits, broken_limit, judged_finalists
 from bench.commands.tune_study import SearchStudy, TrialRow
 from bench.engine.budget import in_seconds
 from bench.errors import RunError
@@ -73,7 +73,7 @@ class SearchRules:
     rungs: tuple[int, ...]
     trials: int
     budget: float
-    limits: Limits = field(default_factory=Limits)
+    limits: TuneLimits = field(default_factory=TuneLimits)
     seeds: int = SEEDS
 
 
@@ -117,7 +117,7 @@ class _Candidate:
         return (self.results[max(self.results)].ratio or 0.0) if self.results else 0.0
 
 
-class Search:
+class HalvingSearch:
     """One search, from its first proposal to its final race."""
 
     def __init__(self, study: SearchStudy, racer: Racer, rules: SearchRules) -> None:

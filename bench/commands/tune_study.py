@@ -10,14 +10,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bench.borders import json_text
+from bench.commands.tune_storage import study_storage, telling_of_storage
 from bench.errors import RunError, SpecError, one_of
 from bench.plan.search_space import Configuration, SearchSpace
 
@@ -26,10 +25,9 @@ if TYPE_CHECKING:
 
 Sampler = Literal["tpe", "random", "grid"]
 SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
-LOCK_PATIENCE = 10.0  # seconds for which another process may hold the file: one write of Optuna's takes milliseconds
 REPEATS = 4  # proposals in a row of what was tried already, after which the next is drawn from what was not
 FIRST_AT_RANDOM = 8  # trials before TPE has something to go by
-MISSING = 'bench tune needs Optuna, which is not installed: pip install "loopmark[tune]"'
+NO_OPTUNA = 'bench tune needs Optuna, which is not installed: pip install "loopmark[tune]"'
 _SPACE, _SPENT = "loopmark_space", "loopmark_spent"
 _LABEL, _SEEN, _REASON = "configuration", "seen", "reason"
 _BROKEN = (
@@ -67,46 +65,7 @@ def require_optuna() -> None:
     SpecError: Optuna is not installed; says how to get it.
     """
     if importlib.util.find_spec("optuna") is None:
-        raise SpecError(MISSING)
-
-
-@contextmanager
-def _told(path: Path | None) -> Iterator[None]:
-    """What goes wrong with the file of a study, as one message.
-
-    Raises:
-        RunError: whatever SQLite or Optuna say of it.
-    """
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
-        raise RunError(f"{path}: {_why(error)}") from None
-
-
-def _why(error: BaseException) -> str:
-    """What SQLite said, of all that was wrapped around it, and what can be done."""
-    inner: BaseException | None = error
-    while inner is not None and type(inner).__module__ != "sqlite3":
-        inner = getattr(inner, "orig", None) or inner.__cause__ or inner.__context__
-    text = str(inner or error).strip().splitlines()[0]
-    hints = {
-        "locked": "another process is writing it; end it or wait, and go on with --resume",
-        "readonly": "choose another --storage, or let it be written",
-        "read-only": "choose another --storage, or let it be written",
-        "full": "the disk is full; make room, and go on with --resume",
-        "not a database": "allowed: a new file, or one that Optuna has made",
-        "malformed": "the file is damaged; choose another --storage",
-        "unable to open": "the folder is not there or cannot be written; choose another --storage",
-        "disk I/O": "the disk does not take it; make room, and go on with --resume",
-        "already exists": "it is another program's; allowed: a new file, or one that Optuna has made",
-    }
-    hint = next((words for sign, words in hints.items() if sign in text), "")
-    return f"the study cannot be kept there: {text}" + (f"; {hint}" if hint else "")
+        raise SpecError(NO_OPTUNA)
 
 
 class SearchStudy:
@@ -151,7 +110,7 @@ class SearchStudy:
             if not left:
                 break
             label = self._proposals.next(left)
-            with _told(self.path):
+            with telling_of_storage(self.path):
                 self._study.enqueue_trial(left[label])
                 trial = self._study.ask(_distributions(self._space))
                 trial.set_user_attr(_LABEL, label)
@@ -162,7 +121,7 @@ class SearchStudy:
 
     def again(self, label: str, configuration: Configuration, seen: Mapping[str, Mapping[str, Any]]) -> None:
         """Take up a configuration that was given up since others were faster, as a trial of its own."""
-        with _told(self.path):
+        with telling_of_storage(self.path):
             self._study.enqueue_trial(dict(configuration))
             trial = self._study.ask(_distributions(self._space))
             trial.set_user_attr(_LABEL, label)
@@ -172,7 +131,7 @@ class SearchStudy:
 
     def report(self, label: str, effort: int, ratio: float | None, seen: Mapping[str, Any]) -> None:
         """Keep what a race told of a trial: of its speed over the default's, and all else."""
-        with _told(self.path):
+        with telling_of_storage(self.path):
             trial = self._trials[label]
             if ratio is not None:
                 trial.report(ratio, effort)
@@ -192,7 +151,7 @@ class SearchStudy:
         """A trial is given up: others are faster, or it breaks a limit by so much, relative."""
         if broken > 0:
             self._proposals.refuse(label, broken)
-        with _told(self.path):
+        with telling_of_storage(self.path):
             self._trials[label].set_user_attr(_REASON, reason)
             self._trials[label].set_constraint(_BROKEN, broken)
         self._tell(label, "pruned")
@@ -200,18 +159,18 @@ class SearchStudy:
     def fail(self, label: str, reason: str) -> None:
         """A trial could not be run."""
         self._proposals.refuse(label, 1.0)
-        with _told(self.path):
+        with telling_of_storage(self.path):
             self._trials[label].set_user_attr(_REASON, reason)
         self._tell(label, "failed")
 
     def _tell(self, label: str, word: TrialWord, value: float | None = None) -> None:
-        with _told(self.path):
+        with telling_of_storage(self.path):
             self._study.tell(self._trials.pop(label), value, state=_states()[word])
 
     def rows(self) -> list[TrialRow]:
         """All trials that have a configuration of their own, in the order in which they were asked for."""
         words = {state: word for word, state in _states().items()}
-        with _told(self.path):
+        with telling_of_storage(self.path):
             trials = self._study.get_trials(deepcopy=False)
         return [
             TrialRow(
@@ -232,7 +191,7 @@ class SearchStudy:
         import optuna
 
         left = [row for row in self.rows() if row.word == "running"]
-        with _told(self.path):
+        with telling_of_storage(self.path):
             ids = {trial.number: trial._trial_id for trial in self._study.get_trials(deepcopy=False)}
             for row in left:
                 self._trials[row.label] = optuna.Trial(self._study, ids[row.number])
@@ -241,12 +200,12 @@ class SearchStudy:
     @property
     def spent(self) -> float:
         """Seconds that earlier parts of the search took."""
-        with _told(self.path):
+        with telling_of_storage(self.path):
             return float(self._study.user_attrs.get(_SPENT, 0.0))
 
     def spend(self, seconds: float) -> None:
         """Keep how long the search has taken in all."""
-        with _told(self.path):
+        with telling_of_storage(self.path):
             self._study.set_user_attr(_SPENT, round(seconds, 3))
 
 
@@ -356,8 +315,8 @@ def open_study(
         raise SpecError(one_of("sampler", sampler, SAMPLERS))
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     marks = {axis: list(values) for axis, values in space.axes.items()}
-    with _told(path):
-        storage = None if path is None else _storage(path, resume=resume)
+    with telling_of_storage(path):
+        storage = None if path is None else study_storage(path, resume=resume)
         own = [] if storage is None else [one.study_name for one in storage.get_all_studies()]
         if resume and name not in own:
             raise RunError(f"{path}: it holds no study {name!r}; there are: {', '.join(own) or '(none)'}")
@@ -375,35 +334,3 @@ def open_study(
         if not resume:
             study.set_user_attr(_SPACE, marks)
     return SearchStudy(study, space, seed, sampler, path)
-
-
-def _storage(path: Path, *, resume: bool) -> Any:
-    import optuna
-
-    if path.is_dir():
-        raise RunError(f"{path}: it is a folder; allowed: a file for the study")
-    if path.exists() and not path.is_file():
-        raise RunError(f"{path}: it is a pipe or a device; allowed: a file for the study")
-    if resume and not path.exists():
-        raise RunError(f"{path}: the study is gone; start the search anew")
-    if path.exists() and path.stat().st_size:
-        _check_tables(path)
-    return optuna.storages.RDBStorage(
-        f"sqlite:///{path.absolute()}", engine_kwargs={"connect_args": {"timeout": LOCK_PATIENCE}}
-    )
-
-
-def _check_tables(path: Path) -> None:
-    """Raises:
-    RunError: it is no SQLite file, or another program's.
-    """
-    import sqlite3
-    from contextlib import closing
-
-    try:
-        with closing(sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True, timeout=LOCK_PATIENCE)) as opened:
-            tables = {name for (name,) in opened.execute("select name from sqlite_master where type = 'table'")}
-    except sqlite3.Error as error:
-        raise RunError(f"{path}: {_why(error)}") from None
-    if tables and not {"studies", "trials", "version_info"} <= tables:
-        raise RunError(f"{path}: it is another program's database; allowed: a new file, or one that Optuna has made")

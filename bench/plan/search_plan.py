@@ -16,7 +16,7 @@ from bench.plan.suite import Suite, all_axes, loader_workers, suite_loop
 from bench.plan.trainer_files import trainer_set, with_trainer_files
 
 CONFIGURATION = "configuration"  # the compared axis of a search's races: a candidate's label
-EPOCHS = 8  # that a search's candidates train at most, where the suite has no goal that says
+USUAL_EPOCHS = 8  # that a search's candidates train at most, where the suite has no goal that says
 EXAMPLE = "--set batch_size=32,64,128"
 
 
@@ -130,7 +130,7 @@ def search_of_suite(
             "data are no choice; allowed: one value"
         )
     fixed = {axis: own[0] for axis, own in values.items() if axis not in chosen}
-    most = epochs or int(fixed.get("epochs", 0)) or (suite.goal.epochs if suite.goal else EPOCHS)
+    most = epochs or int(fixed.get("epochs", 0)) or (suite.goal.epochs if suite.goal else USUAL_EPOCHS)
     order = list(values)
 
     def refuses(configuration: Configuration) -> str:

@@ -63,7 +63,7 @@ def _memory_words(one: Finalist) -> str:
 def _loss_words(found: Tuned, one: Finalist) -> str:
     if not found.loss_is_judged:
         return ", its loss not looked at"
-    margin = percent(found.limits.loss_margin, signed=False)
+    margin = f"{100 * found.limits.loss_margin:.3g} %"  # that someone chose, without zeros that tell a precision
     told = "" if one.lag is None else f" ({_share(one.lag.estimate)} here)"
     return f", validation loss after {found.epochs} epochs within {margin} of the default's{told}"
 

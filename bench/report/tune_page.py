@@ -55,7 +55,13 @@ def tried_points(found: Tuned) -> list[TriedPoint]:
             kept = row.word != "failed" and not row.broken
             told = None if lag is None else float(lag)
             points.append(TriedPoint(row.label, float(ratio), float(memory), told, kept))
-    return points
+    return list({point.label: point for point in points}.values())  # of a second look the later trial
+
+
+def _short(label: str, default: str) -> str:
+    """What a configuration has other than the default; the default's name is that it is it."""
+    usual = default.split(",")
+    return ", ".join(part for part in label.split(",") if part not in usual) or "default"
 
 
 def draw_tuned(found: Tuned) -> Drawing | None:
@@ -89,7 +95,7 @@ def draw_tuned(found: Tuned) -> Drawing | None:
         named = dict.fromkeys([found.default, *front[:6]])
         for number, point in enumerate(one for one in points if one.label in named):
             panel.annotate(
-                figure_text(point.label),
+                figure_text(_short(point.label, found.default)),
                 (point.memory / factor, point.speed),
                 xytext=(7, 5 if number % 2 else -11),
                 textcoords="offset points",

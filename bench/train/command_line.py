@@ -29,6 +29,8 @@ from bench.plan.discovery import suites_folder
 from bench.plan.guard import exception_line
 from bench.results.files import write_aside
 from bench.train.checkpoints import (
+    NewestCheckpoint,
+    RandomStates,
     ReadingIsOver,
     WholeCheckpoints,
     checkpoint_file,
@@ -47,7 +49,7 @@ from bench.train.parser import (
     names_own_class,
 )
 
-EPOCHS = 10
+USUAL_EPOCHS = 10
 PICTURED = 32  # batches that pictures are of, at most
 PLACES = ("data_dir", "num_workers")  # of a data module: where and how, and not which batches
 OWN_PACKAGES = ("suites", "bench.suites")  # the folder of suites: in a checkout, in the wheel
@@ -114,7 +116,7 @@ class Training:
             subclass_mode_model=not own_model,
             subclass_mode_data=not own_data,
             save_config_callback=KeepsConfig,
-            trainer_defaults={"max_epochs": EPOCHS, "default_root_dir": ROOT},
+            trainer_defaults={"max_epochs": USUAL_EPOCHS, "default_root_dir": ROOT},
             seed_everything_default=0,
             parser_class=TrainingParser,
             parser_kwargs={"prog": "bench train", **complete, **{name: {**complete} for name in SUBCOMMANDS}},
@@ -177,9 +179,8 @@ class TrainingCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults({"checkpoint.save_last": True})
         if not self.subclass_mode_model:
-            parser.set_defaults({"model.log": True, "checkpoint.monitor": "val_loss", "checkpoint.filename": "best"})
+            parser.set_defaults({"model.log": True, "checkpoint.monitor": "val_loss"})
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         words = list(self.training.words)
@@ -258,8 +259,12 @@ class TrainingCLI(LightningCLI):
             if not any(isinstance(one, ModelCheckpoint) for one in config["callbacks"]):
                 checkpoint = self._get(self.config_init, "checkpoint")
                 checkpoint.dirpath = checkpoint.dirpath or str(last.parent)
+                if checkpoint.monitor and checkpoint.filename is None:
+                    checkpoint.filename = "best"
                 callbacks.append(checkpoint)
-            callbacks.append(StopWhenAsked(self.training.requests, last))
+                if self.subcommand == "fit":
+                    self.training.checkpoints.folder = Path(checkpoint.dirpath)
+            callbacks += [RandomStates(), NewestCheckpoint(last.parent), StopWhenAsked(self.training.requests, last)]
         return self._instantiate_trainer(config, callbacks)
 
     def after_fit(self) -> None:
@@ -310,6 +315,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _quieten() -> None:
     """Leave out what tells a user of `bench train` nothing."""
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # the digits lie in memory
+    warnings.filterwarnings("ignore", message="The dirpath has changed from")  # the best ones are carried along
     warnings.filterwarnings("ignore", message=r".isinstance\(treespec, LeafSpec\). is deprecated")
     tips = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     tips.addFilter(lambda record: "Tip:" not in record.getMessage())  # for a service of Lightning's

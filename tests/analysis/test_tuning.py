@@ -13,8 +13,8 @@ from tiers import Choice
 
 from bench.analysis.tuning import (
     TWIN,
-    Limits,
     RacedConfiguration,
+    TuneLimits,
     broken_limit,
     judged_finalists,
     pareto_front,
@@ -86,7 +86,7 @@ def test_the_loss_is_that_of_the_last_epoch_against_the_defaults() -> None:
 def test_a_loss_that_is_none_is_above_every_other(loss: float) -> None:
     found = raced(trained(OTHER, 0.001, losses=(0.3, 0.2, loss)))[OTHER]
     assert found.lag == math.inf
-    assert broken_limit(found, Limits())[0] == "its validation loss is not finite"
+    assert broken_limit(found, TuneLimits())[0] == "its validation loss is not finite"
 
 
 def test_what_failed_has_its_outcome_and_what_was_cut_short_is_not_run() -> None:
@@ -102,15 +102,15 @@ def test_a_launch_that_the_default_did_not_end_tells_nothing() -> None:
 
 def test_a_loss_may_lag_more_the_earlier_it_is() -> None:
     late = raced(trained(OTHER, 0.001, losses=(0.3, 0.2, 0.11)))[OTHER]
-    assert broken_limit(late, Limits(loss_margin=0.02), 0.25) == ("", 0.0)
-    reason, much = broken_limit(late, Limits(loss_margin=0.02), 1.0)
+    assert broken_limit(late, TuneLimits(loss_margin=0.02), 0.25) == ("", 0.0)
+    reason, much = broken_limit(late, TuneLimits(loss_margin=0.02), 1.0)
     assert (reason, round(much, 3)) == ("its validation loss is 10 % above the default's", 0.08)
 
 
 def test_the_memory_limit_is_of_the_device_where_it_has_its_own() -> None:
     one = RacedConfiguration(OTHER, "ok", memory=500, device_memory=50)
-    assert broken_limit(one, Limits(memory=100)) == ("", 0.0)
-    assert broken_limit(RacedConfiguration(OTHER, "ok", memory=500), Limits(memory=100))[1] == 4.0
+    assert broken_limit(one, TuneLimits(memory=100)) == ("", 0.0)
+    assert broken_limit(RacedConfiguration(OTHER, "ok", memory=500), TuneLimits(memory=100))[1] == 4.0
 
 
 def finalist(logs: Sequence[float], lags: Sequence[float] = (), memory: int = 100) -> RacedConfiguration:
@@ -120,7 +120,7 @@ def finalist(logs: Sequence[float], lags: Sequence[float] = (), memory: int = 10
 def word_of(one: RacedConfiguration, twin: Sequence[float] = (0.01, -0.01, 0.0, 0.005), **limits: float) -> str:
     default = RacedConfiguration(DEFAULT, "ok", "", (0.0,) * len(one.logs), 1.0, 100)
     same = RacedConfiguration(TWIN, "ok", "", tuple(twin), 1.0, 100)
-    (found,) = judged_finalists([default, same, one], Limits(**limits))  # type: ignore[arg-type]  # memory is whole
+    (found,) = judged_finalists([default, same, one], TuneLimits(**limits))  # type: ignore[arg-type]  # memory is whole
     return found.word
 
 
@@ -163,7 +163,7 @@ def test_of_two_finalists_that_are_no_better_at_most_one_search_in_twenty_claims
             RacedConfiguration(label, "ok", "", tuple(own), 1.0, 100)
             for label, own in zip((TWIN, OTHER, "batch_size=128"), logs, strict=True)
         ]
-        claims += any(one.word == "better" for one in judged_finalists([default, *others], Limits()))
+        claims += any(one.word == "better" for one in judged_finalists([default, *others], TuneLimits()))
     assert claims <= max(3, 0.05 * number)
 
 

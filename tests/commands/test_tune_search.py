@@ -10,8 +10,8 @@ import pytest
 from tiers import Choice
 from tuned_machine import TunedMachine
 
-from bench.analysis.tuning import Limits
-from bench.commands.tune_search import RACED_AT_ONCE, SEEDS, Search, SearchResult, SearchRules, rungs_of
+from bench.analysis.tuning import TuneLimits
+from bench.commands.tune_search import RACED_AT_ONCE, SEEDS, HalvingSearch, SearchResult, SearchRules, rungs_of
 from bench.commands.tune_study import SAMPLERS, SearchStudy, open_study
 from bench.errors import RunError
 from bench.plan.search_space import SearchSpace
@@ -29,8 +29,8 @@ def searched(
 ) -> SearchResult:
     study = study or open_study(None, "search", machine.space, sampler="tpe", seed=0)
     machine.budget = budget
-    rules = SearchRules(RUNGS, min(trials, len(machine.space.candidates())), budget, Limits(**limits))
-    return Search(study, machine, rules).run()
+    rules = SearchRules(RUNGS, min(trials, len(machine.space.candidates())), budget, TuneLimits(**limits))
+    return HalvingSearch(study, machine, rules).run()
 
 
 def test_it_finds_one_of_the_best_within_a_quarter_of_the_grids_cost(repeats: Choice) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import bench.commands.tune_storage as tune_storage
 import bench.commands.tune_study as tune_study
 from bench.commands.tune_study import SearchStudy, open_study
 from bench.errors import RunError, SpecError
@@ -125,7 +126,7 @@ def test_a_study_that_is_gone_or_another_searchs_is_not_gone_on_with(tmp_path: P
 
 
 def test_a_file_that_another_process_holds_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune_study, "LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr(tune_storage, "LOCK_PATIENCE", 0.1)
     study = opened(tmp_path / "study.db")
     with closing(sqlite3.connect(tmp_path / "study.db")) as holder:
         holder.execute("begin exclusive")
@@ -155,7 +156,7 @@ def test_a_full_disk_is_told_and_what_was_kept_is_there(tmp_path: Path) -> None:
     study = opened(path)
     ((label, _),) = study.propose(1)
     say_first(study, "pragma max_page_count = 1")
-    with pytest.raises(RunError, match="database or disk is full; the disk is full; make room, and go on with --resume"):
+    with pytest.raises(RunError, match="the disk is full; make room, and go on with --resume"):
         study.report(label, 2, 1.0, {"label": label, "outcome": "ok", "reason": "x" * 2000, "more": ["y" * 1000] * 200})
     assert [row.label for row in opened(path, resume=True).take_up()] == [label]
 

@@ -115,3 +115,63 @@ def test_a_checkpoint_is_loaded_in_python_without_lightning_cli(whole: Path) -> 
     with torch.no_grad():
         loss = torch.nn.functional.mse_loss(module.eval()(images), images)
     assert float(loss) == float(rows(whole)[-1]["val_loss"])
+
+
+def test_the_best_checkpoint_so_far_is_kept_by_a_training_that_goes_on(tmp_path: Path) -> None:
+    """It is copied, and stays the best one where what comes after is worse."""
+    train("fit", *SMALL, "--trainer.max_epochs", "1", cwd=tmp_path)
+    folder = tmp_path / "trainings" / "fit-0" / "checkpoints"
+    saved = torch.load(folder / "last.ckpt", weights_only=True)
+    (state,) = [state for key, state in saved["callbacks"].items() if key.startswith("ModelCheckpoint")]
+    state["best_k_models"] = dict.fromkeys(state["best_k_models"], torch.tensor(0.0))  # nothing is better
+    state["best_model_score"] = state["kth_value"] = torch.tensor(0.0)
+    torch.save(saved, folder / "last.ckpt")
+    train("fit", *SMALL, "--trainer.max_epochs", "2", "--ckpt_path", "last", cwd=tmp_path)
+    after = tmp_path / "trainings" / "fit-1" / "checkpoints"
+    assert (after / "best.ckpt").read_bytes() == (folder / "best.ckpt").read_bytes()
+    assert checkpoint(after / "last.ckpt")["epoch"] == 1
+    assert {path.name for path in after.iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+OWN = """
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch.utils.data import DataLoader, TensorDataset
+
+class Lit(LightningModule):
+    def __init__(self, size: int = 4):
+        super().__init__()
+        self.save_hyperparameters()
+        self.net = torch.nn.Sequential(torch.nn.Linear(8, size), torch.nn.Dropout(0.5), torch.nn.Linear(size, 1))
+    def training_step(self, batch, batch_idx):
+        return (self.net(batch[0]) - 1).square().mean()
+    def configure_optimizers(self):
+        return torch.optim.Adam(self.parameters())
+
+class Data(LightningDataModule):
+    def __init__(self, samples: int = 32):
+        super().__init__()
+        self.samples = samples
+    def train_dataloader(self):
+        numbers = torch.arange(8.0 * self.samples).view(self.samples, 8)
+        return DataLoader(TensorDataset(numbers), batch_size=8, shuffle=True)
+"""
+
+
+def test_a_users_own_module_with_dropout_and_shuffling_goes_on_too(tmp_path: Path) -> None:
+    """By name, on the command line and in YAML; its random numbers go on where they were."""
+    (tmp_path / "mine.py").write_text(OWN)
+    quietly = (
+        "--trainer.accelerator=cpu",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+    )
+    named = ("--model=mine.Lit", "--model.size=5", "--data=mine.Data", *quietly)
+    train("fit", *named, "--trainer.max_epochs=4", cwd=tmp_path)
+    train("fit", *named, "--trainer.max_epochs=2", cwd=tmp_path)
+    trainings = tmp_path / "trainings"
+    config = ("--config", "trainings/fit-1/config.yaml")
+    train("fit", *config, "--trainer.max_epochs=4", "--ckpt_path", "last", cwd=tmp_path)
+    whole, parts = (checkpoint(trainings / name / "checkpoints" / "last.ckpt") for name in ("fit-0", "fit-2"))
+    assert parts["hyper_parameters"]["size"] == 5
+    assert differences(parts, whole) == []
