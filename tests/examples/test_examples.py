@@ -48,18 +48,23 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return train(example("plain"), tmp_path / "whole", "--epochs", "4", monkeypatch=monkeypatch)
 
 
-def test_the_three_end_in_the_same_bits_as_commands(processes: None, tmp_path: Path) -> None:
-    """Each in a process of its own, called as its first lines say, from another folder."""
-    outcomes = []
+def as_command(name: str, folder: Path) -> str:
+    """Call an example as its first lines say, from another folder, in a process of its own; gives what it prints."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, str(example(name)), "--epochs", "3", *SMALL, "--out", name]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_three_end_in_the_same_bits_as_commands(processes: None, tmp_path: Path) -> None:
+    outcomes = []
     for name in NAMES:
-        command = [sys.executable, str(example(name)), "--epochs", "3", *SMALL, "--out", name]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        said = as_command(name, tmp_path)
         outcomes.append(json.loads((tmp_path / name / "outcome.json").read_text()))
-        assert f"weights after the last epoch {outcomes[-1]['weights'][:16]}" in done.stdout
+        assert f"weights after the last epoch {outcomes[-1]['weights'][:16]}" in said
         assert {"reconstructions.png", "latent.png", "best.ckpt", "last.ckpt"} <= {
             path.name for path in (tmp_path / name).iterdir()
         }
@@ -69,7 +74,7 @@ def test_the_three_end_in_the_same_bits_as_commands(processes: None, tmp_path: P
     assert losses[-1] < losses[0]
 
 
-def test_bench_train_ends_in_the_same_bits(processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_train_ends_in_the_same_bits(processes: None, tmp_path: Path) -> None:
     pytest.importorskip("jsonargparse", reason='jsonargparse is missing: pip install "loopmark[train]"')
     of_model = ("--model.width", "16", "--model.latent", "2", "--model.gamma", "0.7")
     of_data = ("--data.samples", "1000", "--data.seed", "3", "--seed_everything", "3")
@@ -77,7 +82,7 @@ def test_bench_train_ends_in_the_same_bits(processes: None, tmp_path: Path, monk
     done = call("train", "fit", *of_model, *of_data, *of_trainer, cwd=tmp_path, timeout=240)
     assert done.returncode == 0, done.stderr
     (saved,) = tmp_path.rglob("last.ckpt")
-    train(example("plain"), tmp_path / "plain", "--epochs", "3", monkeypatch=monkeypatch)
+    as_command("plain", tmp_path)  # in as many threads: in others, sums have another order
     theirs = torch.load(saved, map_location="cpu", weights_only=True)["state_dict"]
     ours = torch.load(tmp_path / "plain" / "last.ckpt", map_location="cpu", weights_only=True)["model"]
     assert {name.removeprefix("model."): digest(value) for name, value in theirs.items()} == {
