@@ -37,6 +37,11 @@ def own_lines(said: str) -> list[str]:
     return [line.removeprefix("bench: ") for line in said.splitlines() if line.startswith("bench: ")]
 
 
+def heed_ctrl_c() -> None:
+    """As at a terminal: a job that a shell runs in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def signalled(
     *words: str, cwd: Path, when: str, number: signal.Signals = signal.SIGINT, times: int = 1
 ) -> tuple[int, str]:
@@ -45,7 +50,13 @@ def signalled(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE), str(HERE.parent)])}
     said = ""
     with subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     ) as process:
         assert process.stderr is not None
         for line in process.stderr:
