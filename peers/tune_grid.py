@@ -31,8 +31,8 @@ from bench.results import store
 WITHIN = 0.05
 SHARE = 0.25  # of the grid's time, that a search may take
 GRID_LIMIT = 3600.0
-USUAL = ("loop=plain", "batch_size=32,64,128,256", "learning_rate=0.001,0.002,0.004", "precision=32-true,bf16-mixed")
-USUAL_AXES = (*USUAL, "access=sample,batch", "samples=2048")
+USUAL = ("loop=plain", "batch_size=32,64", "precision=32-true,bf16-mixed", "threads=1,2", "num_workers=0,1")
+USUAL_AXES = (*USUAL, "access=sample,batch", "learning_rate=0.001", "samples=2048")
 
 
 @dataclass(frozen=True)

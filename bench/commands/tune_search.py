@@ -116,6 +116,11 @@ class _Candidate:
         """Of the longest race that it was in."""
         return (self.results[max(self.results)].ratio or 0.0) if self.results else 0.0
 
+    @property
+    def promise(self) -> float:
+        """Of the longest race that it was in; see `RacedConfiguration`."""
+        return self.results[max(self.results)].promise if self.results else 0.0
+
 
 class HalvingSearch:
     """One search, from its first proposal to its final race."""
@@ -171,8 +176,8 @@ class HalvingSearch:
                 return "finished"
 
     def _second_look(self) -> list[_Candidate]:
-        """The fastest of those that were given up for others, once all of these have broken a limit."""
-        chosen = sorted(self._beaten.values(), key=lambda one: -one.ratio)[: KEPT[0]]
+        """The most promising of those that were given up for others, once all of these have broken a limit."""
+        chosen = sorted(self._beaten.values(), key=lambda one: -one.promise)[: KEPT[0]]
         for one in chosen:
             del self._beaten[one.label]
             seen = {str(effort): seen_of(result) for effort, result in one.results.items()}
@@ -267,10 +272,10 @@ class HalvingSearch:
         return told
 
     def _give_up(self, undecided: list[_Candidate], keep: int, effort: int) -> None:
-        """Of those that were raced so far, the fastest are kept; the others are pruned."""
-        raced = sorted((one for one in undecided if effort in one.results), key=lambda one: -one.ratio)
+        """Of those that were raced so far, those that promise most are kept; the others are pruned."""
+        raced = sorted((one for one in undecided if effort in one.results), key=lambda one: -one.promise)
         for one in raced[keep:]:
-            why = f"{keep} others were faster in a race of {effort}, of {self._last} at most"
+            why = f"{keep} others promised more in a race of {effort}, of {self._last} at most"
             self._study.prune(one.label, why)
             undecided.remove(one)
             self._beaten[one.label] = one

@@ -164,7 +164,9 @@ def _epoch(one: _Raced) -> str:
     steps = one.cell.epoch_steps
     d = versus.difference
     low, high = (None if end is None else steps * end for end in (d.low, d.high))
-    return f": {quantity(steps * d.estimate, 's', low, high, signed=True)} for its {steps} steps"
+    return (
+        f": {quantity(steps * d.estimate, 's', low, high, signed=True)} for its {steps} step{'' if steps == 1 else 's'}"
+    )
 
 
 def _noisy(one: _Raced) -> str:
