@@ -66,7 +66,7 @@ class RacedConfiguration:
 
     @property
     def promise(self) -> float:
-        """Its speed over the default's, less by what its loss lags, since that may not be made up: of those that lead."""
+        """Its speed over the default's, less by what its loss lags: that may not be made up."""
         return (self.ratio or 0.0) * math.exp(-LAG_PRICE * max(0.0, self.lag or 0.0))
 
     @property
