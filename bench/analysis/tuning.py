@@ -211,7 +211,10 @@ def broken_limit(raced: RacedConfiguration, limits: TuneLimits, share: float = 1
         return f"needs {memory} bytes, over the limit of {limits.memory}", memory / limits.memory - 1
     allowed = limits.loss_margin + EARLY_LAG * (1 - share)
     if raced.lag is not None and not raced.lag <= allowed:
-        percent = "not finite" if math.isinf(raced.lag) else f"{100 * raced.lag:.2g} % above the default's"
+        above = 100 * raced.lag
+        percent = (
+            "not finite" if math.isinf(above) else f"{above:{'.0f' if above >= 10 else '.2g'}} % above the default's"
+        )
         when = "" if share >= 1 else f" after {100 * share:.0f} % of the epochs"
         return f"its validation loss is {percent}{when}", min(raced.lag - allowed, 1e6)
     return "", 0.0
