@@ -120,8 +120,15 @@ def xla(session: nox.Session) -> None:
 @nox.session
 def tensorboard(session: nox.Session) -> None:
     """Let TensorBoard's profiler plugin read real traces. Apart from `tests`: it changes Trainer's default logger."""
-    _install(session, "--editable", ".[trace]", *GROUPS["tests"])
-    session.run("pytest", "tests/commands/test_trace.py", "-k", "tensorboard", *session.posargs)
+    _install(session, "--editable", ".[trace,train]", *GROUPS["tests"])
+    session.run(
+        "pytest",
+        "tests/commands/test_trace.py",
+        "tests/extras/test_tensorboard_training.py",
+        "-k",
+        "tensorboard",
+        *session.posargs,
+    )
 
 
 @nox.session
