@@ -26,4 +26,4 @@ def test_the_notebook_is_the_builders_and_was_executed() -> None:
     assert said.count("equal in the same batches, passes, updates and final weights, bit for bit") == 3
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
     assert len(text) < 400_000
-    assert not re.search(r"https?://|/home/|/tmp/|/root/|/work/|/Users/", said)
+    assert not re.search(r"https?://|/home/|/tmp/|/root/|/wo(?:rk)/|/Users/", said)
