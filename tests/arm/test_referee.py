@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from bench.arm.referee import Referee
 from bench.axes.loops.batch_tree import batch_size
@@ -44,15 +44,12 @@ def loss(model: nn.Module, batch: Any) -> torch.Tensor:
 def workload(**more: Any) -> Workload:
     data = TensorDataset(torch.randn(96, 8))
     own = torch.Generator().manual_seed(5)
-    validation = DataLoader(
-        TensorDataset(torch.randn(40, 8)), batch_size=16, sampler=RandomSampler(data, generator=own)
-    )
     given: dict[str, Any] = {
         "model": Noisy(),
         "loss": loss,
         "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
         "batches": DataLoader(data, batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(7)),
-        "validation": DataLoader(validation.dataset, batch_size=16, shuffle=True, generator=own),
+        "validation": DataLoader(TensorDataset(torch.randn(40, 8)), batch_size=16, shuffle=True, generator=own),
     }
     return Workload(**{**given, **more})
 

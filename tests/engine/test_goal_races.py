@@ -83,10 +83,49 @@ def test_arms_may_have_epochs_of_other_lengths(tmp_path: Path, fleet: Any) -> No
     assert {record.launch for record in more.records} == {0, 1}
 
 
-def test_a_cell_that_dies_leaves_the_others_their_trainings(bench: Bench) -> None:
-    records = bench.run("convergence", *SMALL, "loop=plain,trainer", options=Options(600, fork_servers=1, launches=1))
-    assert len(records) == 3
-    assert all(len(record.ledger["validation_losses"]) == 3 for record in records)
+MORTAL = """
+from bench import Goal, Suite, Workload
+
+
+def build(point):
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    left = [10_000 if point["dies"] == "never" else 20]  # losses that it gives: 8 an epoch, and 2 of its validation
+
+    def loss(model, batch):
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("it dies in its third epoch")
+        return (model(batch[0]) - 1).square().mean()
+
+    def loader(samples):
+        return DataLoader(TensorDataset(torch.randn(samples, 4)), batch_size=16)
+
+    optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.01)
+    return Workload(torch.nn.Linear(4, 1), loss, optimizer, loader(128), validation=loader(16))
+
+
+suite = Suite(
+    name="mortal", title="one dies", axes={"dies": ("never", "early"), "loop": ("plain",)}, compare="dies",
+    baseline="never", build=build, epochs="real", goal=Goal(0.5, 4, seeds=2),
+)
+"""
+
+
+def test_a_cell_that_dies_leaves_the_others_their_trainings(tmp_path: Path) -> None:
+    """It is not tried again, its reason is told, and the others train to their ends from every seed."""
+    (tmp_path / "mortal.py").write_text(MORTAL)
+    selection = Selection((str(tmp_path / "mortal.py"),))
+    run = commands.run(selection, {"budget": 600}, tmp_path / "results", Quiet(), command=[])
+    dead = [record for record in run.records if record.point["dies"] == "early"]
+    others = [record for record in run.records if record.point["dies"] == "never"]
+    assert [(record.launch, record.outcome) for record in dead] == [(0, "crashed")]
+    assert "it dies in its third epoch" in dead[0].reason
+    assert {(record.launch, record.twin, record.outcome) for record in others} == {
+        (launch, twin, "ok") for launch in (0, 1) for twin in (False, True)
+    }
+    assert all(len(record.ledger["validation_losses"]) == 4 for record in others)
 
 
 class Interrupting(Quiet):
