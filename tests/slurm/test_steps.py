@@ -29,7 +29,13 @@ def in_allocation(cluster: Cluster, *program: str) -> subprocess.Popen[str]:
     """A run's own place: within salloc, with this program as a step on both nodes."""
     command = ["salloc", "--quiet", "--nodes=2", "--no-kill", sys.executable, "-c", IN_ALLOCATION, *program]
     environment = {**os.environ, **cluster.environment, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that came of it; salloc gives its command a group of its own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def test_a_step_is_told_what_ranks_are_told(cluster: Cluster) -> None:
@@ -67,6 +73,7 @@ def test_a_step_outlives_the_death_of_a_node(cluster: Cluster, tmp_path: Path) -
             time.sleep(0.1)
         assert not (over / "1.done").exists()
     finally:
-        os.killpg(job.pid, signal.SIGKILL)  # srun too, which waits until slurmctld has given the dead node up
+        for pid in family(job.pid):  # srun too, which waits until slurmctld has given the dead node up
+            os.kill(pid, signal.SIGKILL)
         job.communicate()
         cluster.heal()
