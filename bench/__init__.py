@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bench.commands.counts import counts
     from bench.commands.doctor import doctor
     from bench.commands.gate_judgement import Gate
+    from bench.commands.merge import merge
     from bench.commands.over_commits import confirm, history
     from bench.commands.race import race
     from bench.commands.trace import Traces
@@ -71,6 +72,7 @@ __all__ += [
     "environment",
     "history",
     "load",
+    "merge",
     "race",
     "suites",
     "trace",
