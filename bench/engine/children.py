@@ -26,6 +26,7 @@ from bench.engine.door import Door
 from bench.engine.logs import MOST_BYTES, shorten
 from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id, free_port, oom_kills
 from bench.engine.stopping import Interrupted, ignore_signals
+from bench.engine.turn_meters import TurnMeters
 from bench.errors import BenchError, RunError
 from bench.machine import scratch, strays
 from bench.machine.cores import usable_cores
@@ -76,6 +77,7 @@ class Children:
         self.set_in_use = 0  # of fork servers, and the ids of those of the next one that import already
         self.coming: list[str] = []
         self.arms: dict[str, Arm] = {}
+        self.meters = TurnMeters()
 
     def __enter__(self) -> Self:
         return self
@@ -346,3 +348,4 @@ class Children:
                 interpreters.end_fork_server(server, LEAVE)
             self.door.close()
             self._home.close()
+            self.meters.close()

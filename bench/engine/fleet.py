@@ -60,7 +60,7 @@ class Fleet(Children):
                 if message is not None:
                     rank = arm.ranks[number]
                     rank.helpers, rank.setup, rank.epoch = message.helpers, message.setup, message.epoch
-                    rank.workers, rank.accelerator = message.workers, message.accelerator
+                    rank.workers, rank.accelerator, rank.meter = message.workers, message.accelerator, message.meter
                     rank.ready_after = time.perf_counter() - arm.requested_at
                     if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
                         self._hold(arm)
