@@ -216,7 +216,8 @@ class Fork(Message, frozen=True, tag="fork"):
     request: dict[str, Any]
 
 
-ARRIVALS = msgspec.json.Decoder(ForkServerHello | ArmHello)
+Hello = ForkServerHello | ArmHello
+ARRIVALS = msgspec.json.Decoder(Hello)
 REPORTS = msgspec.json.Decoder(ForkReport | ForkFailure | ExitReport)
 FIRST = msgspec.json.Decoder(Ready | ArmFailure)
 TURN = msgspec.json.Decoder(TurnReport | ArmFailure)

@@ -23,17 +23,17 @@ import bench.protocol as protocol
 from bench.engine import interpreters, losses
 from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
+from bench.engine.door_strangers import Strangers
 from bench.engine.logs import MOST_BYTES, shorten
 from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id, free_port, oom_kills
 from bench.engine.stopping import Interrupted, ignore_signals
 from bench.engine.turn_meters import TurnMeters
-from bench.errors import BenchError, RunError
+from bench.errors import BenchError
 from bench.machine import scratch, strays
 from bench.machine.cores import usable_cores
 from bench.machine.process_env import arm_environment, rank_environment
 from bench.plan.side import SIDE, Side
 from bench.protocol import ArmHello, ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage
-from bench.results import files
 
 # Seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems.
 FORK_SERVER_PATIENCE = 300.0
@@ -64,7 +64,8 @@ class Children:
         self.conductor_cpu = 0.0  # our own processor seconds while turns ran
         self._home = scratch.Home()
         try:
-            self.door = Door(self._home.path, self._stranger)
+            self.strangers = Strangers(logs / "strangers.log")
+            self.door = Door(self._home.path, self.strangers)
         except BaseException:
             self._home.close()
             raise
@@ -84,10 +85,6 @@ class Children:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _stranger(self, text: str) -> None:
-        with suppress(RunError):
-            files.append(self.logs / "strangers.log", borders.one_line(text)[:500] + "\n")
 
     @property
     def imports(self) -> dict[tuple[str, ...], float]:
@@ -233,7 +230,8 @@ class Children:
         if self.door.bell in ready:
             for channel, hello in self.door.arrived():
                 if not self._welcome(channel, hello):
-                    self._stranger(f"a connection was closed: nobody waits for {hello.id!r} (process {hello.pid})")
+                    said = f"nobody waits for {hello.id!r}"
+                    self.strangers.saw("not awaited", f"process {hello.pid}", said)
                     channel.close()
         for item in ready:
             if isinstance(item, Channel) and item in keepers:
@@ -347,5 +345,6 @@ class Children:
             for server in self.fork_servers.values():
                 interpreters.end_fork_server(server, LEAVE)
             self.door.close()
+            self.strangers.close()
             self._home.close()
             self.meters.close()
