@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.machine.nvml import LOST, NVMLDevice, NVMLError
 
@@ -65,8 +65,11 @@ class Meter(Protocol):
     def close(self) -> None: ...
 
 
-def open_meter(address: str, clock: Clock = time.perf_counter) -> Meter:
+def open_meter(address: str, clock: Clock = time.perf_counter, driver: Any = None) -> Meter:
     """The meter of an address as `Accelerator.meter` gives it: `nvml:UUID` or `rapl:`.
+
+    Args:
+        driver: what NVML is asked through; None: `nvml_driver`'s.
 
     Raises:
         MeterError: it cannot be read here.
@@ -74,7 +77,7 @@ def open_meter(address: str, clock: Clock = time.perf_counter) -> Meter:
     kind, _, which = address.partition(":")
     if kind == "nvml":
         try:
-            return NVMLMeter(NVMLDevice(which), clock)
+            return NVMLMeter(NVMLDevice(which, driver), clock)
         except NVMLError as error:
             raise MeterError(str(error)) from None
     if kind == "rapl":
