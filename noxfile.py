@@ -156,7 +156,7 @@ def slurm(session: nox.Session) -> None:
         env = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         session.run("apt-get", "install", "--yes", "slurm-wlm", "munge", external=True, env=env)
     _install(session, "--editable", ".[history,train,tune,slurm]", *GROUPS["tests"])
-    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm"]), env={"BENCH_SLURM": "all"})
+    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm", "tests/netns"]), env={"BENCH_SLURM": "all"})
 
 
 @nox.session
