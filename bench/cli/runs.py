@@ -14,11 +14,10 @@ from bench.cli.arguments import (
     Adder,
     as_duration,
     command_line,
-    count_from_zero,
     given_options,
     measuring_options,
-    old_name,
     positive,
+    running_options,
     selection,
     selection_of_arguments,
     suite_folders,
@@ -29,7 +28,6 @@ from bench.cli.output import complain, say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
 from bench.commands.selection import Selection, allowed_budget, plan_everything
-from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
 from bench.plan.plan import named_sets
@@ -43,28 +41,9 @@ def add(command: Adder) -> None:
     listing = command("list", list_cells, "suites, their cells, and what cannot run here and why")
     selection(listing)
     running = command("run", run_suites, "measure")
-    selection(running)
-    measuring_options(running)
-    running.add_argument(
-        "--instrument",
-        type=count_from_zero,
-        nargs="?",
-        const=INSTRUMENTED_LAUNCHES,
-        metavar="N",
-        help=f"instrumented launches of each group, which carry callbacks; default: {INSTRUMENTED_LAUNCHES}, "
-        "as far as the budget goes",
-    )
-    running.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
-    old_name(running, "--look", "--instrument")
-    old_name(running, "--no-look", "--no-instrument")
-    running.add_argument(
-        "--seeds",
-        dest="launches",
-        type=positive,
-        metavar="N",
-        help="of suites that train for a goal: trainings of each",
-    )
-    until(running)
+    running_options(running)
+    running.add_argument("--share", metavar="K/N", help="only the groups of task K of N; bench merge pools the runs")
+    running.add_argument("--name", metavar="NAME", help="of the run's folder; default: the time and a random suffix")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(
         "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
@@ -90,7 +69,7 @@ def add(command: Adder) -> None:
     )
     scripts.add_argument("--equal", choices=tuple(EQUALITIES), help="what work must be equal for a ratio")
     scripts.add_argument(
-        "--devices", type=positive, default=1, metavar="N", help="ranks of each, as torchrun starts them"
+        "--devices", type=positive, default=1, metavar="N", help="ranks of each; as torchrun starts them"
     )
     until(scripts)
     measuring_options(scripts, "wall time for all of it; default: 55s", old_names=False)
@@ -154,9 +133,16 @@ def run_suites(arguments: argparse.Namespace) -> Ending:
     given = given_options(arguments)
     with progress(sys.stderr) as told:
         if arguments.resume is None:
-            done = run.run(selection_of_arguments(arguments), given, arguments.out, told, command=command_line())
-        elif arguments.suites or arguments.settings or arguments.select:
-            raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
+            done = run.run(
+                selection_of_arguments(arguments),
+                given,
+                arguments.out,
+                told,
+                command=command_line(),
+                name=arguments.name or "",
+            )
+        elif arguments.suites or arguments.settings or arguments.select or arguments.share or arguments.name:
+            raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k, --set, --share and --name")
         else:
             done = run.resume(arguments.resume, given, arguments.folders, arguments.out, told)
     return print_measured(done, resumable=True)

@@ -79,7 +79,13 @@ def chosen_options(
 
 
 def run(
-    selection: Selection, given: Mapping[str, Any], out: Path, progress: Progress, *, command: Sequence[str]
+    selection: Selection,
+    given: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+    *,
+    command: Sequence[str],
+    name: str = "",
 ) -> StoredRun:
     """A new run of these cells, measured to its end.
 
@@ -87,6 +93,7 @@ def run(
         given: options by the names of `Options`; those that are None or missing have their defaults.
         out: the folder that gets the run's folder.
         command: what the user wrote, for run.json.
+        name: of the run's folder; "" for a fresh one.
 
     Raises:
         SpecError: all that is wrong with the selection or the options.
@@ -96,18 +103,24 @@ def run(
     questions_of(given.get("until"), plan_document(plan))  # refused before there is a folder
     trained = any(suite.goal is not None for suite in plan.suites.values())
     options = chosen_options(given, defaults=FOR_A_GOAL if trained else None)
-    return measure_cells(Measurement(plan, files, options), out, progress, command=command)
+    return measure_cells(Measurement(plan, files, options), out, progress, command=command, name=name)
 
 
 def measure_cells(
-    work: Measurement, out: Path, progress: Progress, *, command: Sequence[str], fleet: Fleet | None = None
+    work: Measurement,
+    out: Path,
+    progress: Progress,
+    *,
+    command: Sequence[str],
+    fleet: Fleet | None = None,
+    name: str = "",
 ) -> StoredRun:
     """A new run of this work; see `run`.
 
     Args:
         fleet: with interpreters that are warm already; None: one of its own.
     """
-    folder = store.create(out)
+    folder = store.create(out, name)
     try:
         info = {**run_document(work, folder.folder.name), "argv": list(command)}
         folder.write_info(info)
