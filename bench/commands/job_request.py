@@ -89,7 +89,14 @@ def refusals(request: JobRequest, needed: float, groups: int, partitions: Sequen
         groups: of the whole plan.
         partitions: all there are.
     """
-    mistakes = []
+    # What is written behind `#SBATCH` ends with its line.
+    mistakes = [
+        f"--{name} {quote(value)} is not possible; allowed: a text of one line"
+        for name, value in request.asked().items()
+        if isinstance(value, str) and not value.isprintable()
+    ]
+    if mistakes:
+        return mistakes
     time = request.time or 60.0 * minutes_of(needed)
     if time < needed:
         mistakes.append(

@@ -11,6 +11,7 @@ import importlib.util
 import io
 import os
 import shlex
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -110,7 +111,11 @@ def submit(
         cancelled=None,
     )
     jobs.write_job(folder, job)
-    number = _hand_in(folder.resolve(), job, request, job_request.minutes_of(request.time or needed))
+    try:
+        number = _hand_in(folder.resolve(), job, request, job_request.minutes_of(request.time or needed))
+    except BenchError:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody has it, and nobody will
+        raise
     jobs.write_job(folder, replace(job, slurm=number))
     return jobs.read_job(folder)
 

@@ -277,8 +277,8 @@ class Conductor:
             self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
         race.finish()
         self.timing["turns"] += race.turn_seconds
-        if fleet.interrupts and (state.goal or not race.rounds):
-            return  # nothing was measured, or no whole training
+        if fleet.interrupts and (state.goal or not race.rounds or race.swept):
+            return  # nothing was measured, or no whole training, or a scheduler has ended all processes of its job
         seconds = time.monotonic() - began
         records = [
             replace(

@@ -20,5 +20,5 @@ def cluster(processes: None) -> Iterator[slurm.Cluster]:
     lacking = slurm.missing()
     if lacking:
         pytest.fail(lacking)
-    with slurm.running(kill_wait_s=10, forget_s=300) as running:
+    with slurm.running(kill_wait_s=10, forget_s=10) as running:
         yield running
