@@ -33,9 +33,11 @@ def add(command: Adder) -> None:
     submitting.add_argument(
         "--time", type=as_duration, metavar="TIME", help="wall time of the job; default: what the budget needs"
     )
-    submitting.add_argument("--nodes", type=positive, default=1, metavar="N", help="of the job; default: 1")
     submitting.add_argument(
-        "--devices", type=positive, metavar="N", help="ranks of each; on every node; default: the suite's"
+        "--nodes", type=positive, default=1, metavar="N", help="machines of the launcher; default: 1"
+    )
+    submitting.add_argument(
+        "--devices", type=positive, metavar="N", help="of each node, with a rank each; default: the suite's"
     )
     submitting.add_argument("--cpus", type=positive, metavar="N", help="of each node; default: all")
     submitting.add_argument("--gpus", type=positive, metavar="N", help="of each node; default: none")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from bench.commands.placing import Placing
 from bench.commands.selection import Selection
 from bench.commands.slurm_queue import UNLIMITED, Partition
 from bench.engine.budget import in_seconds
@@ -56,10 +57,14 @@ class JobRequest:
         return self.array or 1
 
     @property
+    def placing(self) -> Placing:
+        """Where the run's arms are: on the node of its script, or on all nodes of the job."""
+        return Placing("slurm", self.nodes, self.devices) if self.nodes > 1 else Placing(devices=self.devices)
+
+    @property
     def launcher(self) -> tuple[str, ...]:
-        """What has `bench run` start its arms on the job's nodes; a run on the node of its script needs nothing."""
-        devices = () if self.devices is None else ("--devices", str(self.devices))
-        return ("--launcher", "slurm", "--nodes", str(self.nodes), *devices) if self.nodes > 1 or devices else ()
+        """What tells `bench run` so, also where it goes on with a run."""
+        return ("--launcher", "slurm", "--nodes", str(self.nodes)) if self.nodes > 1 else ()
 
     def asked(self) -> dict[str, Any]:
         """What was asked for, by names; what was left to Slurm is not there."""
@@ -149,11 +154,12 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "(none)"
 
 
-def run_words(selection: Selection, given: Mapping[str, Any]) -> list[str]:
+def run_words(selection: Selection, given: Mapping[str, Any], devices: int | None = None) -> list[str]:
     """The command line of `bench run` that names these cells and options.
 
     Args:
         given: options by the names of `bench.engine.options.Options`.
+        devices: of each node; None: as the suites say.
     """
     words = ["run", *selection.suites]
     words += [f"--set={setting}" for setting in selection.settings]
@@ -163,7 +169,7 @@ def run_words(selection: Selection, given: Mapping[str, Any]) -> list[str]:
     for name, value in given.items():
         if value is not None:
             words.append(f"{OPTIONS[name]}={_numeral(value)}")
-    return words
+    return words if devices is None else [*words, f"--devices={devices}"]
 
 
 # Options of `bench run` by the names of `Options`.

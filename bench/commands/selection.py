@@ -32,6 +32,7 @@ class Selection:
         folders: folders with more suite files.
         threads: of each process, which with the devices says how many cores a cell needs.
         compare: the axis along which cells are compared, where that is not the suite's own.
+        nodes: that a launcher has.
         share: the groups of one task of several; None: all groups.
     """
 
@@ -41,6 +42,7 @@ class Selection:
     folders: tuple[Path, ...] = ()
     threads: int = 1
     compare: str | None = None
+    nodes: int = 1
     share: Share | None = None
 
 
@@ -108,6 +110,7 @@ def plan_selection(
             select=selection.select,
             compare=selection.compare,
             threads=selection.threads,
+            nodes=selection.nodes,
         )
     except SpecError as error:
         unknown = [name for name in names or [DEFAULT_SUITE] if name not in suites]

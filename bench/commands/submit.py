@@ -22,6 +22,7 @@ from typing import Any
 from bench.commands import job_request, slurm_queue
 from bench.commands.job_request import JobRequest
 from bench.commands.job_task import run_task
+from bench.commands.placing import placed_selection
 from bench.commands.run import FOR_A_GOAL, chosen_options
 from bench.commands.selection import Selection, plan_selection
 from bench.commands.slurm_queue import QueuedTask
@@ -86,7 +87,8 @@ def submit(
     """
     if importlib.util.find_spec("submitit") is None:
         raise BenchError(INSTALL)
-    plan, _ = plan_selection(selection, tell=progress.note)
+    placed = placed_selection(selection, request.placing, request.nodes)
+    plan, _ = plan_selection(placed, tell=progress.note)
     questions_of(given.get("until"), plan_document(plan))
     trained = any(suite.goal is not None for suite in plan.suites.values())
     options = chosen_options(given, defaults=FOR_A_GOAL if trained else None)
@@ -101,7 +103,7 @@ def submit(
         name=folder.name,
         submitted=timestamp(),
         asked=request.asked(),
-        command=tuple(job_request.run_words(selection, given)),
+        command=tuple(job_request.run_words(selection, given, request.devices)),
         launcher=request.launcher,
         where=os.getcwd(),
         out=str(out.resolve()),

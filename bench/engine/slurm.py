@@ -13,7 +13,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.errors import BenchError, quote
 
@@ -90,11 +89,12 @@ class SlurmAllocation:
 
 
 def allocation(
-    environment: Mapping[str, str], nodes: int, found: Callable[[str], str | None] = shutil.which
+    environment: Mapping[str, str], nodes: int | None, found: Callable[[str], str | None] = shutil.which
 ) -> SlurmAllocation:
     """The first `nodes` nodes of the allocation that this process is in.
 
     Args:
+        nodes: None: all.
         found: where a program is, by name.
 
     Raises:
@@ -106,7 +106,24 @@ def allocation(
             f"no Slurm here: {' and '.join(absent)} not found in PATH; allowed: a node of a cluster with Slurm, or "
             "--launcher torchrun where there is none"
         )
-    return SlurmAllocation.from_environment(environment).first(nodes)
+    whole = SlurmAllocation.from_environment(environment)
+    return whole if nodes is None else whole.first(nodes)
+
+
+def node_address(node: str) -> str:
+    """The address of a node as Slurm reaches it, by Slurm itself; the node's name where it does not know it.
+
+    Raises:
+        BenchError: scontrol is not there.
+    """
+    try:
+        done = subprocess.run(
+            ["scontrol", "--oneliner", "show", "node", node], capture_output=True, text=True, timeout=60.0
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BenchError(f"scontrol show node {quote(node)}: {error}") from None
+    found = re.search(r"\bNodeAddr=(\S+)", done.stdout)
+    return found[1] if found else node
 
 
 def host_names(listed: str) -> tuple[str, ...]:
@@ -155,23 +172,12 @@ def srun_command(allocation: SlurmAllocation, program: Sequence[str]) -> list[st
         "--kill-on-bad-exit=0",
         "--wait=0",  # else a site's WaitTime ends all other tasks so many seconds after the first one
         "--mpi=none",
-        "--input=none",
+        "--input=all",
         "--unbuffered",
         "--export=ALL",
         "--job-name=bench-nodes",
         *program,
     ]
-
-
-def agent_command(allocation: SlurmAllocation, python: str, secret_file: Path) -> list[str]:
-    """The step that starts the agent of each node.
-
-    Args:
-        python: the interpreter, by a path that all nodes have.
-        secret_file: the conductor's address and the run's secret, of mode 0600 on a folder that all nodes see. Only
-            its path stands on the command line, which anybody on a node may read (`ps`).
-    """
-    return srun_command(allocation, [python, "-m", "bench.engine.node_agent", "--secret-file", str(secret_file)])
 
 
 def rank_variables(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from bench.engine.slurm import (
     SlurmAllocation,
-    agent_command,
     allocation,
     counts_by_node,
     rank_variables,
@@ -86,14 +84,8 @@ def test_one_program_a_node_that_outlives_the_death_of_another() -> None:
     assert command[0] == "srun"
     assert command[-1] == "true"
     wanted = {"--nodes=2", "--ntasks=2", "--ntasks-per-node=1", "--nodelist=node1,node2", "--overlap", "--no-kill"}
-    wanted |= {"--cpu-bind=none", "--mem=0", "--kill-on-bad-exit=0", "--wait=0", "--unbuffered", "--input=none"}
+    wanted |= {"--cpu-bind=none", "--mem=0", "--kill-on-bad-exit=0", "--wait=0", "--unbuffered", "--input=all"}
     assert wanted <= {*command}
-
-
-def test_the_agent_is_told_where_the_secret_lies_and_not_the_secret(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    last = agent_command(GIVEN, "python", file)[-5:]
-    assert last == ["python", "-m", "bench.engine.node_agent", "--secret-file", str(file)]
 
 
 @given(st.integers(1, 4), st.integers(1, 8), st.data())
