@@ -2,82 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import ROOT, SUITES
+from conftest import SUITES
 
 from bench.results import jobs, store
-from tests.slurm.cluster import BRIEF, PARTITION, Cluster
+from tests.slurm.cluster import BRIEF, PARTITION
+from tests.slurm.shell import PATIENCE_S, Shell, measured
 
 # One core of a node each, so that four fit on the two nodes; one group of two arms that import torch alone.
 SMALL = ["changing", "--suites", str(SUITES), "--set", "loop=plain", "--set", "change=none", "--no-instrument"]
 SMALL += ["--shared", "--cpus", "1"]
-PATIENCE_S = 180.0  # on a machine that is busy with other tests; each waits for 20 s or so
-
-
-class Shell:
-    """Commands as a user of the cluster gives them, each a process of its own, in a folder that all nodes see."""
-
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self.cluster, self.folder = cluster, folder
-
-    def bench(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "bench", *words],
-            cwd=self.folder,
-            env={**os.environ, **self.cluster.environment, "PYTHONPATH": os.pathsep.join([str(ROOT), *MORE])},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
-
-    def submit(self, *words: str) -> str:
-        """A job's name."""
-        done = self.bench("submit", *words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()[1]
-
-    def tasks(self, job: str) -> list[dict[str, Any]]:
-        done = self.bench("status", job, "--format", "json")
-        assert done.returncode == 0, done.stderr
-        found: list[dict[str, Any]] = json.loads(done.stdout)["jobs"]
-        return found
-
-    def wait(self, job: str, wanted: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
-        """The status of a job's task, the first that is as wanted."""
-        end = time.monotonic() + PATIENCE_S
-        while True:
-            (found,) = self.tasks(job)
-            if wanted(found):
-                return found
-            told = f"{found}\n{Path(found['log']).read_text() if Path(found['log']).exists() else '(no log)'}"
-            assert time.monotonic() < end, told
-            time.sleep(0.3)
-
-    def records(self, job: str) -> bytes:
-        return (self.folder / "results" / job / store.RECORDS).read_bytes()
-
-
-MORE = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-
-
-def measured(status: Mapping[str, Any]) -> bool:
-    """Whether a launch of it is on the disk, while it still runs."""
-    assert status["state"] in ("pending", "running"), status
-    return bool(status["records"])
-
-
-@pytest.fixture(scope="module")
-def shell(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    return Shell(cluster, tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture(scope="module")
