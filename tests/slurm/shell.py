@@ -54,9 +54,13 @@ class Shell:
             (found,) = self.tasks(job)
             if wanted(found):
                 return found
-            told = f"{found}\n{Path(found['log']).read_text() if Path(found['log']).exists() else '(no log)'}"
-            assert time.monotonic() < end, told
+            assert time.monotonic() < end, f"{found}\n{self.printed(found)}"
             time.sleep(0.3)
+
+    def printed(self, status: Mapping[str, Any]) -> str:
+        """What a task has printed so far."""
+        log = self.folder / status["log"]
+        return log.read_text() if log.exists() else ""
 
     def records(self, job: str) -> bytes:
         return (self.folder / "results" / job / store.RECORDS).read_bytes()

@@ -52,3 +52,30 @@ def test_a_node_that_dies_ends_its_cells_and_not_the_run(shell: Shell) -> None:
     assert {record.outcome for record in others} == {"ok"}
     assert {record.nodes for record in others} == {NODES[:1]}
     assert max(record.launch for record in others) > both[-1].launch
+
+
+def test_a_requeued_run_of_two_nodes_goes_on_where_it_was(shell: Shell) -> None:
+    """Slurm ends every process on both nodes at once: none of what was lost so is blamed on a cell."""
+    job = shell.submit(*NARROW, *TWO, "--set", "loop=plain", "--budget", "10m")
+    number = shell.wait(job, measured)["slurm"]
+    shell.cluster.call("scontrol", "requeue", number)
+    shell.wait(job, lambda status: status["state"] == "requeued")
+    before = shell.records(job)
+    shell.cluster.call("scontrol", "update", f"JobId={number}", "StartTime=now")
+    status = shell.wait(job, lambda status: status["state"] == "running" and shell.records(job) != before)
+    shell.bench("cancel", job)
+    shell.wait(job, lambda status: status["state"] == "cancelled")
+    assert shell.records(job).startswith(before)
+    shell.cluster.heal()
+    assert {record.outcome for record in records_of(status["run"])} == {"ok"}
+
+
+def test_a_job_that_is_cancelled_before_its_first_launch_blames_no_cell(shell: Shell) -> None:
+    """Its interpreters import when their nodes are ended."""
+    job = shell.submit(*NARROW, *TWO, "--set", "loop=plain", "--budget", "10m")
+    shell.wait(job, lambda status: "starting 2 interpreters" in shell.printed(status))
+    shell.bench("cancel", job)
+    shell.wait(job, lambda status: status["state"] == "cancelled")
+    shell.cluster.heal()
+    (status,) = shell.tasks(job)
+    assert (status["state"], status["records"]) == ("cancelled", 0), shell.printed(status)
