@@ -41,13 +41,16 @@ NODES_TITLES: Mapping[str, str] = {
 
 
 def figure_words(figure: MachineFigure, metric: str) -> str:
-    """A figure with its interval."""
+    """A figure with its interval, if that has any width."""
+    low, high = figure.low, figure.high
+    if low is None or high is None or high - low <= 1e-9 * figure.estimate:
+        low = high = None
     if metric == "price_per_million":
-        ends = "" if figure.low is None or figure.high is None else f" [{figure.low:.3g}, {figure.high:.3g}]"
+        ends = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
         return f"{figure.estimate:.3g}{ends}"
     if metric == "ceiling_share":
-        return percent(figure.estimate, figure.low, figure.high, signed=False)
-    return quantity(figure.estimate, figure.unit, figure.low, figure.high)
+        return percent(figure.estimate, low, high, signed=False)
+    return quantity(figure.estimate, figure.unit, low, high)
 
 
 def times_words(found: Interval) -> str:
