@@ -24,6 +24,7 @@ HOMES: Mapping[str, str] = {
     "confirm": "bench.commands.over_commits",
     "counts": "bench.commands.counts",
     "doctor": "bench.commands.doctor",
+    "fit": "bench.commands.fit",
     "history": "bench.commands.over_commits",
     "ladder_suite": "bench.plan.trainer_ladder",
     "merge": "bench.commands.merge",
