@@ -184,7 +184,16 @@ def difference_table(found: Merge, kind: str) -> list[list[str]]:
 
 
 def alone_sentences(found: Merge) -> list[str]:
-    return [f"{work}: only {name} has it" for work, name in found.alone.items()]
+    """Works that one machine alone has, a sentence a machine; nothing where there is only one."""
+    by_name: dict[str, list[str]] = {}
+    for work, name in found.alone.items():
+        by_name.setdefault(name, []).append(work)
+    if len(found.machines) == 1:
+        return []
+    return [
+        f"{name}: {', '.join(works[:MOST_ALONE])}" + f" and {len(works) - MOST_ALONE} more" * (len(works) > MOST_ALONE)
+        for name, works in by_name.items()
+    ]
 
 
 def node_tables(found: Merge) -> dict[tuple[str, str], list[PooledRatio]]:
@@ -195,6 +204,7 @@ def node_tables(found: Merge) -> dict[tuple[str, str], list[PooledRatio]]:
     return tables
 
 
+MOST_ALONE = 8  # works of one machine that are named
 MOST_NODES = 2  # of which each ratio is spelled out
 NODE_HEADER = ("", "ratio", "on each", "launches")
 
@@ -212,7 +222,6 @@ _NOT_TOLD = {
     "zero": "not told from 1",
     "as-twin": "as its twin",
     "no-twin": "its twin has no interval",
-    "one-launch": "no interval: one node",
 }
 
 
@@ -232,12 +241,7 @@ def console(found: Merge) -> str:
     if found.invalid:
         return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for work in found.works:
-        columns = shown_columns(work)
-        table = [["", *(MERGE_COLUMNS[column] for column in columns)]]
-        table += [[row.name, *row_entries(row, columns)] for row in work.rows]
-        ratios = ["over the baseline's", *(ratio_entry(row) for row in work.rows)]
-        rows = [[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)]
-        lines += [cut(work.name), *align_rows(rows)]
+        lines += [cut(work.name), *_stacked(work)]
         for sentence in (*no_ratios(work), *other_ratios(work)):
             lines += wrap_text(sentence, "    ")
         lines.append("")
@@ -250,6 +254,34 @@ def console(found: Merge) -> str:
     if found.works:
         lines += [line for text in remarks_of_merge(found) for line in wrap_text(text)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _stacked(work: MergedWork) -> list[str]:
+    """A work's table in two, one below the other, as a terminal has no room for all columns."""
+    columns = shown_columns(work)
+    upper = [column for column in columns if column in _UPPER]
+    lower = [column for column in columns if column not in _UPPER]
+    ratios = ["over the baseline's", *(ratio_entry(row) for row in work.rows)]
+    table = [
+        ["", *(MERGE_COLUMNS[column] for column in upper)],
+        *([row.name, *row_entries(row, upper)] for row in work.rows),
+    ]
+    lines = align_rows([[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)])
+    sound = [row for row in work.rows if row.outcome == "ok" and row.figures]
+    if not lower or not sound:
+        return lines
+    return [
+        *lines,
+        *align_rows(
+            [
+                ["", *(MERGE_COLUMNS[column] for column in lower)],
+                *([row.name, *row_entries(row, lower)] for row in sound),
+            ]
+        ),
+    ]
+
+
+_UPPER = ("throughput", "price_per_million")
 
 
 def markdown(found: Merge) -> str:

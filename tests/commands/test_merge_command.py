@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ def test_python_refuses_what_is_no_mapping_and_no_run() -> None:
 # What it prints.
 
 
+@cache
 def several() -> Merge:
     """Three machines: one run each of two, nodes of the third; a cell that one cannot run, and another work."""
     nodes = [
@@ -217,31 +219,46 @@ Machines:
     node0, node1, node2, node3
 
 overhead[batch_size=32,loop=fabric]
-                                                   throughput  over the baseline's  per million samples      per joule
-  example-cpu-2-00ghz-2c (cpu)               14.5 k samples/s             baseline              0.00153              –
-  box (cuda)                                  175 k samples/s     12.0 [6.8, 21.2]              0.00398  640 samples/J
-  node-cpu-2c (cpu)             14.3 k samples/s [14.0, 14.6]    0.99 [0.66, 1.47]                    –              –
+                                                   throughput  over the baseline's  per million samples
+  example-cpu-2-00ghz-2c (cpu)               14.5 k samples/s             baseline              0.00153
+  box (cuda)                                  175 k samples/s     12.0 [6.8, 21.2]              0.00398
+  node-cpu-2c (cpu)             14.3 k samples/s [14.0, 14.6]    0.99 [0.66, 1.47]                    –
+                                    per joule    memory  of the ceiling
+  example-cpu-2-00ghz-2c (cpu)              –   300 MiB               –
+  box (cuda)                    640 samples/J  1024 MiB            31 %
+  node-cpu-2c (cpu)                         –   300 MiB               –
     box (cuda) over example-cpu-2-00ghz-2c (cpu): price per million 2.6 [1.5, 4.6].
 
 overhead[batch_size=32,loop=plain]
-                                      throughput  over the baseline's  per million samples      per joule    memory
-  example-cpu-2-00ghz-2c (cpu)  16.0 k samples/s             baseline              0.00139              –   300 MiB
-  box (cuda)                     192 k samples/s     12.0 [6.8, 21.2]              0.00362  640 samples/J  1024 MiB
-  node-cpu-2c (cpu)             16.0 k samples/s    1.00 [0.67, 1.49]                    –              –   300 MiB
+                                      throughput  over the baseline's  per million samples
+  example-cpu-2-00ghz-2c (cpu)  16.0 k samples/s             baseline              0.00139
+  box (cuda)                     192 k samples/s     12.0 [6.8, 21.2]              0.00362
+  node-cpu-2c (cpu)             16.0 k samples/s    1.00 [0.67, 1.49]                    –
+                                    per joule    memory  of the ceiling
+  example-cpu-2-00ghz-2c (cpu)              –   300 MiB               –
+  box (cuda)                    640 samples/J  1024 MiB            31 %
+  node-cpu-2c (cpu)                         –   300 MiB               –
     box (cuda) over example-cpu-2-00ghz-2c (cpu): price per million 2.6 [1.5, 4.6].
 
 overhead[batch_size=256,loop=fabric]
-                                                   throughput  over the baseline's  per million samples   memory
-  example-cpu-2-00ghz-2c (cpu)               31.2 k samples/s             baseline             0.000712  300 MiB
+                                                   throughput  over the baseline's  per million samples
+  example-cpu-2-00ghz-2c (cpu)               31.2 k samples/s             baseline             0.000712
   box (cuda)                                      unsupported
-  node-cpu-2c (cpu)             30.8 k samples/s [30.1, 31.4]    0.99 [0.66, 1.47]                    –  300 MiB
+  node-cpu-2c (cpu)             30.8 k samples/s [30.1, 31.4]    0.99 [0.66, 1.47]                    –
+                                 memory
+  example-cpu-2-00ghz-2c (cpu)  300 MiB
+  node-cpu-2c (cpu)             300 MiB
     box (cuda): unsupported: no such kernel
 
 overhead[batch_size=256,loop=plain]
-                                      throughput  over the baseline's  per million samples      per joule    memory
-  example-cpu-2-00ghz-2c (cpu)  32.0 k samples/s             baseline             0.000694              –   300 MiB
-  box (cuda)                     384 k samples/s     12.0 [6.8, 21.2]              0.00181  640 samples/J  1024 MiB
-  node-cpu-2c (cpu)             32.0 k samples/s    1.00 [0.67, 1.49]                    –              –   300 MiB
+                                      throughput  over the baseline's  per million samples
+  example-cpu-2-00ghz-2c (cpu)  32.0 k samples/s             baseline             0.000694
+  box (cuda)                     384 k samples/s     12.0 [6.8, 21.2]              0.00181
+  node-cpu-2c (cpu)             32.0 k samples/s    1.00 [0.67, 1.49]                    –
+                                    per joule    memory  of the ceiling
+  example-cpu-2-00ghz-2c (cpu)              –   300 MiB               –
+  box (cuda)                    640 samples/J  1024 MiB            31 %
+  node-cpu-2c (cpu)                         –   300 MiB               –
     box (cuda) over example-cpu-2-00ghz-2c (cpu): price per million 2.6 [1.5, 4.6].
 
 Paired on each node, over nodes (a random effect): node-cpu-2c
