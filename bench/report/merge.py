@@ -24,13 +24,14 @@ UNPAIRED = (
     "its interval. More runs of the same machines, here or in the folder that they lie in, tell their own spread."
 )
 INSTRUMENTED_NOTE = (
-    "Energy, the device's memory and shares of ceilings come from instrumented launches, on either side."
+    "The device's memory and shares of ceilings come from instrumented launches, on either side, and so does energy "
+    "that is marked as seen."
 )
 # Columns of a work's table, by the metric they show.
 MERGE_COLUMNS: Mapping[str, str] = {
     "throughput": "throughput",
     "price_per_million": "per million samples",
-    "samples_per_joule": "per joule",
+    "energy": "per joule",
     "memory": "memory",
     "ceiling_share": "of the ceiling",
 }
@@ -58,23 +59,30 @@ def times_words(found: Interval) -> str:
     return quantity(found.estimate, "1", found.low, found.high)
 
 
-def memory_metric(row: MergedRow) -> str:
-    """The metric of memory that a row is told with: the device's, where it has one of its own."""
-    return "peak_memory_device" if "peak_memory_device" in row.figures else "peak_memory_host"
+# Columns that several metrics share: the first one that a row has is shown.
+EITHER: Mapping[str, Sequence[str]] = {
+    "energy": ("samples_per_joule", "samples_per_joule_seen"),
+    "memory": ("peak_memory_device", "peak_memory_host"),
+}
+
+
+def shown_metric(row: MergedRow, column: str) -> str:
+    """The metric that a row has in a column."""
+    names = EITHER.get(column, (column,))
+    return next((name for name in names if name in row.figures), names[0])
 
 
 def shown_columns(work: MergedWork) -> list[str]:
-    """The columns of its table that any row has something for."""
-    there = {metric for row in work.rows for metric in row.figures}
-    there |= {"memory"} if there & {"peak_memory_device", "peak_memory_host"} else set()
-    return [column for column in MERGE_COLUMNS if column in there]
+    """The columns of its table that any row has something for; one at least, in which outcomes stand."""
+    found = [column for column in MERGE_COLUMNS if any(shown_metric(row, column) in row.figures for row in work.rows)]
+    return found if "throughput" in found else ["throughput", *found]
 
 
 def row_entries(row: MergedRow, columns: Sequence[str]) -> list[str]:
     """What stands in a row behind its name: figures, each with its ratio."""
     if row.outcome != "ok":
         return [row.outcome, *[""] * (len(columns) - 1)]
-    return [_entry(row, memory_metric(row) if column == "memory" else column) for column in columns]
+    return [_entry(row, shown_metric(row, column)) for column in columns]
 
 
 def _entry(row: MergedRow, metric: str) -> str:
@@ -82,7 +90,8 @@ def _entry(row: MergedRow, metric: str) -> str:
     if figure is None:
         return "–"
     host = " (host)" if metric == "peak_memory_host" and row.accelerator not in ("cpu", "xla-cpu") else ""
-    return figure_words(figure, metric) + host
+    seen = " (seen)" if metric == "samples_per_joule_seen" else ""
+    return figure_words(figure, metric) + host + seen
 
 
 def ratio_entry(row: MergedRow, metric: str = "throughput") -> str:

@@ -120,7 +120,7 @@ def test_every_figure_has_its_truth() -> None:
     step = LENGTHS[32]
     assert cpu.figures["throughput"].estimate == pytest.approx(32 / step, rel=0.02)
     assert gpu.figures["throughput"].estimate == pytest.approx(12 * 32 / step, rel=0.02)
-    assert gpu.figures["samples_per_joule"].estimate == pytest.approx(32 / JOULES)
+    assert gpu.figures["samples_per_joule_seen"].estimate == pytest.approx(32 / JOULES)
     assert gpu.figures["peak_memory_device"].estimate == pytest.approx(DEVICE_MEMORY)
     assert gpu.figures["ceiling_share"].estimate == pytest.approx(SHARE)
     assert cpu.figures["peak_memory_host"].estimate == pytest.approx(300 * 2**20)
@@ -130,7 +130,7 @@ def test_every_figure_has_its_truth() -> None:
     assert "ceiling_share" not in gpu.ratios
     assert (cpu.over, cpu.ratios) == ("", {})
     assert gpu.over == cpu.name == f"{CPU_NAME} (cpu)"
-    assert rows_of(found, batch=256)[GPU_NAME].figures["samples_per_joule"].estimate == pytest.approx(32 / JOULES)
+    assert rows_of(found, batch=256)[GPU_NAME].figures["samples_per_joule_seen"].estimate == pytest.approx(32 / JOULES)
 
 
 def test_a_single_run_says_that_its_interval_is_of_launches_only() -> None:

@@ -223,10 +223,10 @@ overhead[batch_size=32,loop=fabric]
   example-cpu-2-00ghz-2c (cpu)               14.5 k samples/s             baseline              0.00153
   box (cuda)                                  175 k samples/s     12.0 [6.8, 21.2]              0.00398
   node-cpu-2c (cpu)             14.3 k samples/s [14.0, 14.6]    0.99 [0.66, 1.47]                    –
-                                    per joule    memory  of the ceiling
-  example-cpu-2-00ghz-2c (cpu)              –   300 MiB               –
-  box (cuda)                    640 samples/J  1024 MiB            31 %
-  node-cpu-2c (cpu)                         –   300 MiB               –
+                                           per joule    memory  of the ceiling
+  example-cpu-2-00ghz-2c (cpu)                     –   300 MiB               –
+  box (cuda)                    640 samples/J (seen)  1024 MiB            31 %
+  node-cpu-2c (cpu)                                –   300 MiB               –
     box (cuda) over example-cpu-2-00ghz-2c (cpu): price per million 2.6 [1.5, 4.6].
 
 overhead[batch_size=32,loop=plain]
@@ -234,10 +234,10 @@ overhead[batch_size=32,loop=plain]
   example-cpu-2-00ghz-2c (cpu)  16.0 k samples/s             baseline              0.00139
   box (cuda)                     192 k samples/s     12.0 [6.8, 21.2]              0.00362
   node-cpu-2c (cpu)             16.0 k samples/s    1.00 [0.67, 1.49]                    –
-                                    per joule    memory  of the ceiling
-  example-cpu-2-00ghz-2c (cpu)              –   300 MiB               –
-  box (cuda)                    640 samples/J  1024 MiB            31 %
-  node-cpu-2c (cpu)                         –   300 MiB               –
+                                           per joule    memory  of the ceiling
+  example-cpu-2-00ghz-2c (cpu)                     –   300 MiB               –
+  box (cuda)                    640 samples/J (seen)  1024 MiB            31 %
+  node-cpu-2c (cpu)                                –   300 MiB               –
     box (cuda) over example-cpu-2-00ghz-2c (cpu): price per million 2.6 [1.5, 4.6].
 
 overhead[batch_size=256,loop=fabric]
@@ -255,10 +255,10 @@ overhead[batch_size=256,loop=plain]
   example-cpu-2-00ghz-2c (cpu)  32.0 k samples/s             baseline             0.000694
   box (cuda)                     384 k samples/s     12.0 [6.8, 21.2]              0.00181
   node-cpu-2c (cpu)             32.0 k samples/s    1.00 [0.67, 1.49]                    –
-                                    per joule    memory  of the ceiling
-  example-cpu-2-00ghz-2c (cpu)              –   300 MiB               –
-  box (cuda)                    640 samples/J  1024 MiB            31 %
-  node-cpu-2c (cpu)                         –   300 MiB               –
+                                           per joule    memory  of the ceiling
+  example-cpu-2-00ghz-2c (cpu)                     –   300 MiB               –
+  box (cuda)                    640 samples/J (seen)  1024 MiB            31 %
+  node-cpu-2c (cpu)                                –   300 MiB               –
     box (cuda) over example-cpu-2-00ghz-2c (cpu): price per million 2.6 [1.5, 4.6].
 
 Paired on each node, over nodes (a random effect): node-cpu-2c
@@ -278,7 +278,8 @@ updates a step.
 Nothing is paired across machines. A figure of a single run has an interval over its launches only, which says nothing
 of the next run; a ratio of such figures has what runs were ever seen to differ by (sd of 20 % a run) in its interval.
 More runs of the same machines, here or in the folder that they lie in, tell their own spread.
-Energy, the device's memory and shares of ceilings come from instrumented launches, on either side.
+The device's memory and shares of ceilings come from instrumented launches, on either side, and so does energy that is
+marked as seen.
 """
 
 
