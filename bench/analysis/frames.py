@@ -23,8 +23,10 @@ from bench.analysis.columns import (
     names_of,
     typed_table,
 )
+from bench.analysis.energy import energy_metrics, launch_energies
 from bench.analysis.pairs import MEASURED, StepRules, pairs_of_planned, step_rules
 from bench.errors import RunError, one_of
+from bench.results.old_names import METER_COLUMNS
 from bench.results.record import METRICS, Metric, Record, counted_records
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
@@ -129,6 +131,10 @@ def _columns_of(record: Record) -> dict[str, Any]:
         "began": np.asarray(taken.began, dtype=float) if taken.began else none,
         "resident": np.asarray(taken.resident, dtype=float) if taken.resident else none,
         "allocated": np.asarray(taken.allocated, dtype=float) if taken.allocated else none,
+        **{
+            name: np.asarray(column, dtype=float) if (column := getattr(taken, name)) else none
+            for name in METER_COLUMNS
+        },
         "epoch_time": counted if taken.real else none,
         "epoch_end": np.asarray(taken.end, dtype=float) if taken.end else none,
     }
@@ -220,6 +226,7 @@ def _launch_values(
 ) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     of_turns = [name for name in METRICS if name in all_turns.columns]
     records = _with_turns(run)
+    energies = launch_energies(records)
     middle = all_turns[of_turns].groupby(_record_numbers(records), sort=True).median()
     medians = dict(zip(middle.index.tolist(), middle.to_numpy().tolist(), strict=True))
     for number, record in enumerate(records):
@@ -243,6 +250,8 @@ def _launch_values(
         for name, given in {**record.memory, **record.extra}.items():
             if name in METRICS or name in record.extra:
                 values[name] = (float(given), 1)
+        of_launch = energies.get((record.group, record.launch))
+        values |= {name: (value, count) for name, value in energy_metrics(record, of_launch).items()}
         values |= {name: (slope.slope, count) for name, slope in drift.memory_slopes(turns_).items()}
         yield record, {name: values[name] for name in known if name in values}
 

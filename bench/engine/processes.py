@@ -67,6 +67,7 @@ class Rank:
     epoch: int = 0  # batches in an epoch of its loader, 0 where that is not known
     workers: int = 0  # of its loader, and the accelerator it trains on, where only the arm knows
     accelerator: str = ""
+    meter: str = ""  # of its device (`Accelerator.meter`)
 
 
 @dataclass

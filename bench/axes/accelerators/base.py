@@ -176,6 +176,10 @@ class Accelerator:
         """Bytes that tensors have on the device now; None where it has no memory of its own, or does not say."""
         return None
 
+    def meter(self) -> str:
+        """Where this rank's device is metered, for the conductor: `nvml:UUID`, `rapl:`, or "" for nowhere."""
+        return ""
+
     def watch(self) -> DeviceWatch:
         """What reads the device's own counters at the edges of turns."""
         return NoWatch()

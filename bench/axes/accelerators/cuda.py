@@ -54,6 +54,11 @@ class CUDA(Accelerator):
 
         return torch.cuda.get_device_name()
 
+    def meter(self) -> str:
+        import torch
+
+        return f"nvml:{torch.cuda.get_device_properties(torch.cuda.current_device()).uuid}"
+
     def reset_peak_memory(self) -> None:
         import torch
 
