@@ -17,7 +17,7 @@ from bench.analysis.merge_machines import Pool, node_of
 from bench.analysis.pairs import shared_sets
 from bench.results import identity
 from bench.results.store import StoredRun
-from bench.stats.between_runs import NodeRatio, over_nodes, reach_of
+from bench.stats.between_runs import NodeRatio, over_nodes, reach_of_parts
 from bench.stats.intervals import Interval, interval_of_differences
 
 Clusters = Literal["nodes", "runs"]
@@ -115,7 +115,7 @@ def _over(pool: Pool, raced: Mapping[str, Mapping[str, _Raced]]) -> list[PooledR
         for cell, (mean, parts) in over_nodes(by_cell).items():
             count = sum(len(own.logs) for own in raced[cell].values())
             if parts:
-                reach = reach_of(parts)
+                reach = reach_of_parts(parts)
                 ratios[cell] = Interval(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), count)
     of_cells = {cell: own for by_cell in arms.values() for cell, own in by_cell.items()}
     first = {cell: next(iter(runs.values())) for cell, runs in raced.items()}

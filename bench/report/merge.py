@@ -55,8 +55,11 @@ def figure_words(figure: MachineFigure, metric: str) -> str:
 
 
 def times_words(found: Interval) -> str:
-    """A ratio that may be far from 1, with its interval."""
-    return quantity(found.estimate, "1", found.low, found.high)
+    """A ratio that may be far from 1, with its interval, which two runs may leave very wide."""
+    low, high = found.low, found.high
+    if low is not None and high is not None and high > WIDE * low:
+        return f"{found.estimate:.3g} [{low:.2g}, {high:.2g}]"
+    return quantity(found.estimate, "1", low, high)
 
 
 # Columns that several metrics share: the first one that a row has is shown.
@@ -213,6 +216,7 @@ def node_tables(found: Merge) -> dict[tuple[str, str], list[PooledRatio]]:
     return tables
 
 
+WIDE = 100  # times as much: ends of such an interval have digits of their own
 MOST_ALONE = 8  # works of one machine that are named
 MOST_NODES = 2  # of which each ratio is spelled out
 NODE_HEADER = ("", "ratio", "on each", "launches")

@@ -21,7 +21,7 @@ from bench.stats.between_runs import (
     Variance,
     mean_of_runs,
     over_nodes,
-    reach_of,
+    reach_of_parts,
     spread_of_runs,
     spread_or_floor,
 )
@@ -36,12 +36,12 @@ Draw = Callable[[np.random.Generator, int], "np.ndarray[tuple[int], np.dtype[np.
 
 
 def test_the_reach_of_one_part_is_students_t() -> None:
-    assert reach_of([Variance(0.04, 5)]) == pytest.approx(stats.t.ppf(0.975, 5) * 0.2)
-    assert reach_of([Variance(0.04, math.inf)]) == pytest.approx(stats.norm.ppf(0.975) * 0.2)
-    assert reach_of([Variance(0.09, 1), Variance(0.16, 9)]) == pytest.approx(
+    assert reach_of_parts([Variance(0.04, 5)]) == pytest.approx(stats.t.ppf(0.975, 5) * 0.2)
+    assert reach_of_parts([Variance(0.04, math.inf)]) == pytest.approx(stats.norm.ppf(0.975) * 0.2)
+    assert reach_of_parts([Variance(0.09, 1), Variance(0.16, 9)]) == pytest.approx(
         math.hypot(stats.t.ppf(0.975, 1) * 0.3, stats.t.ppf(0.975, 9) * 0.4)
     )
-    assert reach_of([]) == 0
+    assert reach_of_parts([]) == 0
 
 
 def test_runs_of_one_node_are_a_mean_with_students_t() -> None:
@@ -49,7 +49,7 @@ def test_runs_of_one_node_are_a_mean_with_students_t() -> None:
     (part,) = spread_of_runs({"": runs}, {"": runs})
     expected = stats.t.interval(0.95, 3, loc=np.mean(runs), scale=stats.sem(runs))
     mean = mean_of_runs({"": runs})
-    assert (mean - reach_of([part]), mean + reach_of([part])) == pytest.approx(expected)
+    assert (mean - reach_of_parts([part]), mean + reach_of_parts([part])) == pytest.approx(expected)
     # One of them is a single draw: its variance is that of the runs, undivided.
     (single,) = spread_of_runs({"": runs}, {"": runs[:1]})
     assert (single.value, single.degrees) == (pytest.approx(np.var(runs, ddof=1)), 3)
@@ -87,13 +87,13 @@ def test_runs_tell_from_the_third_on_unless_they_differ_by_more_than_the_floor()
     # Three that differ by half of the floor have a t of 4.3, which would reach further than the floor does.
     some = [-RUN_SD / 2, 0.0, RUN_SD / 2]
     parts, told = spread_or_floor({"": some}, {"": some[:1]}, None)
-    assert (told, reach_of(parts)) == (False, pytest.approx(1.96 * RUN_SD, rel=1e-3))
+    assert (told, reach_of_parts(parts)) == (False, pytest.approx(1.96 * RUN_SD, rel=1e-3))
 
 
 def test_two_nodes_and_one_group_are_students_t_of_one_degree() -> None:
     ((mean, parts),) = over_nodes({"g": {"a": NodeRatio(0.1), "b": NodeRatio(0.3)}}).values()
     assert mean == pytest.approx(0.2)
-    assert reach_of(parts) == pytest.approx(stats.t.ppf(0.975, 1) * 0.1)
+    assert reach_of_parts(parts) == pytest.approx(stats.t.ppf(0.975, 1) * 0.1)
 
 
 def test_nodes_and_groups_by_hand() -> None:
@@ -113,7 +113,7 @@ def test_a_group_on_one_node_has_what_the_others_tell() -> None:
     pair = {"a": NodeRatio(0.1), "b": NodeRatio(0.3)}
     found = over_nodes({"pair": pair, "single": {"c": NodeRatio(0.7)}})
     assert found["single"][0] == pytest.approx(0.7)
-    assert reach_of(found["single"][1]) == pytest.approx(math.sqrt(2) * reach_of(found["pair"][1]))
+    assert reach_of_parts(found["single"][1]) == pytest.approx(math.sqrt(2) * reach_of_parts(found["pair"][1]))
     assert over_nodes({"single": {"c": NodeRatio(0.7, 0.1)}}) == {"single": (0.7, ())}
 
 
@@ -137,7 +137,7 @@ def test_a_group_that_lies_elsewhere_and_names_of_nodes_change_no_reach(shift: f
     first, second = over_nodes(groups), over_nodes(moved)
     for group in groups:
         assert second[group][0] == pytest.approx(first[group][0] + shift, abs=1e-9)
-        assert reach_of(second[group][1]) == pytest.approx(reach_of(first[group][1]), rel=1e-6, abs=1e-7)
+        assert reach_of_parts(second[group][1]) == pytest.approx(reach_of_parts(first[group][1]), rel=1e-6, abs=1e-7)
 
 
 # Coverage. What launches alone tell is beside it: that it fails is what the rest is for.
@@ -192,7 +192,7 @@ def covered(draw: Draw, runs: tuple[int, int], named: int, count: int) -> tuple[
             parts += spread_or_floor({"": values}, {"": values[:named]}, noise)[0]
             means.append(mean_of_runs({"": values[:named]}))
             pooled.append(launches[:named].ravel().tolist())
-        held += abs(means[1] - means[0]) <= reach_of(parts)
+        held += abs(means[1] - means[0]) <= reach_of_parts(parts)
         launches_held += welch(*pooled).contains(1.0)
     return held / count, launches_held / count
 
@@ -251,7 +251,7 @@ def nodes_covered(
                 noise = float(launches.var(ddof=1) / 6)
                 own.setdefault(str(group), {})[str(node)] = NodeRatio(float(launches.mean()), noise)
                 pooled.setdefault(str(group), []).extend(launches.tolist())
-        held += sum(abs(mean) <= reach_of(parts) for mean, parts in over_nodes(own).values())
+        held += sum(abs(mean) <= reach_of_parts(parts) for mean, parts in over_nodes(own).values())
         launches_held += sum(interval_of_differences(values).contains(0.0) for values in pooled.values())
     return held / count / groups, launches_held / count / groups
 
