@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bench.commands.doctor import doctor
     from bench.commands.fit import fit
     from bench.commands.gate_judgement import Gate
+    from bench.commands.merge import merge
     from bench.commands.over_commits import confirm, history
     from bench.commands.race import race
     from bench.commands.trace import Traces
@@ -73,6 +74,7 @@ __all__ += [
     "fit",
     "history",
     "load",
+    "merge",
     "race",
     "suites",
     "trace",

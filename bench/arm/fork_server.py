@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Client, Connection, wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,6 +28,7 @@ import bench.protocol as protocol
 from bench.axes.accelerators import accelerators
 from bench.axes.plugins import remember_entries
 from bench.machine import strays
+from bench.machine.knock import knock
 from bench.protocol import ArmHello, ExitReport, Fork, ForkFailure, ForkReport, ForkServerHello
 
 # What plain, Fabric and Trainer programs import late, at their first optimizer or fit. A fork server that has it
@@ -59,7 +60,6 @@ def main() -> None:
     gc.freeze()
     if switches := sys.modules.get("bench.arm.switches"):
         switches.watch_freezing()
-    connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
     hello = ForkServerHello(
         id=setup["id"],
         pid=os.getpid(),
@@ -67,7 +67,7 @@ def main() -> None:
         threads=threading.active_count(),
         versions={name: str(getattr(sys.modules[name], "__version__", "")) for name in setup["preload"]},
     )
-    connection.send_bytes(protocol.encode(hello))
+    connection = knock(setup["addresses"], bytes.fromhex(setup["authkey"]), protocol.encode(hello))
     serve(connection, setup)
 
 
@@ -168,7 +168,7 @@ def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         faulthandler.enable(file=2)
-        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        faulthandler.register(protocol.STACKS, file=2, all_threads=True)
         for folder in (order.scratch, order.temporary):
             Path(folder).mkdir(parents=True, exist_ok=True)
         os.environ.update({"TMPDIR": order.temporary, **order.environ})
@@ -181,9 +181,10 @@ def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:
         if order.request["memory_limit"]:
             limit_memory(order.request["memory_limit"])
         before = set(sys.modules)
-        connection = Client(setup["address"], authkey=bytes.fromhex(setup["authkey"]))
-        connection.send_bytes(protocol.encode(ArmHello(order.arm, order.rank, os.getpid())))
-        arm.run_arm({**order.request, "rank": order.rank, "cores": order.cores}, connection)
+        hello = protocol.encode(ArmHello(order.arm, order.rank, os.getpid()))
+        connection = knock(setup["addresses"], bytes.fromhex(setup["authkey"]), hello)
+        local = int(order.environ.get("LOCAL_RANK", 0))
+        arm.run_arm({**order.request, "rank": order.rank, "local_rank": local, "cores": order.cores}, connection)
         if os.environ.get("BENCH_TRACE_IMPORTS"):
             print("imported after the fork:", *sorted(set(sys.modules) - before))
         status = 0

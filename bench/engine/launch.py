@@ -12,7 +12,6 @@ from bench.engine import turn_order
 from bench.engine.fleet import Fleet
 from bench.engine.merge_ranks import ArmResult, Turn
 from bench.engine.processes import Arm, ArmLost
-from bench.machine.cores import stolen
 from bench.protocol import Go
 from bench.results.turns import Turns
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
@@ -80,6 +79,7 @@ class Race:
         self._fleet = fleet
         self.arms = arms
         self._cores = tuple(cores)
+        self._nodes = tuple(dict.fromkeys(rank.fork_server.node for arm in arms.values() for rank in arm.ranks))
         self._timeout = timeout
         self._turn = turn
         self._asynchronous = asynchronous
@@ -200,7 +200,7 @@ class Race:
 
     def take_round(self, order: Sequence[str]) -> None:
         """One turn of every arm that lives, in this order, all of as many steps."""
-        before = stolen(self._cores)
+        before = self._fleet.stolen(self._cores, self._nodes)
         steps = self._generator.choice(self._lengths)
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
@@ -209,7 +209,7 @@ class Race:
             if (reply := self._take(name, steps, timed=True)) is None:
                 continue
             self.turn_seconds += sum(reply.seconds)
-            after = stolen(self._cores)
+            after = self._fleet.stolen(self._cores, self._nodes)
             spread = () if reply.spread is None else (reply.spread,)
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             allocated = () if reply.allocated is None else (reply.allocated,)

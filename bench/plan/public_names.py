@@ -27,6 +27,7 @@ HOMES: Mapping[str, str] = {
     "fit": "bench.commands.fit",
     "history": "bench.commands.over_commits",
     "ladder_suite": "bench.plan.trainer_ladder",
+    "merge": "bench.commands.merge",
     "race": "bench.commands.race",
     "register": "bench.axes.loops",
     "tune": "bench.commands.tune",

@@ -1,4 +1,4 @@
-"""What earlier versions wrote otherwise, read as it is written today. Pure; schemas 1 to 5 (`record`).
+"""What earlier versions wrote otherwise, read as it is written today. Pure; schemas 1 to 6 (`record`).
 
 A file of an earlier schema has its own names only, and one of the present schema the new ones: a name of the other is
 an unknown field.
@@ -21,7 +21,7 @@ TURN_FIELDS: Mapping[int, Mapping[str, Any]] = {
     5: {**dict.fromkeys(COLUMNS_SINCE_5, ()), "real": False},
     6: {"seconds": (), "cold": 1, "behind": False},
 }
-RECORD_FIELDS: Mapping[str, Any] = {"seat": 0}  # of records, since 6
+RECORD_FIELDS: Mapping[int, Mapping[str, Any]] = {6: {"seat": 0}, 7: {"nodes": ()}}  # and those of records
 SUITE_FIELDS: Mapping[str, Any] = {"equal": "", "tolerance": None, "trainers": {}}  # and in run.json's suites
 
 RECORD_NAMES = {"looking": "instrumented", "zygote": "fork_server"}
@@ -38,15 +38,21 @@ def record_of_today(data: Mapping[str, Any], schema: int, where: str | Path) -> 
         RunError: it has a field of a later schema.
     """
     made = renamed_record(data, where) if schema < RENAMED_IN else dict(data)
-    if there := [name for name in RECORD_FIELDS if name in made]:
+    later = fields_after(RECORD_FIELDS, schema)
+    if there := [name for name in later if name in made]:
         raise RunError(f"{where}: $: object contains unknown field `{there[0]}`")
-    made |= RECORD_FIELDS
+    made |= later
     if isinstance(turns := made.get("turns"), Mapping):
-        later = {name: value for since, own in TURN_FIELDS.items() if since > schema for name, value in own.items()}
+        later = fields_after(TURN_FIELDS, schema)
         if there := [name for name in later if name in turns]:
             raise RunError(f"{where}: $.turns: object contains unknown field `{there[0]}`")
         made["turns"] = {**turns, **later}
     return made
+
+
+def fields_after(fields: Mapping[int, Mapping[str, Any]], schema: int) -> dict[str, Any]:
+    """The fields that came after a schema, as they are where there are none."""
+    return {name: value for since, own in fields.items() if since > schema for name, value in own.items()}
 
 
 def renamed_record(data: Mapping[str, Any], where: str | Path) -> dict[str, Any]:

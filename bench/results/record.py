@@ -19,6 +19,7 @@ Schema history:
        are read with these columns empty. In run.json suites have `equal`, `tolerance` and `trainers`.
     6  turns hold the seconds of every step (`seconds`, `cold`) instead of those of the first and the sum of the others,
        and are of several lengths; records have `seat`. Versions 1 to 5 have sums, and are read as they are.
+    7  records have `nodes`. Those of versions 1 to 6 are read with none.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from bench.results.decoding import COUNT, Count, Number, Scalar, Seconds
 from bench.results.forms import LedgerForm, SettingsForm
 from bench.results.turns import Turns
 
-RECORD_SCHEMA = 6
+RECORD_SCHEMA = 7
 SCHEMAS = range(1, RECORD_SCHEMA + 1)  # those that are read
 WHOLE_FROM = 3  # the first schema in which every field is there
 
@@ -151,6 +152,7 @@ class Record:
         cores: the cores that the arm was pinned to.
         started: UTC time of the launch, ISO 8601.
         log: the arm's log file, relative to the run's folder, or "".
+        nodes: the machine of each rank, by name, where a launcher has placed them; none: the conductor's own.
     """
 
     suite: NonEmpty
@@ -179,6 +181,7 @@ class Record:
     log: str = ""
     instrumented: bool = False
     declared: tuple[Metric, ...] = ()
+    nodes: tuple[NonEmpty, ...] = ()
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:

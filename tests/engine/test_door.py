@@ -1,4 +1,4 @@
-"""The conductor's end of a connection: frames in parts, time that does not run while we sleep, and who is let in."""
+"""The conductor's end of a connection: frames in parts, time that does not run while we sleep, runs with strangers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
@@ -19,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from bench import protocol
-from bench.engine import channel, door
+from bench.engine import channel
 from bench.engine.channel import SLICE, Channel, Patience
-from bench.engine.door import Door
 from bench.engine.fleet import Fleet
 from bench.engine.options import Options
+from bench.machine.knock import knock
 from bench.protocol import ArmHello, GarbledMessage
 
 
@@ -93,63 +91,16 @@ def test_patience_does_not_run_while_we_sleep(monkeypatch: pytest.MonkeyPatch) -
     assert patience.slept == pytest.approx(3599.5)
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[tuple[Door, list[str]]]:
-    said: list[str] = []
-    made = Door(tmp_path, said.append)
-    yield made, said
-    made.close()
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_strangers_are_closed_and_written_down_and_nobody_waits_for_them(
-    opened: tuple[Door, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, said = opened
-    monkeypatch.setattr(door, "HANDSHAKE", 1.0)
-    silent = [socket.socket(socket.AF_UNIX) for _ in range(door.AT_ONCE // 2)]
-    for one in silent:
-        one.connect(made.address)
-    with pytest.raises((AuthenticationError, EOFError, OSError)):
-        Client(made.address, authkey=b"wrong")
-    for first in (b"[]", b"null", b'{"op":"hello-arm"}', b"\xff", b'{"op":"taken"}', b"[" * 10_000):
-        with Client(made.address, authkey=made.key) as stranger:
-            stranger.send_bytes(first)
-            with pytest.raises((EOFError, OSError)):
-                stranger.recv_bytes()
-    with Client(made.address, authkey=made.key) as liar:
-        liar.send_bytes(protocol.encode(ArmHello("a#1.0", 0, os.getppid())))
-        with pytest.raises((EOFError, OSError)):
-            liar.recv_bytes()
-    with Client(made.address, authkey=made.key) as child:  # and one that may come in does so at once
-        hello = ArmHello("a#1.0", 0, os.getpid())
-        child.send_bytes(protocol.encode(hello))
-        until(lambda: made.waiting == 1)
-        ((ours, heard),) = made.arrived()
-        assert heard == hello
-        ours.close()
-    until(lambda: len(said) == len(silent) + 8)
-    assert all(text.startswith("a connection was closed: ") for text in said)
-    assert any(f"says that it is process {os.getppid()}" in text for text in said)
-    for one in silent:
-        one.close()
-
-
 def test_a_run_is_not_held_up_by_who_says_nothing_or_says_that_he_is_another(bench: Bench) -> None:
     made = bench.fleet.door
     silent = socket.socket(socket.AF_UNIX)
     silent.connect(made.address)
-    with Client(made.address, authkey=made.key) as other:
-        other.send_bytes(protocol.encode(ArmHello("nobody#1.0", 0, os.getpid())))
+    hello = protocol.encode(ArmHello("nobody#1.0", 0, os.getpid()))
+    with knock([made.address], made.key, hello) as other:
         records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, fork_servers=1, launches=1))
         assert {record.outcome for record in records} == {"ok"}
         assert other.poll(5)
+    bench.fleet.strangers.write()
     assert "nobody waits for 'nobody#1.0'" in (bench.fleet.logs / "strangers.log").read_text()
     silent.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def test_a_name_of_today_is_unknown_to_an_old_record(name: str) -> None:
     data = {**records()[0], name: 0}
     with pytest.raises(RunError, match=rf"^file:1: \$: object contains unknown field `{name}`$"):
         decode_line(json.dumps(data), "file:1")
+
+
+def test_a_record_of_schema_6_is_of_no_node_and_keeps_its_seat(folder: Path) -> None:
+    one = replace(store.read_run(folder).records[0], seat=1, nodes=())
+    old = record_as_of(6, json.loads(json.dumps(encode_record(one))))
+    assert "nodes" not in old
+    assert decode_line(json.dumps(old), "file:1") == one
+    with pytest.raises(RunError, match=r"^file:1: \$: object contains unknown field `nodes`$"):
+        decode_line(json.dumps({**old, "nodes": ["a"]}), "file:1")
 
 
 @pytest.mark.parametrize("schema", [1, 2, 3, 4, 5])

@@ -148,8 +148,8 @@ def test_a_half_written_line_is_refused_and_repaired(folder: store.RunFolder) ->
 def test_a_line_that_is_no_record_is_named(folder: store.RunFolder) -> None:
     folder.close()
     path = folder.folder / store.RECORDS
-    path.write_text(path.read_text() + '{"schema": 7}\n')
-    with pytest.raises(RunError, match=r"records\.jsonl:2: unknown schema version 7"):
+    path.write_text(path.read_text() + '{"schema": 8}\n')
+    with pytest.raises(RunError, match=r"records\.jsonl:2: unknown schema version 8"):
         store.read_run(folder.folder)
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +205,11 @@ def _key() -> tuple[str, bytes]:
 
 def _knocks(data: bytes) -> Callable[[], None]:
     def deed() -> None:
-        from multiprocessing.connection import Client
+        from bench.machine.knock import knock
 
         address, key = _key()
-        Client(address, authkey=key).send_bytes(data)
+        with suppress(OSError):  # the door says no
+            knock([address], key, data)
         time.sleep(0.2)
 
     return deed
