@@ -251,6 +251,7 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "instrument",
         "until",
         "launches",
+        "turn",
     )
     found = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in found.items() if value is not None}

@@ -64,6 +64,12 @@ def add(command: Adder) -> None:
         metavar="N",
         help="of suites that train for a goal: trainings of each",
     )
+    running.add_argument(
+        "--turn",
+        type=as_duration,
+        metavar="TIME",
+        help="a turn of an arm, in the middle; default: 45ms; meters of energy want 2s and more",
+    )
     until(running)
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(

@@ -44,6 +44,7 @@ def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any
         **{axis: cell.point[axis] for axis in AXES},
         "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices),
         "threads": own,
+        **accelerator(str(cell.point["accelerator"])).asks(str(cell.point["compile"])),
         **cell.asks,
         "cores": cores,
     }
