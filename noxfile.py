@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 
@@ -139,6 +140,23 @@ def extras(session: nox.Session) -> None:
     """
     _install(session, "--editable", ".[loops,train,tune,notebook]", *GROUPS["tests"])
     session.run("pytest", SLOWEST, *(session.posargs or EXTRAS_TESTS), env={"BENCH_EXTRAS": "all"})
+
+
+@nox.session
+def slurm(session: nox.Session) -> None:
+    """Submit jobs to a real Slurm of two nodes on this machine, with pytest's arguments after `--`; needs root.
+
+    Debian's packages are installed if they are missing; nothing of them is configured or started but by the tests.
+    """
+    if shutil.which("slurmctld", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") is None:
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            session.error("Slurm is missing; run as root: apt-get install slurm-wlm munge")
+        session.run("apt-get", "update", external=True)
+        # Their services would start with the packages, without a configuration, and fail.
+        env = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        session.run("apt-get", "install", "--yes", "slurm-wlm", "munge", external=True, env=env)
+    _install(session, "--editable", ".[history,train,tune,slurm]", *GROUPS["tests"])
+    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm"]), env={"BENCH_SLURM": "all"})
 
 
 @nox.session

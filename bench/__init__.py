@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from bench.commands.compare import Comparison
     from bench.commands.counts import counts
     from bench.commands.doctor import doctor
+    from bench.commands.fit import fit
     from bench.commands.gate_judgement import Gate
+    from bench.commands.merge import merge
     from bench.commands.over_commits import confirm, history
     from bench.commands.race import race
     from bench.commands.trace import Traces
@@ -69,8 +71,10 @@ __all__ += [
     "counts",
     "doctor",
     "environment",
+    "fit",
     "history",
     "load",
+    "merge",
     "race",
     "suites",
     "trace",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -25,6 +26,10 @@ _T = TypeVar("_T")
 LARGEST_FRAME: Final = 64 * 2**20
 NOT_SEEN: Final = "not seen"  # of a setting that nothing in the watched steps tells: it differs from nothing
 LONGEST_REASON: Final = 2000  # characters of why an arm failed; its whole words are in its log
+
+# At this an arm writes the stacks of all its threads to its log. Not SIGUSR1: in a job of Slurm's Lightning takes that
+# for the order to put the job into the queue again (trainer/connectors/signal_connector.py, 2.6.6).
+STACKS: Final = signal.SIGUSR2
 
 Pid = Annotated[int, msgspec.Meta(gt=1, le=2**31 - 1)]
 Duration = Annotated[float, msgspec.Meta(ge=0, le=1e8)]  # seconds
@@ -65,6 +70,33 @@ class ArmHello(Message, frozen=True, tag="hello-arm"):
     id: ShortText
     rank: Count
     pid: Pid
+
+
+class NodeHello(Message, frozen=True, tag="hello-node"):
+    """The program that starts fork servers on a node is there (`bench.engine.node_agent`).
+
+    Attributes:
+        name: of the node: Slurm's, or the host's.
+        index: its place among the nodes of the launcher, from 0.
+        address, interface: by which other nodes reach it: of its connection to the conductor.
+        cores: that it may run on.
+        home: its folder for temporary files.
+        clock: its wall clock, in seconds since 1970.
+        facts: of machine and software, see `bench.machine.environment`.
+        package: a digest of the files of the package `bench`.
+    """
+
+    id: ShortText
+    pid: Pid
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    index: Count
+    address: ShortText
+    interface: ShortText
+    cores: tuple[Count, ...]
+    home: ShortText
+    clock: float
+    facts: dict[str, str | int | float | bool]
+    package: ShortText
 
 
 class ForkReport(Message, frozen=True, tag="forked"):
@@ -216,7 +248,7 @@ class Fork(Message, frozen=True, tag="fork"):
     request: dict[str, Any]
 
 
-Hello = ForkServerHello | ArmHello
+Hello = ForkServerHello | ArmHello | NodeHello
 ARRIVALS = msgspec.json.Decoder(Hello)
 REPORTS = msgspec.json.Decoder(ForkReport | ForkFailure | ExitReport)
 FIRST = msgspec.json.Decoder(Ready | ArmFailure)

@@ -9,14 +9,22 @@ from .autoencoder_axes import CHOICES, autoencoder_axes, build_autoencoder
 
 def batch_of_one_rank(point: Point) -> int:
     """`batch_size` is what one device gets: in weak scaling that of each, in strong scaling shared by all."""
-    devices = int(point["devices"])
-    return int(point["batch_size"]) // (devices if point["scaling"] == "strong" else 1)
+    return int(point["batch_size"]) // (ranks(point) if point["scaling"] == "strong" else 1)
+
+
+def ranks(point: Point) -> int:
+    """Devices of all nodes together."""
+    return int(point["devices"]) * int(point["num_nodes"])
 
 
 def refuses(point: Point) -> str | None:
-    batch, devices = int(point["batch_size"]), int(point["devices"])
-    if point["scaling"] == "strong" and batch % devices:
-        return f"batch_size={batch} cannot be shared by devices={devices} in strong scaling; allowed: multiples of it"
+    batch, all_ranks = int(point["batch_size"]), ranks(point)
+    if point["scaling"] == "strong" and batch % all_ranks:
+        nodes = f" on num_nodes={point['num_nodes']}" if point["num_nodes"] != 1 else ""
+        return (
+            f"batch_size={batch} cannot be shared by devices={point['devices']}{nodes} in strong scaling; allowed: "
+            f"multiples of {all_ranks}"
+        )
     return None
 
 

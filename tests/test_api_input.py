@@ -79,6 +79,10 @@ CASES: list[tuple[list[str], Call]] = [
     (["gate", "--no-more", "calls"], lambda: bench.gate(no_more=["calls"])),
     (["list", "--suites", "nowhere"], lambda: bench.suites(["nowhere"])),
     (["env", "--threads", "0"], lambda: bench.environment(0)),
+    (["env", "--fit", "--threads", "0"], lambda: bench.fit(threads=0)),
+    (["env", "--fit", "--threads", "9999"], lambda: bench.fit(threads=9999)),
+    (["env", "--fit", "--budget", "x"], lambda: bench.fit(budget="x")),
+    (["env", "--fit", "--budget", "1s"], lambda: bench.fit(budget=1)),
 ]
 
 

@@ -112,6 +112,7 @@ CLASSES = (
     Class(r"bench export asv.*", "run", says="asv"),
     Class(r"bench env", "run", says="budget_limit +4s"),
     Class(r"bench env --calibrate", "run", says="kept in"),
+    Class(r"bench env --fit.*", "run", says="a gate of"),
     Class(r"bench gate (SUITE )?--against origin/main.*", "run", codes=GATED, says="gate: "),
     Class(r"bench gate (overhead -k fabric|mine .*)", "long", LIGHTNING, GATED),
     Class(r"bench baseline save NAME", "run", says="baseline NAME"),

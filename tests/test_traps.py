@@ -24,7 +24,7 @@ from bench.engine.options import Options
 from bench.engine.processes import free_port
 from bench.machine import environment
 from bench.machine.memory import forget_peak, peak_resident, resident
-from bench.machine.process_env import rank_environment
+from bench.machine.process_env import RankPlace, rank_environment
 from bench.plan import discovery
 
 POINT: dict[str, Any] = {
@@ -93,7 +93,7 @@ def test_trap_8_what_trainer_does_once_an_epoch_is_in_no_turn(tmp_path: Path, mo
 # torch 2.13's own inductor uses what its jit has deprecated.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
 def test_trap_11_plain_compiles_around_ddp_and_that_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in rank_environment(0, 1, free_port()).items():
+    for name, value in rank_environment(RankPlace(0, 1, 0, 1, "127.0.0.1", free_port(), "lo")).items():
         monkeypatch.setenv(name, value)
     job = Job(None, None, torch.device("cpu"), "cpu", "32-true", 1, torch.float32, lambda notes: None,
               strategy="ddp", compile="default")  # fmt: skip

@@ -9,9 +9,11 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bench.analysis.estimates import LOOKED_AT_MOST
+from bench.results.forms import RANK_AXES
 from bench.stats.break_even import break_even
 from bench.stats.intervals import Interval
 
@@ -74,7 +76,7 @@ def findings_of(
         return _waiting(cell, (waits or {}).get(cell.id))
 
     asked: Mapping[str, Callable[[CellSummary, CellSummary], list[Finding]]] = {
-        "devices": _efficiency,
+        **{axis: partial(_efficiency, axis) for axis in RANK_AXES},
         "compile": paid,
         "loader": waiting,
     }
@@ -90,11 +92,14 @@ def findings_of(
     return found
 
 
-def _efficiency(cell: CellSummary, baseline: CellSummary) -> list[Finding]:
-    """Throughput over that of as many single devices: (samples a step, over the baseline's) / (devices x ratio)."""
+def _efficiency(axis: str, cell: CellSummary, baseline: CellSummary) -> list[Finding]:
+    """Throughput over that of as many single devices, or nodes.
+
+    (samples a step, over the baseline's) / (devices x ratio).
+    """
     if cell.versus is None or not cell.samples_per_step or not baseline.samples_per_step:
         return []
-    devices = int(cell.point["devices"]) / int(baseline.point["devices"])
+    devices = int(cell.point[axis]) / int(baseline.point[axis])
     share = cell.samples_per_step / baseline.samples_per_step / devices
     ratio = cell.versus.ratio
     low, high = (None if end is None else share / end for end in (ratio.high, ratio.low))

@@ -67,7 +67,7 @@ def main() -> None:
         threads=threading.active_count(),
         versions={name: str(getattr(sys.modules[name], "__version__", "")) for name in setup["preload"]},
     )
-    connection = knock([setup["address"]], bytes.fromhex(setup["authkey"]), protocol.encode(hello))
+    connection = knock(setup["addresses"], bytes.fromhex(setup["authkey"]), protocol.encode(hello))
     serve(connection, setup)
 
 
@@ -168,7 +168,7 @@ def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         faulthandler.enable(file=2)
-        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        faulthandler.register(protocol.STACKS, file=2, all_threads=True)
         for folder in (order.scratch, order.temporary):
             Path(folder).mkdir(parents=True, exist_ok=True)
         os.environ.update({"TMPDIR": order.temporary, **order.environ})
@@ -182,8 +182,9 @@ def child(order: Fork, setup: Mapping[str, Any], fork_server: int) -> None:
             limit_memory(order.request["memory_limit"])
         before = set(sys.modules)
         hello = protocol.encode(ArmHello(order.arm, order.rank, os.getpid()))
-        connection = knock([setup["address"]], bytes.fromhex(setup["authkey"]), hello)
-        arm.run_arm({**order.request, "rank": order.rank, "cores": order.cores}, connection)
+        connection = knock(setup["addresses"], bytes.fromhex(setup["authkey"]), hello)
+        local = int(order.environ.get("LOCAL_RANK", 0))
+        arm.run_arm({**order.request, "rank": order.rank, "local_rank": local, "cores": order.cores}, connection)
         if os.environ.get("BENCH_TRACE_IMPORTS"):
             print("imported after the fork:", *sorted(set(sys.modules) - before))
         status = 0

@@ -85,7 +85,8 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     size = counter(workload.samples)
     refuse_one_pass(workload.batches)
     audit = Audit(workload.model, device, watch)
-    instruments = Instruments(workload, device.device(request["rank"]), Job) if request.get("instrument") else None
+    own_device = device.device(request.get("local_rank", request["rank"]))
+    instruments = Instruments(workload, own_device, Job) if request.get("instrument") else None
     referee = Referee(workload, size, settings.get("strategy", "")) if request.get("judged") else None
     gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments, referee)
     # Callbacks and profilers look at steps.
@@ -119,10 +120,11 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     job = Job(
         workload=replace(workload if instruments is None else instruments.workload, validation=validation.batches),
         stream=watched_stream,
-        device=device.device(request["rank"]),
+        device=own_device,
         accelerator=device.lightning,
         precision=settings["precision"],
         devices=settings["devices"],
+        num_nodes=settings.get("num_nodes", 1),
         dtype=PRECISIONS[settings["precision"]].dtype(),
         note=notes.update,
         strategy=settings.get("strategy", "single_device"),
@@ -157,7 +159,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         ),
         effective={
             "loop": loop.name,
-            **effective_settings(audit, gate, device),
+            **per_node(effective_settings(audit, gate, device), settings.get("num_nodes", 1)),
             **notes,
             **({"set_callbacks": callback_names(trainer["callbacks"])} if trainer.get("callbacks") else {}),
             **({} if instruments is None else {"callbacks": instruments.names}),
@@ -169,6 +171,13 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     if in_process_group():
         torch.distributed.destroy_process_group()
     return result
+
+
+def per_node(effective: Mapping[str, Any], nodes: int) -> dict[str, Any]:
+    """Effective settings with the devices of one node, where the ranks there are can be shared out among so many."""
+    ranks = effective["devices"]
+    shared = isinstance(ranks, int) and ranks % nodes == 0
+    return {**effective, **({"devices": ranks // nodes, "num_nodes": nodes} if shared else {"num_nodes": 1})}
 
 
 def _failure(error: BaseException) -> protocol.ArmFailure:

@@ -28,7 +28,8 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
         "accelerator": tuple(accelerators()),
         "precision": tuple(PRECISIONS),
         "matmul_precision": MATMUL_PRECISIONS,
-        "devices": (1,),
+        "devices": (1,),  # of each node
+        "num_nodes": (1,),
         "strategy": STRATEGIES,
         "compile": COMPILE_MODES,
         "threads": (1,),  # as many as `--threads` says, where neither the suite nor `--set` says otherwise
@@ -37,4 +38,4 @@ def engine_axes() -> dict[str, tuple[AxisValue, ...]]:
 
 
 # Axes of the engine that take any value of their type, not only those that `engine_axes` lists.
-OPEN = frozenset({"devices", "threads"})
+OPEN = frozenset({"devices", "num_nodes", "threads"})

@@ -14,12 +14,13 @@ Wrapping = Literal["single_device", "ddp", "fsdp"]
 
 
 def resolve_strategy(strategy: str, devices: int) -> Wrapping:
-    """What a strategy's name means for so many devices: `auto` is one process for one, and ddp for more."""
+    """What a strategy's name means for so many devices, of all nodes together: `auto` is one process for one, and ddp
+    for more."""
     if strategy == "fsdp":
         return "fsdp"
     return "ddp" if strategy == "ddp" or devices > 1 else "single_device"
 
 
 def ranks(strategy: str, devices: int) -> int:
-    """Processes that are ranks of a process group; 0 where one process trains by itself."""
+    """Processes, on all nodes together, that are ranks of a process group; 0 where one process trains by itself."""
     return 0 if resolve_strategy(strategy, devices) == "single_device" else devices

@@ -52,8 +52,7 @@ _AXIS = "the axis {0!r} says it: --set {0}=..."
 _STREAM = "the stream of batches says how long a cell trains, and when it validates"
 # Arguments that no set may have, each with who says it instead.
 REFUSED_ARGUMENTS: Mapping[str, str] = {
-    **{name: _AXIS.format(name) for name in ("accelerator", "devices", "strategy", "precision")},
-    "num_nodes": "a run is on one machine",
+    **{name: _AXIS.format(name) for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")},
     **dict.fromkeys(("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "fast_dev_run"), _STREAM),
     **dict.fromkeys(("overfit_batches", "limit_train_batches", "val_check_interval"), _STREAM),
     "reload_dataloaders_every_n_epochs": "all loops iterate one loader",

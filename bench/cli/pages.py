@@ -39,9 +39,9 @@ def add(command: Adder) -> None:
     env.add_argument("--format", choices=("table", "json"), default="table")
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
     env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
-    env.add_argument(
-        "--budget", type=as_duration, metavar="TIME", help="of --calibrate, wall time of each accelerator; default: 24s"
-    )
+    env.add_argument("--fit", action="store_true", help="the smallest slowdown that a gate would see here")
+    told = "of --calibrate, wall time of each accelerator, 24s; of --fit, of the gate that is foreseen, 60s"
+    env.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
 
 
 def goal(added: argparse.ArgumentParser) -> None:
@@ -129,10 +129,14 @@ def verify_run(arguments: argparse.Namespace) -> Ending:
 
 def show_environment(arguments: argparse.Namespace) -> Ending:
     """`bench env`"""
+    if arguments.calibrate and arguments.fit:
+        raise SpecError("--calibrate and --fit want the machine for themselves; give one of them")
     if arguments.calibrate:
         return run_calibrate(arguments)
+    if arguments.fit:
+        return run_fit(arguments)
     if arguments.budget is not None:
-        raise SpecError("--budget is how long --calibrate measures; give --calibrate too")
+        raise SpecError("--budget is of --calibrate, or of the gate that --fit foresees; give --calibrate or --fit too")
     values = environment.environment(arguments.threads)
     if arguments.format == "json":
         say(json_text(values, indent=1))
@@ -161,4 +165,19 @@ def run_calibrate(arguments: argparse.Namespace) -> Ending:
     for path, one in done.files.items():
         lines += [table(one), f"  kept in {path}"]
     say("\n".join(lines))
+    return DONE
+
+
+def run_fit(arguments: argparse.Namespace) -> Ending:
+    """`bench env --fit`"""
+    from bench.commands.fit import measure_fit
+    from bench.engine.progress import progress
+    from bench.report import fit
+
+    with progress(sys.stderr) as told:
+        found = measure_fit(arguments.threads, arguments.budget, told)
+    if arguments.format == "json":
+        say(json_text({**found.to_json(), "sentences": [fit.sentence(gate) for gate in found.gates]}, indent=1))
+    else:
+        say(fit.table(found))
     return DONE

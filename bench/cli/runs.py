@@ -28,7 +28,9 @@ from bench.cli.debug import debug
 from bench.cli.output import complain, say
 from bench.cli.pages import print_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
+from bench.commands.placing import Placing
 from bench.commands.selection import Selection, allowed_budget, plan_everything
+from bench.engine import launchers
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
@@ -73,6 +75,13 @@ def add(command: Adder) -> None:
     until(running)
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(
+        "--launcher", choices=launchers.NODE_LAUNCHERS, help="what starts a program on each node of a cluster"
+    )
+    running.add_argument("--nodes", type=positive, metavar="N", help="machines of the launcher; default: all it has")
+    running.add_argument("--devices", type=positive, metavar="N", help="of each node, with a rank each")
+    running.add_argument("--address", metavar="HOST", help="of this machine, as the nodes reach it")
+    running.add_argument("--port", type=positive, metavar="N", help="at which nodes knock; default: any")
+    running.add_argument(
         "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
     )
     checking = command("check", check_one, "try on one suite what every suite must be able to do")
@@ -95,9 +104,7 @@ def add(command: Adder) -> None:
         "--epochs", action="store_true", help="turns are whole epochs: validation, checkpoints, workers"
     )
     scripts.add_argument("--equal", choices=tuple(EQUALITIES), help="what work must be equal for a ratio")
-    scripts.add_argument(
-        "--devices", type=positive, default=1, metavar="N", help="ranks of each, as torchrun starts them"
-    )
+    scripts.add_argument("--devices", type=positive, default=1, metavar="N", help="of each node, with a rank each")
     until(scripts)
     measuring_options(scripts, "wall time for all of it; default: 55s", old_names=False)
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
@@ -158,14 +165,35 @@ def run_suites(arguments: argparse.Namespace) -> Ending:
             raise SpecError("--debug trains a cell from its beginning; leave out --resume")
         return debug(arguments)
     given = given_options(arguments)
+    placing = placing_of_arguments(arguments)
+    if placing.launcher == "torchrun" and launchers.is_other_node():
+        return stand_for_node(arguments.out)
     with progress(sys.stderr) as told:
         if arguments.resume is None:
-            done = run.run(selection_of_arguments(arguments), given, arguments.out, told, command=command_line())
+            selected = selection_of_arguments(arguments)
+            done = run.run(selected, given, arguments.out, told, command=command_line(), placing=placing)
         elif arguments.suites or arguments.settings or arguments.select:
             raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
         else:
-            done = run.resume(arguments.resume, given, arguments.folders, arguments.out, told)
+            done = run.resume(arguments.resume, given, arguments.folders, arguments.out, told, placing=placing)
     return print_measured(done, resumable=True)
+
+
+def placing_of_arguments(arguments: argparse.Namespace) -> Placing:
+    """The nodes that the command line asks for."""
+    names = ("launcher", "nodes", "devices", "address", "port")
+    return Placing(**{name: value for name in names if (value := getattr(arguments, name)) is not None})
+
+
+def stand_for_node(out: Path) -> Ending:
+    """Be the program of this node for a run that torchrun has started on another one; of its processes, the first."""
+    from bench.engine import node_agent
+
+    if not launchers.is_agent():
+        complain("--launcher torchrun: one process a node is enough (--nproc-per-node 1); this one has nothing to do")
+        return DONE
+    node_agent.stand_for_conductor(launchers.secret_file(out))
+    return DONE
 
 
 def check_one(arguments: argparse.Namespace) -> Ending:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.until import until_answers
+from bench.commands.placing import Placing, placed_selection
 from bench.commands.selection import Selection, allowed_budget, plan_selection
 from bench.engine.conductor import Conductor
 from bench.engine.fleet import Fleet
 from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
+from bench.engine.launchers import Launcher
 from bench.engine.options import Options, Progress
 from bench.errors import RunError, SpecError
 from bench.machine import environment
@@ -28,6 +30,7 @@ from bench.results.version import __version__
 from bench.stats.conditions import questions_of
 
 # What is otherwise by default where suites train for a goal: seconds, and launches that carry callbacks.
+HERE = Placing()
 FOR_A_GOAL: Mapping[str, Any] = {"budget": 600.0, "instrument": 0}
 
 
@@ -41,6 +44,7 @@ class Measurement:
         options: how.
         sides: the environments that are compared, if any are.
         done: the records of an earlier part of the run.
+        launcher: what places nodes, or None.
     """
 
     plan: Plan
@@ -48,6 +52,7 @@ class Measurement:
     options: Options
     sides: Mapping[str, Side] | None = None
     done: tuple[Record, ...] = ()
+    launcher: Launcher | None = None
 
 
 def chosen_options(
@@ -79,7 +84,13 @@ def chosen_options(
 
 
 def run(
-    selection: Selection, given: Mapping[str, Any], out: Path, progress: Progress, *, command: Sequence[str]
+    selection: Selection,
+    given: Mapping[str, Any],
+    out: Path,
+    progress: Progress,
+    *,
+    command: Sequence[str],
+    placing: Placing = HERE,
 ) -> StoredRun:
     """A new run of these cells, measured to its end.
 
@@ -87,16 +98,22 @@ def run(
         given: options by the names of `Options`; those that are None or missing have their defaults.
         out: the folder that gets the run's folder.
         command: what the user wrote, for run.json.
+        placing: where it is.
 
     Raises:
         SpecError: all that is wrong with the selection or the options.
-        BenchError: interpreters do not start, or the folder cannot be written.
+        BenchError: interpreters or nodes do not start, or the folder cannot be written.
     """
+    launcher = placing.find_launcher(out)
+    nodes = 1 if launcher is None else placing.nodes or launcher.nodes
+    selection = placed_selection(selection, placing, nodes)
+    given = {**given, "launcher": placing.launcher, "nodes": nodes}
     plan, files = plan_selection(selection, tell=progress.note)
     questions_of(given.get("until"), plan_document(plan))  # refused before there is a folder
     trained = any(suite.goal is not None for suite in plan.suites.values())
     options = chosen_options(given, defaults=FOR_A_GOAL if trained else None)
-    return measure_cells(Measurement(plan, files, options), out, progress, command=command)
+    work = Measurement(plan, files, options, launcher=launcher)
+    return measure_cells(work, out, progress, command=command)
 
 
 def measure_cells(
@@ -147,7 +164,9 @@ def _conducted(
 ) -> StoredRun:
     """Measure it, or what is left of it, and read back what came of it."""
     progress.note(f"run {folder.folder}")
-    conductor = Conductor(work.plan, work.files, folder, work.options, progress, work.done, work.sides)
+    conductor = Conductor(
+        work.plan, work.files, folder, work.options, progress, work.done, work.sides, launcher=work.launcher
+    )
     stops = conductor.run(fleet)
     earlier = info["timing"]
     timing = {name: round(earlier.get(name, 0.0) + value, 6) for name, value in conductor.timing.items()}
@@ -174,13 +193,22 @@ def has_failures(run: StoredRun) -> bool:
     return any(record.outcome in FAILED_OUTCOMES for record in counted_records(run.records))
 
 
-def resume(which: str, given: Mapping[str, Any], folders: Sequence[Path], out: Path, progress: Progress) -> StoredRun:
+def resume(
+    which: str,
+    given: Mapping[str, Any],
+    folders: Sequence[Path],
+    out: Path,
+    progress: Progress,
+    *,
+    placing: Placing = HERE,
+) -> StoredRun:
     """Go on with a run that was stopped.
 
     Args:
         which: its id or folder.
         given: options that are other than the run's own.
         folders: folders with more suite files.
+        placing: where it goes on, with the launcher and on as many nodes as before.
 
     Raises:
         RunError: it cannot go on: other settings were asked for, the machine is another, the suites' files or the
@@ -191,7 +219,12 @@ def resume(which: str, given: Mapping[str, Any], folders: Sequence[Path], out: P
         raise RunError(f"{path}: a baseline is not gone on with; resume the run that it was made from")
     folder = store.RunFolder(path)
     try:
-        work, info = _rest(folder, given, folders, progress)
+        launcher = placing.find_launcher(out)
+        asked = {"launcher": placing.launcher or None, "nodes": placing.nodes or (launcher and launcher.nodes)}
+        work, info = _rest(folder, {**given, **asked}, folders, progress)
+        if work.options.launcher != placing.launcher:
+            raise RunError(f"{path}: it is of --launcher {work.options.launcher}; allowed: to go on with it")
+        work = replace(work, launcher=launcher)
         return _conducted(work, folder, info, progress)
     finally:
         folder.close()
@@ -221,7 +254,7 @@ def _rest(
         raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
     suites, files = _its_suites(info, folders)
     _check_files(run, files, progress)
-    plan = plan_of_document(info["plan"], suites, options.threads)
+    plan = plan_of_document(info["plan"], suites, options.threads, options.nodes)
     info["options"] = vars(options)
     made_from = (info["digests"] or {}).get("files") or identity.digests(files)
     info["digests"] = {"options": run_info.options_digest(info["options"]), "files": made_from}

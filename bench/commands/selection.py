@@ -31,6 +31,7 @@ class Selection:
         folders: folders with more suite files.
         threads: of each process, which with the devices says how many cores a cell needs.
         compare: the axis along which cells are compared, where that is not the suite's own.
+        nodes: that a launcher has.
     """
 
     suites: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Selection:
     folders: tuple[Path, ...] = ()
     threads: int = 1
     compare: str | None = None
+    nodes: int = 1
 
 
 def hear_nothing(text: str) -> None:
@@ -105,6 +107,7 @@ def plan_selection(
             select=selection.select,
             compare=selection.compare,
             threads=selection.threads,
+            nodes=selection.nodes,
         )
     except SpecError as error:
         unknown = [name for name in names or [DEFAULT_SUITE] if name not in suites]

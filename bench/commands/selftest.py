@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis import synthetic
-from bench.commands import selftest_races, selftest_runs
+from bench.commands import selftest_fit, selftest_races, selftest_runs
 from bench.commands.selftest_counts import counts_spread
 from bench.engine.fleet import Fleet
 from bench.engine.interpreter_sets import SEATS
@@ -91,6 +91,12 @@ CHECKS: dict[str, Check] = {
         Check("counts_sd", "sd of what a step of each loop does, over launches of other hash seeds", "1", 0.0),
         Check("time_in_turns", "share of the wall time of a run of `overhead` spent in turns", "1", 0.6, at_most=False),
         Check("conductor_cpu", "the conductor's own processor share while a turn runs", "1", 0.02),
+        Check(
+            "fit",
+            "the slowdown that `env --fit` foresees over that which gates of 60 s reach, or the other way round",
+            "1",
+            selftest_fit.FORESEEN_WITHIN,
+        ),
         Check("summary_growth", "processor time of a summary of 1,000 cells, over that of 100", "1", 12.0),
     )
 }
@@ -137,6 +143,10 @@ def run_checks(names: Sequence[str], *, quick: bool, progress: Progress) -> list
             progress.phase(f"time_in_turns, conductor_cpu: a run of {selftest_races.SELFTEST_SUITE}")
             whole = selftest_runs.usual_run(Path(folder), Options(budget=60.0) if quick else Options(), progress)
             results += [CHECKS[name].result(one.value, one.sentence) for name, one in whole.items()]
+        if "fit" in wanted:
+            progress.phase("fit: what is foreseen, and gates of the same code against itself")
+            reached = selftest_fit.foreseen_and_reached(Path(folder), 2 if quick else 5, progress)
+            results.append(CHECKS["fit"].result(reached.value, reached.sentence))
     if "summary_growth" in wanted:  # last, as it imports pandas
         progress.phase("summary_growth: summaries of 100 and 1,000 cells")
         results.append(summary_growth())

@@ -21,7 +21,7 @@ from bench.results.record import Outcome
 from bench.results.work_ledger import own_faults
 
 # Axes of the engine whose values must be found again, under the same name, in the effective settings.
-AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "compile")
+AXES = ("loop", "accelerator", "precision", "matmul_precision", "devices", "num_nodes", "compile")
 
 
 def threads_of(cell: Cell, threads: int) -> int:
@@ -34,15 +34,27 @@ def widest_layout(cells: Iterable[Cell], threads: int) -> Layout:
     return layout(max((threads_of(cell, threads) for cell in cells if not cell.unsupported), default=threads))
 
 
+def widest_layouts(cells: Iterable[Cell], threads: int, nodes: Sequence[Sequence[int]]) -> Layout | None:
+    """The same on other machines: the first one's layout with those of the others; None where there are none.
+
+    Args:
+        nodes: the usable cores of each.
+    """
+    widest = max((threads_of(cell, threads) for cell in cells if not cell.unsupported), default=threads)
+    there = [layout(widest, cores) for cores in nodes]
+    return replace(there[0], others=tuple(there[1:])) if there else None
+
+
 def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any]:
     """The settings that a cell asks for, under the names of the effective settings."""
-    devices, own = int(cell.point["devices"]), threads_of(cell, threads)
-    cores = [core for cores in place.ranks(devices, cell.workers, own) for core in cores]
+    devices, nodes, own = int(cell.point["devices"]), cell.num_nodes, threads_of(cell, threads)
+    cores = [core for cores in place.ranks(devices, cell.workers, own, nodes) for core in cores]
     if cell.script is not None:  # all else is what the script makes of it
         return {"script": cell.script.label, "devices": devices, "cores": cores}
     return {
-        **{axis: cell.point[axis] for axis in AXES},
-        "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices),
+        **{axis: cell.point[axis] for axis in AXES if axis != "num_nodes"},
+        "num_nodes": nodes,
+        "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices * nodes),
         "threads": own,
         **accelerator(str(cell.point["accelerator"])).asks(str(cell.point["compile"])),
         **cell.asks,
@@ -71,7 +83,7 @@ def request(
         alone: whether it is set up alone, and so on its own cores from the start.
         memory_limit: bytes that it may allocate over what its interpreter has, or None.
     """
-    devices, own = int(cell.point["devices"]), threads_of(cell, threads)
+    devices, nodes, own = int(cell.point["devices"]), cell.num_nodes, threads_of(cell, threads)
     environ = {**thread_environment(own), **(cell.script.environ if cell.script else {})}
     return {
         "suite": cell.suite,
@@ -85,8 +97,9 @@ def request(
         "real_epochs": cell.epochs == "real",
         "judged": cell.goal is not None,
         "alone": alone,
-        "ranks": strategy.ranks(str(cell.point.get("strategy", "auto")), devices),
-        "cores": place.ranks(devices, cell.workers, own),
+        "ranks": strategy.ranks(str(cell.point.get("strategy", "auto")), devices * nodes),
+        "nodes": nodes,
+        "cores": place.ranks(devices, cell.workers, own, nodes),
         "environ": environ,
         # A twin compiles for itself: it is the same code, and must pay the same.
         "compile_cache": str(caches / file_name(cell.id)),

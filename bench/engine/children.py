@@ -6,34 +6,35 @@ the machine or the disk, is kept here as such.
 
 from __future__ import annotations
 
-import os
 import select
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Self
 
 import bench.borders as borders
 import bench.protocol as protocol
-from bench.engine import interpreters, losses
+from bench.engine import losses
 from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
 from bench.engine.door_strangers import Strangers
+from bench.engine.launchers import Launcher
 from bench.engine.logs import MOST_BYTES, shorten
-from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id, free_port, oom_kills
+from bench.engine.nodes import LocalNode, Node, RemoteNode
+from bench.engine.placement import Placement, rank_place, rank_places
+from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id
 from bench.engine.stopping import Interrupted, ignore_signals
 from bench.engine.turn_meters import TurnMeters
 from bench.errors import BenchError
 from bench.machine import scratch, strays
 from bench.machine.cores import usable_cores
-from bench.machine.process_env import arm_environment, rank_environment
+from bench.machine.process_env import rank_environment
 from bench.plan.side import SIDE, Side
-from bench.protocol import ArmHello, ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage
+from bench.protocol import ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage, Hello, NodeHello
 
 # Seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems.
 FORK_SERVER_PATIENCE = 300.0
@@ -50,28 +51,38 @@ class Children:
         threads: intra-operator threads of every arm.
         logs: folder for the fork servers' output.
         sides: environments by name. A preload that ends in `@NAME` is that of a fork server of that side.
+        launcher: what starts nodes, which `join` takes in; None: arms are on this machine.
 
     Raises:
         BenchError: there is no place for temporary files, or no socket or thread to be had.
     """
 
-    def __init__(self, threads: int, logs: Path, sides: Mapping[str, Side] | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        logs: Path,
+        sides: Mapping[str, Side] | None = None,
+        *,
+        launcher: Launcher | None = None,
+    ) -> None:
         self.threads = threads
         self._sides = sides or {}
         self.logs = logs
-        self.usable_cores = usable_cores()
+        self.launcher = launcher
         self.interrupts = 0
         self.conductor_cpu = 0.0  # our own processor seconds while turns ran
         self._home = scratch.Home()
         try:
             self.strangers = Strangers(logs / "strangers.log")
-            self.door = Door(self._home.path, self.strangers)
+            tcp = None if launcher is None else (launcher.address, launcher.port)
+            self.door = Door(self._home.path, self.strangers, tcp=tcp)
         except BaseException:
             self._home.close()
             raise
+        self.placement = Placement(LocalNode(self._home.path, self.door, usable_cores()), threads)
         self.exits: dict[str, int] = {}
         self.voids: dict[str, str] = {}  # ranks that were ended from outside, by id, and by what
-        self.oom_before = oom_kills()
+        self.oom_before: dict[str, int] = {}  # by node, processes that its kernel had killed when an arm was asked for
         self._started = 0
         self._known: dict[str, ForkServer] = {}  # the last one of each id, alive or not
         self.fork_servers: dict[str, ForkServer] = {}
@@ -95,18 +106,14 @@ class Children:
                 found[server.preload] = max(server.seconds, found.get(server.preload, 0.0))
         return found
 
-    def scratch(self, name: str) -> Path:
-        """A folder for what an arm writes (checkpoints, loggers); gone with the run."""
-        return self._home.path / "scratch" / borders.file_name(name)
-
-    def _temporary(self, arm: Arm, rank: int) -> Path:
-        # Under a short name, since sockets are put there.
-        return self._home.path / "t" / f"{arm.id.rpartition('#')[2]}.{rank}"
-
     @property
     def caches(self) -> Path:
         """Where compiled code is kept from launch to launch of a run, a folder a cell; gone with the run."""
         return self._home.path / "caches"
+
+    def node(self, server: ForkServer) -> Node:
+        """The machine that a fork server is on."""
+        return self.placement.named(server.node)
 
     def ensure_fork_servers(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> None:
         """Start those of these fork servers (number of the set, preload) that do not live, and await their imports.
@@ -117,20 +124,20 @@ class Children:
         for server in list(self.fork_servers.values()):
             if trouble := self.trouble(server):
                 self.bury(server, trouble)
-        self.start_fork_servers(wanted, seed)
-        self._await_fork_servers([fork_server_id(preload, number) for number, preload in wanted])
+        self._await_fork_servers(self.start_fork_servers(wanted, seed))
 
     def start_fork_servers(self, wanted: Sequence[tuple[int, tuple[str, ...]]], seed: int) -> list[str]:
-        """Start those of these fork servers that are not there, and wait for none; gives the ids of all of them.
+        """Start those of these fork servers that are not there, each on every node, and wait for none; gives all ids.
 
         Raises:
             BenchError: the system does not let one start.
         """
         names = []
         for number, preload in wanted:
-            names.append(fork_server_id(preload, number))
-            if names[-1] not in self.fork_servers:
-                self._start_fork_server(number, preload, seed)
+            for node in self.placement.live:
+                names.append(fork_server_id(preload, number, self.placement.key(node)))
+                if names[-1] not in self.fork_servers:
+                    self._start_fork_server(names[-1], node, number, preload, seed)
         return names
 
     def arrived(self, names: Sequence[str]) -> bool:
@@ -145,16 +152,19 @@ class Children:
 
     def retire(self, numbers: Iterable[int]) -> None:
         """End the fork servers of these numbers, whose arms have ended."""
-        ends = tuple(f"-{number}" for number in numbers)
-        for server in [server for server in self.fork_servers.values() if server.id.endswith(ends)]:
+        retired = {*numbers}
+        for server in [server for server in self.fork_servers.values() if server.number in retired]:
             self.fork_servers.pop(server.id)
-            interpreters.end_fork_server(server, LEAVE)
+            self.node(server).end_server(server, LEAVE)
 
     def _await_fork_servers(self, names: Sequence[str]) -> None:
         patience = Patience(FORK_SERVER_PATIENCE)
         while missing := [server for name in names if (server := self.fork_servers.get(name)) and not server.channel]:
             self.wait([], patience)
-            dead = next((server for server in missing if server.process.poll() is not None), None)
+            dead = next((server for server in missing if self.trouble(server)), None)
+            if dead is not None and (gone := self.node(dead).gone):
+                self.bury(dead, gone)  # its cells say so; the others go on
+                continue
             if dead is not None or not patience.left():
                 blamed = dead or missing[0]
                 said = losses.said(blamed.log)
@@ -165,14 +175,15 @@ class Children:
             if self.interrupts:
                 raise Interrupted
 
-    def _start_fork_server(self, number: int, preload: tuple[str, ...], seed: int) -> None:
-        name = fork_server_id(preload, number)
-        environment, _ = arm_environment(self.threads, (seed + number) % 2**32)
+    def _start_fork_server(self, name: str, node: Node, number: int, preload: tuple[str, ...], seed: int) -> None:
         side = next((self._sides[part.removeprefix(SIDE)] for part in preload if part.startswith(SIDE)), None)
-        home = self._home.path
-        started = interpreters.start_fork_server(
-            name, preload, side, environment, self.logs, self.door, home, self.usable_cores
-        )
+        try:
+            started = node.start_server(name, preload, side, self.threads, (seed + number) % 2**32, self.logs)
+        except BenchError:
+            if not node.gone:
+                raise
+            return
+        started.number = number
         self.fork_servers[name] = self._known[name] = started
 
     def start_arm(self, preload: tuple[str, ...], request: Mapping[str, Any], log: Path, *, number: int = 0) -> Arm:
@@ -184,46 +195,63 @@ class Children:
             request: for every rank alike; `ranks` (0: one process that is no rank), and `cores`, a list for each rank.
             log: of rank 0; that of rank 1 is called `NAME-rank1.log`. The arm has its name.
         """
-        name, keeper = log.stem, self._known[fork_server_id(preload, number)]
+        count, name = max(1, request.get("ranks", 0)), log.stem
         self._started += 1
-        self.oom_before = oom_kills()
-        count = max(1, request.get("ranks", 0))
+        nodes = self.placement.for_arm(request.get("nodes", 1))
+        places = rank_places(nodes or self.placement.nodes[:1], count)
+        keepers = [self._known[fork_server_id(preload, number, self.placement.key(node))] for node in places]
         paths = [log] + [log.with_name(f"{log.stem}-rank{rank}.log") for rank in range(1, count)]
-        members = [Rank(f"{name}#{self._started}.{rank}", path) for rank, path in enumerate(paths)]
-        arm = Arm(f"{name}#{self._started}", keeper, members, time.perf_counter(), script="script" in request)
+        members = [
+            Rank(f"{name}#{self._started}.{rank}", path, keeper)
+            for rank, (path, keeper) in enumerate(zip(paths, keepers, strict=True))
+        ]
+        arm = Arm(f"{name}#{self._started}", members, time.perf_counter(), script="script" in request)
+        arm.needs = request.get("nodes", 1)
         self.arms[arm.id] = arm
+        if not nodes:
+            arm.lost = ArmLost("crashed", self.placement.lacking(arm.needs))
+            return arm
+        self.oom_before = {node.name: node.oom_kills() for node in nodes}
         with suppress(OSError):  # its fork says so
             log.parent.mkdir(exist_ok=True)
-        port = free_port() if request.get("ranks") else 0
-        for rank, member in enumerate(members):
-            environ = rank_environment(rank, count, port) if port else {}
+        port = nodes[0].free_port() if request.get("ranks") else 0
+        given = rank_environment if self.launcher is None else partial(self.launcher.rank_environment, nodes=nodes)
+        for rank, (member, node) in enumerate(zip(members, places, strict=True)):
+            environ = given(rank_place(rank, count, nodes, port)) if port else {}
             order = Fork(
                 arm=member.id,
                 rank=rank,
-                log=str(member.log),
-                scratch=str(self.scratch(arm.id) / str(rank)),
-                temporary=str(self._temporary(arm, rank)),
+                log=str(member.log.absolute()),
+                scratch=str(scratch_of(node.home, arm.id) / str(rank)),
+                temporary=str(_temporary(node.home, arm, rank)),
                 environ={**request.get("environ", {}), **environ},
                 cores=request["cores"][rank] if request.get("cores") else [],
                 request={key: value for key, value in request.items() if key not in ("environ", "cores")},
             )
+            keeper = member.fork_server
             try:
                 if keeper.channel is None:
                     raise ConnectionError(keeper.gone or "it is gone")
                 keeper.channel.send_bytes(protocol.encode_order(order))
             except OSError as error:
                 deaf = f"its interpreter {keeper.id!r} takes no orders: {losses.reason(error)}"
-                arm.lost = ArmLost("void", self.trouble(keeper) or deaf)
+                arm.lost = self.outside(arm, keeper, self.trouble(keeper) or deaf)
                 break
         return arm
 
-    def trouble(self, server: ForkServer) -> str:
-        return interpreters.trouble(server, self.oom_before)
+    def outside(self, arm: Arm, server: ForkServer, reason: str) -> ArmLost:
+        """The loss of an arm by what is not its own: its launch is made again, unless a node is gone that it needs."""
+        gone = self.node(server).gone and not self.placement.for_arm(arm.needs)
+        return ArmLost("crashed" if gone else "void", reason)
+
+    def trouble(self, server: ForkServer, patience: float = 0.0) -> str:
+        return self.node(server).trouble(server, self.oom_before.get(server.node, 0), patience)
 
     def wait(self, channels: Sequence[Channel], patience: Patience) -> list[Channel]:
         """Wait for messages of these channels, taking in arrivals and exits meanwhile, for SLICE seconds at most."""
         keepers = {server.channel: server for server in self.fork_servers.values() if server.channel is not None}
-        objects: list[Any] = [*channels, *keepers, self.door.bell]
+        nodes = {node.channel: node for node in self.placement.remote}
+        objects: list[Any] = [*channels, *keepers, *nodes, self.door.bell]
         # An arm may say two things at once, that it is there and that it is ready: the second came with the first.
         pending = [item for item in (*channels, *keepers) if item.pending]
         ready = {*pending, *wait(objects, 0.0 if pending else patience.ask())}
@@ -234,6 +262,8 @@ class Children:
                     self.strangers.saw("not awaited", f"process {hello.pid}", said)
                     channel.close()
         for item in ready:
+            if isinstance(item, Channel) and item in nodes:
+                nodes[item].heed()
             if isinstance(item, Channel) and item in keepers:
                 self._listen(keepers[item], item)
         return [item for item in ready if isinstance(item, Channel) and item in channels]
@@ -249,16 +279,15 @@ class Children:
                     self.exits[report.arm] = report.status
                 elif isinstance(report, ForkReport):
                     if arm is None or arm.ended:  # it was given up meanwhile
-                        with suppress(ProcessLookupError):
-                            os.kill(report.pid, signal.SIGKILL)
+                        self.node(server).signal([report.pid], signal.SIGKILL, group=False)
                     else:
                         arm.ranks[int(number)].pid = report.pid
                 else:
                     self.voids[report.arm] = f"its interpreter {server.id!r} could not fork: {report.reason}"
         except EOFError:
-            with suppress(subprocess.TimeoutExpired):
-                server.process.wait(REPORT_PATIENCE)
-            self.bury(server, self.trouble(server) or f"its interpreter {server.id!r} closed its connection")
+            self.bury(
+                server, self.trouble(server, REPORT_PATIENCE) or f"its interpreter {server.id!r} closed its connection"
+            )
         except GarbledMessage as error:
             self.bury(server, f"its interpreter {server.id!r} sent what is no message: {error}")
 
@@ -266,18 +295,19 @@ class Children:
         """A fork server is of no use any more, and its arms with it; `ensure_fork_servers` starts another."""
         server.gone = server.gone or reason
         self.fork_servers.pop(server.id, None)
-        interpreters.end_fork_server(server)
+        self.node(server).end_server(server)
         for arm in self.arms.values():
-            if arm.fork_server is server:
-                for rank in arm.ranks:
-                    if rank.id not in self.exits:
-                        self.voids.setdefault(rank.id, server.gone)
+            for rank in arm.ranks:
+                if rank.fork_server is server and rank.id not in self.exits:
+                    self.voids.setdefault(rank.id, server.gone)
 
-    def _welcome(self, channel: Channel, hello: ForkServerHello | ArmHello) -> bool:
+    def _welcome(self, channel: Channel, hello: Hello) -> bool:
         """Connect a process that came in with what it is; False where nobody waits for it."""
+        if isinstance(hello, NodeHello):
+            return self.launcher is not None and not self.placement.admit(channel, hello, self.logs)
         if isinstance(hello, ForkServerHello):
             server = self.fork_servers.get(hello.id)
-            if server is None or server.channel is not None or server.process.pid != hello.pid:
+            if server is None or server.channel is not None or server.pid != hello.pid:
                 return False
             server.channel, server.seconds = channel, hello.seconds
             server.threads, server.versions = hello.threads, hello.versions
@@ -293,11 +323,14 @@ class Children:
         arm.poll.register(channel.fileno(), select.POLLIN)
         return True
 
-    def signal(self, arm: Arm, number: int) -> None:
+    def signal(self, arm: Arm, number: int, *, group: bool = True) -> None:
+        """Send a signal to the processes of an arm that are there, or to their groups."""
+        by_node: dict[str, list[int]] = {}
         for rank in arm.ranks:
             if rank.pid and rank.id not in self.exits:
-                with suppress(ProcessLookupError, PermissionError):  # it is gone; its connection says so
-                    os.killpg(rank.pid, number)
+                by_node.setdefault(rank.fork_server.node, []).append(rank.pid)
+        for name, pids in by_node.items():
+            self.placement.named(name).signal(pids, number, group=group)
 
     def shorten_logs(self, arms: Iterable[Arm]) -> None:
         """Take the middle out of logs that grow too long, while their arms live."""
@@ -319,32 +352,48 @@ class Children:
     def end_arm(self, arm: Arm) -> None:
         """Kill an arm with all that it started, but what left its session: that is its fork server's to end."""
         self.signal(arm, signal.SIGKILL)
-        for number, rank in enumerate(arm.ranks):
-            if rank.pid and rank.id not in self.exits and not arm.ended:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(rank.pid, signal.SIGKILL)  # it may have no group of its own yet
+        if not arm.ended:
+            self.signal(arm, signal.SIGKILL, group=False)  # one may have no group of its own yet
+        for rank in arm.ranks:
             if rank.channel is not None:
                 rank.channel.close()
                 rank.channel = None
             shorten(rank.log)
-            shutil.rmtree(self._temporary(arm, number), ignore_errors=True)
         arm.ended = True
-        shutil.rmtree(self.scratch(arm.id), ignore_errors=True)
+        for node in {rank.fork_server.node: self.node(rank.fork_server) for rank in arm.ranks}.values():
+            temporary = [_temporary(node.home, arm, rank) for rank in range(len(arm.ranks))]
+            node.remove([*temporary, scratch_of(node.home, arm.id)])
 
     def close(self) -> None:
         """End every arm and fork server, and wait until they are gone; whoever interrupts this has to wait, too."""
         with ignore_signals():
             for arm in self.arms.values():
                 self.end_arm(arm)
-            for server in self.fork_servers.values():
+            for node in self.placement.nodes:
+                if isinstance(node, RemoteNode):
+                    node.channel.close()  # its program ends all that it has started
+            here = [server for server in self.fork_servers.values() if server.process is not None]
+            for server in here:
                 if server.channel is not None:
                     server.channel.close()  # all at once: they kill their arms and leave
                     server.channel = None
-                else:
+                elif server.process is not None:
                     server.process.kill()
-            for server in self.fork_servers.values():
-                interpreters.end_fork_server(server, LEAVE)
+            for server in here:
+                self.node(server).end_server(server, LEAVE)
+            if self.launcher is not None:
+                self.launcher.close()
             self.door.close()
             self.strangers.close()
             self._home.close()
             self.meters.close()
+
+
+def scratch_of(home: Path, name: str) -> Path:
+    """The folder, below a node's temporary one, for what the ranks of an arm write."""
+    return home / "scratch" / borders.file_name(name)
+
+
+def _temporary(home: Path, arm: Arm, rank: int) -> Path:
+    # Under a short name, since sockets are put there.
+    return home / "t" / f"{arm.id.rpartition('#')[2]}.{rank}"

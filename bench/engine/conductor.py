@@ -17,21 +17,22 @@ from typing import Any
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
 from bench.engine.arm_request import (
-    arm_outcome,
     informed_cells,
     request,
     requested_settings,
     runs_behind,
     widest_layout,
+    widest_layouts,
 )
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.goal_race import GoalRace
-from bench.engine.group_state import GroupState, never_started
+from bench.engine.group_state import GroupState
 from bench.engine.instrumented_launches import Host, Instrumenter, reserve
 from bench.engine.interpreter_sets import STANDING, InterpreterSets, interpreters_of
-from bench.engine.launch import Race, heap_padding, start_up
-from bench.engine.lost_devices import LostDevices
+from bench.engine.launch import Race, heap_padding
+from bench.engine.launch_records import arm_record, record_of_none
+from bench.engine.launchers import Launcher
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm
 from bench.engine.stopping import Interrupted, heed_signals
@@ -39,8 +40,7 @@ from bench.engine.until import Until
 from bench.machine.cores import own_cores
 from bench.plan.cell import SIDES, Cell, Plan
 from bench.plan.side import Side
-from bench.protocol import CallbackMetrics
-from bench.results.record import Record
+from bench.results.record import Outcome, Record
 from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 
@@ -60,6 +60,7 @@ class Conductor:
         progress: whom to tell.
         done: records that an earlier part of this run has written.
         sides: the environments by name, where the plan compares some; `files` may have `SUITE@SIDE` then.
+        launcher: what places nodes, or None.
     """
 
     def __init__(
@@ -71,10 +72,13 @@ class Conductor:
         progress: Progress,
         done: Sequence[Record] = (),
         sides: Mapping[str, Side] | None = None,
+        *,
+        launcher: Launcher | None = None,
     ) -> None:
+        self._launcher = launcher
         self._files, self._sides, self._folder = files, sides, folder
         self._options, self._progress = options, progress
-        self._layout = widest_layout(plan.cells, options.threads)
+        self._own = self._layout = widest_layout(plan.cells, options.threads)
         self._random = random.Random(f"{options.seed}/{len(done)}")
         self._states = [GroupState(group, list(group.runnable)) for group in plan.groups]
         self._spent = 0.0  # wall seconds of earlier parts of this run
@@ -84,7 +88,6 @@ class Conductor:
         self._timed_budget = options.budget - reserve(plan, options)
         self._set_from = 1 + max((record.fork_server for record in done), default=-1)
         self._voids = 0  # launches in a row that were disturbed from outside
-        self._lost = LostDevices()
         self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
         self.warnings: list[str] = []  # what a reader of the figures should know of the budget
         self.timing = dict.fromkeys(TIMES, 0.0)
@@ -93,7 +96,7 @@ class Conductor:
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
         """Take up the state that records of an earlier part of the run describe."""
         self._never -= {record.cell for record in done}
-        self._append([never_started(cell, "unsupported", cell.unsupported) for cell in plan.cells if cell.unsupported])
+        self._append([record_of_none(cell, "unsupported", cell.unsupported) for cell in plan.cells if cell.unsupported])
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
@@ -124,19 +127,22 @@ class Conductor:
         self._began = time.monotonic()
         if fleet is not None:
             return self._run(fleet)
-        with Fleet(self._options.threads, self._folder.logs, self._sides) as own:
+        with Fleet(self._options.threads, self._folder.logs, self._sides, launcher=self._launcher) as own:
             own.set_in_use = self._set_from
             return self._run(own)
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
-        options, alone = self._options, set(self._layout.conductor).isdisjoint(self._layout.arms)
-        sets = InterpreterSets(
-            fleet, options.seed, options.fork_servers, beside=alone, generator=random.Random(options.seed)
-        )
+        options = self._options
         with heed_signals(fleet):
             try:
+                self._place(fleet)
+                alone = set(self._layout.conductor).isdisjoint(self._layout.arms)
+                sets = InterpreterSets(
+                    fleet, options.seed, options.fork_servers, beside=alone, generator=random.Random(options.seed)
+                )
                 self._start(fleet, sets)
-                with own_cores(self._layout):
+                with own_cores(self._own):
+                    fleet.keep_off(self._layout)
                     while (state := self._next(fleet)) is not None:
                         self._launch(fleet, sets, state)
                     if self._voids < VOIDS:
@@ -147,6 +153,30 @@ class Conductor:
             self.timing["conductor_cpu"] = fleet.conductor_cpu
         self.timing["wall"] = time.monotonic() - self._began
         return {state.group.id: {"reason": state.stop, "launches": state.launches} for state in self._states}
+
+    def _place(self, fleet: Fleet) -> None:
+        """Have the nodes of the launcher, and give up what they are too few for."""
+        if fleet.launcher is not None:
+            self._progress.phase(f"waiting for {budget.in_words(fleet.launcher.nodes, 'node')}")
+            fleet.join()
+            for difference in fleet.placement.differences:
+                self._warn(difference)
+        self._without_nodes(fleet)
+
+    def _without_nodes(self, fleet: Fleet) -> None:
+        """Lay out the nodes that are there, and end the cells that need more of them."""
+        placement = fleet.placement
+        if placement.changed:
+            layouts = widest_layouts(self._plan.cells, self._options.threads, [one.cores for one in placement.live])
+            self._layout = layouts or self._own
+        for state in self._states:
+            told = {cell.id: placement.lacking(cell.num_nodes) for cell in state.cells}
+            outcome: Outcome = "crashed" if placement.lost else "unsupported"
+            lost = [record_of_none(cell, outcome, told[cell.id]) for cell in state.cells if told[cell.id]]
+            self._append(lost)
+            state.cells = [cell for cell in state.cells if not told[cell.id]]
+            for record in lost:
+                self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
     def _start(self, fleet: Fleet, sets: InterpreterSets) -> None:
         """Start a set of interpreters; where no other can import beside turns, more of them. Says first what fits."""
@@ -212,8 +242,7 @@ class Conductor:
     def _stop(self, fleet: Fleet, state: GroupState) -> str:
         if fleet.interrupts:
             return "interrupted"
-        if gone := self._lost.drop(state):
-            self._append(gone)
+        self._append(fleet.meters.lost.drop(state))
         if not state.group.runnable:
             return "unsupported"
         if not state.cells:
@@ -239,6 +268,9 @@ class Conductor:
     def _launch(self, fleet: Fleet, sets: InterpreterSets, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), timestamp()
+        self._without_nodes(fleet)
+        if not state.cells:
+            return
         number, options = state.launches, self._options
         wanted = interpreters_of([state.cells])
         self._fork_servers(lambda: sets.begin_launch(wanted))
@@ -279,9 +311,8 @@ class Conductor:
             race.take_round([state.cells[index].id for index in position_by_round])
             self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
         race.finish()
-        for told in fleet.meters.told(state.group.id, number, race.unsteady):
+        for told in fleet.meters.told(state.cells, arms, number, race.unsteady):
             self._warn(told)
-        self._lost.take(state.cells, arms, fleet.meters)
         self.timing["turns"] += race.turn_seconds
         if fleet.interrupts and (state.goal or not race.rounds):
             return  # nothing was measured, or no whole training
@@ -312,7 +343,7 @@ class Conductor:
             self._progress.note(f"{launch} is void, the second in a row; the run ends: {cause}")
             reason = f"the run ended before its first launch: {cause}"
             cells = [cell for state in self._states for cell in state.cells]
-            self._append([never_started(cell, "void", reason) for cell in cells])
+            self._append([record_of_none(cell, "void", reason) for cell in cells])
 
     def _instrument(self, fleet: Fleet) -> None:
         """The instrumented launches of all groups, as far as the budget has room for them."""
@@ -363,35 +394,7 @@ class Conductor:
         *,
         alone: bool = False,
     ) -> Record:
-        arm = race.arms[cell.id]
-        result = race.results.get(cell.id)
-        asked = requested_settings(cell, self._layout, self._options.threads)
-        effective = result.effective if result else {}
-        measured = result.instrumented if result else CallbackMetrics()
-        outcome, reason = arm_outcome(arm, race.void, asked, result)
-        return Record(
-            suite=cell.suite,
-            cell=cell.id,
-            group=cell.group,
-            point=dict(cell.point),
-            twin=cell.twin,
-            launch=launch,
-            outcome=outcome,
-            reason=reason,
-            requested=asked,
-            effective=effective,
-            ledger=result.ledger if result else {},
-            turns=None if outcome == "void" else race.turns(cell.id),
-            warmup=tuple(race.warmups.get(cell.id, ())),
-            samples_per_step=result.samples_per_step if result else 0,
-            memory=result.memory if result else {},
-            extra=start_up(race, cell.id, effective) if alone else measured.metrics,
-            declared=measured.declared,
-            fork_server=fork_server,
-            order=order,
-            ready=arm.ready_after,
-            launch_seconds=seconds,
-            cores=tuple(asked["cores"]),
-            started=started,
-            log=f"logs/{arm.log.name}",
-        )
+        return arm_record(
+            cell, race, launch, fork_server, order, started, seconds, alone=alone, place=self._layout,
+            threads=self._options.threads,
+        )  # fmt: skip

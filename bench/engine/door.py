@@ -149,12 +149,14 @@ class Door:
 
     def _take_in(self, listener: socket.socket) -> None:
         """Take in who waits at a socket, but not so many that those who are in wait for it."""
-        for _ in range(_AT_ONCE):
+        for number in range(_AT_ONCE):
             try:
                 connected, _ = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
+                if error.errno in _NO_ROOM and number:
+                    return  # it is asked for a descriptor before it is asked whether anybody waits
                 if error.errno in _NO_ROOM and self._make_room():
                     continue
                 self.refused = error.strerror or str(error)
@@ -248,9 +250,9 @@ class Door:
         return False
 
     def _dismiss(self, caller: _Caller, error: StrangerError) -> None:
+        self._strangers.saw(error.kind, caller.address, error.detail)
         self._forget(caller)
         caller.connected.close()
-        self._strangers.saw(error.kind, caller.address, error.detail)
 
     def _forget(self, caller: _Caller) -> None:
         del self._callers[caller.connected]

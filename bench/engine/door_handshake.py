@@ -95,8 +95,8 @@ class Handshake:
 
     def _misfit(self, length: int) -> StrangerError:
         head = bytes(self._came[:4])
-        # -1 is how multiprocessing's frames begin that have eight bytes of length. Letters are another protocol.
-        if (length > max(self._longest, LONGEST_ANSWER) or length == -1) and not (head.isascii() and head.isalnum()):
+        # -1 is how multiprocessing's frames begin that have eight bytes of length. Text is another protocol.
+        if (length > max(self._longest, LONGEST_ANSWER) or length == -1) and not all(32 <= byte < 127 for byte in head):
             return StrangerError("too long", f"a message of {length if length > 0 else 'over 2147483647'} bytes")
         return StrangerError("garbage", f"it begins with {head!r}")
 

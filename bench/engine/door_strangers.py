@@ -59,8 +59,8 @@ class Strangers:
         with self._lock:
             line = self._lines.setdefault(kind, _Line(kind, now))
             line.count += 1
-            line.last, line.address = now, one_line(address)[:_LONGEST]
-            line.detail = one_line(detail)[:_LONGEST]
+            line.last, line.address = now, one_line(address[:_LONGEST])[:_LONGEST]
+            line.detail = one_line(detail[:_LONGEST])[:_LONGEST]
             if self._writer is None and not self._closing.is_set():
                 self._writer = threading.Thread(target=self._write_until_closed, daemon=True, name="bench-strangers")
                 with suppress(RuntimeError):  # no thread can be started: it is written when this is closed

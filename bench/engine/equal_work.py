@@ -8,6 +8,7 @@ from dataclasses import replace
 from bench.axes.precision import PRECISIONS
 from bench.engine import equal_settings
 from bench.results import work_ledger
+from bench.results.forms import RANK_AXES
 from bench.results.record import Record
 from bench.results.sample_counts import counted_samples
 
@@ -67,7 +68,7 @@ def _against(record: Record, baseline: Record, equal: str, tolerance: float | No
 def comparison(record: Record, baseline: Record) -> work_ledger.LedgerComparison:
     """How the work of two arms can be compared, by what they were asked for."""
     mine, theirs = setting_of(record, "precision"), setting_of(baseline, "precision")
-    same_batches = record.requested.get("devices", 1) == baseline.requested.get("devices", 1)
+    same_batches = all(record.requested.get(name, 1) == baseline.requested.get(name, 1) for name in RANK_AXES)
     compiled = [setting_of(one, "compile", "off") != "off" for one in (record, baseline)]
     return work_ledger.LedgerComparison(
         no_bits=_no_bits(record, baseline),
@@ -96,7 +97,7 @@ def _no_bits(record: Record, baseline: Record) -> str:
     if accelerators != {"cpu"}:
         return f"kernels of {', '.join(sorted(accelerators - {'cpu'}))} may add in another order each time"
     # Kernels that inductor writes, sharded reductions, TF32 and other precisions round otherwise than the baseline's.
-    for name in ("precision", "compile", "strategy", "matmul_precision", "devices", "threads"):
+    for name in ("precision", "compile", "strategy", "matmul_precision", *RANK_AXES, "threads"):
         if setting_of(record, name) != setting_of(baseline, name):
             return f"{name} differs, and with it the rounding"
     if (precision := setting_of(record, "precision")) != "32-true":

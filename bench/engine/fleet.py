@@ -8,7 +8,6 @@ fault: its outcome is then `void`, and its launch is made again.
 from __future__ import annotations
 
 import math
-import os
 import select
 import signal
 import time
@@ -23,9 +22,12 @@ from bench.engine import losses, merge_ranks
 from bench.engine.channel import SLICE, Patience
 from bench.engine.children import REPORT_PATIENCE, Children
 from bench.engine.logs import waits_for_others
-from bench.engine.processes import Arm, ArmLost, Rank, oom_kills
+from bench.engine.processes import Arm, ArmLost, Rank
 from bench.engine.stopping import Interrupted
-from bench.protocol import ArmFailure, GarbledMessage, Go, Ready, Result, Stop, TurnReport
+from bench.engine.turn_meters import meter_here
+from bench.errors import BenchError
+from bench.machine.cores import Layout
+from bench.protocol import STACKS, ArmFailure, GarbledMessage, Go, Ready, Result, Stop, TurnReport
 
 _T = TypeVar("_T", Ready, TurnReport, Result)
 GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say what they died of
@@ -33,6 +35,39 @@ GRACE = 3.0  # seconds in which the other ranks of an arm that lost one may say 
 
 class Fleet(Children):
     """The processes of a run, and what is said with its arms; see `Children` for the arguments."""
+
+    def join(self) -> None:
+        """Have the launcher start a program on each node, and wait until all have come in, or no more will.
+
+        Raises:
+            BenchError: not one came in and was taken; says why.
+            Interrupted: the user wants to stop.
+        """
+        launcher = self.launcher
+        if launcher is None:
+            return
+        self.placement.begin(launcher.nodes)
+        setup = {"addresses": [self.door.tcp_address], "authkey": self.door.key.hex(), "threads": self.threads}
+        launcher.start(setup, self.logs)
+        patience = Patience(launcher.patience)
+        trouble = ""
+        while not self.placement.complete and patience.left() and not trouble:
+            if self.interrupts:
+                raise Interrupted
+            trouble = launcher.trouble()
+            self.wait([], patience)
+        if not self.placement.live:
+            why = self.placement.lacking(1).partition(": ")[2]
+            raise BenchError(f"--launcher {launcher.name}: no node came in: {trouble or why}")
+
+    def keep_off(self, layout: Layout) -> None:
+        """Have the nodes' own programs, and what imports there, run beside the arms, where there are other cores."""
+        for node, own in zip(self.placement.remote, (layout, *layout.others), strict=False):
+            node.keep_off(own.conductor)
+
+    def stolen(self, cores: Sequence[int], nodes: Sequence[str]) -> float:
+        """Seconds that hypervisors have taken from these cores of these nodes since boot, all together."""
+        return sum(self.placement.named(name).stolen(cores) for name in nodes)
 
     def await_ready(self, arms: Sequence[Arm], timeout: float) -> None:
         """Wait until each rank of each of these arms has pulled its first batch, or the arm is lost.
@@ -60,7 +95,8 @@ class Fleet(Children):
                 if message is not None:
                     rank = arm.ranks[number]
                     rank.helpers, rank.setup, rank.epoch = message.helpers, message.setup, message.epoch
-                    rank.workers, rank.accelerator, rank.meter = message.workers, message.accelerator, message.meter
+                    rank.workers, rank.accelerator = message.workers, message.accelerator
+                    rank.meter = meter_here(message.meter, rank.fork_server.node)
                     rank.ready_after = time.perf_counter() - arm.requested_at
                     if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
                         self._hold(arm)
@@ -204,15 +240,17 @@ class Fleet(Children):
     def _died(self, arm: Arm, rank: Rank) -> ArmLost:
         """What became of a rank whose connection or process has ended."""
         patience = Patience(REPORT_PATIENCE)
-        while rank.id not in self.exits and rank.id not in self.voids and patience.left():
+        node = self.node(rank.fork_server)
+        while not (rank.id in self.exits or rank.id in self.voids or node.gone) and patience.left():
             self.wait([], patience)
         status = self.exits.get(rank.id)
         if status is None:
-            if reason := self.voids.get(rank.id) or self.trouble(arm.fork_server):
-                return ArmLost("void", reason)
+            if reason := self.voids.get(rank.id) or self.trouble(rank.fork_server):
+                return self.outside(arm, rank.fork_server, reason)
             gone = "it closed its connection and goes on without it"
             return ArmLost("crashed", f"{gone}; its last words: {losses.said(rank.log)}" + self._wanted(arm))
-        loss = losses.ended_process(status, rank.log, out_of_memory=oom_kills() > self.oom_before)
+        kills = node.oom_kills()
+        loss = losses.ended_process(status, rank.log, out_of_memory=kills > self.oom_before.get(node.name, kills))
         told = loss.outcome != "crashed" or "allowed: " in loss.reason
         return loss if told else ArmLost(loss.outcome, loss.reason + self._wanted(arm))
 
@@ -225,21 +263,20 @@ class Fleet(Children):
         """End an arm of which these ranks did not answer in time; their stacks go to their logs."""
         for number in missing:
             rank = arm.ranks[number]
-            if rank.channel is None and (cause := self._outside(arm, rank, timeout)):
-                arm.lost = ArmLost("void", cause)
+            if rank.channel is None and (cause := self._outside(rank, timeout)):
+                arm.lost = self.outside(arm, rank.fork_server, cause)
                 return self.end_arm(arm)
             if rank.channel is not None and rank.channel.half:
                 return self._lose(
                     arm, {number: losses.garbled_answer(f"{rank.channel.half} bytes, and then nothing more")}
                 )
         self.signal(arm, signal.SIGCONT)
-        for number, rank in enumerate(arm.ranks):
-            try:
-                if rank.pid:
-                    os.kill(rank.pid, signal.SIGUSR1)  # faulthandler writes the stacks of all threads to its log
-            except ProcessLookupError:
-                return self._lose(arm, {number: self._died(arm, rank)})
+        self.signal(arm, STACKS, group=False)  # faulthandler writes the stacks of all threads to its log
         time.sleep(0.5)
+        self.wait([], Patience(0.0))
+        for number, rank in enumerate(arm.ranks):
+            if rank.id in self.exits:
+                return self._lose(arm, {number: self._died(arm, rank)})
         # Of ranks that are all late some may only wait for another one, in a collective.
         blamed = [number for number in missing if not waits_for_others(arm.ranks[number].log)] or missing
         self.end_arm(arm)
@@ -250,13 +287,14 @@ class Fleet(Children):
             "timeout", f"{who}{what} within {timeout:g} s{others}; its stacks are in {names}{self._wanted(arm)}"
         )
 
-    def _outside(self, arm: Arm, rank: Rank, timeout: float) -> str:
+    def _outside(self, rank: Rank, timeout: float) -> str:
         """Why a rank never came, where it is not to blame; "" where it is."""
-        if trouble := self.voids.get(rank.id) or self.trouble(arm.fork_server):
+        server = rank.fork_server
+        if trouble := self.voids.get(rank.id) or self.trouble(server):
             return trouble
         if self.door.refused:
             return f"its connection could not be taken: {self.door.refused}"
         if not rank.pid:
-            self.bury(arm.fork_server, f"its interpreter {arm.fork_server.id!r} did not answer within {timeout:g} s")
-            return arm.fork_server.gone
+            self.bury(server, f"its interpreter {server.id!r} did not answer within {timeout:g} s")
+            return server.gone
         return ""

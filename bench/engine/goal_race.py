@@ -8,7 +8,6 @@ from typing import Any
 from bench.engine.launch import AUDITED_STEPS, Race
 from bench.engine.merge_ranks import Turn
 from bench.engine.processes import ArmLost
-from bench.machine.cores import stolen
 
 
 class GoalRace(Race):
@@ -33,7 +32,7 @@ class GoalRace(Race):
 
     def take_round(self, order: Sequence[str]) -> None:
         """One epoch of every arm that lives, in this order. Of the first one the first steps are watched."""
-        before, metered = stolen(self._cores), self._metered()
+        before, metered = self._fleet.stolen(self._cores, self._nodes), self._metered()
         for position, name in enumerate(order):
             if self.arms[name].lost is not None or self.rounds >= self.goal[name]:
                 continue
@@ -41,7 +40,7 @@ class GoalRace(Race):
             parts = self._epoch(name)
             if not parts:
                 continue
-            after = stolen(self._cores)
+            after = self._fleet.stolen(self._cores, self._nodes)
             seconds = tuple(second for part in parts for second in part.seconds)
             last = parts[-1]
             row: dict[str, Any] = {"round": self.rounds, "position": position, "seconds": seconds}

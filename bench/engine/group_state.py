@@ -13,7 +13,7 @@ from bench.engine.instrumented_launches import GroupInstrumentation
 from bench.engine.interpreter_sets import interpreters_of
 from bench.plan.cell import Cell, Group
 from bench.plan.goal import Goal
-from bench.results.record import Outcome, Record
+from bench.results.record import Record
 from bench.stats import intervals
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
@@ -157,11 +157,6 @@ class GroupState:
         self.widths.append(
             None if not widths or None in widths else max(width for width in widths if width is not None)
         )
-
-
-def never_started(cell: Cell, outcome: Outcome, reason: str) -> Record:
-    """The record of a cell that was never started."""
-    return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, outcome, reason)
 
 
 def work(states: Sequence[GroupState]) -> budget.Work:

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from bench.borders import file_name
 from bench.engine import losses
-from bench.engine.door import Door
 from bench.engine.processes import ForkServer, oom_kills
 from bench.errors import BenchError
 from bench.machine import strays
@@ -30,7 +30,7 @@ def start_fork_server(
     side: Side | None,
     environment: Mapping[str, str],
     logs: Path,
-    door: Door,
+    door: Mapping[str, Any],
     home: Path,
     usable_cores: Sequence[int] = (),
 ) -> ForkServer:
@@ -38,6 +38,7 @@ def start_fork_server(
 
     Args:
         side: whose interpreter it is, or None for ours.
+        door: `addresses`, as `bench.machine.knock` takes them, and `authkey`, in hexadecimal.
         home: the run's temporary folder, which fork servers remove when the run was killed.
         usable_cores: those that an arm is set up on, wherever its fork server imports; none: where that does.
 
@@ -46,7 +47,7 @@ def start_fork_server(
     """
     root = str(PACKAGE_PARENT)
     mark = secrets.token_hex(8)
-    log = logs / f"{file_name(f'fork-server-{name}')}.log"
+    log = log_of(name, logs)
     try:
         # Without -P python would put the working folder first, and so one side's code before the other's.
         own = side.paths if side else (working_folder(),)
@@ -65,8 +66,7 @@ def start_fork_server(
         where = f": {error.filename}" if error.filename else ""
         raise BenchError(f"the interpreter {name!r} cannot be started: {losses.reason(error)}{where}") from None
     setup = {
-        "address": door.address,
-        "authkey": door.key.hex(),
+        **door,
         "home": str(home),
         "preload": [module for module in preload if not module.startswith(SIDE)],
         "imports": side.imports if side else (),
@@ -78,7 +78,12 @@ def start_fork_server(
     with suppress(BrokenPipeError):  # it is dead already; its log says why
         process.stdin.write(msgspec.json.encode(setup) + b"\n")
         process.stdin.close()
-    return ForkServer(name, process, preload, log, mark)
+    return ForkServer(name, process, preload, log, mark, pid=process.pid)
+
+
+def log_of(name: str, logs: Path) -> Path:
+    """The log of the fork server of that name."""
+    return logs / f"{file_name(f'fork-server-{name}')}.log"
 
 
 def working_folder() -> str:
@@ -93,16 +98,24 @@ def working_folder() -> str:
         raise BenchError("the working folder was removed; change to one that exists") from None
 
 
-def trouble(server: ForkServer, oom_kills_before: int) -> str:
-    """What is wrong with a fork server, and so not the fault of its arms; "" where nothing is."""
+def trouble(server: ForkServer, oom_kills_before: int, patience: float = 0.0) -> str:
+    """What is wrong with a fork server, and so not the fault of its arms; "" where nothing is.
+
+    Args:
+        patience: seconds that it has to end by itself before it is asked.
+    """
     if server.gone:
         return server.gone
+    assert server.process is not None
+    if patience:
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(patience)
     name = f"its interpreter {server.id!r}"
     if (status := server.process.poll()) is not None:
         how = f"was killed by {losses.signal_name(-status)}" if status < 0 else f"ended with status {status}"
         killed = -status == signal.SIGKILL and oom_kills() > oom_kills_before
         return f"{name} {how}{' while the kernel ran out of memory' if killed else ''}"
-    if strays.state(server.process.pid) in ("T", "t"):
+    if strays.state(server.pid) in ("T", "t"):
         return f"{name} was stopped (state T)"
     return ""
 
@@ -116,6 +129,7 @@ def end_fork_server(server: ForkServer, patience: float = 0.0) -> None:
     if server.channel is not None:
         server.channel.close()
         server.channel = None
+    assert server.process is not None
     try:
         server.process.wait(patience)
     except subprocess.TimeoutExpired:

@@ -13,7 +13,6 @@ from bench.engine.fleet import Fleet
 from bench.engine.merge_ranks import ArmResult, Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.engine.turn_meters import Readings, TurnMeters
-from bench.machine.cores import stolen
 from bench.protocol import Go
 from bench.results.turns import Turns
 from bench.stats.rounding import percent_of
@@ -42,7 +41,7 @@ EDGE = 0.01
 # Such a device warms up until its clock and the baseline's step keep their value over some rounds, or a limit is
 # reached, of seconds and of the time that the launch has for turns. An H100 from idle to its full clock takes less than
 # a second, to its full heat minutes.
-STEADY, STEADY_ROUNDS = 0.01, 4
+STEADY_WITHIN, STEADY_ROUNDS = 0.01, 4
 LONGEST_WARMUP = 10.0
 WARMUP_SHARE = 0.25
 # Arms of one fork server inherit its heap, and its accidents of alignment, which made up to 6 % of a step at batches of
@@ -90,6 +89,7 @@ class Race:
         self._fleet = fleet
         self.arms = arms
         self._cores = tuple(cores)
+        self._nodes = tuple(dict.fromkeys(rank.fork_server.node for arm in arms.values() for rank in arm.ranks))
         self._timeout = timeout
         self._turn = turn
         self._asynchronous = asynchronous
@@ -236,7 +236,7 @@ class Race:
             last = seen[-STEADY_ROUNDS:]
             swings = {name: swing([one[name] for one in last if name in one]) for name in now}
             self.unsteady = "" if len(last) == STEADY_ROUNDS else "it had too few rounds to tell"
-            if over := {name: one for name, one in swings.items() if one > STEADY}:
+            if over := {name: one for name, one in swings.items() if one > STEADY_WITHIN}:
                 what = "; ".join(f"{name} changed by {percent_of(one, 1)}" for name, one in over.items())
                 self.unsteady = f"{what} over the last {len(last)} rounds"
             if not self.unsteady:
@@ -253,7 +253,7 @@ class Race:
 
     def take_round(self, order: Sequence[str]) -> None:
         """One turn of every arm that lives, in this order, all of as many steps."""
-        before, metered = stolen(self._cores), self._metered()
+        before, metered = self._fleet.stolen(self._cores, self._nodes), self._metered()
         steps = self._generator.choice(self._lengths)
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
@@ -263,7 +263,7 @@ class Race:
                 metered = self._metered()  # what it took until it failed is nobody's
                 continue
             self.turn_seconds += sum(reply.seconds)
-            after = stolen(self._cores)
+            after = self._fleet.stolen(self._cores, self._nodes)
             spread = () if reply.spread is None else (reply.spread,)
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             allocated = () if reply.allocated is None else (reply.allocated,)

@@ -24,6 +24,8 @@ class Options:
         instrument: instrumented launches of each group, at most (`bench.engine.instrumented_launches`).
         launches: of each group, exactly, as far as the budget goes; None: as many as precision goal and budget ask for.
         until: conditions (`bench.stats.conditions`): a run ends when each is decided, whatever the precision; or None.
+        launcher: what places nodes (`bench.engine.launchers`); "": all is on this machine.
+        nodes: that it has.
     """
 
     budget: float = 180.0
@@ -38,6 +40,8 @@ class Options:
     instrument: int = 0
     launches: int | None = None
     until: str | None = None
+    launcher: str = ""
+    nodes: int = 1
 
 
 class Quiet:

@@ -29,12 +29,16 @@ class ForkServer:
     Attributes:
         preload: what it was asked to import, and its side.
         mark: is in the environment of all its descendants (`bench.machine.strays`).
+        process: of this machine; None on another one.
+        pid: on its node.
+        node: the name of the machine that it is on, "" of the conductor's own.
+        number: of its set.
         gone: what became of it, once it is.
         seconds: its imports took; 0.0 until it has said so.
     """
 
     id: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
     preload: tuple[str, ...]
     log: Path
     mark: str
@@ -43,14 +47,18 @@ class ForkServer:
     seconds: float = 0.0
     threads: int = 1
     versions: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
+    node: str = ""
+    number: int = 0
 
 
 @dataclass
 class Rank:
-    """One process of an arm: its name towards the fork server, and the channel to it."""
+    """One process of an arm: its name towards the fork server that has forked it, and the channel to it."""
 
     id: str
     log: Path
+    fork_server: ForkServer
     channel: Channel | None = None
     pid: int = 0
     helpers: int = 0
@@ -67,10 +75,10 @@ class Arm:
     """A live cell: its processes, one a rank, held unless they were granted a turn."""
 
     id: str
-    fork_server: ForkServer
     ranks: list[Rank]
     requested_at: float
     script: bool = False  # whether it is somebody's script, whose first pull is the script's to come to
+    needs: int = 1  # nodes
     poll: select.poll = field(default_factory=select.poll)
     stopped: bool = False
     ended: bool = False
@@ -79,6 +87,12 @@ class Arm:
     @property
     def log(self) -> Path:
         return self.ranks[0].log
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The node of each rank, by name; none where no launcher has placed them."""
+        names = tuple(rank.fork_server.node for rank in self.ranks)
+        return names if all(names) else ()
 
     @property
     def pid(self) -> int:
@@ -101,9 +115,9 @@ class Arm:
         return max(times) if all(times) else 0.0
 
 
-def fork_server_id(preload: tuple[str, ...], number: int) -> str:
-    """The name of the fork server of that preload in set `number`."""
-    return f"{'+'.join(preload)}-{number}"
+def fork_server_id(preload: tuple[str, ...], number: int, node: str = "") -> str:
+    """The name of the fork server of that preload in set `number`, on a node."""
+    return f"{'+'.join(preload)}-{number}{f'@{node}' if node else ''}"
 
 
 def free_port() -> int:

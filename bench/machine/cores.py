@@ -11,20 +11,32 @@ from functools import cache
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things run: the cores of an arm of one process, the conductor's own, and all there are."""
+    """Where things run on a node: the cores of an arm of one process, the conductor's own, and all there are.
+
+    Attributes:
+        others: the layouts of further nodes, which an arm of several nodes is on as well.
+    """
 
     arms: tuple[int, ...]
     conductor: tuple[int, ...]
     usable: tuple[int, ...] = ()
+    others: tuple[Layout, ...] = ()
 
-    def ranks(self, count: int, workers: int = 0, threads: int = 0) -> list[list[int]]:
-        """Cores for each of `count` ranks: the first has those of an arm of one process, the others the next ones.
+    def ranks(self, count: int, workers: int = 0, threads: int = 0, nodes: int = 1) -> list[list[int]]:
+        """Cores for each of `count` ranks on each of so many nodes, as far as there are as many.
 
-        With loader workers all have all cores: workers that share their loop's core cannot run beside it.
+        The first rank of a node has the cores of an arm of one process, the others the next ones. With loader workers
+        all have all cores: workers that share their loop's core cannot run beside it.
 
         Args:
             threads: of each rank, where they are not as many as the layout was made for.
         """
+        there = (self, *self.others)[:nodes]
+        # An arm of more nodes than there are is never started; that it would be like the first one says what it asks.
+        there += (self,) * (nodes - len(there))
+        return [cores for node in there for cores in node._own_ranks(count, workers, threads)]
+
+    def _own_ranks(self, count: int, workers: int, threads: int) -> list[list[int]]:
         if workers:
             return [list(self.usable)] * count
         own = self.usable[-threads:] if threads else self.arms
@@ -34,9 +46,13 @@ class Layout:
         return [list(self.usable[there - threads * (rank + 1) : there - threads * rank]) for rank in range(count)]
 
 
-def layout(threads: int) -> Layout:
-    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us."""
-    cores = usable_cores()
+def layout(threads: int, cores: Sequence[int] | None = None) -> Layout:
+    """The last `threads` usable cores for the arms (the first one serves most interrupts), the others for us.
+
+    Args:
+        cores: the usable ones of another machine; None: those of this one.
+    """
+    cores = usable_cores() if cores is None else cores
     arms = cores[-threads:] if threads < len(cores) else cores
     return Layout(tuple(arms), tuple(core for core in cores if core not in arms) or tuple(cores), tuple(cores))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 # Where `import bench` finds this very package, for interpreters that are started anew.
@@ -58,31 +59,75 @@ def thread_environment(threads: int) -> dict[str, str]:
     return dict.fromkeys(names, str(threads))
 
 
-def rank_environment(rank: int, ranks: int, port: int) -> dict[str, str]:
-    """What torchrun sets for one of `ranks` processes on one machine (torch/distributed/elastic/agent/server/
-    local_elastic_agent.py, torch 2.13), so that every loop finds its ranks in the way its users start it.
+@dataclass(frozen=True)
+class RankPlace:
+    """Where a rank is among all ranks of its arm.
 
-    Args:
-        port: where rank 0 opens the store on the loopback interface.
+    Attributes:
+        rank, world: its number, and how many there are.
+        node, nodes: the same of its node; each has as many ranks.
+        address, port: where rank 0 opens the store.
+        interface: by which ranks reach each other, "" where that is not known.
     """
-    number, world = str(rank), str(ranks)
+
+    rank: int
+    world: int
+    node: int
+    nodes: int
+    address: str
+    port: int
+    interface: str
+
+    @property
+    def local_world(self) -> int:
+        """Ranks on its node."""
+        return self.world // self.nodes
+
+    @property
+    def local_rank(self) -> int:
+        """Its number among those."""
+        return self.rank % self.local_world
+
+    @property
+    def job(self) -> str:
+        """A name that all ranks of its arm share."""
+        return f"bench-{self.port}"
+
+
+def rank_environment(place: RankPlace) -> dict[str, str]:
+    """What torchrun sets for a rank (torch/distributed/elastic/agent/server/local_elastic_agent.py, torch 2.13), so
+    that every loop finds its ranks in the way its users start it."""
+    rank, world = str(place.rank), str(place.world)
     return {
-        "RANK": number,
-        "LOCAL_RANK": number,
-        "GROUP_RANK": "0",
-        "ROLE_RANK": number,
+        **store_environment(place),
+        "GROUP_RANK": str(place.node),
+        "ROLE_RANK": rank,
         "ROLE_NAME": "default",
-        "WORLD_SIZE": world,
-        "LOCAL_WORLD_SIZE": world,
-        "GROUP_WORLD_SIZE": "1",
+        "LOCAL_WORLD_SIZE": str(place.local_world),
+        "GROUP_WORLD_SIZE": str(place.nodes),
         "ROLE_WORLD_SIZE": world,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
         "TORCHELASTIC_RESTART_COUNT": "0",
         "TORCHELASTIC_MAX_RESTARTS": "0",
-        "TORCHELASTIC_RUN_ID": f"bench-{port}",
+        "TORCHELASTIC_RUN_ID": place.job,
         # Rank 0 opens the store itself: there is no agent that does.
         "TORCHELASTIC_USE_AGENT_STORE": "False",
-        # gloo asks for the address of the host's own name, which a machine without a network may not know.
-        "GLOO_SOCKET_IFNAME": "lo0" if os.uname().sysname == "Darwin" else "lo",
+    }
+
+
+def store_environment(place: RankPlace) -> dict[str, str]:
+    """What `torch.distributed` reads of a rank's environment, whoever has set it, and the interface of its backends.
+
+    gloo asks for the address of the host's own name, which a machine without a network may not know, or know wrongly.
+    What the user has set stands, where ranks are on several nodes.
+    """
+    several = place.nodes > 1
+    names = ("GLOO_SOCKET_IFNAME", *(("NCCL_SOCKET_IFNAME",) if several else ()))
+    interfaces = {name: place.interface for name in names if place.interface and not (several and os.environ.get(name))}
+    return {
+        "RANK": str(place.rank),
+        "LOCAL_RANK": str(place.local_rank),
+        "WORLD_SIZE": str(place.world),
+        "MASTER_ADDR": place.address,
+        "MASTER_PORT": str(place.port),
+        **interfaces,
     }

@@ -58,6 +58,11 @@ class Cell:
         return (first, *device.packages, *rest, *([SIDE + side] if side else []))
 
     @property
+    def num_nodes(self) -> int:
+        """Machines that it is on; runs of older versions, and scripts, have no such axis."""
+        return int(self.point.get("num_nodes", 1))
+
+    @property
     def side(self) -> str:
         """The environment that it runs in, "" where all cells run in the one at hand."""
         return str(self.point.get(SIDES, ""))

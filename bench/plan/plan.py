@@ -30,6 +30,7 @@ def make_plan(
     select: str | None = None,
     compare: str | None = None,
     threads: int = 1,
+    nodes: int = 1,
 ) -> Plan:
     """The plan for these suites.
 
@@ -40,6 +41,7 @@ def make_plan(
         select: an expression over cell ids, as `selector` reads it; a group's baseline and its twin always come along.
         compare: the axis along which cells are compared, instead of each suite's own; its first value is the baseline.
         threads: of each process, where the axis of that name has no other value.
+        nodes: that a launcher has for the run.
 
     Raises:
         SpecError: all that is wrong with names, settings and selection, or no cell is left; says what there is.
@@ -63,7 +65,7 @@ def make_plan(
         chosen = {name: compared_along(suite, compare, axes[name][compare]) for name, suite in chosen.items()}
     for own in axes.values():
         own["accelerator"] = list(dict.fromkeys(map(_value, own["accelerator"])))
-    groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name], threads)]
+    groups = [group for name, suite in chosen.items() for group in _groups(suite, axes[name], threads, nodes)]
     if selected is not None:
         everything = [cell.id for group in groups for cell in group.cells if not cell.twin]
         groups = [kept for group in groups if (kept := _keep(group, selected)) is not None]
@@ -95,7 +97,7 @@ def compared_along(suite: Suite, compare: str, values: Sequence[AxisValue]) -> S
     )
 
 
-def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int) -> list[Group]:
+def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int, nodes: int = 1) -> list[Group]:
     compared = list(axes[suite.compare])
     baseline_value = _baseline(suite)
     # The baseline is raced whatever was asked for: there is no ratio without it.
@@ -124,7 +126,7 @@ def _groups(suite: Suite, axes: Mapping[str, Sequence[AxisValue]], threads: int)
                         point,
                         twin,
                         baseline,
-                        refusal_reason(suite, point, threads),
+                        refusal_reason(suite, point, threads, nodes),
                         workers,
                         suite.epochs,
                         asked_settings(suite, point),
@@ -168,14 +170,14 @@ def _keep(group: Group, selected: Selector) -> Group | None:
     return Group(group.id, group.suite, kept)
 
 
-def refusal_reason(suite: Suite, point: Point, threads: int) -> str:
+def refusal_reason(suite: Suite, point: Point, threads: int, nodes: int = 1) -> str:
     """Why a cell is not tried: its suite says that the point makes no sense, or it cannot run here; "" if it is."""
     with guard.foreign(f"suite {suite.name!r}: its `refuses`"):
         reason = suite.refuses(point)
         if not isinstance(reason, str | None):
             raise TypeError(f"gave {type(reason).__name__}; allowed: a sentence, or None")
     loop = suite_loop(suite, str(point["loop"]))
-    return reason or unsupported_reason(point, threads, loop) or trainer_refusal(suite, point, loop) or ""
+    return reason or unsupported_reason(point, threads, loop, nodes) or trainer_refusal(suite, point, loop) or ""
 
 
 def asked_settings(suite: Suite, point: Point) -> dict[str, AxisValue]:
@@ -189,16 +191,18 @@ def named_sets(suite: Suite, cells: Iterable[Cell]) -> dict[str, dict[str, Any]]
     return {name: dict(arguments) for name, arguments in named.items() if arguments}
 
 
-def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None) -> str | None:
+def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None, nodes: int = 1) -> str | None:
     """Why a cell of this point cannot run on this machine, as far as can be told without torch; None if it can.
 
     Args:
         loop: that of the point, where it is a suite's own.
+        nodes: that a launcher has for the run.
     """
     loop = loop or loops.registry()[str(point["loop"])]
     devices, mode, lightning = int(point["devices"]), str(point["compile"]), "lightning" in loop.preload
     driver = accelerator(str(point["accelerator"]), lightning=lightning)
-    wrapping = strategy.resolve_strategy(str(point["strategy"]), devices)
+    wanted = int(point["num_nodes"])
+    wrapping = strategy.resolve_strategy(str(point["strategy"]), devices * wanted)
     own = int(point.get("threads", threads))
     reasons = (
         driver.unavailable,
@@ -208,6 +212,7 @@ def unsupported_reason(point: Point, threads: int = 1, loop: Loop | None = None)
         lambda: None if mode == "off" else driver.unsupported_compile(mode),
         lambda: _too_many_threads(own, threads),
         lambda: driver.too_many(devices, own),
+        lambda: _too_many_nodes(wanted, nodes),
     )
     for ask in reasons:
         reason = ask()
@@ -225,6 +230,15 @@ def _too_many_threads(wanted: int, usual: int) -> str | None:
     if wanted <= max(usual, usable):
         return None
     return f"threads={wanted} need {wanted} cores, and {usable} are usable; allowed: 1 to {usable}"
+
+
+def _too_many_nodes(wanted: int, nodes: int) -> str | None:
+    """Why an arm cannot be on so many machines, or None."""
+    if wanted <= nodes:
+        return None
+    if nodes == 1:
+        return f"num_nodes={wanted} needs a launcher that has as many; allowed: 1, or bench run --launcher"
+    return f"num_nodes={wanted}: the launcher has {nodes} nodes; allowed: 1 to {nodes}"
 
 
 def _is_there(module: str) -> bool:
@@ -288,7 +302,7 @@ def _as_it_was(suite: Suite, own: Mapping[str, Any]) -> Suite:
     return compared_along(suite, compare, own["axes"][compare])
 
 
-def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1) -> Plan:
+def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threads: int = 1, nodes: int = 1) -> Plan:
     """The plan of a run that is resumed.
 
     Raises:
@@ -316,7 +330,7 @@ def plan_of_document(data: Mapping[str, Any], suites: Mapping[str, Suite], threa
                 point,
                 cell["twin"],
                 cell["baseline"],
-                refusal_reason(suite, point, threads),
+                refusal_reason(suite, point, threads, nodes),
                 workers[cell["group"]],
                 suite.epochs,
                 asked_settings(suite, point),

@@ -13,16 +13,16 @@ from bench.stats.intervals import Interval
 from bench.stats.rounding import percent_of
 
 
-def scaling_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary]) -> list[str]:
-    """How much of so many devices' work is done, and what the rest is lost to."""
+def scaling_answers(answers: Sequence[Finding], cells: Mapping[str, CellSummary], axis: str = "devices") -> list[str]:
+    """How much of so many devices' work, or nodes', is done, and what the rest is lost to."""
     sentences = []
     for answer in answers:
         if answer.kind != "efficiency" or answer.estimate is None:
             continue
         cell = cells[answer.cell]
-        devices = int(cell.point["devices"])
-        before = int(cells[cell.versus.baseline].point["devices"]) if cell.versus is not None else 1
-        name = f"{devices} devices"
+        devices = int(cell.point[axis])
+        before = int(cells[cell.versus.baseline].point[axis]) if cell.versus is not None else 1
+        name = f"{devices} {'nodes' if axis == 'num_nodes' else axis}"
         if answer.low is None or answer.high is None:
             sentences.append(f"No efficiency of {name} can be told: one launch gives no interval.")
             continue

@@ -20,6 +20,7 @@ from bench.report.ladder import ladder_sentences
 from bench.report.searches import search_sentences
 from bench.report.tables import by_group_of_cells, label, varying_axes
 from bench.report.units import chosen_quantity, percent, quantity, span
+from bench.results.forms import RANK_AXES
 from bench.stats.intervals import Interval
 
 # Groups without a ratio that a sentence names; of more it says how many.
@@ -198,6 +199,6 @@ def _choices(
 def _answers(axis: str, cells: Sequence[CellSummary], own: Sequence[Finding]) -> list[str]:
     """What a suite was asked besides."""
     by_id = {cell.id: cell for cell in cells}
-    if axis == "devices":
-        return findings.scaling_answers(own, by_id)
+    if axis in RANK_AXES:
+        return findings.scaling_answers(own, by_id, axis)
     return findings.compile_answers(own, by_id) if axis == "compile" else findings.loader_answers(own, by_id, axis)

@@ -8,6 +8,7 @@ from bench.results.decoding import Count, Number
 
 # What a loop notes under names that begin so, it has found by itself, as a tuner does: results and no settings.
 FOUND = "found_"
+RANK_AXES = ("devices", "num_nodes")  # the axes that say, together, how many ranks there are
 
 
 class LedgerForm(TypedDict, total=False):

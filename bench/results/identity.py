@@ -90,3 +90,16 @@ def other_files(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None
     if not one or not other:
         return []
     return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+
+
+def digest_of_tree(folder: Path, pattern: str) -> str:
+    """SHA-256 of all files of a name's pattern below a folder, their places included.
+
+    Raises:
+        RunError: one of them cannot be read.
+    """
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob(pattern)):
+        found.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        found.update(hashlib.sha256(files.read_bytes(path)).digest())
+    return found.hexdigest()

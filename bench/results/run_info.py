@@ -20,6 +20,7 @@ from bench.errors import RunError, one_of
 from bench.results import decoding, old_names
 from bench.results.chain import Anchor
 from bench.results.decoding import COUNT, Count, Number, Scalar, Whole
+from bench.results.forms import RANK_AXES
 from bench.results.record import METRICS, RECORD_SCHEMA, SCHEMAS, WHOLE_FROM, NonEmpty, Outcome, Record
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -263,8 +264,9 @@ def _check_plan(plan: PlanInfo, where: Path) -> None:
         for axis in (suite.compare, suite.length_axis):
             if axis is not None and axis not in cell.point:
                 raise RunError(f"{at}.point: {one_of('axis', axis, cell.point)}, which its suite names")
-        if suite.compare == "devices" and not _is_count(cell.point["devices"]):
-            raise RunError(f"{at}.point.devices: expected a count above 0; there is {cell.point['devices']!r}")
+        if suite.compare in RANK_AXES and not _is_count(cell.point[suite.compare]):
+            there = cell.point[suite.compare]
+            raise RunError(f"{at}.point.{suite.compare}: expected a count above 0; there is {there!r}")
         if (cell.outcome == "ok") == bool(cell.reason):
             raise RunError(f"{at}.reason: outcome {cell.outcome!r} with reason {cell.reason!r}; each but 'ok' has one")
     for group in plan.groups:

@@ -247,8 +247,17 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
 def smallest_detectable(sd: float, n: int, alpha: float, rule: Rule, sets: Sequence[int] = ()) -> float:
     """The smallest slowdown that a gate sees with 90 %, as a fraction.
 
-    The larger of two: the target, since what is smaller may pass; and what a t test of n paired launches against the
-    margin sees with 95 %, by the noncentral t distribution, with 3/pi of the launches as the signed ranks' efficiency.
+    The larger of two: the target, since what is smaller may pass; and what noise hides (`hidden_by_noise`).
+
+    Args: as of `hidden_by_noise`.
+    """
+    return max(rule.target, hidden_by_noise(sd, n, alpha, rule, sets))
+
+
+def hidden_by_noise(sd: float, n: int, alpha: float, rule: Rule, sets: Sequence[int] = ()) -> float:
+    """The slowdown, as a fraction, that a t test of n paired launches against the margin sees with 95 %.
+
+    By the noncentral t distribution, with 3/pi of the launches as the signed ranks' efficiency.
 
     Args:
         sd: of the launches' log ratios.
@@ -261,4 +270,4 @@ def smallest_detectable(sd: float, n: int, alpha: float, rule: Rule, sets: Seque
     noncentrality = float(nctdtrinc(n - 1, 1 - STAGE_POWER, critical))
     above = noncentrality * sd / math.sqrt(SIGNED_RANK_EFFICIENCY * n)
     hidden = rule.allowance(sets, alpha) + rule.allowance(sets, 1 - STAGE_POWER)
-    return max(rule.target, math.expm1(rule.harmless + above + hidden))
+    return math.expm1(rule.harmless + above + hidden)

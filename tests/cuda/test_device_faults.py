@@ -20,7 +20,7 @@ from bench.protocol import NOT_SEEN
 # As torch 2.13 writes them (c10/cuda/CUDAException.cpp, ProcessGroupNCCL.cpp, gloo, c10d's store).
 ASSERTION = (
     "AcceleratorError: CUDA error: device-side assert triggered\n"
-    "Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html for more.\n"
+    "Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html\n"
     "CUDA kernel errors might be asynchronously reported at some other API call.\n"
 )
 WATCHDOG = (

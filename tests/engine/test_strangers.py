@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 import time
@@ -11,15 +12,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from tiers import examples
 
 from bench import protocol
-from bench.engine.door import Door, listening
+from bench.engine import door
+from bench.engine.door import Door, listening, pending_limit
+from bench.engine.door_handshake import Handshake, StrangerError
 from bench.engine.door_strangers import Strangers
 from bench.errors import BenchError
-from bench.machine.knock import Address, KnockError, knock
+from bench.machine.knock import ANSWER, LONGEST_HELLO, MAGIC, Address, KnockError, find_door, frame, knock
 from bench.protocol import ArmHello
+from peers.flood import FIRST_WORDS, Flood, called, recorder
 
 KEY = b"k" * 32
+NEVER = 3600.0  # seconds: that long a test does not take
 
 
 @contextmanager
@@ -42,14 +50,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def connected(made: Door, *, tcp: bool) -> socket.socket:
-    one = socket.create_connection(made.tcp_address) if tcp else socket.socket(socket.AF_UNIX)
-    if not tcp:
-        one.connect(made.address)
-    one.settimeout(20.0)
-    return one
 
 
 def closed(one: socket.socket) -> bool:
@@ -134,3 +134,231 @@ def test_ipv6_is_an_address_like_any_other(tmp_path: Path) -> None:
     knock([made.tcp_address], made.key, hello()).close()
     until(lambda: made.waiting == 1)
     made.close()
+
+
+# --- strangers
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time limits that end in no test: whoever comes in does so because nobody is in its way."""
+    monkeypatch.setattr(door, "HANDSHAKE", NEVER)
+
+
+def recorded(made: Door) -> bytes:
+    """What a genuine process has said at this door."""
+    with recorder(made.tcp_address) as (address, said), knock([address], made.key, hello(0)):
+        until(lambda: made.waiting == 1)
+        for channel, _ in made.arrived():
+            channel.close()
+    return bytes(said)
+
+
+@pytest.mark.parametrize("most", [64, 1])
+def test_nobody_genuine_is_kept_out_by_strangers_that_never_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patient: None, most: int
+) -> None:
+    """A door that keeps each stranger a place until its time is over lets in nobody after the first 16 of each kind."""
+    monkeypatch.setattr(door, "PENDING", most)
+    with opened(tmp_path) as (made, strangers):
+        flood = Flood([made.address, made.tcp_address], recorded(made))
+        genuine: list[ArmHello] = []
+        for number in range(40):
+            for _ in range(2 * len(FIRST_WORDS)):
+                flood.one()
+            assert made.pending <= most
+            address: Address = made.tcp_address if number % 2 else made.address
+            with knock([address], made.key, hello(number)):
+                until(lambda: made.waiting == 1)
+                genuine += [heard for channel, heard in made.arrived() if channel.close() is None]
+        assert [heard.id for heard in genuine] == [f"a#{number}.0" for number in range(40)]
+        sent = flood.sent
+        stay = sent["silence"] + sent["half a message"]
+        until(lambda: sum(strangers.counts.values()) + made.pending >= sum(sent.values()))
+        counts = strangers.counts
+        # Who is closed to make room is of that kind, whatever it had said; a genuine one knocks again.
+        room = counts.pop("too many at once")
+        assert room >= stay - most
+        expected = {
+            "wrong secret": sent["wrong secret"] + sent["replay"],
+            "garbage": sent["garbage"] + sent["another protocol"],
+            "too long": sent["2 GiB announced"],
+            "closed early": sent["hangs up"],
+        }
+        assert {kind for kind, number in counts.items() if number > expected[kind]} == set()
+        assert sum(expected.values()) - sum(counts.values()) <= room - (stay - most)
+        flood.close()
+    lines = (tmp_path / "strangers.log").read_text().splitlines()
+    assert len(lines) == len({line.partition(":")[0] for line in lines}) == 5
+
+
+def test_who_says_nothing_or_half_of_something_has_a_time_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tcp: bool
+) -> None:
+    monkeypatch.setattr(door, "HANDSHAKE", 0.2)
+    with opened(tmp_path) as (made, strangers):
+        address: Address = made.tcp_address if tcp else made.address
+        with called(address) as silent, called(address) as half, called(address) as late:
+            half.sendall(frame(MAGIC + b"n" * 32)[:10])
+            late.sendall(frame(MAGIC + b"n" * 32))
+            assert closed(silent)
+            assert closed(half)
+            assert closed(late)
+        assert strangers.counts == {"silence": 2, "half a message": 1}
+        assert made.pending == 0
+
+
+def test_what_was_recorded_opens_no_door_again_and_what_a_door_says_opens_none(tmp_path: Path) -> None:
+    with opened(tmp_path) as (made, strangers):
+        with called(made.tcp_address) as replay:
+            replay.sendall(recorded(made))
+            assert closed(replay)
+        with called(made.tcp_address) as mirror:
+            opening = frame(MAGIC + b"n" * 32)
+            mirror.sendall(opening)
+            answer = mirror.recv(4 + ANSWER, socket.MSG_WAITALL)
+            mirror.sendall(frame(answer[-32:]))
+            assert closed(mirror)
+        assert strangers.counts == {"wrong secret": 2}
+        assert made.waiting == 0
+
+
+@given(some.binary(max_size=200))
+@settings(max_examples=examples(200))
+def test_whatever_is_said_first_is_no_way_in_and_memory_has_a_limit(words: bytes) -> None:
+    """Before the key is proved nothing is kept but a message of a handshake, whatever is announced."""
+    for said in (words, frame(words), frame(MAGIC + words), frame((MAGIC + words)[:48].ljust(48)) + words):
+        handshake = Handshake(KEY)
+        rest = said
+        try:
+            while rest:
+                take, rest = rest[: handshake.wanted], rest[handshake.wanted :]
+                handshake.take(take)
+                assert handshake.half <= 4 + 48
+        except StrangerError:
+            pass
+        assert not handshake.proved
+        assert handshake.hello is None
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, Strangers]]:
+    with opened(tmp_path_factory.mktemp("door")) as made:
+        yield made
+
+
+@given(some.binary(max_size=300), some.booleans(), some.booleans())
+@settings(max_examples=examples(100))
+def test_whatever_is_said_first_closes_that_connection_alone(
+    standing: tuple[Door, Strangers], words: bytes, framed: bool, over_tcp: bool
+) -> None:
+    made, strangers = standing
+    before = sum(strangers.counts.values())
+    with called(made.tcp_address if over_tcp else made.address) as other:
+        with called(made.tcp_address if over_tcp else made.address) as stranger:
+            with suppress(OSError):
+                stranger.sendall(frame(words) if framed else words)
+                stranger.shutdown(socket.SHUT_WR)
+            assert closed(stranger)
+        other.sendall(frame(MAGIC + b"n" * 32))
+        assert len(other.recv(4 + ANSWER, socket.MSG_WAITALL)) == 4 + ANSWER
+    until(lambda: sum(strangers.counts.values()) == before + 2)
+    assert made.pending == 0
+
+
+def test_a_hello_has_a_limit_too(tmp_path: Path) -> None:
+    with opened(tmp_path) as (made, strangers):
+        with pytest.raises(KnockError, match=r"closed|reset"):
+            knock([made.tcp_address], made.key, b"x" * (LONGEST_HELLO + 1), patience=0.1)
+        assert set(strangers.counts) == {"too long"}
+
+
+def test_without_descriptors_the_longest_silent_stranger_makes_room(tmp_path: Path, patient: None) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with opened(tmp_path) as (made, strangers):
+        callers = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        for one in callers:
+            one.settimeout(20.0)
+        callers[0].connect(made.address)
+        until(lambda: made.pending == 1)
+        free = os.dup(0)
+        os.close(free)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            assert pending_limit() == free // 4
+            callers[1].connect(made.address)
+            assert closed(callers[0])
+            until(lambda: made.pending == 1)
+            assert strangers.counts == {"too many at once": 1}
+            assert made.refused == ""
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for one in callers:
+            one.close()
+
+
+# --- the other side
+
+
+def test_a_door_that_closes_is_knocked_at_again(tmp_path: Path) -> None:
+    closes = 3
+    with opened(tmp_path) as (made, _), socket.create_server(("127.0.0.1", 0)) as between:
+
+        def relay() -> None:
+            for _ in range(closes):
+                between.accept()[0].close()
+            with recorder(made.tcp_address) as (address, _):
+                knocker, there = between.accept()[0], called(address)
+                with knocker, there, suppress(OSError):
+                    there.sendall(knocker.recv(4096))
+                    knocker.sendall(there.recv(4096))
+                    there.sendall(knocker.recv(4096))
+                    knocker.sendall(there.recv(4096))
+
+        thread = threading.Thread(target=relay, daemon=True)
+        thread.start()
+        knock([between.getsockname()[:2]], made.key, hello()).close()
+        thread.join(10.0)
+        until(lambda: made.waiting == 1)
+
+
+def test_patience_ends_and_says_with_whom() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        host, port = gone.getsockname()[:2]
+    with pytest.raises(KnockError, match=f"did not let this process in; {host}:{port}: .*refused"):
+        knock([(host, port)], KEY, hello(), patience=0.1)
+    began = time.monotonic()
+    with pytest.raises(KnockError, match="nobody-is-here: "):  # such a socket is there before its name is told
+        knock(["\0nobody-is-here"], KEY, hello())
+    assert time.monotonic() - began < 100
+
+
+def test_the_address_that_answers_is_found(tmp_path: Path) -> None:
+    with opened(tmp_path) as (made, _), socket.create_server(("127.0.0.1", 0)) as gone:
+        dead = gone.getsockname()[:2]
+        gone.close()
+        words: list[str] = []
+
+        def own(connected: socket.socket) -> bytes:
+            words.append(connected.getsockname()[0])
+            return hello()
+
+        connection, address = find_door([dead, made.tcp_address], made.key, own)
+        assert address == made.tcp_address
+        assert words == ["127.0.0.1"]
+        connection.close()
+
+
+def test_a_kind_has_one_line_however_many_come_and_those_of_before_are_kept(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "strangers.log"
+    for conductor in range(2):
+        strangers = Strangers(log)
+        for number in range(1000):
+            strangers.saw("garbage", f"10.0.0.{number % 256}:{number}", "x" * 10_000 + "\x1b[31m\n")
+            strangers.saw("silence", "10.0.0.1:1", "said nothing")
+        strangers.close()
+        lines = log.read_text().splitlines()
+        assert len(lines) == 2 * (conductor + 1)
+        assert lines[-2].startswith("garbage: 1000, ")
+        assert "; the last one, 10.0.0.231:999: xxx" in lines[-2]
+        assert all(len(line) < 500 and line.isprintable() for line in lines)

@@ -204,7 +204,7 @@ FAULTS: tuple[Fault, ...] = (
             "hang-with-gil": {"what": "hangs in C and keeps the interpreter's lock"},
             "spin": {"what": "spins"},
             "deadlock": {"what": "waits for a lock that it holds"},
-            "sigusr1": {"what": "SIGUSR1, which is the tool's own, to itself, and hangs"},
+            "sigusr2": {"what": "SIGUSR2, which is the tool's own, to itself, and hangs"},
             "stop-group": {"what": "stops its process group"},
             "sighup": {"what": "SIGHUP to itself", "outcomes": {"sighup": CRASHED}},
             "sigabrt": {"what": "SIGABRT to itself", "outcomes": {"sigabrt": CRASHED}},

@@ -24,7 +24,13 @@ def fabric(job: Job) -> None:
     need_sides(workload)
     # Lightning knows no name for one device without a strategy but `auto`.
     strategy = "auto" if job.strategy == "single_device" else job.strategy
-    fabric = Fabric(accelerator=job.accelerator, devices=job.devices, precision=job.precision, strategy=strategy)
+    fabric = Fabric(
+        accelerator=job.accelerator,
+        devices=job.devices,
+        num_nodes=job.num_nodes,
+        precision=job.precision,
+        strategy=strategy,
+    )
     fabric.launch()
     if job.device.type == "xla":
         # A move to XLA makes new parameters. Fabric hands them to the optimizer for several XLA devices and forgets to

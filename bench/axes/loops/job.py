@@ -25,7 +25,7 @@ class Job:
         workload: model, loss, optimizer, batches.
         stream: `stream(loader)` is what the loop iterates, one pull a step.
         device: for loops that move things themselves.
-        accelerator, precision, devices: as Lightning spells them.
+        accelerator, precision, devices, num_nodes: as Lightning spells them; `devices` is of each node.
         dtype: of the weights.
         note: takes settings that only the loop can see, for the record's effective settings.
         strategy: `single_device`, `ddp` or `fsdp`; where it is not the first, RANK and the like are set as by torchrun.
@@ -45,6 +45,7 @@ class Job:
     dtype: torch.dtype
     note: Callable[[Mapping[str, Any]], None]
     strategy: str = "single_device"
+    num_nodes: int = 1
     compile: str = "off"
     callbacks: tuple[Callback, ...] = ()
     trainer: Mapping[str, Any] = field(default_factory=dict)

@@ -52,6 +52,7 @@ def settings(job: Job) -> dict[str, Any]:
     return {
         "accelerator": job.accelerator,
         "devices": job.devices,
+        "num_nodes": job.num_nodes,
         "strategy": "auto" if job.strategy == "single_device" else job.strategy,
         "precision": job.precision,
         "max_epochs": -1 if job.real_epochs else 1,

@@ -138,7 +138,7 @@ def training_arguments(job: Job) -> TrainingArguments:
         torch_compile=job.compile != "off",
         torch_compile_mode=None if job.compile == "off" else job.compile,
     )
-    if job.devices == 1:
+    if job.devices * job.num_nodes == 1:
         arguments._n_gpu = min(arguments.n_gpu, 1)  # it would train on all that it sees, by nn.DataParallel
     return arguments
 

@@ -82,7 +82,7 @@ def _recursion() -> Any:
 # Ends.
 
 LOSING |= {f"exit-{code}": (lambda code=code: os._exit(code)) for code in (0, 1, 3, 7, 255)}
-for _name in ("KILL", "SEGV", "TERM", "STOP", "ABRT", "BUS", "HUP", "PIPE", "ALRM", "QUIT", "TSTP", "USR1", "XCPU"):
+for _name in ("KILL", "SEGV", "TERM", "STOP", "ABRT", "BUS", "HUP", "PIPE", "ALRM", "QUIT", "TSTP", "USR2", "XCPU"):
     LOSING[f"sig{_name.lower()}"] = sent(getattr(signal, f"SIG{_name}"))
 
 
