@@ -62,6 +62,11 @@ def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any
     }
 
 
+def all_cores(cells: Iterable[Cell], place: Layout, threads: int) -> list[int]:
+    """All cores that these cells run on, on whatever node."""
+    return sorted({core for cell in cells for core in requested_settings(cell, place, threads)["cores"]})
+
+
 def request(
     cell: Cell,
     file: str,

@@ -16,7 +16,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Self
 
-import bench.borders as borders
 import bench.protocol as protocol
 from bench.engine import losses
 from bench.engine.channel import Channel, Patience
@@ -24,7 +23,7 @@ from bench.engine.door import Door
 from bench.engine.door_strangers import Strangers
 from bench.engine.launchers import Launcher
 from bench.engine.logs import MOST_BYTES, shorten
-from bench.engine.nodes import LocalNode, Node, RemoteNode
+from bench.engine.nodes import LocalNode, Node, RemoteNode, scratch_of, temporary_of
 from bench.engine.placement import Placement, rank_place, rank_places
 from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id
 from bench.engine.stopping import Interrupted, ignore_signals
@@ -96,6 +95,11 @@ class Children:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def turn_meters(self) -> TurnMeters | None:
+        """The meters that are read at each turn's end; of other nodes' devices there are none."""
+        return self.meters if self.launcher is None else None
 
     @property
     def imports(self) -> dict[tuple[str, ...], float]:
@@ -223,7 +227,7 @@ class Children:
                 rank=rank,
                 log=str(member.log.absolute()),
                 scratch=str(scratch_of(node.home, arm.id) / str(rank)),
-                temporary=str(_temporary(node.home, arm, rank)),
+                temporary=str(temporary_of(node.home, arm.id, rank)),
                 environ={**request.get("environ", {}), **environ},
                 cores=request["cores"][rank] if request.get("cores") else [],
                 request={key: value for key, value in request.items() if key not in ("environ", "cores")},
@@ -361,7 +365,7 @@ class Children:
             shorten(rank.log)
         arm.ended = True
         for node in {rank.fork_server.node: self.node(rank.fork_server) for rank in arm.ranks}.values():
-            temporary = [_temporary(node.home, arm, rank) for rank in range(len(arm.ranks))]
+            temporary = [temporary_of(node.home, arm.id, rank) for rank in range(len(arm.ranks))]
             node.remove([*temporary, scratch_of(node.home, arm.id)])
 
     def close(self) -> None:
@@ -387,13 +391,3 @@ class Children:
             self.strangers.close()
             self._home.close()
             self.meters.close()
-
-
-def scratch_of(home: Path, name: str) -> Path:
-    """The folder, below a node's temporary one, for what the ranks of an arm write."""
-    return home / "scratch" / borders.file_name(name)
-
-
-def _temporary(home: Path, arm: Arm, rank: int) -> Path:
-    # Under a short name, since sockets are put there.
-    return home / "t" / f"{arm.id.rpartition('#')[2]}.{rank}"

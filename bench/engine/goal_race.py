@@ -32,7 +32,7 @@ class GoalRace(Race):
 
     def take_round(self, order: Sequence[str]) -> None:
         """One epoch of every arm that lives, in this order. Of the first one the first steps are watched."""
-        before, metered = self._fleet.stolen(self._cores, self._nodes), self._metered()
+        before, metered = self._fleet.stolen(self._cores, self.arms.values()), self._metered()
         for position, name in enumerate(order):
             if self.arms[name].lost is not None or self.rounds >= self.goal[name]:
                 continue
@@ -40,7 +40,7 @@ class GoalRace(Race):
             parts = self._epoch(name)
             if not parts:
                 continue
-            after = self._fleet.stolen(self._cores, self._nodes)
+            after = self._fleet.stolen(self._cores, self.arms.values())
             seconds = tuple(second for part in parts for second in part.seconds)
             last = parts[-1]
             row: dict[str, Any] = {"round": self.rounds, "position": position, "seconds": seconds}

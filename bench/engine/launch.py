@@ -89,7 +89,6 @@ class Race:
         self._fleet = fleet
         self.arms = arms
         self._cores = tuple(cores)
-        self._nodes = tuple(dict.fromkeys(rank.fork_server.node for arm in arms.values() for rank in arm.ranks))
         self._timeout = timeout
         self._turn = turn
         self._asynchronous = asynchronous
@@ -253,7 +252,7 @@ class Race:
 
     def take_round(self, order: Sequence[str]) -> None:
         """One turn of every arm that lives, in this order, all of as many steps."""
-        before, metered = self._fleet.stolen(self._cores, self._nodes), self._metered()
+        before, metered = self._fleet.stolen(self._cores, self.arms.values()), self._metered()
         steps = self._generator.choice(self._lengths)
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
@@ -263,7 +262,7 @@ class Race:
                 metered = self._metered()  # what it took until it failed is nobody's
                 continue
             self.turn_seconds += sum(reply.seconds)
-            after = self._fleet.stolen(self._cores, self._nodes)
+            after = self._fleet.stolen(self._cores, self.arms.values())
             spread = () if reply.spread is None else (reply.spread,)
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             allocated = () if reply.allocated is None else (reply.allocated,)

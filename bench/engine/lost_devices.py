@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
+from bench.engine.group_state import GroupState
 from bench.engine.processes import Arm
+from bench.engine.turn_meters import TurnMeters
 from bench.plan.cell import Cell
 from bench.results.record import Record
 
@@ -24,30 +25,20 @@ GONE = re.compile(
 )
 
 
-class HasCells(Protocol):
-    """A group's state, as far as it is changed here."""
-
-    cells: list[Cell]
-
-
 class LostDevices:
     """Which devices are lost: the accelerator's name, the local rank that has it, and a sentence."""
 
     def __init__(self) -> None:
         self._lost: dict[tuple[str, int], str] = {}
 
-    def take(self, cells: Iterable[Cell], arms: Mapping[str, Arm], gone: Mapping[str, str]) -> None:
-        """Look at what the arms of a launch were lost by.
-
-        Args:
-            gone: devices of which the driver says that they are lost, by address, in its words.
-        """
+    def take(self, cells: Iterable[Cell], arms: Mapping[str, Arm], meters: TurnMeters) -> None:
+        """Look at what the arms of a launch were lost by."""
         for cell in cells:
             arm = arms[cell.id]
             if arm.lost is None or arm.lost.outcome == "void":
                 continue
             name = str(cell.point.get("accelerator", arm.ranks[0].accelerator))
-            words = {number: gone.get(rank.meter, "") for number, rank in enumerate(arm.ranks)}
+            words = {number: meters.gone.get(rank.meter, "") for number, rank in enumerate(arm.ranks)}
             if not any(words.values()) and len(arm.ranks) == 1 and (found := GONE.search(arm.lost.reason)):
                 words = {0: found[0]}
             for number, said in words.items():
@@ -62,13 +53,6 @@ class LostDevices:
                 return f"not started: device {number} of {name} was {sentence}"
         return ""
 
-    def drop(self, state: HasCells) -> list[Record]:
+    def drop(self, state: GroupState) -> list[Record]:
         """Take cells that cannot run any more out of a group; a record for each."""
-        gone = {cell.id: reason for cell in state.cells if (reason := self.reason(cell))}
-        dropped = [cell for cell in state.cells if cell.id in gone]
-        state.cells = [cell for cell in state.cells if cell.id not in gone]
-        return [_unstarted(cell, gone[cell.id]) for cell in dropped]
-
-
-def _unstarted(cell: Cell, reason: str) -> Record:
-    return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, "crashed", reason)
+        return state.give_up("crashed", self.reason)

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from bench.engine.lost_devices import LostDevices
 from bench.engine.processes import Arm, ArmLost
 from bench.machine.meters import Meter, MeterError, MeterReading, open_meter
-from bench.plan.cell import Cell
 
 IDLE_SECONDS = 1.0  # of watching meters before the first turn: ten steps of the slowest counter known
 IDLE_POLL = 0.002  # seconds between looks; all arms are held, so that nobody is disturbed
@@ -33,7 +31,6 @@ class TurnMeters:
 
     Attributes:
         gone: devices that are lost, by address, in the driver's words.
-        lost: which cells cannot run for that.
     """
 
     def __init__(
@@ -51,7 +48,6 @@ class TurnMeters:
         self._notes: dict[str, bool] = {}  # what a reader of the figures should know, and whether it was told
         self._unsteady: set[str] = set()  # groups of which it was told
         self.gone: dict[str, str] = {}
-        self.lost = LostDevices()
 
     def heed(self, arms: Iterable[Arm]) -> None:
         """Open the meters of what these arms train on, as far as there are any; they wait for their first turn."""
@@ -132,14 +128,12 @@ class TurnMeters:
                 return ArmLost("crashed", f"its device {rank.meter} was lost while it waited: {words}")
         return None
 
-    def told(self, cells: Sequence[Cell], arms: Mapping[str, Arm], launch: int, unsteady: str) -> list[str]:
-        """What is to be told after a launch that was not told before; takes note of the devices that it has lost.
+    def told(self, group: str, launch: int, unsteady: str) -> list[str]:
+        """What is to be told after a launch that was not told before.
 
         Args:
             unsteady: what was not steady when its warm-up ended, or ""; of a group it is told once.
         """
-        self.lost.take(cells, arms, self.gone)
-        group = cells[0].group
         new = [text for text, told in self._notes.items() if not told]
         self._notes |= dict.fromkeys(new, True)
         if unsteady and group not in self._unsteady:
@@ -197,12 +191,3 @@ def idle_of(readings: list[MeterReading]) -> tuple[float, float]:
     powers = [one.power for one in readings if one.power is not None]
     span = readings[-1].at - readings[0].at
     return statistics.median(powers) if powers else 0.0, span if known else 0.0
-
-
-def meter_here(address: str, node: str) -> str:
-    """The meter that a rank tells of, as far as it is one of the conductor's own machine.
-
-    Args:
-        node: that a launcher has placed the rank on; "" without one. A device's UUID is its own wherever it is.
-    """
-    return "" if node and address.startswith("rapl:") else address

@@ -17,7 +17,7 @@ from bench.engine.launch import LONGEST_WARMUP
 from bench.engine.lost_devices import LostDevices
 from bench.engine.processes import ArmLost
 from bench.machine.nvml import THROTTLED
-from bench.plan.cell import Group
+from bench.plan.cell import Cell, Group
 from bench.results.record import decode_record, encode_record
 from bench.results.turns import Turns
 
@@ -26,9 +26,7 @@ from .virtual import (
     ADDRESS,
     VirtualClock,
     VirtualFleet,
-    planned_cell,
     replayed_meters,
-    told_of,
     virtual_arm,
     virtual_race,
     virtual_run,
@@ -49,7 +47,7 @@ def turns_of(name: str, *, turn: float = 2.0, rounds: int = 5) -> tuple[Turns, l
         race.take_round(["a"])
     turns = race.turns("a")
     assert turns is not None
-    return turns, told_of(meters, race)
+    return turns, meters.told("g", 0, race.unsteady)
 
 
 def test_100_watts_for_10_seconds_are_1000_joules_by_both_meters() -> None:
@@ -192,10 +190,10 @@ def test_a_device_that_never_gets_steady_is_waited_for_so_long_and_no_longer_and
     began = clock.now
     race.warm_up("a", measuring_time=1e6)
     assert LONGEST_WARMUP <= clock.now - began < LONGEST_WARMUP + 5.0
-    (told,) = told_of(meters, race, 2)
+    (told,) = meters.told("g", 2, race.unsteady)
     assert "g: the turns of launch 2 began before the device was steady" in told
     assert "changed by 5.4 % over the last 4 rounds" in told
-    assert told_of(meters, race, 3) == []
+    assert meters.told("g", 3, race.unsteady) == []
 
 
 def test_a_run_too_short_to_warm_up_does_not_wait() -> None:
@@ -225,16 +223,21 @@ def test_a_lost_device_ends_its_arms_in_a_line_each_with_the_drivers_words() -> 
     assert second.startswith(f"its device {ADDRESS} was lost while it waited: ")
     assert ADDRESS in meters.gone
     assert fleet.asked[-1] == next(name for name, arm in race.arms.items() if arm.lost and arm.lost.reason == first)
-    assert any("is lost" in text for text in told_of(meters, race))
+    assert any("is lost" in text for text in meters.told("g", 0, ""))
 
 
 def test_cells_that_need_a_lost_device_are_told_so_and_others_go_on() -> None:
-    one, two = planned_cell("one"), planned_cell("two", devices=2)
-    cpu = planned_cell("cpu", accelerator="cpu")
+    def cell(name: str, **point: str | int) -> Cell:
+        return Cell(name, "s", "g", {"accelerator": "cuda", "devices": 1, **point}, twin=False, baseline=None)
+
+    clock = VirtualClock()
+    meters = replayed_meters(Recording.named("steady"), clock)
+    one, two, cpu = cell("one"), cell("two", devices=2), cell("cpu", accelerator="cpu")
     lost = LostDevices()
     arm = virtual_arm("two", "nvml:other", ADDRESS)
     arm.lost = ArmLost("crashed", "gone")
-    lost.take([two], {"two": arm}, {ADDRESS: "GPU is lost"})
+    meters.gone[ADDRESS] = "GPU is lost"
+    lost.take([two], {"two": arm}, meters)
     state = GroupState(Group("g", "s", (cpu, one, two)), [cpu, one, two])
     (record,) = lost.drop(state)
     assert (record.cell, record.outcome, record.launch) == ("two", "crashed", -1)
@@ -250,7 +253,7 @@ def test_cells_that_need_a_lost_device_are_told_so_and_others_go_on() -> None:
     ):
         again, bare = LostDevices(), virtual_arm("one", "")
         bare.lost = ArmLost("crashed", words)
-        again.take([one], {"one": bare}, {})
+        again.take([one], {"one": bare}, meters)
         assert bool(again.reason(one)) is gone, words
 
 
@@ -264,7 +267,7 @@ def test_of_a_part_of_a_device_there_are_clocks_and_no_energy() -> None:
     turns = race.turns("a")
     assert turns is not None
     assert (turns.sm_clock, turns.energy, turns.integrated, turns.power) == ((1.98e9,), (), (), ())
-    told = told_of(meters, race)
+    told = meters.told("g", 0, "")
     assert any("this is a part of one (MIG)" in text for text in told)
 
 
@@ -281,7 +284,9 @@ def test_a_meter_that_fails_on_the_way_leaves_the_columns_that_are_whole() -> No
     assert turns is not None
     assert (turns.power, turns.integrated) == ((), ())
     assert len(turns.energy) == len(turns.sm_clock) == 10
-    assert any("no power: nvmlDeviceGetPowerUsage: Unknown Error (NVML error 999)" in t for t in told_of(meters, race))
+    assert any(
+        "no power: nvmlDeviceGetPowerUsage: Unknown Error (NVML error 999)" in t for t in meters.told("g", 0, "")
+    )
 
 
 def test_once_a_turn_and_never_within_one() -> None:
@@ -325,5 +330,5 @@ def test_where_there_is_no_meter_turns_are_as_they_were() -> None:
     turns = race.turns("a")
     assert turns is not None
     assert (turns.meter, turns.sm_clock, turns.energy, turns.metering) == ("", (), (), ())
-    (told,) = told_of(meters, race)
+    (told,) = meters.told("g", 0, "")
     assert told.startswith("no clocks, power or energy of nvml:GPU-nobodys: ")

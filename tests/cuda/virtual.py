@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +16,6 @@ from bench.engine.merge_ranks import Turn
 from bench.engine.processes import Arm, ArmLost
 from bench.engine.turn_meters import TurnMeters
 from bench.machine.meters import open_meter
-from bench.plan.cell import Cell
 from bench.protocol import Go
 from bench.results.store import StoredRun
 
@@ -44,12 +43,10 @@ class VirtualFleet:
     """Arms that take as long a step as `steps` says; those of `fails` are lost in their turn after so many seconds."""
 
     clock: VirtualClock
+    stolen = staticmethod(lambda cores, arms: 0.0)
     steps: Mapping[str, float]
     fails: Mapping[str, tuple[float, ArmLost]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-
-    def stolen(self, cores: Sequence[int], nodes: Sequence[str]) -> float:
-        return 0.0
 
     def turn(self, arm: Arm, go: Go, timeout: float, *, uncounted: int = 1) -> Turn:
         self.asked.append(arm.id)
@@ -68,15 +65,8 @@ def replayed_meters(played: Recording | Replay, clock: VirtualClock) -> TurnMete
 
 
 def virtual_arm(name: str, *addresses: str) -> Arm:
-    """An arm of a rank on each of these devices."""
-    here = SimpleNamespace(node="")
-    ranks = [SimpleNamespace(meter=own, accelerator="", epoch=0, fork_server=here) for own in addresses or (ADDRESS,)]
+    ranks = [SimpleNamespace(meter=address, accelerator="", epoch=0) for address in addresses or (ADDRESS,)]
     return cast(Arm, SimpleNamespace(id=name, ranks=ranks, lost=None, script=False))
-
-
-def planned_cell(name: str = "one", **point: str | int) -> Cell:
-    """A cell on a CUDA device, of the group `g`."""
-    return Cell(name, "s", "g", {"accelerator": "cuda", "devices": 1, **point}, twin=False, baseline="")
 
 
 def virtual_race(
@@ -86,11 +76,6 @@ def virtual_race(
     arms = {name: virtual_arm(name, *(addresses or {}).get(name, ())) for name in fleet.steps}
     own = random.Random(0)
     return Race(cast(Fleet, fleet), arms, (0,), 1.0, turn, asynchronous=True, generator=own, meters=meters)
-
-
-def told_of(meters: TurnMeters, race: Race, launch: int = 0) -> list[str]:
-    """What a run is told after a launch of that race."""
-    return meters.told([planned_cell(name) for name in race.arms], race.arms, launch, race.unsteady)
 
 
 def virtual_run(
@@ -116,7 +101,7 @@ def virtual_run(
         race.warm_up(cells[0])
         for _ in range(rounds):
             race.take_round(cells)
-        told += told_of(meters, race, launch)
+        told += meters.told("group", launch, race.unsteady)
         records += [
             replace(record, turns=race.turns(record.cell)) for record in base.records if record.launch == launch
         ]
