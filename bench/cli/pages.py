@@ -182,5 +182,5 @@ def run_fit(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text({**found.to_json(), "sentences": [fit.sentence(gate) for gate in found.gates]}, indent=1))
     else:
-        say(fit.table(found))
+        say(fit.fit_table(found))
     return DONE
