@@ -31,6 +31,7 @@ from bench.engine.turn_meters import TurnMeters
 from bench.errors import BenchError
 from bench.machine import scratch, strays
 from bench.machine.cores import usable_cores
+from bench.machine.descriptors import allow_connections
 from bench.machine.process_env import rank_environment
 from bench.plan.side import SIDE, Side
 from bench.protocol import ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage, Hello, NodeHello
@@ -217,6 +218,10 @@ class Children:
         self.arms[arm.id] = arm
         if not nodes:
             arm.lost = ArmLost("crashed", self.placement.lacking(arm.needs))
+            return arm
+        alive = sum(len(one.ranks) for one in self.arms.values() if not one.ended)
+        if few := allow_connections(alive + len(self.fork_servers) + len(self.placement.nodes)):
+            arm.lost = ArmLost("unsupported", few)
             return arm
         self.oom_before = {node.name: node.oom_kills() for node in nodes}
         with suppress(OSError):  # its fork says so
