@@ -220,6 +220,12 @@ def running_options(added: argparse.ArgumentParser, *, old_names: bool = True) -
         metavar="N",
         help="of suites that train for a goal: trainings of each",
     )
+    added.add_argument(
+        "--turn",
+        type=as_duration,
+        metavar="TIME",
+        help="a turn of an arm, in the middle; default: 45ms; meters of energy want 2s and more",
+    )
     until(added)
     copies(added)
 
@@ -295,6 +301,7 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "instrument",
         "until",
         "launches",
+        "turn",
     )
     found = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in found.items() if value is not None}
