@@ -272,8 +272,7 @@ class Conductor:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), timestamp()
         number, options, nodes = state.launches, self._options, len(fleet.placement.live)
-        wanted = interpreters_of([state.cells])
-        self._fork_servers(lambda: sets.begin_launch(wanted))
+        self._fork_servers(lambda: sets.begin_launch(interpreters_of([state.cells])))
         places = sets.places(state.group.id, state.cells)
         order = list(range(len(state.cells)))
         self._random.shuffle(order)
