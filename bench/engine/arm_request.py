@@ -56,6 +56,7 @@ def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any
         "num_nodes": nodes,
         "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices * nodes),
         "threads": own,
+        **accelerator(str(cell.point["accelerator"])).asks(str(cell.point["compile"])),
         **cell.asks,
         "cores": cores,
     }

@@ -363,6 +363,8 @@ class Children:
                 rank.channel.close()
                 rank.channel = None
             shorten(rank.log)
+        if arm.ended:
+            return
         arm.ended = True
         for node in {rank.fork_server.node: self.node(rank.fork_server) for rank in arm.ranks}.values():
             temporary = [temporary_of(node.home, arm.id, rank) for rank in range(len(arm.ranks))]
@@ -376,15 +378,15 @@ class Children:
             for node in self.placement.nodes:
                 if isinstance(node, RemoteNode):
                     node.channel.close()  # its program ends all that it has started
-            here = [server for server in self.fork_servers.values() if server.process is not None]
-            for server in here:
+            for server in self.fork_servers.values():
                 if server.channel is not None:
                     server.channel.close()  # all at once: they kill their arms and leave
                     server.channel = None
                 elif server.process is not None:
                     server.process.kill()
-            for server in here:
-                self.node(server).end_server(server, LEAVE)
+            for server in self.fork_servers.values():
+                if server.process is not None:
+                    self.node(server).end_server(server, LEAVE)
             if self.launcher is not None:
                 self.launcher.close()
             self.door.close()

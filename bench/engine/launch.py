@@ -41,7 +41,7 @@ EDGE = 0.01
 # Such a device warms up until its clock and the baseline's step keep their value over some rounds, or a limit is
 # reached, of seconds and of the time that the launch has for turns. An H100 from idle to its full clock takes less than
 # a second, to its full heat minutes.
-STEADY, STEADY_ROUNDS = 0.01, 4
+STEADY_WITHIN, STEADY_ROUNDS = 0.01, 4
 LONGEST_WARMUP = 10.0
 WARMUP_SHARE = 0.25
 # Arms of one fork server inherit its heap, and its accidents of alignment, which made up to 6 % of a step at batches of
@@ -118,6 +118,12 @@ class Race:
     def void(self) -> str:
         """What disturbed the launch from outside, so that nothing of it counts; "" where nothing did."""
         return next((arm.lost.reason for arm in self.arms.values() if arm.lost and arm.lost.outcome == "void"), "")
+
+    @property
+    def swept(self) -> bool:
+        """Whether an arm was ended by what ends whole jobs: SIGTERM to each process, its interpreter among them."""
+        lost = [arm.lost for arm in self.arms.values() if arm.lost]
+        return any(one.outcome == "void" or one.reason.startswith("killed by SIGTERM") for one in lost)
 
     def _take(
         self, name: str, steps: int, *, audit: bool = False, timed: bool = False, judge: bool = False
@@ -235,7 +241,7 @@ class Race:
             last = seen[-STEADY_ROUNDS:]
             swings = {name: swing([one[name] for one in last if name in one]) for name in now}
             self.unsteady = "" if len(last) == STEADY_ROUNDS else "it had too few rounds to tell"
-            if over := {name: one for name, one in swings.items() if one > STEADY}:
+            if over := {name: one for name, one in swings.items() if one > STEADY_WITHIN}:
                 what = "; ".join(f"{name} changed by {percent_of(one, 1)}" for name, one in over.items())
                 self.unsteady = f"{what} over the last {len(last)} rounds"
             if not self.unsteady:

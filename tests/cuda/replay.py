@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self, cast
 
 RECORDINGS = Path(__file__).parent / "recordings"
 RECORDED, DOCUMENTED = "recorded", "documented, not recorded"
-# NVML's words (nvmlErrorString) by code, those that are played.
+# NVML's words (nvmlErrorString) by code, those that are played, and the names of their constants.
 WORDS = {
     1: "Uninitialized",
     2: "Invalid Argument",
@@ -31,6 +31,11 @@ WORDS = {
     15: "GPU is lost",
     16: "GPU requires restart",
     999: "Unknown Error",
+}
+NAMES = {
+    **{1: "UNINITIALIZED", 2: "INVALID_ARGUMENT", 3: "NOT_SUPPORTED", 4: "NO_PERMISSION", 6: "NOT_FOUND"},
+    **{9: "DRIVER_NOT_LOADED", 10: "TIMEOUT", 13: "FUNCTION_NOT_FOUND", 15: "GPU_IS_LOST", 16: "RESET_REQUIRED"},
+    999: "UNKNOWN",
 }
 FUNCTIONS = (
     "nvmlDeviceGetName",
@@ -62,7 +67,7 @@ class NVMLError(Exception):
 
 # As NVMLError_NotSupported, and NVMLError_GpuIsLost.
 NVMLError.classes.update(
-    {code: type(f"NVMLError_{words.title().replace(' ', '')}", (NVMLError,), {}) for code, words in WORDS.items()}
+    {code: type(f"NVMLError_{name.title().replace('_', '')}", (NVMLError,), {}) for code, name in NAMES.items()}
 )
 
 
@@ -82,7 +87,10 @@ class Recording:
     @classmethod
     def named(cls, name: str) -> Recording:
         """One of recordings/, without `.json`."""
-        path = RECORDINGS / f"{name}.json"
+        return cls.of_file(RECORDINGS / f"{name}.json")
+
+    @classmethod
+    def of_file(cls, path: Path) -> Recording:
         return cls(json.loads(path.read_text(encoding="utf-8")), path.name)
 
 
@@ -103,7 +111,7 @@ class Replay:
         self.calls: list[str] = []
         for code, made in NVMLError.classes.items():
             setattr(self, made.__name__, made)
-            setattr(self, f"NVML_ERROR_{WORDS[code].upper().replace(' ', '_')}", code)
+            setattr(self, f"NVML_ERROR_{NAMES[code]}", code)
 
     def nvmlInit(self) -> None:
         if code := self._recording.data.get("init_error"):

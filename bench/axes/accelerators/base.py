@@ -121,6 +121,11 @@ class Accelerator:
             return f"reduce-overhead is CUDA graphs (torch._inductor.list_mode_options), which {self.name} has not"
         return None
 
+    def asks(self, compile_mode: str) -> Mapping[str, str]:
+        """Effective settings that a mode of torch.compile asks for on it besides its name: without them the cell is
+        `downgraded`."""
+        return {}
+
     def unsupported_calibration(self) -> str | None:
         """Why `bench env --calibrate` cannot measure its ceilings, or None."""
         return None
