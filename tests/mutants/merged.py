@@ -20,7 +20,7 @@ MERGED: tuple[Mutant, ...] = (
             f"{BETWEEN}::test_nodes_as_a_random_effect_cover_and_launches_do_not")),
     Mutant(70, "groups of noisier launches are as sure as all", "bench/stats/between_runs.py",
            "max(of_one + noise - usual, noise)", "of_one",
-           (f"{BETWEEN}::test_nodes_that_agree_to_the_bit_have_their_launches_noise",)),
+           (f"{BETWEEN}::test_a_group_has_the_noise_of_its_own_launches_in_place_of_the_mean",)),
     Mutant(70, "machines of one processor are one machine", "bench/analysis/merge_machines.py",
            'checked(run) if known else', '{"cpu": checked(run)["cpu"]} if known else',
            (f"{MERGES}::test_runs_are_never_pooled_where_a_checked_key_differs",)),
