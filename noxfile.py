@@ -30,6 +30,7 @@ XLA_TESTS = [
 # What trains with the packages of the extra `loops`.
 EXTRAS_TESTS = ["tests/extras", "tests/axes/test_loops.py", "tests/axes/test_epochs.py"]
 SLOWEST = "--durations=25"
+NOTHING_SELECTED = 5  # pytest's exit code
 CELLS_FAILED = 3  # exit code of a run in which cells failed; its report shows them, so it is written all the same
 
 
@@ -38,6 +39,17 @@ def _install(session: nox.Session, *what: str, versions: str = "constraints.txt"
     # uv compiles nothing, so the first import does, and must be let: on 2 slow cores `import lightning` takes 13 s
     # from source and 4.4 s from bytecode, in every interpreter that a run starts.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
+
+
+def _run_tests(session: nox.Session, arguments: list[str]) -> None:
+    """Run pytest with these arguments; all tests that a lone `-m EXPR` selects in two processes, a file at a time."""
+    if len(arguments) != 2 or arguments[0] != "-m":
+        session.run("pytest", SLOWEST, *arguments)
+        return
+    # Imports take one core, and most of a process test is imports or waiting: of two cores one would stand still.
+    two = ["-n", "2", "--dist", "loadfile"]
+    session.run("pytest", SLOWEST, *two, "-m", f"({arguments[1]}) and not alone")
+    session.run("pytest", SLOWEST, "-m", f"({arguments[1]}) and alone", success_codes=[0, NOTHING_SELECTED])
 
 
 @nox.session
@@ -87,9 +99,12 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest, with the arguments after `--`; without any, all tests but long ones and simulations in full."""
+    """Run pytest, with the arguments after `--`; without any, all tests but long ones and simulations in full.
+
+    With `-m EXPR` alone, too, two processes share the files, and tests that are marked `alone` come after them.
+    """
     _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"])
-    session.run("pytest", SLOWEST, *(session.posargs or ["-m", "not long and not simulation"]))
+    _run_tests(session, session.posargs or ["-m", "not long and not simulation"])
 
 
 @nox.session
@@ -166,7 +181,7 @@ def slurm(session: nox.Session) -> None:
         env = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         session.run("apt-get", "install", "--yes", "slurm-wlm", "munge", external=True, env=env)
     _install(session, "--editable", ".[history,train,tune,slurm]", *GROUPS["tests"])
-    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm"]), env={"BENCH_SLURM": "all"})
+    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm", "tests/netns"]), env={"BENCH_SLURM": "all"})
 
 
 @nox.session

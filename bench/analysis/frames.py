@@ -31,7 +31,7 @@ from bench.results.record import METRICS, Metric, Record, counted_records
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
-from bench.stats.drift import Drift, drift_reason
+from bench.stats.drift import Drift, LaunchSlope, drift_reason
 from bench.stats.step_times import LEAST_ROUNDS, step_times
 
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
@@ -48,6 +48,7 @@ class Frames:
     declared: Mapping[str, Metric]
     drifts: Mapping[str, Drift]
     rules: StepRules
+    memory: Mapping[tuple[str, int], Mapping[str, LaunchSlope]]
 
 
 def frames_of(run: StoredRun) -> Frames:
@@ -56,16 +57,17 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    drifts, rules = drift.time_drifts(run), step_rules(run)
+    drifts, rules, memory = drift.time_drifts(run), step_rules(run), drift.memory_slopes_of(run.records)
     planned, all_turns, known = _planned(run, drifts), turns(run), declared_metrics(run)
     return Frames(
         all_turns,
-        _launches(run, all_turns, known, rules),
+        _launches(run, all_turns, known, rules, memory),
         pairs_of_planned(run, planned, rules),
         planned,
         known,
         drifts,
         rules,
+        memory,
     )
 
 
@@ -159,7 +161,8 @@ def launches(run: StoredRun) -> pd.DataFrame:
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
-    return _launches(run, turns(run), declared_metrics(run), step_rules(run))
+    memory = drift.memory_slopes_of(run.records)
+    return _launches(run, turns(run), declared_metrics(run), step_rules(run), memory)
 
 
 def _launches(
@@ -167,6 +170,7 @@ def _launches(
     all_turns: pd.DataFrame,
     known: Mapping[str, Metric],
     rules: StepRules,
+    memory: Mapping[tuple[str, int], Mapping[str, LaunchSlope]],
 ) -> pd.DataFrame:
     extras = (
         (record, {name: (float(value), 1) for name, value in record.extra.items()})
@@ -176,7 +180,7 @@ def _launches(
     records: list[Record] = []
     numbers: list[int] = []
     found: list[tuple[str, float, int]] = []
-    for record, values in (*_launch_values(run, all_turns, known, rules), *extras):
+    for record, values in (*_launch_values(run, all_turns, known, rules, memory), *extras):
         numbers += [len(records)] * len(values)
         records.append(record)
         found += [(name, value, samples) for name, (value, samples) in values.items()]
@@ -223,6 +227,7 @@ def _launch_values(
     all_turns: pd.DataFrame,
     known: Mapping[str, Metric],
     rules: StepRules,
+    memory: Mapping[tuple[str, int], Mapping[str, LaunchSlope]],
 ) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     of_turns = [name for name in METRICS if name in all_turns.columns]
     records = _with_turns(run)
@@ -252,7 +257,7 @@ def _launch_values(
                 values[name] = (float(given), 1)
         of_launch = energies.get((record.group, record.launch))
         values |= {name: (value, count) for name, value in energy_metrics(record, of_launch).items()}
-        values |= {name: (slope.slope, count) for name, slope in drift.memory_slopes(turns_).items()}
+        values |= {name: (slope.slope, count) for name, slope in memory[record.cell, record.launch].items()}
         yield record, {name: values[name] for name in known if name in values}
 
 

@@ -19,7 +19,7 @@ from bench.analysis.merge_machines import node_of
 from bench.analysis.merge_rows import WorkRow
 from bench.analysis.merge_values import MachineFigure, MachineRatio, Spread
 from bench.results.store import StoredRun
-from bench.stats.between_runs import Variance, mean_of_runs, reach_of, spread_or_floor
+from bench.stats.between_runs import Variance, mean_of_runs, reach_of_parts, spread_or_floor
 from bench.stats.intervals import Interval
 
 AN_HOUR = 3600.0
@@ -165,5 +165,5 @@ def machine_ratio(own: RowEstimate, base: RowEstimate) -> MachineRatio | None:
 def _interval(log: float, parts: Sequence[Variance], launches: int) -> Interval:
     if not parts:
         return Interval(math.exp(log), None, None, launches)
-    reach = reach_of(parts)
+    reach = reach_of_parts(parts)
     return Interval(math.exp(log), math.exp(log - reach), math.exp(min(log + reach, 709.0)), launches)

@@ -103,18 +103,25 @@ class Summary:
         return asdict(self)
 
 
-def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP, target: float | None = None) -> Summary:
+def summarize(
+    run: StoredRun,
+    reference_step: float = REFERENCE_STEP,
+    target: float | None = None,
+    *,
+    frames: Frames | None = None,
+) -> Summary:
     """The summary of a run, finished or not.
 
     Args:
         reference_step: seconds a step, for which the costs are stated.
         target: a validation loss in place of that which the run's trainings were for.
+        frames: the run's, where they are made already; they take most of the time.
 
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
         SpecError: there is a target, and no suite of the run trains for a goal.
     """
-    frames = frames_of(run)
+    frames = frames or frames_of(run)
     pairs, known = frames.pairs, frames.declared
     cells = _cells(run, frames)
     twin_pairs = pairs[pairs["twin"]]

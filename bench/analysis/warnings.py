@@ -102,7 +102,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
             "with the reason and the log"
         )
     warnings += _accelerator_warnings(run)
-    warnings += leak_warnings(run.records)
+    warnings += leak_warnings(frames.memory)
     warnings += validation_warnings(run)
     changing = _changing(run)
     warnings += [

@@ -12,7 +12,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,6 @@ FEWEST_LAUNCHES = 6  # of two ratios each, made whatever they take; of fewer, a 
 PATIENCE = 120.0  # seconds of these, where the machine is that slow
 FIT_BUDGET = 60.0  # of the gate that is foreseen
 ONE_CELL = (POWER_SUITE, f"slowdown={AGAIN}")
-STOLEN_SHARE = 0.01  # of the turns' time, from which on it is named as a limit
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,9 @@ def measure_fit(threads: int, seconds: float | None, progress: Progress) -> Fit:
     before = core_clock(layout.arms)
     records, imports = _race(made, files, threads, progress)
     after = core_clock(layout.arms)
-    noise, state = noise_of(made, records, imports)
+    state = known_group(made, records)
     turns = [record.turns for record in records if record.turns is not None]
+    noise = noise_of_launches(state, statistics.median([len(own.round) for own in turns] or [math.nan]), imports)
     spent = math.fsum(second for own in turns for second in own.entire)
     stolen = math.fsum(second for own in turns for second in own.stolen) / spent
     alone = 0 if set(layout.conductor) & set(layout.arms) else len(layout.conductor)
@@ -185,14 +185,8 @@ def _race(
     return records, imports
 
 
-def noise_of(
-    made: Plan, records: Sequence[Record], imports: dict[tuple[str, ...], float]
-) -> tuple[LaunchNoise, GroupState]:
-    """What the launches of one group of equal arms scatter by and take.
-
-    Raises:
-        RunError: there are too few that count.
-    """
+def known_group(made: Plan, records: Sequence[Record]) -> GroupState:
+    """What the launches of a plan's one group told."""
     group = made.groups[0]
     state = GroupState(group, list(group.runnable))
     by_launch: dict[int, list[Record]] = {}
@@ -200,24 +194,33 @@ def noise_of(
         by_launch.setdefault(record.launch, []).append(record)
     for number in sorted(by_launch):
         state.learn(by_launch[number])
+    return state
+
+
+def noise_of_launches(state: GroupState, rounds: float, imports: Mapping[tuple[str, ...], float]) -> LaunchNoise:
+    """What the launches of a group of equal arms scatter by and take.
+
+    Args:
+        rounds: of a launch.
+
+    Raises:
+        RunError: there are too few that count.
+    """
     if len(state.turns) < FEWEST_LAUNCHES:
         raise RunError(
             f"{len(state.turns)} launches counted, and {FEWEST_LAUNCHES} are the fewest that tell what launches "
-            f"scatter by; a launch took {statistics.median(state.costs or [math.nan]):.1f} s here"
+            f"scatter by; one took {statistics.median(state.costs or [math.nan]):.1f} s here"
         )
     arms, length = len(state.cells), statistics.median(state.turns)
     within = statistics.fmean(error**2 for error in state.errors)
     whole = statistics.fmean(statistics.variance(values) for values in state.ratios.values())
-    rounds = statistics.median(len(one.turns.round) for one in records if one.turns is not None)
-    return (
-        LaunchNoise(
-            between=math.sqrt(max(0.0, whole - within)),
-            within=math.sqrt(within * length * 2 / arms),
-            arm_start=state.start_up / arms,
-            least_turns=length / arms * LEAST_ROUNDS / rounds,
-            imports=imports,
-        ),
-        state,
+    return LaunchNoise(
+        between=math.sqrt(max(0.0, whole - within)),
+        # Where so few launches scatter by less than their rounds tell, they do so by luck; the whole is what is known.
+        within=math.sqrt(min(whole, within) * length * 2 / arms),
+        arm_start=state.start_up / arms,
+        least_turns=length / arms * LEAST_ROUNDS / rounds,
+        imports=imports,
     )
 
 

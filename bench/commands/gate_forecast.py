@@ -18,6 +18,7 @@ from bench.engine.interpreter_sets import interpreters_of
 from bench.engine.turn_order import rounds_to_end
 from bench.plan.cell import Plan
 from bench.stats.gate_rule import STAGE_POWER, STEPS_JUDGED, Rule, hidden_by_noise
+from bench.stats.rounding import percent_of
 from bench.stats.step_times import LEAST_ROUNDS
 
 MOST_BUDGET = 3600.0  # seconds; a machine that needs more for its first look is told so, and no budget
@@ -80,7 +81,7 @@ class GateForecast:
         look: launches of the last interim look that the budget has room for; 0: of none, and then nothing is seen.
         noise: the slowdown that is told from the margin with 95 % by then (`gate_rule.hidden_by_noise`); None: none is.
         sees: the smallest slowdown that is called a regression with 90 %: that, or the rule's target if it is larger.
-        needs: seconds of the least budget that sees one at all; None: above an hour.
+        needs: seconds of about the least budget that sees one at all; None: above an hour.
         limits: what a better figure would take, the first one most, as sentences.
     """
 
@@ -217,14 +218,14 @@ class _Walk:
 
 
 def _least_budget(shape: GateShape, noise: LaunchNoise, rule: Rule) -> float | None:
-    """Whole seconds of the least budget whose gate reaches a look."""
+    """Seconds of about the least budget whose gate reaches a look; launches are longer where there is more time."""
     low, high = 0.0, MOST_BUDGET
     if _forecast(shape, noise, high, rule).sees is None:
         return None
     while high - low > 1:
         middle = (low + high) / 2
         low, high = (middle, high) if _forecast(shape, noise, middle, rule).sees is None else (low, middle)
-    return float(math.ceil(high))
+    return high
 
 
 def _limits(found: GateForecast, shape: GateShape, noise: LaunchNoise, rule: Rule) -> list[str]:
@@ -234,7 +235,9 @@ def _limits(found: GateForecast, shape: GateShape, noise: LaunchNoise, rule: Rul
         groups = f" in each of {found.groups} groups" if found.groups > 1 else ""
         return [f"room: {begun}{groups}, and the first look needs {rule.looks[0]} launches behind the screen"]
     if found.noise <= rule.target:
-        return [f"the rule: slowdowns below its target of {rule.target:.0%} may pass, however quiet a machine is"]
+        return [
+            f"the rule: slowdowns below its target of {percent_of(rule.target)} may pass, however quiet a machine is"
+        ]
     quiet = LEAST_BETWEEN
     others: Sequence[tuple[str, LaunchNoise, float]] = (
         ("launches: the budget has room for {look} behind the screen, the rule takes {last}", noise, MOST_BUDGET),

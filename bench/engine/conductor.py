@@ -36,7 +36,7 @@ from bench.engine.launchers import Launcher
 from bench.engine.lost_devices import LostDevices
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm
-from bench.engine.stopping import Interrupted, heed_signals
+from bench.engine.stopping import SIGNALS_APART, Interrupted, heard_within, heed_signals
 from bench.engine.until import Until
 from bench.machine.cores import own_cores
 from bench.plan.cell import SIDES, Cell, Plan
@@ -169,9 +169,11 @@ class Conductor:
         """Lay out the nodes that are there, and end the cells that need more of them."""
         placement = fleet.placement
         if placement.changed:
+            if placement.lost:
+                heard_within(fleet, SIGNALS_APART)
             layouts = widest_layouts(self._plan.cells, self._options.threads, [one.cores for one in placement.live])
             self._layout = layouts or self._own
-        for state in self._states:
+        for state in () if fleet.interrupts else self._states:
             lost = state.give_up(
                 "crashed" if placement.lost else "unsupported", lambda cell: placement.lacking(cell.num_nodes)
             )
@@ -271,7 +273,7 @@ class Conductor:
     def _launch(self, fleet: Fleet, sets: InterpreterSets, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), timestamp()
-        number, options = state.launches, self._options
+        number, options, nodes = state.launches, self._options, len(fleet.placement.live)
         wanted = interpreters_of([state.cells])
         self._fork_servers(lambda: sets.begin_launch(wanted))
         places = sets.places(state.group.id, state.cells)
@@ -313,8 +315,9 @@ class Conductor:
             self._warn(told)
         self._lost.take(state.cells, arms, fleet.meters)
         self.timing["turns"] += race.turn_seconds
-        if fleet.interrupts and (state.goal or not race.rounds):
-            return  # nothing was measured, or no whole training
+        fewer = len(fleet.placement.live) < nodes and heard_within(fleet, SIGNALS_APART)
+        if fleet.interrupts and (state.goal or not race.rounds or race.swept or fewer):
+            return  # nothing was measured, or no whole training, or a scheduler has ended all processes of its job
         seconds = time.monotonic() - began
         records = [
             replace(
@@ -341,8 +344,7 @@ class Conductor:
         elif cause:
             self._progress.note(f"{launch} is void, the second in a row; the run ends: {cause}")
             reason = f"the run ended before its first launch: {cause}"
-            cells = [cell for state in self._states for cell in state.cells]
-            self._append([never_started(cell, "void", reason) for cell in cells])
+            self._append([never_started(cell, "void", reason) for state in self._states for cell in state.cells])
 
     def _instrument(self, fleet: Fleet) -> None:
         """The instrumented launches of all groups, as far as the budget has room for them."""

@@ -119,6 +119,12 @@ class Race:
         """What disturbed the launch from outside, so that nothing of it counts; "" where nothing did."""
         return next((arm.lost.reason for arm in self.arms.values() if arm.lost and arm.lost.outcome == "void"), "")
 
+    @property
+    def swept(self) -> bool:
+        """Whether an arm was ended by what ends whole jobs: SIGTERM to each process, its interpreter among them."""
+        lost = [arm.lost for arm in self.arms.values() if arm.lost]
+        return any(one.outcome == "void" or one.reason.startswith("killed by SIGTERM") for one in lost)
+
     def _take(
         self, name: str, steps: int, *, audit: bool = False, timed: bool = False, judge: bool = False
     ) -> Turn | None:

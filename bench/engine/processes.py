@@ -90,9 +90,9 @@ class Arm:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The node of each rank, by name; none where no launcher has placed them."""
+        """The node of each rank, by name; none where no launcher has placed them, or none was ever started."""
         names = tuple(rank.fork_server.node for rank in self.ranks)
-        return names if all(names) else ()
+        return names if all(names) and any(rank.pid for rank in self.ranks) else ()
 
     @property
     def pid(self) -> int:

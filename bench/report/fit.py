@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from bench.commands.fit import STOLEN_SHARE, Fit
+import math
+
+from bench.analysis.warnings import STOLEN_SHARE
+from bench.commands.fit import Fit
 from bench.commands.gate_forecast import GateForecast
 from bench.machine.throttling import CoreClock
 from bench.report.units import quantity
 from bench.stats.rounding import percent_of
 
 
-def table(fit: Fit) -> str:
+def fit_table(fit: Fit) -> str:
     """The machine, the gates that are foreseen, and a sentence on each, as lines of text."""
     pinned = f"cores {', '.join(map(str, fit.cores))}" if fit.cores else "cores that the system chooses"
     taken = f"the hypervisor took {percent_of(fit.stolen)} of the turns' time"
@@ -40,7 +43,7 @@ def sentence(gate: GateForecast) -> str:
     what = "one cell" if gate.groups == 1 else f"{gate.suite}, {gate.groups} groups"
     if gate.sees is not None:
         return f"a gate of {gate.budget:.0f} s here sees slowdowns of {percent_of(gate.sees)} and more ({what})"
-    least = "none of an hour or less sees one" if gate.needs is None else f"it takes {gate.needs:.0f} s at least"
+    least = "none of an hour or less sees one" if gate.needs is None else f"it takes {math.ceil(gate.needs)} s at least"
     return f"a gate of {gate.budget:.0f} s here can call nothing a regression, {least} ({what})"
 
 

@@ -34,7 +34,7 @@ class Variance:
     degrees: float
 
 
-def reach_of(parts: Sequence[Variance], confidence: float = CONFIDENCE) -> float:
+def reach_of_parts(parts: Sequence[Variance], confidence: float = CONFIDENCE) -> float:
     """Half the width of the interval around an estimate whose variance is the sum of these.
 
     Each part has Student's t of its own degrees, and their squares are added. Satterthwaite's single t of the sum takes
@@ -110,7 +110,7 @@ def spread_or_floor(
         return given, False
     larger = math.fsum(part.value for part in own) > given[0].value
     enough = sum(map(len, known.values())) >= FEWEST_RUNS
-    return (own, True) if larger or (enough and reach_of(own) <= reach_of(given)) else (given, False)
+    return (own, True) if larger or (enough and reach_of_parts(own) <= reach_of_parts(given)) else (given, False)
 
 
 @dataclass(frozen=True)

@@ -315,10 +315,10 @@ def test_self_time_leaves_out_what_was_called() -> None:
     [
         (b"", "not readable as a trace"),
         (b"no trace at all", "not readable as a trace"),
-        (gzip.compress(b'{"traceEvents": []}')[:-9], "not readable as a trace"),
-        (gzip.compress(b'{"traceEvents": [{"ph"'), "not readable as a trace"),
-        (gzip.compress(b'{"events": []}'), "not readable as a trace"),
-        (gzip.compress(b"[]"), "not readable as a trace"),
+        (gzip.compress(b'{"traceEvents": []}', mtime=0)[:-9], "not readable as a trace"),
+        (gzip.compress(b'{"traceEvents": [{"ph"', mtime=0), "not readable as a trace"),
+        (gzip.compress(b'{"events": []}', mtime=0), "not readable as a trace"),
+        (gzip.compress(b"[]", mtime=0), "not readable as a trace"),
         (gzip.compress(json.dumps({"traceEvents": steps_of(3)}).encode()), "holds 3 steps; expected: 8 and 2"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
+from .merged import MERGED
 from .raced import RACED
 from .reached import REACHED
 from .settling import SETTLING
@@ -389,6 +390,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
+    *MERGED,
     *RACED,
     *REACHED,
     *TRUE_STEPS,
