@@ -10,6 +10,7 @@ from .counted import COUNTED
 from .harness import Mutant
 from .merged import MERGED
 from .metered import METERED
+from .placed import PLACED
 from .raced import RACED
 from .reached import REACHED
 from .settling import SETTLING
@@ -393,6 +394,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *COUNTED,
     *MERGED,
     *METERED,
+    *PLACED,
     *RACED,
     *REACHED,
     *TRUE_STEPS,
