@@ -134,6 +134,16 @@ def xla(session: nox.Session) -> None:
 
 
 @nox.session
+def cuda(session: nox.Session) -> None:
+    """Check a machine with CUDA devices in ten minutes, and write a dated page under docs/measurements; or say so.
+
+    After `--` the arguments of `python -m tests.cuda`, which runs straight from a checkout, too: --budget, -k, --out.
+    """
+    _install(session, "--editable", ".[nvidia]", *GROUPS["tests"])
+    session.run("python", "-m", "tests.cuda", *session.posargs)
+
+
+@nox.session
 def tensorboard(session: nox.Session) -> None:
     """Let TensorBoard's profiler plugin read real traces. Apart from `tests`: it changes Trainer's default logger."""
     _install(session, "--editable", ".[trace,train]", *GROUPS["tests"])
@@ -171,7 +181,7 @@ def slurm(session: nox.Session) -> None:
         env = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         session.run("apt-get", "install", "--yes", "slurm-wlm", "munge", external=True, env=env)
     _install(session, "--editable", ".[history,train,tune,slurm]", *GROUPS["tests"])
-    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm"]), env={"BENCH_SLURM": "all"})
+    session.run("pytest", SLOWEST, *(session.posargs or ["tests/slurm", "tests/netns"]), env={"BENCH_SLURM": "all"})
 
 
 @nox.session

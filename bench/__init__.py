@@ -108,6 +108,7 @@ def run(
     until: str | None = None,
     compare: str | None = None,
     seeds: int | None = None,
+    turn: float | str | None = None,
     folders: Sequence[Folder] = (),
     out: Folder = "results",
     progress: bool | Progress = False,
@@ -129,6 +130,7 @@ def run(
             `run.summary.conditions`.
         compare: the axis along which cells are compared, instead of the suites' own; its first value is the baseline.
         seeds: of suites that train for a goal: trainings of each.
+        turn: seconds of a turn of an arm, in the middle, or `"2s"`, as meters of energy want it.
         folders: folders with more suite files.
         out: the folder that gets the run's folder.
         progress: True: on standard error, as the command does it.
@@ -141,7 +143,7 @@ def run(
     from bench.commands import run as commands
     from bench.commands.python_arguments import listener, options_of, path_of, selection_of
 
-    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument, until, seeds)
+    given = options_of(budget, precision_goal, timeout, seed, threads, memory_limit, instrument, until, seeds, turn)
     selection = selection_of(suites, set, select, folders, threads, compare)
     with listener(progress) as told:
         return Run(commands.run(selection, given, path_of("out", out), told, command=["bench.run"]))

@@ -129,6 +129,7 @@ class Ready(Message, frozen=True, tag="ready"):
         epoch: batches in an epoch of its loader, 0 where that is not known.
         workers: of its loader, where only the arm knows, as of a script.
         accelerator: on which it trains, where only the arm knows; "" elsewhere.
+        meter: what its device is metered by (`Accelerator.meter`), or "".
     """
 
     helpers: Count
@@ -136,6 +137,7 @@ class Ready(Message, frozen=True, tag="ready"):
     epoch: Count
     workers: Count = 0
     accelerator: ShortText = ""
+    meter: ShortText = ""
 
 
 class TurnReport(Message, frozen=True, tag="taken"):
@@ -203,7 +205,7 @@ class Result(Message, frozen=True, tag="result"):
 class ArmFailure(Message, frozen=True, tag="failed"):
     """Why there will be no result."""
 
-    outcome: Literal["unsupported", "oom", "crashed", "internal"]
+    outcome: Literal["unsupported", "oom", "timeout", "crashed", "internal"]
     reason: str
 
 

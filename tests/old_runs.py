@@ -52,7 +52,9 @@ _RUN = {
 def record_as_of(schema: int, data: Mapping[str, Any]) -> dict[str, Any]:
     """A record's JSON of today as schemas 1 to 6 have it: 1 to 3 under other names, all without later columns."""
     since_5, since_6 = ("began", "resident", "allocated", "end", "real"), ("seconds", "cold", "behind")
-    later = (*since_5, *since_6) if schema < 5 else since_6 if schema < 6 else ()
+    since_7 = ("sm_clock", "reasons", "power", "energy", "integrated", "metering", "meter", "idle_power", "meter_step")
+    later: tuple[str, ...] = (*since_5, *since_6) if schema < 5 else since_6 if schema < 6 else ()
+    later += since_7 if schema < 7 else ()
     kept = data["turns"] and {name: column for name, column in data["turns"].items() if name not in later}
     of_record = {name: value for name, value in data.items() if name != "nodes" and (schema > 5 or name != "seat")}
     return {**_renamed(of_record, _RECORD if schema < 4 else {}), "turns": kept, "schema": schema}

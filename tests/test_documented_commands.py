@@ -117,11 +117,14 @@ CLASSES = (
     Class(r"bench gate (overhead -k fabric|mine .*)", "long", LIGHTNING, GATED),
     Class(r"bench baseline save NAME", "run", says="baseline NAME"),
     Class(r"bench compare NAME RUN", "run", before="bench baseline save NAME", codes=(0, 3), says="overhead"),
+    # One run of one machine has nothing to be merged with, and that is told.
+    Class(r"bench merge results/2\*", "run", codes=(0, 2), says="common to two machines|Machines:"),
+    Class(r"bench merge (?!results/2\*).*", "absent", "takes runs of several machines"),
     Class(r"bench selftest.*", "long", "measures the tool for minutes, whatever the budget", (0, 3)),
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
     Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),
     Class(r"python -m peers\.table FILE\.json", "foreign", "of peers/, which tests/test_peers.py runs"),
-    Class(r"python -m (tests\.faults|pytest) .*", "foreign", "of the tests"),
+    Class(r"python -m (tests\.(faults|cuda)|pytest)( .*)?", "foreign", "of the tests"),
     Class(r"(asv|uvx|git fetch|uv pip install|pip install) .*", "foreign", "needs a network, or a browser"),
 )
 COMMANDS = commands()

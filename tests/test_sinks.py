@@ -28,16 +28,19 @@ from test_borders import PIECES, hostile
 from tiers import Choice, examples
 
 from bench.analysis import history as histories
+from bench.analysis.merge import merge_runs
+from bench.analysis.merge_values import Merge
 from bench.analysis.summary import Summary, summarize
 from bench.borders import json_text
 from bench.commands import gate_judgement
 from bench.commands.compare import CellRatio, Comparison
 from bench.commands.gate_exact import Exact
 from bench.machine.git import Commit
-from bench.report import asv, comparison, console, figures, html, markdown
+from bench.report import asv, comparison, console, figures, html, markdown, merge_page
 from bench.report import csv as csv_report
 from bench.report import gate as gate_report
 from bench.report import history as history_report
+from bench.report import merge as merge_report
 from bench.report.drawing import Drawing
 from bench.report.text_layout import terminal_width
 from bench.results.record import Metric
@@ -269,6 +272,58 @@ def test_a_comparison_comes_through_every_sink_whole(text: str) -> None:
         found = Comparison(text, text, (text,), (text,), (cell, lost), (text,), (text,), invalid)
         on_a_terminal(comparison.console(found))
         as_markdown(comparison.markdown(found))
+
+
+def merged_of(text: str) -> Merge:
+    """Two machines whose runs have the text everywhere; one is pooled of two runs, and a cell of it failed."""
+    run = infected(text)
+    nodes = [
+        replace(
+            run,
+            info={
+                **run.info,
+                "run": f"{name}{text}",
+                "environment": {**run.info["environment"], "node": f"{name}{text}"},
+            },
+        )
+        for name in "ab"
+    ]
+    other = replace(
+        run, info={**run.info, "run": f"c{text}", "environment": {"cpu": text, "cores": 3, f"k{text}": text}}
+    )
+    return merge_runs([*nodes, other], labels={f"c{text}": f"box{text}"}, prices={f"box{text}": 2.5})
+
+
+@cache
+def harmless_merge() -> str:
+    return merge_page.render_merge_page(merged_of("x"), drawings=())
+
+
+@settings(max_examples=examples(8), deadline=None)
+@given(hostile)
+@example(ALL)
+@example("")
+def test_a_merge_comes_through_every_sink_whole(text: str) -> None:
+    found = merged_of(text)
+    assert found.works
+    assert found.nodes
+    on_a_terminal(merge_report.console(found))
+    as_markdown(merge_report.markdown(found))
+    rows = list(csv.reader(io.StringIO(merge_report.merge_csv(found), newline="")))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    for entry in (entry for row in rows for entry in row):
+        assert not entry.startswith(("=", "+", "-", "@", "\t", "\r")) or math.isfinite(float(entry))
+    assert json.loads(json_text(found.to_json()), parse_constant=pytest.fail)["works"]
+    as_page(merge_page.render_merge_page(found, drawings=()), harmless_merge())
+
+
+@pytest.mark.parametrize("text", [ALL, "$a^$"])
+def test_the_picture_of_a_merge_is_whole(text: str) -> None:
+    drawing = merge_page.draw_merge(merged_of(text))
+    assert drawing is not None
+    (picture,) = svgs([drawing])
+    tags = {element.tag.rpartition("}")[2] for element in picture.iter()}
+    assert not tags & {"script", "foreignObject", "image", "a", "iframe"}
 
 
 @cache

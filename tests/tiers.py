@@ -29,7 +29,7 @@ import pytest
 from imports import file_of, packages_at_the_top
 
 TESTS = Path(__file__).resolve().parent
-SLOWER = frozenset({"process", "torch", "thorough", "simulation", "long", "xla"})
+SLOWER = frozenset({"process", "torch", "thorough", "simulation", "long", "xla", "cuda"})
 HEAVY = frozenset({"torch", "torchvision", "torch_xla", "lightning"})
 STARTERS = frozenset({"subprocess", "multiprocessing", "fork", "forkpty", "posix_spawn"})
 # What CPython tells audit hooks (PEP 578) when a process is started; os.popen and asyncio come down to these.

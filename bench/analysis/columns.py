@@ -76,6 +76,12 @@ TURN_COLUMNS = (
     Column("began", "float64", "1", "steps that the loop had taken before the turn; NaN in older records"),
     Column("resident", "float64", "bytes", "the arm's resident set after the turn; NaN in older records"),
     Column("allocated", "float64", "bytes", "what its tensors had on the device; NaN where it has no own memory"),
+    Column("sm_clock", "float64", "Hz", "the device's clock after the turn; NaN, as the next five, where no meter is"),
+    Column("reasons", "float64", "", "bits of what held the clocks down then, as NVML has them"),
+    Column("power", "float64", "W", "power of the arm's devices then"),
+    Column("energy", "float64", "J", "what they took during the turn, by their counters"),
+    Column("integrated", "float64", "J", "the same by the powers at its ends"),
+    Column("metering", "float64", "s", "what reading them took, after the turn"),
     Column("epoch_time", "float64", "s", "the whole turn; NaN unless turns are the loop's own epochs"),
     Column("epoch_end", "float64", "s", "by how much such an epoch's last step took longer, its end included"),
 )

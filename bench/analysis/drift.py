@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bench.results.record import Record
 from bench.results.store import StoredRun
@@ -42,13 +43,14 @@ def drifts_of_cells(stages: Iterable[Iterable[Record]], baselines: Mapping[str, 
                 launches.setdefault((number, record.launch), {})[record.cell] = record.turns
     found: dict[str, Drift] = {}
     for launches in groups.values():
+        known: dict[int, Any] = {}
         members = dict.fromkeys(cell for launch in launches.values() for cell in launch)
         # Baselines first: what is asked of the others depends on them.
         for cell in sorted(members, key=lambda cell: baselines.get(cell) not in (None, cell)):
             base = baselines.get(cell) or cell
             steady = base != cell and base in found and not found[base].material
             turns = [(launch.get(cell), launch.get(base)) for launch in launches.values()]
-            if (drift := drifts_of_group(turns, steady=steady)) is not None:
+            if (drift := drifts_of_group(turns, steady=steady, known=known)) is not None:
                 found[cell] = drift
     return found
 
@@ -64,13 +66,24 @@ def memory_slopes(turns: Turns) -> dict[str, LaunchSlope]:
     return {metric: slope for metric, slope in slopes.items() if slope is not None}
 
 
-def leak_warnings(records: Iterable[Record]) -> list[str]:
+_OfLaunches = Mapping[tuple[str, int], Mapping[str, LaunchSlope]]
+
+
+def memory_slopes_of(records: Iterable[Record]) -> _OfLaunches:
+    """The same of each launch, by cell and number."""
+    return {
+        (record.cell, record.launch): memory_slopes(record.turns)
+        for record in records
+        if record.turns is not None and record.outcome != "void"
+    }
+
+
+def leak_warnings(of_launches: _OfLaunches) -> list[str]:
     """Sentences on cells whose memory grows without end. They keep their ratio: their steps are as long as they are."""
     slopes: dict[tuple[str, str], list[LaunchSlope]] = {}
-    for record in records:
-        if record.turns is not None and record.outcome != "void":
-            for metric, slope in memory_slopes(record.turns).items():
-                slopes.setdefault((record.cell, metric), []).append(slope)
+    for (cell, _), found_there in of_launches.items():
+        for metric, slope in found_there.items():
+            slopes.setdefault((cell, metric), []).append(slope)
     found = []
     for (cell, metric), own in slopes.items():
         drift = drift_of_launches(own, "bytes", MATERIAL_MEMORY)

@@ -49,6 +49,7 @@ class Versus:
             the first half of turns to the second.
         per_sample: the ratio of times a sample; None where both have as many samples a step, so that it is `ratio`, and
             where nobody counted them.
+        joules: the ratio of joules a sample, of launches that told them of both.
     """
 
     baseline: str
@@ -57,6 +58,7 @@ class Versus:
     per_sample: Interval | None = None
     typical: Interval | None = None
     unsettled: Interval | None = None
+    joules: Interval | None = None
 
     @property
     def of_work(self) -> Interval:

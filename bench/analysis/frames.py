@@ -23,13 +23,15 @@ from bench.analysis.columns import (
     names_of,
     typed_table,
 )
+from bench.analysis.energy import energy_metrics, launch_energies
 from bench.analysis.pairs import MEASURED, StepRules, pairs_of_planned, step_rules
 from bench.errors import RunError, one_of
+from bench.results.old_names import METER_COLUMNS
 from bench.results.record import METRICS, Metric, Record, counted_records
 from bench.results.sample_counts import counted_samples
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
-from bench.stats.drift import Drift, drift_reason
+from bench.stats.drift import Drift, LaunchSlope, drift_reason
 from bench.stats.step_times import LEAST_ROUNDS, step_times
 
 _KEYS = ("suite", "group", "cell", "twin", "launch", "outcome")
@@ -46,6 +48,7 @@ class Frames:
     declared: Mapping[str, Metric]
     drifts: Mapping[str, Drift]
     rules: StepRules
+    memory: Mapping[tuple[str, int], Mapping[str, LaunchSlope]]
 
 
 def frames_of(run: StoredRun) -> Frames:
@@ -54,16 +57,17 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    drifts, rules = drift.time_drifts(run), step_rules(run)
+    drifts, rules, memory = drift.time_drifts(run), step_rules(run), drift.memory_slopes_of(run.records)
     planned, all_turns, known = _planned(run, drifts), turns(run), declared_metrics(run)
     return Frames(
         all_turns,
-        _launches(run, all_turns, known, rules),
+        _launches(run, all_turns, known, rules, memory),
         pairs_of_planned(run, planned, rules),
         planned,
         known,
         drifts,
         rules,
+        memory,
     )
 
 
@@ -129,6 +133,10 @@ def _columns_of(record: Record) -> dict[str, Any]:
         "began": np.asarray(taken.began, dtype=float) if taken.began else none,
         "resident": np.asarray(taken.resident, dtype=float) if taken.resident else none,
         "allocated": np.asarray(taken.allocated, dtype=float) if taken.allocated else none,
+        **{
+            name: np.asarray(column, dtype=float) if (column := getattr(taken, name)) else none
+            for name in METER_COLUMNS
+        },
         "epoch_time": counted if taken.real else none,
         "epoch_end": np.asarray(taken.end, dtype=float) if taken.end else none,
     }
@@ -153,7 +161,8 @@ def launches(run: StoredRun) -> pd.DataFrame:
     Raises:
         RunError: a record's `extra` has a name that neither `record.METRICS` nor the record declares; says which are.
     """
-    return _launches(run, turns(run), declared_metrics(run), step_rules(run))
+    memory = drift.memory_slopes_of(run.records)
+    return _launches(run, turns(run), declared_metrics(run), step_rules(run), memory)
 
 
 def _launches(
@@ -161,6 +170,7 @@ def _launches(
     all_turns: pd.DataFrame,
     known: Mapping[str, Metric],
     rules: StepRules,
+    memory: Mapping[tuple[str, int], Mapping[str, LaunchSlope]],
 ) -> pd.DataFrame:
     extras = (
         (record, {name: (float(value), 1) for name, value in record.extra.items()})
@@ -170,7 +180,7 @@ def _launches(
     records: list[Record] = []
     numbers: list[int] = []
     found: list[tuple[str, float, int]] = []
-    for record, values in (*_launch_values(run, all_turns, known, rules), *extras):
+    for record, values in (*_launch_values(run, all_turns, known, rules, memory), *extras):
         numbers += [len(records)] * len(values)
         records.append(record)
         found += [(name, value, samples) for name, (value, samples) in values.items()]
@@ -217,9 +227,11 @@ def _launch_values(
     all_turns: pd.DataFrame,
     known: Mapping[str, Metric],
     rules: StepRules,
+    memory: Mapping[tuple[str, int], Mapping[str, LaunchSlope]],
 ) -> Iterable[tuple[Record, dict[str, tuple[float, int]]]]:
     of_turns = [name for name in METRICS if name in all_turns.columns]
     records = _with_turns(run)
+    energies = launch_energies(records)
     middle = all_turns[of_turns].groupby(_record_numbers(records), sort=True).median()
     medians = dict(zip(middle.index.tolist(), middle.to_numpy().tolist(), strict=True))
     for number, record in enumerate(records):
@@ -243,7 +255,9 @@ def _launch_values(
         for name, given in {**record.memory, **record.extra}.items():
             if name in METRICS or name in record.extra:
                 values[name] = (float(given), 1)
-        values |= {name: (slope.slope, count) for name, slope in drift.memory_slopes(turns_).items()}
+        of_launch = energies.get((record.group, record.launch))
+        values |= {name: (value, count) for name, value in energy_metrics(record, of_launch).items()}
+        values |= {name: (slope.slope, count) for name, slope in memory[record.cell, record.launch].items()}
         yield record, {name: values[name] for name in known if name in values}
 
 

@@ -12,14 +12,14 @@ from bench.analysis.merge_figures import (
     NO_RATIO,
     OF_TIMES,
     RunFigures,
-    noise_of_launches,
+    launch_variance,
     of_a_run,
 )
 from bench.analysis.merge_machines import node_of
 from bench.analysis.merge_rows import WorkRow
 from bench.analysis.merge_values import MachineFigure, MachineRatio, Spread
 from bench.results.store import StoredRun
-from bench.stats.between_runs import Variance, mean_of_runs, reach_of, spread_or_floor
+from bench.stats.between_runs import Variance, mean_of_runs, reach_of_parts, spread_or_floor
 from bench.stats.intervals import Interval
 
 AN_HOUR = 3600.0
@@ -70,7 +70,7 @@ def estimates_of(row: WorkRow, history: Sequence[RunFigures], price: float | Non
         before = {run: of_a_run(logs) for run, logs in _logs(past, metric, paid).items()}
         by_node = _by_node(values, places)
         known = _by_node({**before, **values}, places)
-        noises = [noise_of_launches(logs) for logs in named.values()]
+        noises = [launch_variance(logs) for logs in named.values()]
         noise = None
         if noises and all(part is not None for part in noises):
             shares = {node: 1 / len(by_node) / len(own) for node, own in by_node.items()}
@@ -165,5 +165,5 @@ def machine_ratio(own: RowEstimate, base: RowEstimate) -> MachineRatio | None:
 def _interval(log: float, parts: Sequence[Variance], launches: int) -> Interval:
     if not parts:
         return Interval(math.exp(log), None, None, launches)
-    reach = reach_of(parts)
+    reach = reach_of_parts(parts)
     return Interval(math.exp(log), math.exp(log - reach), math.exp(min(log + reach, 709.0)), launches)

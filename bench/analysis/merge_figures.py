@@ -1,8 +1,9 @@
 """The figures of one run that may stand beside those of another machine: logs, cell by cell, one a launch. Pure.
 
-Absolute figures, as nothing is paired across machines. Timed launches have throughput and the host's memory;
-instrumented ones have energy, the device's memory and the share of the measured ceiling, on either side, so that what
-is compared was looked at alike. A share of a ceiling belongs to its own machine and gets no ratio.
+Absolute figures, as nothing is paired across machines. Timed launches have throughput, the host's memory and, where a
+meter was read between turns, energy; instrumented ones have the device's memory, the share of the measured ceiling and
+energy as a callback sees it, on either side, so that what is compared was looked at alike. A share of a ceiling belongs
+to its own machine and gets no ratio.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ MERGED_METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("throughput", "samples/s", "higher", "samples of a step, all ranks together, over the mean step"),
-        Metric("samples_per_joule", "samples/J", "higher", "samples of a rank's step over the energy of its board"),
+        Metric("samples_per_joule", "samples/J", "higher", "samples of turns over what their devices took meanwhile"),
+        Metric(
+            "samples_per_joule_seen", "samples/J", "higher", "a rank's samples over its board's energy, instrumented"
+        ),
         Metric("peak_memory_device", "bytes", "lower", "most that tensors held on the device"),
         Metric("peak_memory_host", "bytes", "lower", "largest resident set of an arm's process"),
         Metric("ceiling_share", "1", "higher", "time that the step needs at the measured ceilings over its time"),
@@ -33,8 +37,9 @@ MERGED_METRICS: Mapping[str, Metric] = {
     )
 }
 NO_RATIO = frozenset({"ceiling_share"})  # each machine's share is of its own ceiling
-OF_TIMES = frozenset({"throughput", "samples_per_joule", "price_per_million"})  # vary from run to run as times do
-_OF_INSTRUMENTED = frozenset({"peak_memory_device", "ceiling_share"})
+# Vary from run to run as times do.
+OF_TIMES = frozenset({"throughput", "samples_per_joule", "samples_per_joule_seen", "price_per_million"})
+_OF_INSTRUMENTED = frozenset({"peak_memory_device", "ceiling_share", "samples_per_joule_seen"})
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,8 @@ def figures_of_run(run: StoredRun) -> RunFigures:
     for (cell, metric, looked), own in launches.groupby(["cell", "metric", "instrumented"], sort=False):
         name, values = str(metric), [float(value) for value in own["value"]]
         if name == "energy_per_step" and looked:
-            name, values = "samples_per_joule", _per_joule(values, timed.get(str(cell), {}))
-        known = name in MERGED_METRICS and looked == (name in _OF_INSTRUMENTED or name == "samples_per_joule")
-        if known and values and min(values) > 0:
+            name, values = "samples_per_joule_seen", _per_joule(values, timed.get(str(cell), {}))
+        if name in MERGED_METRICS and looked == (name in _OF_INSTRUMENTED) and values and min(values) > 0:
             logs.setdefault(str(cell), {})[name] = [math.log(value) for value in values]
     outcomes = {str(row.cell): (str(row.outcome), str(row.reason)) for row in cells.itertuples()}
     return RunFigures(run, logs, outcomes, timed, works_of(run))
@@ -99,7 +103,7 @@ def of_a_run(logs: Sequence[float]) -> float:
     return interval_of_differences(logs).estimate
 
 
-def noise_of_launches(logs: Sequence[float]) -> Variance | None:
+def launch_variance(logs: Sequence[float]) -> Variance | None:
     """The variance that launches give a run's value; None of a single one."""
     if len(logs) < 2:
         return None

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis import claims, frames
-from bench.analysis.merge_figures import noise_of_launches
+from bench.analysis.merge_figures import launch_variance
 from bench.analysis.merge_machines import Pool, node_of
 from bench.analysis.pairs import shared_sets
 from bench.results import identity
 from bench.results.store import StoredRun
-from bench.stats.between_runs import NodeRatio, over_nodes, reach_of
+from bench.stats.between_runs import NodeRatio, over_nodes, reach_of_parts
 from bench.stats.intervals import Interval, interval_of_differences
 
 Clusters = Literal["nodes", "runs"]
@@ -29,7 +29,7 @@ class PooledRatio:
 
     Attributes:
         machine: by the name that its runs have.
-        ratio: mean step over the baseline's, geometric mean over nodes; without an interval where no two nodes tell.
+        ratio: mean step over the baseline's, geometric mean over nodes.
         clusters: what is random besides launches: nodes, or, where all runs are of one node or do not say, runs.
         on: the ratio on each of these.
         launches: of all of them.
@@ -61,7 +61,10 @@ class _Raced:
 
 
 def pooled_ratios(pool: Pool) -> tuple[list[PooledRatio], list[str]]:
-    """The ratios of a machine's runs over nodes, and sentences on what is left out; nothing of a single run."""
+    """The ratios of a machine's runs over nodes, and sentences on what is left out.
+
+    Nothing of a single run, and nothing of an arm that was on one node in all of its groups: `bench show` has that.
+    """
     if len(pool.runs) < 2:
         return [], []
     left_out: list[str] = []
@@ -111,9 +114,9 @@ def _over(pool: Pool, raced: Mapping[str, Mapping[str, _Raced]]) -> list[PooledR
     for by_cell in arms.values():
         for cell, (mean, parts) in over_nodes(by_cell).items():
             count = sum(len(own.logs) for own in raced[cell].values())
-            reach = reach_of(parts) if parts else None
-            low, high = (None, None) if reach is None else (math.exp(mean - reach), math.exp(mean + reach))
-            ratios[cell] = Interval(math.exp(mean), low, high, count)
+            if parts:
+                reach = reach_of_parts(parts)
+                ratios[cell] = Interval(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), count)
     of_cells = {cell: own for by_cell in arms.values() for cell, own in by_cell.items()}
     first = {cell: next(iter(runs.values())) for cell, runs in raced.items()}
     twins = {first[cell].group: ratio for cell, ratio in ratios.items() if first[cell].twin}
@@ -130,15 +133,18 @@ def _over(pool: Pool, raced: Mapping[str, Mapping[str, _Raced]]) -> list[PooledR
             launches=ratios[cell].launches,
             claim=claims.of_ratio(ratios[cell], [] if first[cell].twin else [twins.get(first[cell].group)]),
         )
-        for cell in sorted(raced, key=lambda cell: (first[cell].suite, first[cell].group, first[cell].twin, cell))
+        for cell in sorted(ratios, key=lambda cell: (first[cell].suite, first[cell].group, first[cell].twin, cell))
     ]
 
 
 def _on_node(own: Sequence[_Raced]) -> NodeRatio:
     """The mean of a node's runs."""
-    noises = [noise_of_launches(one.logs) for one in own]
-    noise = math.fsum(part.value for part in noises if part is not None) / len(own) ** 2
-    return NodeRatio(math.fsum(one.value for one in own) / len(own), noise)
+    noises = [part for one in own if (part := launch_variance(one.logs)) is not None]
+    mean = math.fsum(one.value for one in own) / len(own)
+    if len(noises) < len(own):
+        return NodeRatio(mean)
+    noise = math.fsum(part.value for part in noises) / len(own) ** 2
+    return NodeRatio(mean, noise, math.fsum(part.degrees for part in noises))
 
 
 def _clusters(pool: Pool, raced: Mapping[str, Mapping[str, _Raced]]) -> tuple[Clusters, dict[tuple[str, str], str]]:

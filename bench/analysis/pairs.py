@@ -13,7 +13,7 @@ from bench.results.record import Outcome
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
 from bench.stats.periods import Period, periods_of
-from bench.stats.step_times import LEAST_ROUNDS, WINSOR, launch_ratios, longest_counted
+from bench.stats.step_times import LEAST_ROUNDS, WINSOR, launch_ratios, long_events, longest_of_events
 
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
 MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
@@ -30,7 +30,7 @@ class StepRules:
     Attributes:
         periods: what comes back every so many steps.
         most: typical steps that a long one of no period counts for, against the baseline
-            (`step_times.longest_counted`).
+            (`step_times.longest_of_events`).
     """
 
     periods: Mapping[str, tuple[Period, ...]]
@@ -48,9 +48,10 @@ def step_rules(run: StoredRun) -> StepRules:
             own.setdefault(record.cell, []).append(record.turns)
     periods = {cell: periods_of(launches) for cell, launches in own.items()}
     baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
+    events = {cell: long_events(launches, periods[cell]) for cell, launches in own.items()}
     most = {
-        cell: longest_counted(launches, own[base], (periods[cell], periods[base]))
-        for cell, launches in own.items()
+        cell: longest_of_events(events[cell], events[base])
+        for cell in own
         if (base := baselines.get(cell)) in own and base != cell
     }
     return StepRules(periods, most)

@@ -66,7 +66,7 @@ class Run:
     @cached_property
     def summary(self) -> Summary:
         """Every figure that is printed: estimates, intervals, ratios, costs, outcomes, warnings."""
-        return summarize(self.stored, self.reference_step)
+        return summarize(self.stored, self.reference_step, frames=self._frames)
 
     @cached_property
     def _frames(self) -> Frames:

@@ -103,18 +103,25 @@ class Summary:
         return asdict(self)
 
 
-def summarize(run: StoredRun, reference_step: float = REFERENCE_STEP, target: float | None = None) -> Summary:
+def summarize(
+    run: StoredRun,
+    reference_step: float = REFERENCE_STEP,
+    target: float | None = None,
+    *,
+    frames: Frames | None = None,
+) -> Summary:
     """The summary of a run, finished or not.
 
     Args:
         reference_step: seconds a step, for which the costs are stated.
         target: a validation loss in place of that which the run's trainings were for.
+        frames: the run's, where they are made already; they take most of the time.
 
     Raises:
         RunError: a record has an unknown metric, or belongs to no planned cell.
         SpecError: there is a target, and no suite of the run trains for a goal.
     """
-    frames = frames_of(run)
+    frames = frames or frames_of(run)
     pairs, known = frames.pairs, frames.declared
     cells = _cells(run, frames)
     twin_pairs = pairs[pairs["twin"]]
@@ -156,7 +163,7 @@ def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
     # A launch that failed before the settings were read back has none; the last one that has them tells.
     settings = {record.cell: record.effective for record in run.records if record.effective}
     metrics, extra = _metrics(frames.launches)
-    versus = _versus(run, frames.pairs)
+    versus = _versus(run, frames.pairs, _joules(frames.launches))
     # A launch whose work was not judged says nothing of it; the last one that was judged tells.
     equal = {record.cell: str(said) for record in run.records if (said := record.ledger.get("equal"))}
     found = []
@@ -270,7 +277,14 @@ def _samples(run: StoredRun) -> dict[tuple[str, int], float]:
     return {key: samples for key, samples in found.items() if samples}
 
 
-def _versus(run: StoredRun, pairs: pd.DataFrame) -> dict[str, Versus]:
+def _joules(launches: pd.DataFrame) -> dict[tuple[str, int], float]:
+    """The log of joules a sample, by cell and launch, where they are told."""
+    rows = launches[~launches["instrumented"] & (launches["metric"] == "samples_per_joule")]
+    names = ("cell", "launch", "value")
+    return {(cell, n): -math.log(value) for cell, n, value in zip(*(rows[one].tolist() for one in names), strict=True)}
+
+
+def _versus(run: StoredRun, pairs: pd.DataFrame, joules: Mapping[tuple[str, int], float]) -> dict[str, Versus]:
     """Every cell that has pairs, against its baseline."""
     samples, found = _samples(run), {}
     for cell, own in pairs.groupby("cell", sort=False):
@@ -280,6 +294,8 @@ def _versus(run: StoredRun, pairs: pd.DataFrame) -> dict[str, Versus]:
         for launch in launches:
             mine, base = samples.get((str(cell), launch)), samples.get((baseline, launch))
             more.append(math.log(mine / base) if mine and base else None)
+        both = [(joules.get((str(cell), launch)), joules.get((baseline, launch))) for launch in launches]
+        energy = [own_log - base for own_log, base in both if own_log is not None and base is not None]
         layout = LAYOUT_SD * float((own["baseline_step_time"] + own["difference"]).median())  # of the arm's own step
         difference = interval_of_differences(own["difference"].tolist(), sets=shared, layout=layout)
         found[str(cell)] = Versus(
@@ -289,6 +305,7 @@ def _versus(run: StoredRun, pairs: pd.DataFrame) -> dict[str, Versus]:
             _per_sample(logs, more, shared),
             interval_of_logs(own["typical_log_ratio"].tolist(), sets=shared),
             interval_of_differences([value / 2 for value in own["unsettled"].tolist()]),
+            interval_of_logs(energy) if energy else None,
         )
     return found
 

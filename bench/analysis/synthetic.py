@@ -14,7 +14,7 @@ LOOPS = ("plain", "fabric", "trainer")
 LAUNCHES, ROUNDS, COUNTED_STEPS = 3, 10, 2
 
 
-def synthetic_run(cells: int) -> StoredRun:
+def synthetic_run(cells: int, launches: int = LAUNCHES) -> StoredRun:
     """A run of so many cells, a multiple of 4, in groups of 4: three loops and the twin at as many step lengths."""
     generator = random.Random(0)
     arms = [(loop, False) for loop in LOOPS] + [("plain", True)]
@@ -37,7 +37,7 @@ def synthetic_run(cells: int) -> StoredRun:
                     "reason": "",
                 }
             )
-            for launch in range(LAUNCHES):
+            for launch in range(launches):
                 step = (1e-3 + group * 1e-5) * generator.lognormvariate(0, 0.01)
                 once, counted, none = (step,) * ROUNDS, (step * COUNTED_STEPS,) * ROUNDS, (0,) * ROUNDS
                 turns = Turns(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.device_warnings import clock_warnings
 from bench.analysis.drift import leak_warnings
+from bench.analysis.energy import energy_warnings, launch_energies
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
 from bench.analysis.pairs import shared_sets
@@ -100,7 +102,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
             "with the reason and the log"
         )
     warnings += _accelerator_warnings(run)
-    warnings += leak_warnings(run.records)
+    warnings += leak_warnings(frames.memory)
     warnings += validation_warnings(run)
     changing = _changing(run)
     warnings += [
@@ -114,6 +116,7 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
                 f"{cell.id}: {again} times a guard failed and a frame was compiled again, as for a short "
                 "last batch: compile time is in its steps"
             )
+    warnings += [*clock_warnings(run.records), *energy_warnings(launch_energies(run.records))]
     twin = twin_of(frames.pairs[frames.pairs["twin"]])
     if twin and not twin.ratio.contains(1.0):
         warnings.append(

@@ -18,6 +18,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench.arm.sharding import sharded_roots, whole_parameters
 from bench.arm.switches import Switches, listeners
 from bench.arm.updates import Updates
 from bench.axes.accelerators.base import Accelerator
@@ -243,8 +244,7 @@ def strategy_in_force(parameters: Sequence[torch.nn.Parameter]) -> str:
     for found in gc.get_objects():
         if type(found) is DistributedDataParallel and not ours.isdisjoint(map(id, found.module.parameters())):
             return "ddp"
-    flat = [kind for kind in map(type, parameters) if kind.__name__ == "FlatParameter"]
-    return "fsdp" if flat else "single_device"
+    return "fsdp" if sharded_roots(parameters) else "single_device"
 
 
 def compiled_around_ddp() -> bool:
@@ -276,11 +276,13 @@ def precision_name(parameter: torch.dtype | None, matmul: torch.dtype | None) ->
 def weights_digest(model: torch.nn.Module) -> str:
     """SHA-256 over dtype, shape and bytes of every tensor of the state, in its order."""
     digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        if isinstance(tensor, torch.Tensor):
-            whole = getattr(tensor, "full_tensor", None)  # of a sharded one: every rank must come here
-            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(_bytes(tensor if whole is None else whole()))
+    with whole_parameters(model) as lent:
+        for tensor in model.state_dict().values():
+            if isinstance(tensor, torch.Tensor):
+                whole = getattr(tensor, "full_tensor", None)  # of a sharded one: every rank must come here
+                digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+                # What is lent is taken back by resizing its storage, which a view of numpy's on it would forbid.
+                digest.update(_bytes(whole() if whole is not None else tensor.clone() if lent else tensor))
     return digest.hexdigest()
 
 

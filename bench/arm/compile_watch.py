@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.arm.cuda_graphs import cuda_graphs, recorded_graphs
+
 if TYPE_CHECKING:
     import torch
 
@@ -88,11 +90,14 @@ class CompileWatch:
         """What became of compilation, for the record.
 
         `graphs` that inductor compiled, backward passes not counted; `graph_breaks`; `recompiles`, frames compiled
-        again because a guard failed; caches hit and missed; CUDA graphs that were asked for and left out.
+        again because a guard failed; caches hit and missed; CUDA graphs that were asked for and left out, and whether
+        there are any.
         """
         from torch._dynamo.utils import counters, get_compilation_metrics
 
-        again = {str(seen.compile_id) for seen in get_compilation_metrics() if seen.recompile_reason}
+        compilations = get_compilation_metrics()
+        again = {str(seen.compile_id) for seen in compilations if seen.recompile_reason}
+        skipped = [str(getattr(seen, "cudagraph_skip_reason", None) or "") for seen in compilations]
         inductor, autograd = counters["inductor"], counters["aot_autograd"]
         return {
             "compile": self.mode(),
@@ -103,6 +108,9 @@ class CompileWatch:
             "cache_hits": autograd["autograd_cache_hit"] + inductor["fxgraph_cache_hit"],
             "cache_misses": autograd["autograd_cache_miss"] + inductor["fxgraph_cache_miss"],
             "cudagraph_skips": inductor["cudagraph_skips"],
+            "cuda_graphs": "off"
+            if self.device is not None and self.device.type != "cuda"
+            else cuda_graphs(self.options, inductor["cudagraph_skips"], recorded_graphs(), skipped),
         }
 
 

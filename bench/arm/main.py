@@ -17,6 +17,7 @@ import bench.protocol as protocol
 from bench.arm import compile_watch
 from bench.arm.arm_result import effective_settings, ledger_of, memory_of
 from bench.arm.audit import Audit, in_process_group, weights_digest
+from bench.arm.device_faults import device_outcome, device_words
 from bench.arm.instrument import Instruments
 from bench.arm.own_faults import OwnFault, exception_text, is_lightnings_refusal, is_own_fault
 from bench.arm.referee import Referee
@@ -183,12 +184,11 @@ def _failure(error: BaseException) -> protocol.ArmFailure:
     text = exception_text(error)
     if isinstance(error, BenchError):  # what was asked for cannot be done here, or its data are not to be had
         return protocol.ArmFailure("unsupported", protocol.short_reason(text))
-    named = f"{type(error).__name__}: {text}".strip().splitlines()[0][:300]
+    named = device_words(f"{type(error).__name__}: {text}")[:300]
     if is_lightnings_refusal(error):
         return protocol.ArmFailure("unsupported", protocol.short_reason(f"Lightning refuses it: {named}"))
     if is_own_fault(error):
         ours = f"a fault of loopmark's own, not of the training: {text if isinstance(error, OwnFault) else named}"
         return protocol.ArmFailure("internal", protocol.short_reason(ours))
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
-        return protocol.ArmFailure("oom", protocol.short_reason(named))
-    return protocol.ArmFailure("crashed", protocol.short_reason(named))
+    own = "oom" if isinstance(error, MemoryError | torch.OutOfMemoryError) else device_outcome(text)
+    return protocol.ArmFailure(own, protocol.short_reason(named))

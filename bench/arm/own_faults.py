@@ -10,6 +10,8 @@ import sys
 from types import TracebackType
 from typing import NoReturn
 
+from bench.arm.device_faults import device_outcome
+
 # What mistakes in Python code raise; what torch, the system or a device refuse is told by other types.
 _MISTAKES = (TypeError, AttributeError, LookupError, NameError, ValueError, ArithmeticError, AssertionError)
 # Files of ours that call what others wrote, and so hold the innermost frame where the call itself does not fit.
@@ -33,7 +35,7 @@ def blame_ourselves(error: Exception, doing: str) -> NoReturn:
     torch = sys.modules.get("torch")
     devices = tuple(getattr(torch, name) for name in _DEVICE_ERRORS if hasattr(torch, name))
     text = exception_text(error)
-    if isinstance(error, (MemoryError, *devices)) or "allocate memory" in text:
+    if isinstance(error, (MemoryError, *devices)) or device_outcome(text) != "crashed":
         raise error
     raise OwnFault(f"{doing}: {type(error).__name__}: {text}") from error
 

@@ -25,6 +25,7 @@ import bench.protocol as protocol
 from bench.arm.arm_result import effective_settings, ledger_of, memory_of
 from bench.arm.audit import Audit, weights_digest
 from bench.arm.compile_watch import CompileWatch
+from bench.arm.device_faults import device_outcome, device_words
 from bench.arm.own_faults import OwnFault, exception_text, is_own_fault
 from bench.arm.script_loaders import ScriptLoaders
 from bench.arm.script_wire import ScriptWire, leave, own_last_words
@@ -295,11 +296,12 @@ def failure_of(error: BaseException, folder: Path) -> protocol.ArmFailure:
     text = exception_text(error)
     if isinstance(error, Unsupported):
         return protocol.ArmFailure("unsupported", protocol.short_reason(text))
-    named = f"{type(error).__name__}: {text}".strip().removesuffix(":").splitlines()[0][:300]
+    named = device_words(f"{type(error).__name__}: {text}".strip().removesuffix(":"))[:300]
     if isinstance(error, OwnFault) or is_own_fault(error):
         return protocol.ArmFailure("internal", protocol.short_reason(f"a fault of loopmark's own: {named}"))
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
-        return protocol.ArmFailure("oom", protocol.short_reason(named))
+    own = "oom" if isinstance(error, MemoryError | torch.OutOfMemoryError) else device_outcome(text)
+    if own != "crashed":
+        return protocol.ArmFailure(own, protocol.short_reason(named))
     where = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(folder))]
     place = f" ({Path(where[-1].filename).relative_to(folder)}:{where[-1].lineno})" if where else ""
     return protocol.ArmFailure("crashed", protocol.short_reason(named + place + _allowed(error, text)))

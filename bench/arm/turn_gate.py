@@ -69,7 +69,7 @@ class Gatekeeper:
             self._ready = True
             self._device.reset_peak_memory()
             setup = perf_counter() - self.began
-            ready = protocol.Ready(helpers(), setup, self.epoch, self.workers, self.accelerator)
+            ready = protocol.Ready(helpers(), setup, self.epoch, self.workers, self.accelerator, self._device.meter())
             self._connection.send_bytes(protocol.encode(ready))
         message = protocol.decode_message(protocol.GRANTS, self._connection.recv_bytes())
         # Not at the start: arms are set up all at once, on all cores.

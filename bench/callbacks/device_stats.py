@@ -18,8 +18,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from bench.axes.accelerators.base import Accelerator
 from bench.callbacks.callback_list import accelerator_of
-from bench.callbacks.nvml import LIBRARY, REASONS, THROTTLED, NVMLDevice, NVMLError
 from bench.errors import SpecError
+from bench.machine.nvml import REASONS, THROTTLED, NVMLDevice, NVMLError, nvml_driver
 from bench.results.record import Metric
 
 SHORTEST = 0.5  # seconds between samples: polling at every 10 ms has been seen to slow training (docs/traps.md, 22)
@@ -41,7 +41,7 @@ class DeviceStats(Callback):
     Args:
         every: seconds from one sample to the next, 0.5 or more; one is taken at the first batch end after that.
         uuid: of the device, as `nvidia-smi -L` writes it; by default the one that the module is on.
-        library: NVML's name or path.
+        library: a shared library's name or path, in place of nvidia-ml-py or the driver's own.
         clock: seconds, monotonic.
 
     Raises:
@@ -62,7 +62,7 @@ class DeviceStats(Callback):
         every: float = SHORTEST,
         *,
         uuid: str | None = None,
-        library: str = LIBRARY,
+        library: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not every >= SHORTEST:
@@ -122,7 +122,7 @@ class DeviceStats(Callback):
             self._failed[""] = f"NVML knows NVIDIA's devices, and this module is on {pl_module.device}"
             return
         try:
-            self._nvml = NVMLDevice(uuid, self._library)
+            self._nvml = NVMLDevice(uuid, nvml_driver(self._library))
         except NVMLError as error:
             self._failed[""] = str(error)
             return

@@ -11,8 +11,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from bench.cli.output import complain
 from bench.commands.endings import Ending
 from bench.commands.selection import DEFAULT_SUITE, Selection
+from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.errors import SpecError
 from bench.plan import quantities
+from bench.plan.shares import GROUP_COPIES, Share, share_of_text
 
 
 class Adder(Protocol):
@@ -187,6 +189,47 @@ def suite_folders(added: argparse.ArgumentParser) -> None:
     )
 
 
+def copies(added: argparse.ArgumentParser) -> None:
+    """On how many tasks each group is measured."""
+    added.add_argument(
+        "--copies", type=positive, metavar="N", help=f"tasks that measure each group; default: {GROUP_COPIES}"
+    )
+
+
+def running_options(added: argparse.ArgumentParser, *, old_names: bool = True) -> None:
+    """Which cells a run measures, and how: what `bench run` and `bench submit` share."""
+    selection(added)
+    measuring_options(added, old_names=old_names)
+    added.add_argument(
+        "--instrument",
+        type=count_from_zero,
+        nargs="?",
+        const=INSTRUMENTED_LAUNCHES,
+        metavar="N",
+        help=f"instrumented launches of each group, which carry callbacks; default: {INSTRUMENTED_LAUNCHES}, "
+        "as far as the budget goes",
+    )
+    added.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
+    if old_names:
+        old_name(added, "--look", "--instrument")
+        old_name(added, "--no-look", "--no-instrument")
+    added.add_argument(
+        "--seeds",
+        dest="launches",
+        type=positive,
+        metavar="N",
+        help="of suites that train for a goal: trainings of each",
+    )
+    added.add_argument(
+        "--turn",
+        type=as_duration,
+        metavar="TIME",
+        help="a turn of an arm, in the middle; default: 45ms; meters of energy want 2s and more",
+    )
+    until(added)
+    copies(added)
+
+
 def which(added: argparse.ArgumentParser) -> None:
     added.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
     added.add_argument(
@@ -236,7 +279,14 @@ def selection_of_arguments(arguments: argparse.Namespace) -> Selection:
         compare=getattr(arguments, "compare", None),
         folders=tuple(arguments.folders),
         threads=getattr(arguments, "threads", None) or 1,
+        share=share_of_arguments(arguments),
     )
+
+
+def share_of_arguments(arguments: argparse.Namespace) -> Share | None:
+    """The share of one task, where the command takes any and the command line names one."""
+    text = getattr(arguments, "share", None)
+    return None if text is None else share_of_text(text, arguments.copies or GROUP_COPIES)
 
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -251,6 +301,7 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "instrument",
         "until",
         "launches",
+        "turn",
     )
     found = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in found.items() if value is not None}

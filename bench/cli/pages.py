@@ -19,6 +19,7 @@ from bench.report import SUMMARY_FORMATS, renderer
 from bench.results import baselines, files, store
 
 if TYPE_CHECKING:
+    from bench.analysis.frames import Frames
     from bench.analysis.summary import Summary
 
 
@@ -61,7 +62,7 @@ def as_loss(text: str) -> float:
     return loss
 
 
-def summary_of(run: store.StoredRun, arguments: argparse.Namespace) -> Summary:
+def summary_of(run: store.StoredRun, arguments: argparse.Namespace, frames: Frames | None = None) -> Summary:
     """The run's figures, for the step and the target that the user named.
 
     Raises:
@@ -69,7 +70,7 @@ def summary_of(run: store.StoredRun, arguments: argparse.Namespace) -> Summary:
     """
     from bench.analysis.summary import summarize
 
-    return summarize(run, reference_step=arguments.step, target=arguments.target)
+    return summarize(run, reference_step=arguments.step, target=arguments.target, frames=frames)
 
 
 def choose_run(which: str | None, out: Path) -> store.StoredRun:
@@ -105,11 +106,13 @@ def show(arguments: argparse.Namespace) -> Ending:
 
 def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
+    from bench.analysis.frames import frames_of
     from bench.report import html
 
     run = choose_run(arguments.which, arguments.out)
     path: Path = arguments.output or run.folder / store.REPORT
-    files.write_aside(path, html.render(run, summary_of(run, arguments)))
+    frames = frames_of(run)
+    files.write_aside(path, html.render(run, summary_of(run, arguments, frames), frames=frames))
     say(str(path))
     return DONE
 

@@ -14,11 +14,10 @@ from bench.cli.arguments import (
     Adder,
     as_duration,
     command_line,
-    count_from_zero,
     given_options,
     measuring_options,
-    old_name,
     positive,
+    running_options,
     selection,
     selection_of_arguments,
     suite_folders,
@@ -31,7 +30,6 @@ from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
 from bench.commands.placing import Placing
 from bench.commands.selection import Selection, allowed_budget, plan_everything
 from bench.engine import launchers
-from bench.engine.instrumented_launches import INSTRUMENTED_LAUNCHES
 from bench.engine.options import Options
 from bench.errors import SpecError, one_of
 from bench.plan.plan import named_sets
@@ -45,28 +43,9 @@ def add(command: Adder) -> None:
     listing = command("list", list_cells, "suites, their cells, and what cannot run here and why")
     selection(listing)
     running = command("run", run_suites, "measure")
-    selection(running)
-    measuring_options(running)
-    running.add_argument(
-        "--instrument",
-        type=count_from_zero,
-        nargs="?",
-        const=INSTRUMENTED_LAUNCHES,
-        metavar="N",
-        help=f"instrumented launches of each group, which carry callbacks; default: {INSTRUMENTED_LAUNCHES}, "
-        "as far as the budget goes",
-    )
-    running.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
-    old_name(running, "--look", "--instrument")
-    old_name(running, "--no-look", "--no-instrument")
-    running.add_argument(
-        "--seeds",
-        dest="launches",
-        type=positive,
-        metavar="N",
-        help="of suites that train for a goal: trainings of each",
-    )
-    until(running)
+    running_options(running)
+    running.add_argument("--share", metavar="K/N", help="only the groups of task K of N; bench merge pools the runs")
+    running.add_argument("--name", metavar="NAME", help="of the run's folder; default: the time and a random suffix")
     running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     running.add_argument(
         "--launcher", choices=launchers.NODE_LAUNCHERS, help="what starts a program on each node of a cluster"
@@ -164,10 +143,17 @@ def run_suites(arguments: argparse.Namespace) -> Ending:
         return stand_for_node(arguments.out)
     with progress(sys.stderr) as told:
         if arguments.resume is None:
-            selected = selection_of_arguments(arguments)
-            done = run.run(selected, given, arguments.out, told, command=command_line(), placing=placing)
-        elif arguments.suites or arguments.settings or arguments.select:
-            raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k and --set")
+            done = run.run(
+                selection_of_arguments(arguments),
+                given,
+                arguments.out,
+                told,
+                command=command_line(),
+                placing=placing,
+                name=arguments.name or "",
+            )
+        elif arguments.suites or arguments.settings or arguments.select or arguments.share or arguments.name:
+            raise SpecError("--resume goes on with the run's own cells; leave out SUITE, -k, --set, --share and --name")
         else:
             done = run.resume(arguments.resume, given, arguments.folders, arguments.out, told, placing=placing)
     return print_measured(done, resumable=True)

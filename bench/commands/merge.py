@@ -51,7 +51,7 @@ def merge(
         path_of("out", out),
         labels=named,
         prices={name: price_of_an_hour(name, price) for name, price in _by_name("prices", prices).items()},
-        baseline=baseline,
+        baseline=None if baseline is None else text_of("baseline", baseline),
         history=paths_of("history", history),
     )
 

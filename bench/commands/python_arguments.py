@@ -116,6 +116,7 @@ def options_of(
     instrument: int | None = None,
     until: str | None = None,
     seeds: int | None = None,
+    turn: float | str | None = None,
 ) -> dict[str, Any]:
     """Options by the names of `Options`, from arguments as Python code gives them.
 
@@ -132,6 +133,7 @@ def options_of(
         "instrument": FROM_ZERO.given("instrument", instrument),
         "until": None if until is None else text_of("until", until),
         "launches": ABOVE_ZERO.given("seeds", seeds),
+        "turn": seconds("turn", turn),
     }
 
 

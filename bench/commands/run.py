@@ -91,6 +91,7 @@ def run(
     *,
     command: Sequence[str],
     placing: Placing = HERE,
+    name: str = "",
 ) -> StoredRun:
     """A new run of these cells, measured to its end.
 
@@ -99,6 +100,7 @@ def run(
         out: the folder that gets the run's folder.
         command: what the user wrote, for run.json.
         placing: where it is.
+        name: of the run's folder; "" for a fresh one.
 
     Raises:
         SpecError: all that is wrong with the selection or the options.
@@ -113,18 +115,24 @@ def run(
     trained = any(suite.goal is not None for suite in plan.suites.values())
     options = chosen_options(given, defaults=FOR_A_GOAL if trained else None)
     work = Measurement(plan, files, options, launcher=launcher)
-    return measure_cells(work, out, progress, command=command)
+    return measure_cells(work, out, progress, command=command, name=name)
 
 
 def measure_cells(
-    work: Measurement, out: Path, progress: Progress, *, command: Sequence[str], fleet: Fleet | None = None
+    work: Measurement,
+    out: Path,
+    progress: Progress,
+    *,
+    command: Sequence[str],
+    fleet: Fleet | None = None,
+    name: str = "",
 ) -> StoredRun:
     """A new run of this work; see `run`.
 
     Args:
         fleet: with interpreters that are warm already; None: one of its own.
     """
-    folder = store.create(out)
+    folder = store.create(out, name)
     try:
         info = {**run_document(work, folder.folder.name), "argv": list(command)}
         folder.write_info(info)

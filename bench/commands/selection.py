@@ -15,6 +15,7 @@ from bench.plan.cell import Plan
 from bench.plan.discovery import Found, Refusal
 from bench.plan.plan import make_plan
 from bench.plan.quantities import duration
+from bench.plan.shares import Share, plan_share
 from bench.plan.suite import Suite
 
 DEFAULT_SUITE = "overhead"
@@ -32,6 +33,7 @@ class Selection:
         threads: of each process, which with the devices says how many cores a cell needs.
         compare: the axis along which cells are compared, where that is not the suite's own.
         nodes: that a launcher has.
+        share: the groups of one task of several; None: all groups.
     """
 
     suites: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ class Selection:
     threads: int = 1
     compare: str | None = None
     nodes: int = 1
+    share: Share | None = None
 
 
 def hear_nothing(text: str) -> None:
@@ -114,6 +117,7 @@ def plan_selection(
         raise SpecError([*error.mistakes, *(found.near(unknown) if unknown else ())]) from None
     for line in told:
         tell(line)
+    plan = plan_share(plan, selection.share)
     return plan, {name: found.suites[name][1] for name in plan.suites}
 
 

@@ -56,9 +56,15 @@ def requested_settings(cell: Cell, place: Layout, threads: int) -> dict[str, Any
         "num_nodes": nodes,
         "strategy": strategy.resolve_strategy(str(cell.point.get("strategy", "auto")), devices * nodes),
         "threads": own,
+        **accelerator(str(cell.point["accelerator"])).asks(str(cell.point["compile"])),
         **cell.asks,
         "cores": cores,
     }
+
+
+def all_cores(cells: Iterable[Cell], place: Layout, threads: int) -> list[int]:
+    """All cores that these cells run on, on whatever node."""
+    return sorted({core for cell in cells for core in requested_settings(cell, place, threads)["cores"]})
 
 
 def request(

@@ -16,7 +16,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Self
 
-import bench.borders as borders
 import bench.protocol as protocol
 from bench.engine import losses
 from bench.engine.channel import Channel, Patience
@@ -24,10 +23,11 @@ from bench.engine.door import Door
 from bench.engine.door_strangers import Strangers
 from bench.engine.launchers import Launcher
 from bench.engine.logs import MOST_BYTES, shorten
-from bench.engine.nodes import LocalNode, Node, RemoteNode
+from bench.engine.nodes import LocalNode, Node, RemoteNode, scratch_of, temporary_of
 from bench.engine.placement import Placement, rank_place, rank_places
 from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id
 from bench.engine.stopping import Interrupted, ignore_signals
+from bench.engine.turn_meters import TurnMeters
 from bench.errors import BenchError
 from bench.machine import scratch, strays
 from bench.machine.cores import usable_cores
@@ -88,12 +88,18 @@ class Children:
         self.set_in_use = 0  # of fork servers, and the ids of those of the next one that import already
         self.coming: list[str] = []
         self.arms: dict[str, Arm] = {}
+        self.meters = TurnMeters()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def turn_meters(self) -> TurnMeters | None:
+        """The meters that are read at each turn's end; of other nodes' devices there are none."""
+        return self.meters if self.launcher is None else None
 
     @property
     def imports(self) -> dict[tuple[str, ...], float]:
@@ -221,7 +227,7 @@ class Children:
                 rank=rank,
                 log=str(member.log.absolute()),
                 scratch=str(scratch_of(node.home, arm.id) / str(rank)),
-                temporary=str(_temporary(node.home, arm, rank)),
+                temporary=str(temporary_of(node.home, arm.id, rank)),
                 environ={**request.get("environ", {}), **environ},
                 cores=request["cores"][rank] if request.get("cores") else [],
                 request={key: value for key, value in request.items() if key not in ("environ", "cores")},
@@ -357,9 +363,11 @@ class Children:
                 rank.channel.close()
                 rank.channel = None
             shorten(rank.log)
+        if arm.ended:
+            return
         arm.ended = True
         for node in {rank.fork_server.node: self.node(rank.fork_server) for rank in arm.ranks}.values():
-            temporary = [_temporary(node.home, arm, rank) for rank in range(len(arm.ranks))]
+            temporary = [temporary_of(node.home, arm.id, rank) for rank in range(len(arm.ranks))]
             node.remove([*temporary, scratch_of(node.home, arm.id)])
 
     def close(self) -> None:
@@ -370,27 +378,18 @@ class Children:
             for node in self.placement.nodes:
                 if isinstance(node, RemoteNode):
                     node.channel.close()  # its program ends all that it has started
-            here = [server for server in self.fork_servers.values() if server.process is not None]
-            for server in here:
+            for server in self.fork_servers.values():
                 if server.channel is not None:
                     server.channel.close()  # all at once: they kill their arms and leave
                     server.channel = None
                 elif server.process is not None:
                     server.process.kill()
-            for server in here:
-                self.node(server).end_server(server, LEAVE)
+            for server in self.fork_servers.values():
+                if server.process is not None:
+                    self.node(server).end_server(server, LEAVE)
             if self.launcher is not None:
                 self.launcher.close()
             self.door.close()
             self.strangers.close()
             self._home.close()
-
-
-def scratch_of(home: Path, name: str) -> Path:
-    """The folder, below a node's temporary one, for what the ranks of an arm write."""
-    return home / "scratch" / borders.file_name(name)
-
-
-def _temporary(home: Path, arm: Arm, rank: int) -> Path:
-    # Under a short name, since sockets are put there.
-    return home / "t" / f"{arm.id.rpartition('#')[2]}.{rank}"
+            self.meters.close()

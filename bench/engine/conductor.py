@@ -17,9 +17,9 @@ from typing import Any
 from bench.borders import file_name
 from bench.engine import budget, group_state, turn_order
 from bench.engine.arm_request import (
+    all_cores,
     informed_cells,
     request,
-    requested_settings,
     runs_behind,
     widest_layout,
     widest_layouts,
@@ -27,20 +27,21 @@ from bench.engine.arm_request import (
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
 from bench.engine.goal_race import GoalRace
-from bench.engine.group_state import GroupState
+from bench.engine.group_state import GroupState, never_started
 from bench.engine.instrumented_launches import Host, Instrumenter, reserve
 from bench.engine.interpreter_sets import STANDING, InterpreterSets, interpreters_of
 from bench.engine.launch import Race, heap_padding
-from bench.engine.launch_records import arm_record, record_of_none
+from bench.engine.launch_records import arm_record
 from bench.engine.launchers import Launcher
+from bench.engine.lost_devices import LostDevices
 from bench.engine.options import Options, Progress
 from bench.engine.processes import Arm
-from bench.engine.stopping import Interrupted, heed_signals
+from bench.engine.stopping import SIGNALS_APART, Interrupted, heard_within, heed_signals
 from bench.engine.until import Until
 from bench.machine.cores import own_cores
 from bench.plan.cell import SIDES, Cell, Plan
 from bench.plan.side import Side
-from bench.results.record import Outcome, Record
+from bench.results.record import Record
 from bench.results.run_info import timestamp
 from bench.results.store import RunFolder
 
@@ -88,6 +89,7 @@ class Conductor:
         self._timed_budget = options.budget - reserve(plan, options)
         self._set_from = 1 + max((record.fork_server for record in done), default=-1)
         self._voids = 0  # launches in a row that were disturbed from outside
+        self._lost = LostDevices()
         self._never: set[str] = {cell.id for cell in plan.cells}  # cells without a record
         self.warnings: list[str] = []  # what a reader of the figures should know of the budget
         self.timing = dict.fromkeys(TIMES, 0.0)
@@ -96,7 +98,7 @@ class Conductor:
     def _recall(self, plan: Plan, done: Sequence[Record]) -> None:
         """Take up the state that records of an earlier part of the run describe."""
         self._never -= {record.cell for record in done}
-        self._append([record_of_none(cell, "unsupported", cell.unsupported) for cell in plan.cells if cell.unsupported])
+        self._append([never_started(cell, "unsupported", cell.unsupported) for cell in plan.cells if cell.unsupported])
         for state in self._states:
             launches: dict[int, list[Record]] = {}
             for record in done:
@@ -167,14 +169,13 @@ class Conductor:
         """Lay out the nodes that are there, and end the cells that need more of them."""
         placement = fleet.placement
         if placement.changed:
+            if placement.lost:
+                heard_within(fleet, SIGNALS_APART)
             layouts = widest_layouts(self._plan.cells, self._options.threads, [one.cores for one in placement.live])
             self._layout = layouts or self._own
-        for state in self._states:
-            told = {cell.id: placement.lacking(cell.num_nodes) for cell in state.cells}
-            outcome: Outcome = "crashed" if placement.lost else "unsupported"
-            lost = [record_of_none(cell, outcome, told[cell.id]) for cell in state.cells if told[cell.id]]
+        for state in () if fleet.interrupts else self._states:
+            lost = state.give_up(placement.outcome, lambda cell: placement.lacking(cell.num_nodes))
             self._append(lost)
-            state.cells = [cell for cell in state.cells if not told[cell.id]]
             for record in lost:
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
 
@@ -230,6 +231,7 @@ class Conductor:
 
     def _next(self, fleet: Fleet) -> GroupState | None:
         """The group whose turn it is to be launched, or None when all have stopped."""
+        self._without_nodes(fleet)
         for state in self._states:
             if not state.stop:
                 state.stop = "void" if self._voids >= VOIDS else self._stop(fleet, state)
@@ -242,6 +244,8 @@ class Conductor:
     def _stop(self, fleet: Fleet, state: GroupState) -> str:
         if fleet.interrupts:
             return "interrupted"
+        if gone := self._lost.drop(state):
+            self._append(gone)
         if not state.group.runnable:
             return "unsupported"
         if not state.cells:
@@ -267,12 +271,8 @@ class Conductor:
     def _launch(self, fleet: Fleet, sets: InterpreterSets, state: GroupState) -> None:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), timestamp()
-        self._without_nodes(fleet)
-        if not state.cells:
-            return
-        number, options = state.launches, self._options
-        wanted = interpreters_of([state.cells])
-        self._fork_servers(lambda: sets.begin_launch(wanted))
+        number, options, nodes = state.launches, self._options, len(fleet.placement.live)
+        self._fork_servers(lambda: sets.begin_launch(interpreters_of([state.cells])))
         places = sets.places(state.group.id, state.cells)
         order = list(range(len(state.cells)))
         self._random.shuffle(order)
@@ -290,20 +290,17 @@ class Conductor:
         behind, known = runs_behind(state.cells, arms), informed_cells(state.cells, arms)
         wider = self._layout.usable if known[0].workers > state.cells[0].workers else ()
         state.cells = known
-        cores = {
-            core for cell in state.cells for core in requested_settings(cell, self._layout, options.threads)["cores"]
-        }
-        epochs = state.cells[0].epochs
+        cores, meters = all_cores(state.cells, self._layout, options.threads), fleet.turn_meters
         race = (GoalRace if state.goal else Race)(
-            fleet, arms, sorted(cores), options.timeout, options.turn, asynchronous=behind, epochs=epochs,
-            generator=self._random, wider=wider, goal=state.goal_epochs,
+            fleet, arms, cores, options.timeout, options.turn, asynchronous=behind, generator=self._random,
+            epochs=state.cells[0].epochs, wider=wider, goal=state.goal_epochs, meters=meters,
         )  # fmt: skip
         measuring_time = self._measuring_time(state)
         waiting = [other for other in self._states if not other.stop]
         left = group_state.time_for_launches(waiting, self._timed_budget - self._elapsed(), options.launches)
         if group_state.another_set(waiting, fleet.imports, len(self._layout.conductor)) < left:
             sets.prepare_next(interpreters_of(other.cells for other in waiting))
-        race.warm_up(state.group.cells[0].id)
+        race.warm_up(state.group.cells[0].id, measuring_time)
         for position_by_round in turn_order.rounds(len(state.cells), self._random):
             late = race.rounds >= race.least_rounds and self._elapsed() > self._timed_budget * state.patience
             if race.void or not race.alive or fleet.interrupts or late or race.enough(measuring_time):
@@ -311,9 +308,13 @@ class Conductor:
             race.take_round([state.cells[index].id for index in position_by_round])
             self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}")
         race.finish()
+        for told in fleet.meters.told(state.group.id, number, race.unsteady):
+            self._warn(told)
+        self._lost.take(state.cells, arms, fleet.meters)
         self.timing["turns"] += race.turn_seconds
-        if fleet.interrupts and (state.goal or not race.rounds):
-            return  # nothing was measured, or no whole training
+        fewer = len(fleet.placement.live) < nodes and heard_within(fleet, SIGNALS_APART)
+        if fleet.interrupts and (state.goal or not race.rounds or race.swept or fewer):
+            return  # nothing was measured, or no whole training, or a scheduler has ended all processes of its job
         seconds = time.monotonic() - began
         records = [
             replace(
@@ -340,8 +341,7 @@ class Conductor:
         elif cause:
             self._progress.note(f"{launch} is void, the second in a row; the run ends: {cause}")
             reason = f"the run ended before its first launch: {cause}"
-            cells = [cell for state in self._states for cell in state.cells]
-            self._append([record_of_none(cell, "void", reason) for cell in cells])
+            self._append([never_started(cell, "void", reason) for state in self._states for cell in state.cells])
 
     def _instrument(self, fleet: Fleet) -> None:
         """The instrumented launches of all groups, as far as the budget has room for them."""

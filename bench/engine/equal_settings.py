@@ -55,6 +55,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     },
     "compile": {
         "compiled_around_ddp": "only what is compiled has a place of compilation",
+        "cuda_graphs": "what some modes ask for, of CUDA devices",
     },
     "trainer": {
         **_TRAINERS,
@@ -74,6 +75,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
     },
     "accelerator": {
         "device": "another device is what is compared",
+        "cuda_graphs": "only CUDA devices have them",
     },
     "loader_workers": {"prefetch_factor": "torch fetches ahead where there are workers, by default 2 batches each"},
 }

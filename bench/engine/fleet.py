@@ -11,7 +11,7 @@ import math
 import select
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from bench.engine.logs import waits_for_others
 from bench.engine.processes import Arm, ArmLost, Rank
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
-from bench.machine.cores import Layout
+from bench.machine.cores import Layout, stolen
 from bench.protocol import STACKS, ArmFailure, GarbledMessage, Go, Ready, Result, Stop, TurnReport
 
 _T = TypeVar("_T", Ready, TurnReport, Result)
@@ -64,9 +64,12 @@ class Fleet(Children):
         for node, own in zip(self.placement.remote, (layout, *layout.others), strict=False):
             node.keep_off(own.conductor)
 
-    def stolen(self, cores: Sequence[int], nodes: Sequence[str]) -> float:
-        """Seconds that hypervisors have taken from these cores of these nodes since boot, all together."""
-        return sum(self.placement.named(name).stolen(cores) for name in nodes)
+    def stolen(self, cores: Sequence[int], arms: Iterable[Arm]) -> float:
+        """Seconds that hypervisors have taken from these cores since boot, on all nodes of these arms together."""
+        if self.launcher is None:
+            return stolen(cores)
+        names = {rank.fork_server.node for arm in arms for rank in arm.ranks}
+        return sum(self.placement.named(name).stolen(cores) for name in names)
 
     def await_ready(self, arms: Sequence[Arm], timeout: float) -> None:
         """Wait until each rank of each of these arms has pulled its first batch, or the arm is lost.
@@ -94,7 +97,7 @@ class Fleet(Children):
                 if message is not None:
                     rank = arm.ranks[number]
                     rank.helpers, rank.setup, rank.epoch = message.helpers, message.setup, message.epoch
-                    rank.workers, rank.accelerator = message.workers, message.accelerator
+                    rank.workers, rank.accelerator, rank.meter = message.workers, message.accelerator, message.meter
                     rank.ready_after = time.perf_counter() - arm.requested_at
                     if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
                         self._hold(arm)

@@ -19,7 +19,7 @@ class GoalRace(Race):
     least_rounds = 1
     _steps: dict[str, int]
 
-    def warm_up(self, baseline: str) -> None:
+    def warm_up(self, baseline: str, measuring_time: float = 0.0) -> None:
         """Nothing: what an arm needs to get going is a part of its way to the goal. Finds how long epochs are."""
         self._cold = 0
         self._steps = {name: self.arms[name].ranks[0].epoch for name in self.alive}
@@ -32,7 +32,7 @@ class GoalRace(Race):
 
     def take_round(self, order: Sequence[str]) -> None:
         """One epoch of every arm that lives, in this order. Of the first one the first steps are watched."""
-        before = self._fleet.stolen(self._cores, self._nodes)
+        before, metered = self._fleet.stolen(self._cores, self.arms.values()), self._metered()
         for position, name in enumerate(order):
             if self.arms[name].lost is not None or self.rounds >= self.goal[name]:
                 continue
@@ -40,7 +40,7 @@ class GoalRace(Race):
             parts = self._epoch(name)
             if not parts:
                 continue
-            after = self._fleet.stolen(self._cores, self._nodes)
+            after = self._fleet.stolen(self._cores, self.arms.values())
             seconds = tuple(second for part in parts for second in part.seconds)
             last = parts[-1]
             row: dict[str, Any] = {"round": self.rounds, "position": position, "seconds": seconds}
@@ -55,9 +55,11 @@ class GoalRace(Race):
                 row["spread"] = sum(part.spread or 0.0 for part in parts)
             if last.allocated is not None:
                 row["allocated"] = last.allocated
+            now = self._metered()
+            row |= {} if self._meters is None else self._meters.row(self.arms[name], metered, now)
             self._rows[name].append(row)
             self.turn_seconds += sum(seconds)
-            before = after
+            before, metered = after, now
         self.rounds += 1
 
     def _epoch(self, name: str) -> list[Turn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bench.engine.instrumented_launches import GroupInstrumentation
 from bench.engine.interpreter_sets import interpreters_of
 from bench.plan.cell import Cell, Group
 from bench.plan.goal import Goal
-from bench.results.record import Record
+from bench.results.record import Outcome, Record
 from bench.stats import intervals
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
@@ -123,6 +123,17 @@ class GroupState:
         """What is known of a cell's ratio; launches hang on their sets unless it changes places with the baseline."""
         return intervals.interval_of_logs(self.ratios[cell], sets=self.sets[cell] if cell in self.uncrossed else None)
 
+    def give_up(self, outcome: Outcome, why: Callable[[Cell], str]) -> list[Record]:
+        """Take cells that cannot be started out; a record for each.
+
+        Args:
+            why: "" of those that can be.
+        """
+        told = {cell.id: why(cell) for cell in self.cells}
+        lost = [never_started(cell, outcome, told[cell.id]) for cell in self.cells if told[cell.id]]
+        self.cells = [cell for cell in self.cells if not told[cell.id]]
+        return lost
+
     def learn(self, records: Sequence[Record]) -> None:
         """Take the records of one launch in: ratios for the stopping rule, cells that are out, what it took."""
         self.launches = max(self.launches, records[0].launch + 1)
@@ -157,6 +168,11 @@ class GroupState:
         self.widths.append(
             None if not widths or None in widths else max(width for width in widths if width is not None)
         )
+
+
+def never_started(cell: Cell, outcome: Outcome, reason: str) -> Record:
+    """The record of a cell that was never started."""
+    return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, outcome, reason)
 
 
 def work(states: Sequence[GroupState]) -> budget.Work:

@@ -12,8 +12,10 @@ from bench.engine import turn_order
 from bench.engine.fleet import Fleet
 from bench.engine.merge_ranks import ArmResult, Turn
 from bench.engine.processes import Arm, ArmLost
+from bench.engine.turn_meters import Readings, TurnMeters
 from bench.protocol import Go
 from bench.results.turns import Turns
+from bench.stats.rounding import percent_of
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios
 
 AUDITED_STEPS = 4  # watched before the warm-up, and again after the last turn
@@ -36,6 +38,14 @@ MOST_STEPS = 6000  # of an arm in a launch; of steps of 10 µs the records would
 ASYNCHRONOUS_TURN = 0.05
 LONGEST_TURN = 1.6
 EDGE = 0.01
+# Such a device warms up, in turns of so many seconds at most, until its clock and the baseline's step keep their value
+# over some rounds, or a limit is reached, of seconds and of the time that the launch has for turns; so many rounds it
+# gets in any case, if they are no longer than that time. An H100 from idle to its full clock takes less than a second,
+# to its full heat minutes.
+STEADY_WITHIN, STEADY_ROUNDS = 0.01, 4
+WARMUP_TURN = 0.25
+LONGEST_WARMUP = 10.0
+WARMUP_SHARE = 0.25
 # Arms of one fork server inherit its heap, and its accidents of alignment, which made up to 6 % of a step at batches of
 # 4.8 MB. Each arm pushes its heap up by a random number of bytes, so that launches draw layouts afresh, and so that the
 # twin differs from the baseline in this as any other arm does.
@@ -58,6 +68,7 @@ class Race:
             own, what it does at its end included.
         wider: cores that arms turned out to need, instead of those that they were asked for; none: those.
         goal: by cell id, the epochs that it trains for its goal (`bench.engine.goal_race`).
+        meters: of the arms' devices, read at the ends of turns; None: nothing is.
     """
 
     least_rounds = LEAST_ROUNDS  # of a launch that is cut short
@@ -75,11 +86,11 @@ class Race:
         generator: random.Random | None = None,
         wider: Sequence[int] = (),
         goal: Mapping[str, int] | None = None,
+        meters: TurnMeters | None = None,
     ) -> None:
         self._fleet = fleet
         self.arms = arms
         self._cores = tuple(cores)
-        self._nodes = tuple(dict.fromkeys(rank.fork_server.node for arm in arms.values() for rank in arm.ranks))
         self._timeout = timeout
         self._turn = turn
         self._asynchronous = asynchronous
@@ -90,12 +101,16 @@ class Race:
         self._real = epochs == "real"
         self._wider = tuple(wider)
         self.goal = dict(goal or {})
+        self._meters = meters
+        if meters is not None:
+            meters.heed(arms.values())
         self.rounds = 0
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
         self._taken = dict.fromkeys(arms, 0)  # steps of each arm so far, those of no turn included
         self.warmups: dict[str, list[float]] = {}
         self.results: dict[str, ArmResult] = {}
         self.turn_seconds = 0.0
+        self.unsteady = ""  # what was not steady yet when an asynchronous device's warm-up had reached its limit
 
     @property
     def alive(self) -> list[str]:
@@ -106,20 +121,37 @@ class Race:
         """What disturbed the launch from outside, so that nothing of it counts; "" where nothing did."""
         return next((arm.lost.reason for arm in self.arms.values() if arm.lost and arm.lost.outcome == "void"), "")
 
+    @property
+    def swept(self) -> bool:
+        """Whether an arm was ended by what ends whole jobs: SIGTERM to each process, its interpreter among them."""
+        lost = [arm.lost for arm in self.arms.values() if arm.lost]
+        return any(one.outcome == "void" or one.reason.startswith("killed by SIGTERM") for one in lost)
+
     def _take(
         self, name: str, steps: int, *, audit: bool = False, timed: bool = False, judge: bool = False
     ) -> Turn | None:
+        arm = self.arms[name]
+        if self._meters is not None and (gone := self._meters.without_device(arm)) is not None:
+            arm.lost = gone
+            return None
         try:
             wider = () if self._taken[name] else self._wider
             go = Go(steps, audit=audit, timed=timed, judge=judge, cores=wider)
-            reply = self._fleet.turn(self.arms[name], go, self._timeout, uncounted=self._cold)
+            reply = self._fleet.turn(arm, go, self._timeout, uncounted=self._cold)
         except ArmLost:
+            if self._meters is not None:
+                self._meters.explain(arm)
             return None
         self._taken[name] += steps
         return reply
 
-    def warm_up(self, baseline: str) -> None:
-        """Audited steps, then untimed ones, the same number for each arm; finds the length of a turn."""
+    def warm_up(self, baseline: str, measuring_time: float = 0.0) -> None:
+        """Audited steps, then untimed ones, the same number for each arm; finds the length of a turn.
+
+        Args:
+            measuring_time: seconds of turns that the launch is to have; of an asynchronous device a share of it may be
+                spent until the clock is steady.
+        """
         names = self.alive
         for name in names:
             if (reply := self._take(name, AUDITED_STEPS, audit=True)) is not None:
@@ -146,8 +178,9 @@ class Race:
         self._settle_lengths(pacemaker)
         if self._asynchronous:
             self._cold = 1
-            steps = self._long_enough(baseline, math.ceil(ASYNCHRONOUS_TURN / pacemaker))
+            steps = self._long_enough(baseline, math.ceil(max(ASYNCHRONOUS_TURN, self._turn) / pacemaker))
             self._lengths = range(steps + 1, steps + 2 + steps // 4)
+            self._until_steady(baseline, min(steps, math.ceil(WARMUP_TURN / pacemaker)), measuring_time)
 
     def _settle_lengths(self, pace: float) -> None:
         """How many steps turns have, and how many of them find cold caches, where a settled step takes `pace`."""
@@ -189,6 +222,35 @@ class Race:
                 return steps
             before, steps = whole / steps, 2 * steps
 
+    def _until_steady(self, baseline: str, steps: int, measuring_time: float) -> None:
+        """Rounds of turns until the device's clock and the baseline's step are steady; `unsteady` says if they are not.
+
+        Args:
+            steps: of a turn.
+            measuring_time: seconds of turns that the launch is to have.
+        """
+        spent, seen = 0.0, list[dict[str, float]]()
+        limit = min(LONGEST_WARMUP, WARMUP_SHARE * measuring_time)
+        while self.alive and spent < (limit if len(seen) >= STEADY_ROUNDS else measuring_time):
+            now: dict[str, float] = {}
+            for name in self._generator.sample(self.alive, len(self.alive)):
+                if (reply := self._take(name, steps)) is None:
+                    continue
+                self.warmups[name] += reply.seconds
+                spent += sum(reply.seconds)
+                if name == baseline:
+                    now["step"] = sum(reply.seconds)
+                    now |= {address: one.clock for address, one in self._metered().items() if one.clock}
+            seen.append(now)
+            last = seen[-STEADY_ROUNDS:]
+            swings = {name: swing([one[name] for one in last if name in one]) for name in now}
+            self.unsteady = "" if len(last) == STEADY_ROUNDS else "it had too few rounds to tell"
+            if over := {name: one for name, one in swings.items() if one > STEADY_WITHIN}:
+                what = "; ".join(f"{name} changed by {percent_of(one, 1)}" for name, one in over.items())
+                self.unsteady = f"{what} over the last {len(last)} rounds"
+            if not self.unsteady:
+                return
+
     def enough(self, measuring_time: float) -> bool:
         """Whether the turns so far fill the measuring time, as nearly as balanced blocks of rounds can."""
         block = turn_order.rounds_to_end(len(self.arms))
@@ -200,16 +262,17 @@ class Race:
 
     def take_round(self, order: Sequence[str]) -> None:
         """One turn of every arm that lives, in this order, all of as many steps."""
-        before = self._fleet.stolen(self._cores, self._nodes)
+        before, metered = self._fleet.stolen(self._cores, self.arms.values()), self._metered()
         steps = self._generator.choice(self._lengths)
         for position, name in enumerate(order):
             if self.arms[name].lost is not None:
                 continue
             began = self._taken[name]
             if (reply := self._take(name, steps, timed=True)) is None:
+                metered = self._metered()  # what it took until it failed is nobody's
                 continue
             self.turn_seconds += sum(reply.seconds)
-            after = self._fleet.stolen(self._cores, self._nodes)
+            after = self._fleet.stolen(self._cores, self.arms.values())
             spread = () if reply.spread is None else (reply.spread,)
             counts = (reply.cpu, reply.involuntary, reply.faults, round(after - before, 3))
             allocated = () if reply.allocated is None else (reply.allocated,)
@@ -218,9 +281,15 @@ class Race:
             more |= {"began": (began,), "resident": (reply.resident,), "allocated": allocated}
             row = {"round": self.rounds, "position": position, "seconds": reply.seconds}
             row |= zip(("cpu", "involuntary", "faults", "stolen"), counts, strict=True)
-            self._rows[name].append({**row, **{key: value[0] for key, value in more.items() if value}})
-            before = after
+            now = self._metered()
+            own = {} if self._meters is None else self._meters.row(self.arms[name], metered, now)
+            self._rows[name].append({**row, **{key: value[0] for key, value in more.items() if value}, **own})
+            before, metered = after, now
         self.rounds += 1
+
+    def _metered(self) -> Readings:
+        """What the meters of all these arms' devices say now, while every arm is held."""
+        return {} if self._meters is None else self._meters.read(self.arms.values())
 
     def _edges(self, first: float, *others: float) -> dict[str, tuple[float, ...]]:
         """By how much an epoch's first step took longer than its middle one; of the loop's own epochs the last, too."""
@@ -234,7 +303,9 @@ class Race:
         if not self._rows[name]:
             return None
         rows = self._rows[name]
-        columns: dict[str, Any] = {key: tuple(row[key] for row in rows) for key in rows[0]}
+        known = [key for key in rows[0] if all(key in row for row in rows)]  # a meter may fail on the way
+        columns: dict[str, Any] = {key: tuple(row[key] for row in rows) for key in known}
+        columns |= {} if self._meters is None else self._meters.facts(self.arms[name])
         return Turns(**columns, cold=self._cold, behind=self._asynchronous, whole=self._epochs, real=self._real)
 
     def log_ratios(self, baseline: str) -> dict[str, float]:
@@ -270,6 +341,11 @@ class Race:
             except ArmLost:
                 continue  # `lost` is on the arm, and becomes the record's outcome
         self._fleet.end_arms(list(self.arms.values()))
+
+
+def swing(values: Sequence[float]) -> float:
+    """By how much the largest of some values lies over the smallest; 0.0 of none."""
+    return max(values) / min(values) - 1 if values else 0.0
 
 
 def heap_padding(generator: random.Random) -> int:

@@ -7,7 +7,7 @@ from bench.engine.launch import Race, start_up
 from bench.machine.cores import Layout
 from bench.plan.cell import Cell
 from bench.protocol import CallbackMetrics
-from bench.results.record import Outcome, Record
+from bench.results.record import Record
 
 
 def arm_record(
@@ -67,8 +67,3 @@ def arm_record(
         log=f"logs/{arm.log.name}",
         nodes=arm.nodes,
     )
-
-
-def record_of_none(cell: Cell, outcome: Outcome, reason: str) -> Record:
-    """The record of a cell that was never started."""
-    return Record(cell.suite, cell.id, cell.group, cell.point, cell.twin, -1, outcome, reason)

@@ -18,7 +18,7 @@ _WAITING = re.compile(r"/torch/(distributed/|nn/parallel/|autograd/graph\.py)")
 
 def last_words(log: Path, length: int = 200) -> str:
     """The last line of a log that says something, or ""; of a process that a signal ended, what and where."""
-    lines = [line.strip() for line in _end(log).splitlines() if line.strip()]
+    lines = [line.strip() for line in end_of(log).splitlines() if line.strip()]
     if lines and lines[-1].startswith(_MODULES):  # faulthandler's last line is a list of modules
         fatal = max((number for number, line in enumerate(lines) if line.startswith(_FATAL)), default=None)
         if fatal is not None:
@@ -27,7 +27,8 @@ def last_words(log: Path, length: int = 200) -> str:
     return lines[-1][-length:] if lines else ""
 
 
-def _end(log: Path, size: int = _LOOK) -> str:
+def end_of(log: Path, size: int = _LOOK) -> str:
+    """The last bytes of a log, as text."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
@@ -38,7 +39,7 @@ def _end(log: Path, size: int = _LOOK) -> str:
 
 def waits_for_others(log: Path) -> bool:
     """Whether the main thread, as the last stacks in the log have it, is where ranks wait for each other."""
-    text = _end(log)
+    text = end_of(log)
     begin = text.rfind("Current thread ")
     frames = [match for line in text[begin:].splitlines()[1:] if (match := _FRAME.match(line))] if begin >= 0 else []
     return bool(frames) and _WAITING.search(frames[0][1]) is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
 from bench.borders import encodable, one_line
-from bench.engine.logs import last_words
+from bench.engine.logs import end_of, last_words
 from bench.engine.processes import ArmLost
 
 # What is added where a script is lost before its first turn.
@@ -15,6 +16,9 @@ PULLS_WANTED = (
     "; allowed: a script that trains in the process that it is started in, on batches of a torch DataLoader or of "
     "`bench.watch(batches)`"
 )
+
+# What NCCL's watchdog writes before it ends its process (torch 2.13, ProcessGroupNCCL.cpp).
+_WATCHDOG = re.compile(r"collective operation timeout: Work\w+\(SeqNum=(\d+), OpType=(\w+),.*?Timeout\(ms\)=(\d+)\)")
 
 
 def garbled_answer(what: str) -> ArmLost:
@@ -32,6 +36,10 @@ def ended_process(status: int, log: Path, *, out_of_memory: bool) -> ArmLost:
         return ArmLost("void", f"its log {one_line(log.name)} was removed while it ran")
     if -status == signal.SIGKILL and out_of_memory:
         return ArmLost("oom", "killed by SIGKILL while the kernel ran out of memory")
+    if -status == signal.SIGABRT and (found := _WATCHDOG.findall(end_of(log))):
+        number, operation, limit = found[-1]
+        waited = f"waited {int(limit) / 1000:g} s for the others in {operation}, its collective {number}"
+        return ArmLost("timeout", f"{waited}: nccl's watchdog ended it")
     how = f"killed by {signal_name(-status)}" if status < 0 else f"exited with status {status} in mid-run"
     return ArmLost("crashed", f"{how}; its last words: {said(log)}")
 

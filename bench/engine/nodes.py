@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from bench.borders import file_name
 from bench.engine import interpreters
 from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
@@ -246,6 +247,16 @@ def _awaited(channel: Channel, patience: Patience) -> bytes:
         waiter.register(channel.fileno(), select.POLLIN)
         waiter.poll(math.ceil(patience.ask() * 1000))
     return frame
+
+
+def scratch_of(home: Path, arm: str) -> Path:
+    """The folder, below a node's temporary one, for what the ranks of an arm write."""
+    return home / "scratch" / file_name(arm)
+
+
+def temporary_of(home: Path, arm: str, rank: int) -> Path:
+    """The folder for the temporary files of a rank, under a short name, since sockets are put there."""
+    return home / "t" / f"{arm.rpartition('#')[2]}.{rank}"
 
 
 def send_signal(pids: Iterable[int], number: int, *, group: bool) -> None:

@@ -67,6 +67,7 @@ class Rank:
     epoch: int = 0  # batches in an epoch of its loader, 0 where that is not known
     workers: int = 0  # of its loader, and the accelerator it trains on, where only the arm knows
     accelerator: str = ""
+    meter: str = ""  # of its device (`Accelerator.meter`)
 
 
 @dataclass
@@ -89,9 +90,9 @@ class Arm:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The node of each rank, by name; none where no launcher has placed them."""
+        """The node of each rank, by name; none where no launcher has placed them, or none was ever started."""
         names = tuple(rank.fork_server.node for rank in self.ranks)
-        return names if all(names) else ()
+        return names if all(names) and any(rank.pid for rank in self.ranks) else ()
 
     @property
     def pid(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,10 @@ from bench.plan.guard import answer_signals
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
+# A scheduler ends the steps of a job one after the other: the nodes of a run may be gone before the run hears of it.
+SIGNALS_APART = 3.0  # seconds; on two nodes of one machine they were 0.1 s apart
+
+
 class Interrupted(Exception):
     """The user asked to stop, and there is nothing in hand that is worth waiting for."""
 
@@ -22,6 +27,14 @@ class Interruptible(Protocol):
     """What counts how often it was asked to stop."""
 
     interrupts: int
+
+
+def heard_within(asked: Interruptible, seconds: float) -> bool:
+    """Whether it was asked to stop, now or so much later."""
+    end = time.monotonic() + seconds
+    while not asked.interrupts and time.monotonic() < end:
+        time.sleep(0.05)
+    return asked.interrupts > 0
 
 
 @contextmanager

@@ -15,7 +15,10 @@ from bench.report.sentences import headlines
 from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
 
 # Ratio and difference are what people look for; with them the table fits. The rest is in `--format json` and the page.
-SUMMARY_COLUMNS = ("step time", "epoch time", "ratio", tables.RATIO_A_SAMPLE, "difference", "throughput", "launches")
+SUMMARY_COLUMNS = (
+    *("step time", "epoch time", "ratio", tables.RATIO_A_SAMPLE, tables.JOULES_A_SAMPLE, "difference"),
+    *("throughput", "launches"),
+)
 
 
 def render(summary: Summary) -> str:

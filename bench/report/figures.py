@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import bench.borders as borders
 from bench.analysis import costs
 from bench.analysis.estimates import LOOKED_AT_MOST
-from bench.analysis.frames import frames_of
+from bench.analysis.frames import Frames, frames_of
 from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
 from bench.report import tables
@@ -37,9 +37,9 @@ DRAWN = 12
 _SHOWN = (0.005, 0.985)
 
 
-def draw_run(run: StoredRun, summary: Summary) -> list[Drawing]:
+def draw_run(run: StoredRun, summary: Summary, frames: Frames | None = None) -> list[Drawing]:
     """The figures of a run, those left out for which there is no data; of the first DRAWN groups."""
-    frames = frames_of(run)
+    frames = frames or frames_of(run)
     groups = list(tables.by_group_of_cells(summary))[:DRAWN]
     turns = frames.turns[frames.turns["outcome"].isin(list(MEASURED)) & frames.turns["group"].isin(groups)]
     pairs = frames.pairs[frames.pairs["group"].isin(groups)]

@@ -33,6 +33,7 @@ from bench.report.units import chosen_quantity, percent, quantity, unbreakable
 from bench.results.store import StoredRun
 
 if TYPE_CHECKING:
+    from bench.analysis.frames import Frames
     from bench.report.drawing import Drawing
 
 # What two arms that did equal work share, by the ledger's names.
@@ -49,16 +50,19 @@ class LedgerRow:
     verdict: str
 
 
-def render(run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None = None) -> str:
+def render(
+    run: StoredRun, summary: Summary, drawings: Sequence[Drawing] | None = None, frames: Frames | None = None
+) -> str:
     """The report.
 
     Args:
         drawings: the figures; drawn here if None, which imports seaborn (5 s on two slow cores).
+        frames: the run's, of which they are drawn; made here if None.
     """
     if drawings is None:
         from bench.report.figures import draw_run
 
-        drawings = draw_run(run, summary)
+        drawings = draw_run(run, summary, frames)
     environment = template_environment()
     plan = run.info["plan"]
     shared, differing = _settings(summary)

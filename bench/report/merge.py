@@ -24,13 +24,14 @@ UNPAIRED = (
     "its interval. More runs of the same machines, here or in the folder that they lie in, tell their own spread."
 )
 INSTRUMENTED_NOTE = (
-    "Energy, the device's memory and shares of ceilings come from instrumented launches, on either side."
+    "The device's memory and shares of ceilings come from instrumented launches, on either side, and so does energy "
+    "that is marked as seen."
 )
 # Columns of a work's table, by the metric they show.
 MERGE_COLUMNS: Mapping[str, str] = {
     "throughput": "throughput",
     "price_per_million": "per million samples",
-    "samples_per_joule": "per joule",
+    "energy": "per joule",
     "memory": "memory",
     "ceiling_share": "of the ceiling",
 }
@@ -41,37 +42,50 @@ NODES_TITLES: Mapping[str, str] = {
 
 
 def figure_words(figure: MachineFigure, metric: str) -> str:
-    """A figure with its interval."""
+    """A figure with its interval, if that has any width."""
+    low, high = figure.low, figure.high
+    if low is None or high is None or high - low <= 1e-9 * figure.estimate:
+        low = high = None
     if metric == "price_per_million":
-        ends = "" if figure.low is None or figure.high is None else f" [{figure.low:.3g}, {figure.high:.3g}]"
+        ends = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
         return f"{figure.estimate:.3g}{ends}"
     if metric == "ceiling_share":
-        return percent(figure.estimate, figure.low, figure.high, signed=False)
-    return quantity(figure.estimate, figure.unit, figure.low, figure.high)
+        return percent(figure.estimate, low, high, signed=False)
+    return quantity(figure.estimate, figure.unit, low, high)
 
 
 def times_words(found: Interval) -> str:
-    """A ratio that may be far from 1, with its interval."""
-    return quantity(found.estimate, "1", found.low, found.high)
+    """A ratio that may be far from 1, with its interval, which two runs may leave very wide."""
+    low, high = found.low, found.high
+    if low is not None and high is not None and high > WIDE * low:
+        return f"{found.estimate:.3g} [{low:.2g}, {high:.2g}]"
+    return quantity(found.estimate, "1", low, high)
 
 
-def memory_metric(row: MergedRow) -> str:
-    """The metric of memory that a row is told with: the device's, where it has one of its own."""
-    return "peak_memory_device" if "peak_memory_device" in row.figures else "peak_memory_host"
+# Columns that several metrics share: the first one that a row has is shown.
+EITHER: Mapping[str, Sequence[str]] = {
+    "energy": ("samples_per_joule", "samples_per_joule_seen"),
+    "memory": ("peak_memory_device", "peak_memory_host"),
+}
+
+
+def shown_metric(row: MergedRow, column: str) -> str:
+    """The metric that a row has in a column."""
+    names = EITHER.get(column, (column,))
+    return next((name for name in names if name in row.figures), names[0])
 
 
 def shown_columns(work: MergedWork) -> list[str]:
-    """The columns of its table that any row has something for."""
-    there = {metric for row in work.rows for metric in row.figures}
-    there |= {"memory"} if there & {"peak_memory_device", "peak_memory_host"} else set()
-    return [column for column in MERGE_COLUMNS if column in there]
+    """The columns of its table that any row has something for; one at least, in which outcomes stand."""
+    found = [column for column in MERGE_COLUMNS if any(shown_metric(row, column) in row.figures for row in work.rows)]
+    return found if "throughput" in found else ["throughput", *found]
 
 
 def row_entries(row: MergedRow, columns: Sequence[str]) -> list[str]:
     """What stands in a row behind its name: figures, each with its ratio."""
     if row.outcome != "ok":
         return [row.outcome, *[""] * (len(columns) - 1)]
-    return [_entry(row, memory_metric(row) if column == "memory" else column) for column in columns]
+    return [_entry(row, shown_metric(row, column)) for column in columns]
 
 
 def _entry(row: MergedRow, metric: str) -> str:
@@ -79,7 +93,8 @@ def _entry(row: MergedRow, metric: str) -> str:
     if figure is None:
         return "–"
     host = " (host)" if metric == "peak_memory_host" and row.accelerator not in ("cpu", "xla-cpu") else ""
-    return figure_words(figure, metric) + host
+    seen = " (seen)" if metric == "samples_per_joule_seen" else ""
+    return figure_words(figure, metric) + host + seen
 
 
 def ratio_entry(row: MergedRow, metric: str = "throughput") -> str:
@@ -181,7 +196,16 @@ def difference_table(found: Merge, kind: str) -> list[list[str]]:
 
 
 def alone_sentences(found: Merge) -> list[str]:
-    return [f"{work}: only {name} has it" for work, name in found.alone.items()]
+    """Works that one machine alone has, a sentence a machine; nothing where there is only one."""
+    by_name: dict[str, list[str]] = {}
+    for work, name in found.alone.items():
+        by_name.setdefault(name, []).append(work)
+    if len(found.machines) == 1:
+        return []
+    return [
+        f"{name}: {', '.join(works[:MOST_ALONE])}" + f" and {len(works) - MOST_ALONE} more" * (len(works) > MOST_ALONE)
+        for name, works in by_name.items()
+    ]
 
 
 def node_tables(found: Merge) -> dict[tuple[str, str], list[PooledRatio]]:
@@ -192,6 +216,8 @@ def node_tables(found: Merge) -> dict[tuple[str, str], list[PooledRatio]]:
     return tables
 
 
+WIDE = 100  # times as much: ends of such an interval have digits of their own
+MOST_ALONE = 8  # works of one machine that are named
 MOST_NODES = 2  # of which each ratio is spelled out
 NODE_HEADER = ("", "ratio", "on each", "launches")
 
@@ -209,7 +235,6 @@ _NOT_TOLD = {
     "zero": "not told from 1",
     "as-twin": "as its twin",
     "no-twin": "its twin has no interval",
-    "one-launch": "no interval: one node",
 }
 
 
@@ -229,12 +254,7 @@ def console(found: Merge) -> str:
     if found.invalid:
         return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for work in found.works:
-        columns = shown_columns(work)
-        table = [["", *(MERGE_COLUMNS[column] for column in columns)]]
-        table += [[row.name, *row_entries(row, columns)] for row in work.rows]
-        ratios = ["over the baseline's", *(ratio_entry(row) for row in work.rows)]
-        rows = [[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)]
-        lines += [cut(work.name), *align_rows(rows)]
+        lines += [cut(work.name), *_stacked(work)]
         for sentence in (*no_ratios(work), *other_ratios(work)):
             lines += wrap_text(sentence, "    ")
         lines.append("")
@@ -247,6 +267,34 @@ def console(found: Merge) -> str:
     if found.works:
         lines += [line for text in remarks_of_merge(found) for line in wrap_text(text)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _stacked(work: MergedWork) -> list[str]:
+    """A work's table in two, one below the other, as a terminal has no room for all columns."""
+    columns = shown_columns(work)
+    upper = [column for column in columns if column in _UPPER]
+    lower = [column for column in columns if column not in _UPPER]
+    ratios = ["over the baseline's", *(ratio_entry(row) for row in work.rows)]
+    table = [
+        ["", *(MERGE_COLUMNS[column] for column in upper)],
+        *([row.name, *row_entries(row, upper)] for row in work.rows),
+    ]
+    lines = align_rows([[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)])
+    sound = [row for row in work.rows if row.outcome == "ok" and row.figures]
+    if not lower or not sound:
+        return lines
+    return [
+        *lines,
+        *align_rows(
+            [
+                ["", *(MERGE_COLUMNS[column] for column in lower)],
+                *([row.name, *row_entries(row, lower)] for row in sound),
+            ]
+        ),
+    ]
+
+
+_UPPER = ("throughput", "price_per_million")
 
 
 def markdown(found: Merge) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import matplotlib
 import seaborn as sns
@@ -65,8 +66,15 @@ def draw_merge(found: Merge) -> Drawing | None:
     )
 
 
-def render_merge_page(found: Merge) -> str:
-    """The page of a merge."""
+def render_merge_page(found: Merge, drawings: Sequence[Drawing] | None = None) -> str:
+    """The page of a merge.
+
+    Args:
+        drawings: the picture, or none; drawn here if None.
+    """
+    if drawings is None:
+        drawing = draw_merge(found)
+        drawings = () if drawing is None else (drawing,)
     works = []
     for work in found.works:
         columns = words.shown_columns(work)
@@ -89,7 +97,7 @@ def render_merge_page(found: Merge) -> str:
             machines=words.machine_lines(found),
             claims=words.claims_of_merge(found),
             alone=words.alone_sentences(found),
-            drawing=draw_merge(found),
+            drawings=drawings,
             works=works,
             nodes=nodes,
             node_header=words.NODE_HEADER,

@@ -15,6 +15,7 @@ from bench.results.record import METRICS, Metric
 # Columns that are there only where they say something: where steps have not as many samples, or work was equal in more
 # than one way.
 RATIO_A_SAMPLE = "ratio a sample"
+JOULES_A_SAMPLE = "joules a sample"
 EQUAL_WORK = "equal work"
 
 CONDITIONS_TITLE = "What was asked; that any of these answers is wrong has a chance of at most 5 %, over all looks:"
@@ -71,6 +72,7 @@ def columns(summary: Summary) -> list[str]:
     """The table's columns of figures, as words."""
     names = [name.replace("_", " ") for name in metric_names(summary)]
     own = [RATIO_A_SAMPLE] if any(cell.versus and cell.versus.per_sample for cell in summary.cells) else []
+    own += [JOULES_A_SAMPLE] if any(cell.versus and cell.versus.joules for cell in summary.cells) else []
     rest = [*(name for name in names if name != "step time"), "launches", "samples"]
     return ["step time", "ratio", *own, "difference", *rest, *([EQUAL_WORK] if equal_work_differs(summary) else [])]
 
@@ -96,6 +98,8 @@ def cell_rows(summary: Summary) -> list[Row]:
             entries["difference"] = Entry(text, f"{path}/versus/difference")
             if (one := cell.versus.per_sample) is not None:
                 entries[RATIO_A_SAMPLE] = Entry(ratio(one.estimate, one.low, one.high), f"{path}/versus/per_sample")
+            if (one := cell.versus.joules) is not None:
+                entries[JOULES_A_SAMPLE] = Entry(ratio(one.estimate, one.low, one.high), f"{path}/versus/joules")
             if EQUAL_WORK in entries:
                 entries[EQUAL_WORK] = Entry(cell.equal, f"{path}/equal")
         if "step_time" in cell.metrics:

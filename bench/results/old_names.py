@@ -15,11 +15,13 @@ from bench.errors import RunError
 RENAMED_IN = 4  # the schema with the new names
 SUITE_FIELDS_IN = 5  # that since which suites have SUITE_FIELDS
 
-COLUMNS_SINCE_5 = ("began", "resident", "allocated", "end")  # which came with schema 5, and
+COLUMNS_SINCE_5 = ("began", "resident", "allocated", "end")  # which came with schema 5,
+METER_COLUMNS = ("sm_clock", "reasons", "power", "energy", "integrated", "metering")  # with schema 7, and
 # the fields of turns by the schema that they came with, as they are where there are none
 TURN_FIELDS: Mapping[int, Mapping[str, Any]] = {
     5: {**dict.fromkeys(COLUMNS_SINCE_5, ()), "real": False},
     6: {"seconds": (), "cold": 1, "behind": False},
+    7: {**dict.fromkeys(METER_COLUMNS, ()), "meter": "", "idle_power": 0.0, "meter_step": 0.0},
 }
 RECORD_FIELDS: Mapping[int, Mapping[str, Any]] = {6: {"seat": 0}, 7: {"nodes": ()}}  # and those of records
 SUITE_FIELDS: Mapping[str, Any] = {"equal": "", "tolerance": None, "trainers": {}}  # and in run.json's suites

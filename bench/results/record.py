@@ -19,7 +19,8 @@ Schema history:
        are read with these columns empty. In run.json suites have `equal`, `tolerance` and `trainers`.
     6  turns hold the seconds of every step (`seconds`, `cold`) instead of those of the first and the sum of the others,
        and are of several lengths; records have `seat`. Versions 1 to 5 have sums, and are read as they are.
-    7  records have `nodes`. Those of versions 1 to 6 are read with none.
+    7  records have `nodes`, turns what meters said (`sm_clock` to `meter_step`). Those of versions 1 to 6 are read with
+       none.
 """
 
 from __future__ import annotations
@@ -115,6 +116,11 @@ METRICS: dict[str, Metric] = {
         Metric("peak_memory_host", "bytes", "lower", "largest resident set of an arm's process, interpreter included"),
         Metric("memory_growth_host", "bytes", "lower", "by how much the resident set of an arm grows a step"),
         Metric("memory_growth_device", "bytes", "lower", "by how much the tensors of an arm on its device grow a step"),
+        Metric("sm_clock", "Hz", "higher", "clock of the device's multiprocessors at the end of a turn"),
+        Metric("power", "W", "lower", "power of the devices' boards at the end of a turn, idle share included"),
+        Metric("samples_per_joule", "samples/J", "higher", "samples of turns over what their devices took meanwhile"),
+        Metric("idle_energy_share", "1", "lower", "the part of that energy that an idle device takes, too"),
+        Metric("metering", "s", "lower", "reading the meters after a turn, while all arms are held; in no step"),
     )
 }
 

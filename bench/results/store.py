@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.borders import json_text
-from bench.errors import RunError, one_of
+from bench.borders import LONGEST_NAME, json_text
+from bench.errors import RunError, one_of, quote
 from bench.results import chain, decoding, files, run_info
 from bench.results.chain import Anchor
 from bench.results.record import RECORD_SCHEMA, Record, decode_line, encode_record
@@ -25,6 +26,7 @@ CONFIRMATIONS = "confirmations.jsonl"  # beside the runs: what races of two comm
 # A clock that was once in the future has named a run that would be the newest for ever.
 AHEAD = timedelta(days=1)
 _STAMP = "%Y%m%d-%H%M%S"
+RUN_NAME = re.compile(r"[0-9]{8}-[0-9]{6}-[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,36 @@ def _text(path: Path, value: Any, indent: int | None = None) -> str:
         raise RunError(f"{path}: cannot be written: {error}") from None
 
 
-def create(out: Path) -> RunFolder:
+def create(out: Path, name: str = "") -> RunFolder:
     """A new run folder under `out`.
 
+    Args:
+        name: of the folder; "" for a fresh one.
+
     Raises:
-        RunError: nothing can be written there.
+        RunError: nothing can be written there, or there is a run of that name.
     """
-    return RunFolder(fresh_folder(out, "results"))
+    return RunFolder(named_folder(out / name) if name else fresh_folder(out, "results"))
+
+
+def named_folder(folder: Path) -> Path:
+    """A folder for a run whose name was known before; of one that was stopped before it wrote anything, the same.
+
+    Raises:
+        RunError: it is no name of a run, nothing can be written there, or a run is there already.
+    """
+    if not RUN_NAME.fullmatch(folder.name) or len(folder.name) > LONGEST_NAME:
+        raise RunError(
+            f"run {quote(folder.name)} is no name of a run; allowed: a time, by which runs are sorted, and a suffix of "
+            "letters, digits, dots and dashes, e.g. 20261126-153000-first"
+        )
+    if _there(folder / RUN):
+        raise RunError(f"{folder}: a run is there already; to go on with it: bench run --resume {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.unwritable(folder, error) from None
+    return folder
 
 
 def fresh_folder(out: Path, what: str) -> Path:

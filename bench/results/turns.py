@@ -13,8 +13,14 @@ from bench.results import old_names
 from bench.results.decoding import COUNT, Count, Number, Seconds, Took
 
 # Columns that some turns do not have.
-LATER = ("first", "counted", "seconds", "spread", "fetching", "gap", *old_names.COLUMNS_SINCE_5)
-NO_COLUMNS = ("steps", "cold", "behind", "whole", "real")
+LATER = frozenset(
+    {
+        *("first", "counted", "seconds", "spread", "fetching", "gap"),
+        *old_names.COLUMNS_SINCE_5,
+        *old_names.METER_COLUMNS,
+    }
+)
+NO_COLUMNS = ("steps", "cold", "behind", "whole", "real", "meter", "idle_power", "meter_step")
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,22 @@ class Turns:
         allocated: bytes that its tensors had on the device then; nothing where it has no memory of its own.
         end: seconds by which the turn's last step took longer than the middle one, with all that the loop does until it
             pulls its next epoch's first batch; only of the loop's own epochs, of three steps or more.
+        sm_clock: Hz of the multiprocessors of its device after the turn, of several the slowest; it and the five below
+            are read by the conductor while all arms are held, and are nothing where no meter tells them.
+        reasons: bits of what held the clocks down then (`bench.machine.nvml.REASONS`), those of any of its devices.
+        power: watts of its devices then.
+        energy: joules by the meters' counters, from the reading before the turn to that after it.
+        integrated: joules of the same time by the powers at its ends.
+        metering: seconds that the reading after the turn took.
         seconds: of every step of the turn.
         cold: first steps of each turn that find cold caches; those after them are the counted ones.
         behind: whether the device runs behind the loop, so that only the sum of a turn's steps tells what they took.
         whole: whether a turn is a whole epoch; all its steps are counted then.
         real: whether it is an epoch of the loop's own, which the loop has ended.
+        meter: what was read: `nvml`, of NVIDIA's devices; `rapl`, of whole processor packages; "": nothing.
+        idle_power: watts of the idle devices, before the run's first turn; 0.0 where that is not known.
+        meter_step: seconds in which the counter of energy goes one step on; of turns not much longer, energies run into
+            each other.
     """
 
     steps: Annotated[int, Meta(ge=0, le=COUNT)] = 0
@@ -64,11 +81,20 @@ class Turns:
     resident: tuple[Count, ...] = ()
     allocated: tuple[Count, ...] = ()
     end: tuple[Number, ...] = ()
+    sm_clock: tuple[Number, ...] = ()
+    reasons: tuple[Count, ...] = ()
+    power: tuple[Number, ...] = ()
+    energy: tuple[Number, ...] = ()
+    integrated: tuple[Number, ...] = ()
+    metering: tuple[Seconds, ...] = ()
     seconds: tuple[tuple[Took, ...], ...] = ()
     cold: Count = 1
     behind: bool = False
     whole: bool = False
     real: bool = False
+    meter: str = ""
+    idle_power: Number = 0.0
+    meter_step: Seconds = 0.0
 
     @property
     def settled(self) -> tuple[float, ...]:

@@ -10,9 +10,12 @@ import itertools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 from bench.results.turns import Turns
 from bench.stats.intervals import Interval, interval_of_differences
+from bench.stats.step_columns import median_of
 from bench.stats.step_times import LEAST_ROUNDS
 
 # A launch's turns are put into so many blocks of consecutive ones, each by its medians: 496 pairs, however long it is.
@@ -95,31 +98,56 @@ class Drift:
 
 def theil_sen(places: Sequence[float], values: Sequence[float]) -> float:
     """The median of the slopes of all pairs; 0 where there is no pair."""
-    points = list(zip(places, values, strict=True))
-    pairs = itertools.combinations(points, 2)
-    slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs if a[0] != b[0]]
-    return statistics.median(slopes) if slopes else 0.0
+    import numpy as np
+
+    if min(values, default=0) == max(values, default=0):
+        return 0.0
+    place, value = np.asarray(places, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    first, second = _pairs(len(place))
+    apart = place[second] - place[first]
+    slopes = ((value[second] - value[first])[apart != 0]) / apart[apart != 0]
+    return median_of(slopes) if len(slopes) else 0.0
+
+
+@cache
+def _pairs(count: int) -> Any:
+    """The numbers of all pairs of so many points."""
+    import numpy as np
+
+    return np.triu_indices(count, 1)
 
 
 def in_blocks(values: Sequence[float]) -> list[float]:
     """Medians of at most BLOCKS runs of consecutive values, of nearly equal length."""
-    count = min(BLOCKS, len(values))
-    ends = [round(number * len(values) / count) for number in range(count + 1)] if count else []
+    if len(values) <= BLOCKS:
+        return list(values)
+    count = BLOCKS
+    ends = [round(number * len(values) / count) for number in range(count + 1)]
     return [statistics.median(values[start:end]) for start, end in itertools.pairwise(ends)]
 
 
-def time_slope(turns: Turns, baseline: Turns | None = None) -> LaunchSlope | None:
+_Points = dict[tuple[int, int], tuple[float, float]]
+
+
+def time_slope(
+    turns: Turns, baseline: Turns | None = None, known: dict[int, _Points] | None = None
+) -> LaunchSlope | None:
     """How an arm's step time changes within a launch, in seconds a step as its turns took them; None of too few rounds.
 
     Args:
         baseline: the turns of a baseline that does not drift: each round is then taken relative to it, which takes out
             what the machine did to both.
+        known: points of turns, by their identity; those that are made are put there.
     """
-    points = _points(turns)
+    known = {} if known is None else known
+    for one in filter(None, (turns, baseline)):
+        if id(one) not in known:
+            known[id(one)] = _points(one)
+    points = known[id(turns)]
     if baseline is None:
         chosen = list(points.values())
     else:
-        base = {part: level for part, (_, level) in _points(baseline).items()}
+        base = {part: level for part, (_, level) in known[id(baseline)].items()}
         middle = statistics.median(base.values()) if base else 0.0
         chosen = [(at, level * middle / base[part]) for part, (at, level) in points.items() if base.get(part)]
     if len(chosen) < DRIFT_POINTS:
@@ -166,10 +194,10 @@ def _began(turns: Turns) -> Sequence[float]:
     return turns.began or [number * taken for number, taken in zip(turns.round, turns.taken, strict=True)]
 
 
-def _points(turns: Turns) -> dict[tuple[int, int], tuple[float, float]]:
+def _points(turns: Turns) -> _Points:
     """The steps before each turn and the seconds of its counted steps, by round and part: turns of many steps have
     several parts, so that a launch of few long turns tells as much as one of many short ones."""
-    found: dict[tuple[int, int], tuple[float, float]] = {}
+    found: _Points = {}
     began, settled, lengths = _began(turns), turns.settled, turns.lengths
     for number, round_ in enumerate(turns.round):
         parts = min(PARTS, lengths[number] // PART)
@@ -209,16 +237,22 @@ def surely(interval: Interval) -> float:
     return min(abs(interval.low), abs(interval.high))
 
 
-def drifts_of_group(launches: Sequence[tuple[Turns | None, Turns | None]], *, steady: bool) -> Drift | None:
+def drifts_of_group(
+    launches: Sequence[tuple[Turns | None, Turns | None]], *, steady: bool, known: dict[int, _Points] | None = None
+) -> Drift | None:
     """How the step time of a cell changes, from its launches.
 
     Args:
         launches: the turns of the cell and of its baseline in each.
         steady: whether the baseline does not drift. Then only what the cell does otherwise is its own; else, and for
             the baseline itself, its own time is judged: a machine that changes does so otherwise in each launch.
+        known: as `time_slope` takes it, for the group's other cells.
     """
-    alone = [time_slope(turns) for turns, _ in launches if turns is not None]
-    paired = [time_slope(turns, base) for turns, base in launches if steady and turns is not None and base is not None]
+    known = {} if known is None else known
+    alone = [time_slope(turns, None, known) for turns, _ in launches if turns is not None]
+    paired = [
+        time_slope(turns, base, known) for turns, base in launches if steady and turns is not None and base is not None
+    ]
     one, other = ([slope.scatter for slope in slopes if slope is not None] for slopes in (alone, paired))
     best = paired if other and statistics.median(one) > OWN_SCATTER * statistics.median(other) else alone
     found = drift_of_launches(best, "s", MATERIAL_TIME)

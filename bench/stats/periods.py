@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.results.turns import Turns
-from bench.stats.step_columns import StepColumns
+from bench.stats.step_columns import StepColumns, median_of, middle_of_sorted, quantile_of_sorted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,10 +76,10 @@ def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
         start = 0
         for own in values:
             there = slice(start, start + len(own))
-            open_ = own[free[there]]
+            open_ = np.sort(own[free[there]])
             if len(open_):
-                edge = float(np.quantile(open_, 1 - SLOW))
-                slow[there] = own >= edge if edge > float(np.median(open_)) else own > edge
+                edge = quantile_of_sorted(open_, 1 - SLOW)
+                slow[there] = own >= edge if edge > middle_of_sorted(open_) else own > edge
             start += len(own)
         period = _strongest(number[free], slow[free])
         if period is None:
@@ -104,10 +104,12 @@ def _strongest(number: Any, slow: Any) -> tuple[int, tuple[int, ...]] | None:
     longest = min(LONGEST_PERIOD, len(number) // 3)
     rate = float(slow.mean())
     tests = sum(range(2, longest + 1))
+    # Launches have the same numbers again and again: what each has is counted once, and not for every period.
+    steps = np.arange(int(number.max()) + 1)
+    of_number = np.bincount(number).astype(np.float64), np.bincount(number, weights=slow)
     for every in range(2, longest + 1):
-        phase = number % every
-        there = np.bincount(phase, minlength=every).astype(np.float64)
-        hits = np.bincount(phase, weights=slow, minlength=every)
+        phase = steps % every
+        there, hits = (np.bincount(phase, weights=counts, minlength=every) for counts in of_number)
         p = np.where(hits > 0, betainc(np.maximum(hits, 1), there - hits + 1, rate), 1.0)
         allowed = CHANCE / 2 / (every if every == USUAL_PERIOD else tests)
         weighed = float(p.min()) / allowed
@@ -127,7 +129,7 @@ def _own_drift(steps: StepColumns) -> Floats:
     counts = np.bincount(steps.block[steps.settled], minlength=steps.turns)
     blocks = _blocks(counts.tolist())
     levels = steps.levels(blocks)
-    relative: Floats = (levels / np.median(levels))[blocks]
+    relative: Floats = (levels / median_of(levels))[blocks]
     return relative
 
 

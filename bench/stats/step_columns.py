@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,12 @@ class StepColumns:
             columns = [(settled[n] / lengths[n],) * (1 if turns.whole else lengths[n]) for n in kept]
         began = turns.began or [turns.round[n] * count for n, count in enumerate(turns.taken)]
         counts = [len(column) for column in columns]
-        place = [np.arange(count) for count in counts]
+        starts = list(itertools.accumulate(counts, initial=0))
+        # Arrays of all turns at once: a report of 100,000 records makes half a million of these.
         self.block: Whole = np.repeat(np.arange(len(kept)), counts)
-        self.place: Whole = np.concatenate(place)
-        self.number: Whole = np.concatenate([began[n] + own for n, own in zip(kept, place, strict=True)])
-        self.seconds: Floats = np.concatenate([np.asarray(column, dtype=np.float64) for column in columns])
+        self.place: Whole = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+        self.number: Whole = self.place + np.repeat([began[n] for n in kept], counts)
+        self.seconds: Floats = np.fromiter(itertools.chain.from_iterable(columns), np.float64, starts[-1])
         self.settled = self.place >= cold
         self.cold = cold
         self.turns = len(kept)
@@ -53,15 +55,36 @@ class StepColumns:
         Args:
             machine: of each turn, by what the machine made it longer.
         """
-        import numpy as np
-
         level = self.seconds / machine[self.block]
-        typical = float(np.median(level[self.settled]))
+        typical = median_of(level[self.settled])
         level /= typical
-        for place in range(self.cold):
-            there = self.place == place
-            level[there] -= np.median(level[there]) - 1
+        if self.cold:
+            cold = ~self.settled
+            place = self.place[cold]
+            level[cold] -= (grouped_medians(level[cold], place, self.cold) - 1)[place]
         return typical, level
+
+
+def median_of(values: Floats) -> float:
+    """What np.median gives of numbers, in a fifth of its time for some dozens of them."""
+    import numpy as np
+
+    return middle_of_sorted(np.sort(values))
+
+
+def middle_of_sorted(ordered: Floats) -> float:
+    """The median of values in their order."""
+    count = len(ordered)
+    return float((ordered[(count - 1) // 2] + ordered[count // 2]) / 2)
+
+
+def quantile_of_sorted(ordered: Floats, share: float) -> float:
+    """What np.quantile gives of values in their order, bit for bit, in a twentieth of its time."""
+    place = (len(ordered) - 1) * share
+    before = int(place)
+    low, high = float(ordered[before]), float(ordered[min(before + 1, len(ordered) - 1)])
+    part = place - before
+    return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 
 
 def grouped_medians(values: Floats, groups: Whole, count: int) -> Floats:
@@ -71,7 +94,7 @@ def grouped_medians(values: Floats, groups: Whole, count: int) -> Floats:
     order = np.lexsort((values, groups))
     ordered = values[order]
     ends = np.searchsorted(groups[order], np.arange(count + 1))
-    sizes = np.diff(ends)
+    sizes = ends[1:] - ends[:-1]
     low, high = ends[:-1] + (sizes - 1) // 2, ends[:-1] + sizes // 2
     middle: Floats = (ordered[low] + ordered[high]) / 2
     return middle

@@ -17,13 +17,14 @@ docs/methodology.md has the simulations; the arms of a launch are treated alike,
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.results.turns import Turns
 from bench.stats.periods import Period, periods_of
-from bench.stats.step_columns import StepColumns
+from bench.stats.step_columns import StepColumns, median_of, quantile_of_sorted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,21 +106,20 @@ def machine_of_pair(pair: Sequence[StepColumns]) -> tuple[Floats, Sequence[Float
     import numpy as np
 
     levels = [arm.levels(np.arange(arm.turns)) for arm in pair]
-    rose: Floats = np.min([level / np.median(level) for level in levels], axis=0)
-    return rose / np.median(rose), levels
+    rose: Floats = np.min([level / median_of(level) for level in levels], axis=0)
+    return rose / median_of(rose), levels
 
 
 def contended_rounds(turns: Turns) -> frozenset[int]:
     """The rounds in which this arm was pushed off its processor; see CONTENDED_SHARE."""
-    import numpy as np
-
     if not turns.round:
         return frozenset()
-    share = np.asarray(turns.cpu, dtype=np.float64) / np.asarray(turns.entire)
-    pushed = np.asarray(turns.involuntary, dtype=np.float64)
-    outside = (pushed > np.median(pushed)) | (np.asarray(turns.stolen) > 0)
-    found = (share < CONTENDED_SHARE * np.median(share)) & outside
-    return frozenset(np.asarray(turns.round)[found].tolist())
+    share = [cpu / entire for cpu, entire in zip(turns.cpu, turns.entire, strict=True)]
+    least, usual = CONTENDED_SHARE * statistics.median(share), statistics.median(turns.involuntary)
+    columns = zip(turns.round, share, turns.involuntary, turns.stolen, strict=True)
+    return frozenset(
+        number for number, own, pushed, stolen in columns if own < least and (pushed > usual or stolen > 0)
+    )
 
 
 def kept_rounds(rounds: Sequence[int], arms: Sequence[Turns]) -> tuple[list[int], float]:
@@ -149,7 +149,8 @@ def step_times(turns: Turns, periods: Sequence[Period] = (), *, most: float = WI
     steps = StepColumns(turns, rounds)
     typical, relative = steps.relative(np.ones(steps.turns))
     settled = relative[steps.settled]
-    p95, p99 = (typical * float(np.quantile(settled, share)) for share in (0.95, 0.99))
+    ordered = np.sort(settled)
+    p95, p99 = (typical * quantile_of_sorted(ordered, share) for share in (0.95, 0.99))
     mean = typical * _mean(steps, relative, periods, most)
     return StepTimes(mean, typical, p95, p99, len(settled), contended)
 
@@ -233,9 +234,15 @@ def longest_counted(
     Long steps that both arms have are the machine's, and their number is luck. Where one arm has more of them than
     chance gives it, they are what it does, and whoever trains with it pays for them. Long steps in a row are one event.
     """
+    one, other = (long_events(own, known) for own, known in zip((arms, bases), periods, strict=True))
+    return longest_of_events(one, other)
+
+
+def longest_of_events(one: tuple[int, int], other: tuple[int, int]) -> float:
+    """The same of two arms' `long_events`."""
     from scipy.special import betainc
 
-    (many, steps), (few, others) = (_long_events(own, known) for own, known in zip((arms, bases), periods, strict=True))
+    (many, steps), (few, others) = one, other
     if many * others < few * steps:
         many, steps, few, others = few, others, many, steps
     if not many:
@@ -244,7 +251,7 @@ def longest_counted(
     return math.inf if chance < OWN_EVENTS else WINSOR
 
 
-def _long_events(launches: Sequence[Turns], periods: Sequence[Period]) -> tuple[int, int]:
+def long_events(launches: Sequence[Turns], periods: Sequence[Period]) -> tuple[int, int]:
     """Runs of settled steps beyond WINSOR that are of no period, and settled steps in all."""
     import numpy as np
 
@@ -278,7 +285,7 @@ def folded(
     rest, extras = relative.copy(), []
     for period in periods:
         hit = np.isin(steps.number % period.every, period.phases)
-        extras.append(float(np.median(rest[hit])) - 1.0 if hit.any() else period.extra)
+        extras.append(median_of(rest[hit]) - 1.0 if hit.any() else period.extra)
         rest[hit] -= extras[-1]
     return float(np.minimum(rest[steps.settled], most).mean()), tuple(extras)
 
@@ -294,5 +301,5 @@ def _unsettled(pair: Sequence[StepColumns], machine: Any) -> float:
         early, late = (level[steps.settled & side] for side in (steps.place < middle, steps.place >= middle))
         if not steps.cold or not len(early) or not len(late):
             return 0.0
-        logs.append(math.log(float(np.median(early)) / float(np.median(late))))
+        logs.append(math.log(median_of(early) / median_of(late)))
     return logs[0] - logs[1]

@@ -14,8 +14,8 @@ import torch
 from watching import Attention, Batch, fit, hand_written, loader
 
 from bench.callbacks import DeviceStats
-from bench.callbacks.nvml import NVMLDevice, NVMLError
 from bench.errors import SpecError
+from bench.machine.nvml import NVMLDevice, NVMLError, nvml_driver
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]  # Trainer advises a lot
 
@@ -123,7 +123,7 @@ def test_an_older_driver_has_the_reasons_by_their_former_name(library: Callable[
 
 
 def test_a_part_of_a_device_is_found_by_its_own_uuid(library: Callable[..., str]) -> None:
-    device = NVMLDevice(UUID, library(uuid=f"MIG-{UUID}"))
+    device = NVMLDevice(UUID, nvml_driver(library(uuid=f"MIG-{UUID}")))
     assert device.power() == pytest.approx(250.5)
     device.close()
 
@@ -131,7 +131,7 @@ def test_a_part_of_a_device_is_found_by_its_own_uuid(library: Callable[..., str]
 def nothing_there(library: Callable[..., str]) -> Iterator[tuple[DeviceStats, str]]:
     yield DeviceStats(), "NVML knows NVIDIA's devices, and this module is on cpu"
     yield DeviceStats(uuid=UUID, library="libnothing-ml.so.1"), "libnothing-ml.so.1 cannot be loaded"
-    yield DeviceStats(uuid=UUID, library=library("-DNO_DRIVER")), "nvmlInit_v2: Driver Not Loaded (NVML error 9)"
+    yield DeviceStats(uuid=UUID, library=library("-DNO_DRIVER")), "nvmlInit: Driver Not Loaded (NVML error 9)"
     other = DeviceStats(uuid="GPU-0", library=library())
     yield other, "nvmlDeviceGetHandleByUUID: Not Found (NVML error 6)"
 
@@ -152,8 +152,8 @@ def test_a_function_that_a_library_lacks_is_named(tmp_path: Path) -> None:
     libm = ctypes.util.find_library("m")
     if libm is None:
         pytest.skip("no libm to take for a libnvidia-ml")
-    with pytest.raises(NVMLError, match="nvmlInit_v2: this driver's library has no such function"):
-        NVMLDevice(UUID, libm)
+    with pytest.raises(NVMLError, match="nvmlInit: this driver's library has no such function"):
+        NVMLDevice(UUID, nvml_driver(libm))
 
 
 def test_after_an_exception_the_library_is_given_back_and_there_is_no_energy(library: Callable[..., str]) -> None:

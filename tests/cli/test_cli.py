@@ -43,7 +43,7 @@ def test_list_shows_cells_and_what_cannot_run_and_why() -> None:
         (["run", "--suites", "nowhere"], "nowhere: no such folder"),
         (["run", "--out", "/proc/nowhere"], "results cannot be written there"),
         (["run", "--resume", "nowhere"], "unknown run 'nowhere'"),
-        (["run", "overhead", "--resume", "nowhere"], "leave out SUITE, -k and --set"),
+        (["run", "overhead", "--resume", "nowhere"], "leave out SUITE, -k, --set, --share and --name"),
         (["show", "nowhere"], "unknown run 'nowhere'"),
         (["show", "--out", "nowhere"], "no runs under nowhere"),
         (["env", "--budget", "3s"], "give --calibrate or --fit too"),

@@ -31,6 +31,7 @@ READERS = {
     "verify": ["verify", "RUN"],
     "compare": ["compare", "RUN", "GOOD"],
     "compare, the other way": ["compare", "GOOD", "RUN"],
+    "merge": ["merge", "GOOD", "RUN"],
     "baseline": ["baseline", "save", "main", "RUN"],
     "resume": ["run", "--resume", "RUN"],
     "export": ["export", "asv", "RUN", "--results-dir", "ASV"],

@@ -48,6 +48,23 @@ def kill(bench: Bench, number: int) -> Callable[[], None]:
     return lambda: os.kill(bench.fleet.fork_servers["torch-0"].process.pid, number)
 
 
+def test_a_job_that_a_scheduler_ends_keeps_what_was_measured_and_nothing_else(bench: Bench) -> None:
+    """Slurm sends SIGTERM to every process of a job at once, and arms may be gone before the run has heard it."""
+
+    def end_the_job() -> None:
+        server = bench.fleet.fork_servers["torch-0"].process.pid
+        arms = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        for pid in [*map(int, arms), server]:
+            os.kill(pid, signal.SIGTERM)
+        bench.fleet.interrupts += 1
+
+    saboteur = Saboteur(end_the_job, (1,))
+    records = bench.run("outlaws", "crime=none,long-text", "at=1000", options=QUICK, progress=saboteur)
+    assert len(saboteur.seen) == 2
+    assert outcomes(records) == [(0, {"ok"})]
+    assert {stop["reason"] for stop in bench.stops.values()} == {"interrupted"}
+
+
 def test_a_launch_whose_interpreter_is_killed_is_void_and_made_again(bench: Bench) -> None:
     """But for the cell that had failed by itself before: that is no fault of the interpreter's."""
     saboteur = Saboteur(kill(bench, signal.SIGKILL), (0,))

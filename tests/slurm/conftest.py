@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.slurm import cluster as slurm
+from tests.slurm.shell import Shell
 
 # `nox -s slurm` says so; elsewhere a Slurm that happens to be installed would slow other tiers by a minute.
 WANTED = os.environ.get("BENCH_SLURM") == "all"
@@ -20,5 +21,10 @@ def cluster(processes: None) -> Iterator[slurm.Cluster]:
     lacking = slurm.missing()
     if lacking:
         pytest.fail(lacking)
-    with slurm.running(kill_wait_s=10, forget_s=300) as running:
+    with slurm.running(kill_wait_s=10, forget_s=10) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shell(cluster: slurm.Cluster, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    return Shell(cluster, tmp_path_factory.mktemp("shared"))

@@ -121,6 +121,11 @@ class Accelerator:
             return f"reduce-overhead is CUDA graphs (torch._inductor.list_mode_options), which {self.name} has not"
         return None
 
+    def asks(self, compile_mode: str) -> Mapping[str, str]:
+        """Effective settings that a mode of torch.compile asks for on it besides its name: without them the cell is
+        `downgraded`."""
+        return {}
+
     def unsupported_calibration(self) -> str | None:
         """Why `bench env --calibrate` cannot measure its ceilings, or None."""
         return None
@@ -175,6 +180,10 @@ class Accelerator:
     def allocated_memory(self) -> int | None:
         """Bytes that tensors have on the device now; None where it has no memory of its own, or does not say."""
         return None
+
+    def meter(self) -> str:
+        """Where this rank's device is metered, for the conductor: `nvml:UUID`, `rapl:`, or "" for nowhere."""
+        return ""
 
     def watch(self) -> DeviceWatch:
         """What reads the device's own counters at the edges of turns."""

@@ -33,5 +33,8 @@ class CPU(Accelerator):
             return "torch.compile needs a C++ compiler for the CPU: no g++ or clang++ on the path, and no CXX"
         return None
 
+    def meter(self) -> str:
+        return "rapl:"
+
     def describe(self) -> str:
         return platform.processor() or platform.machine()

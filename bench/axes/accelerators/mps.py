@@ -11,7 +11,10 @@ from bench.axes.accelerators.base import Accelerator
 
 
 class MPS(Accelerator):
-    """The GPU of Apple silicon, through Metal Performance Shaders."""
+    """The GPU of Apple silicon, through Metal Performance Shaders.
+
+    It has no meter: what macOS tells of its clock and power, powermetrics does, as root only, and so it is not asked.
+    """
 
     name = "mps"
 
@@ -25,6 +28,11 @@ class MPS(Accelerator):
 
     def unsupported_strategy(self, wrapping: Literal["ddp", "fsdp"], *, lightning: bool) -> str | None:
         return f"no {wrapping} on mps: Lightning and torch have none there"
+
+    def describe(self) -> str:
+        import torch
+
+        return str(torch.backends.mps.get_name())
 
     def synchronize(self) -> None:
         import torch
