@@ -12,7 +12,7 @@ from bench.analysis.merge_figures import (
     NO_RATIO,
     OF_TIMES,
     RunFigures,
-    noise_of_launches,
+    launch_variance,
     of_a_run,
 )
 from bench.analysis.merge_machines import node_of
@@ -70,7 +70,7 @@ def estimates_of(row: WorkRow, history: Sequence[RunFigures], price: float | Non
         before = {run: of_a_run(logs) for run, logs in _logs(past, metric, paid).items()}
         by_node = _by_node(values, places)
         known = _by_node({**before, **values}, places)
-        noises = [noise_of_launches(logs) for logs in named.values()]
+        noises = [launch_variance(logs) for logs in named.values()]
         noise = None
         if noises and all(part is not None for part in noises):
             shares = {node: 1 / len(by_node) / len(own) for node, own in by_node.items()}

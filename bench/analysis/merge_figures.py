@@ -103,7 +103,7 @@ def of_a_run(logs: Sequence[float]) -> float:
     return interval_of_differences(logs).estimate
 
 
-def noise_of_launches(logs: Sequence[float]) -> Variance | None:
+def launch_variance(logs: Sequence[float]) -> Variance | None:
     """The variance that launches give a run's value; None of a single one."""
     if len(logs) < 2:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis import claims, frames
-from bench.analysis.merge_figures import noise_of_launches
+from bench.analysis.merge_figures import launch_variance
 from bench.analysis.merge_machines import Pool, node_of
 from bench.analysis.pairs import shared_sets
 from bench.results import identity
@@ -139,9 +139,12 @@ def _over(pool: Pool, raced: Mapping[str, Mapping[str, _Raced]]) -> list[PooledR
 
 def _on_node(own: Sequence[_Raced]) -> NodeRatio:
     """The mean of a node's runs."""
-    noises = [noise_of_launches(one.logs) for one in own]
-    noise = math.fsum(part.value for part in noises if part is not None) / len(own) ** 2
-    return NodeRatio(math.fsum(one.value for one in own) / len(own), noise)
+    noises = [part for one in own if (part := launch_variance(one.logs)) is not None]
+    mean = math.fsum(one.value for one in own) / len(own)
+    if len(noises) < len(own):
+        return NodeRatio(mean)
+    noise = math.fsum(part.value for part in noises) / len(own) ** 2
+    return NodeRatio(mean, noise, math.fsum(part.degrees for part in noises))
 
 
 def _clusters(pool: Pool, raced: Mapping[str, Mapping[str, _Raced]]) -> tuple[Clusters, dict[tuple[str, str], str]]:

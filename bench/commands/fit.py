@@ -41,7 +41,7 @@ from bench.stats.step_times import LEAST_ROUNDS
 
 FIT_SECONDS = 24.0  # wall time, interpreters included
 FEWEST_LAUNCHES = 6  # of two ratios each, made whatever they take; of fewer, a spread is known to a third of itself
-PATIENCE = 120.0  # seconds of these, where the machine is that slow
+KERNEL_PATIENCE = 120.0  # seconds of these, where the machine is that slow
 FIT_BUDGET = 60.0  # of the gate that is foreseen
 ONE_CELL = (POWER_SUITE, f"slowdown={AGAIN}")
 
@@ -167,13 +167,13 @@ def _race(
             seats = interpreters_of([group.runnable for group in made.groups])
             fleet.ensure_fork_servers([(seat, preload) for preload, seat in seats], 0)
             imports = fleet.imports
-            left = max(1.0, allowed_budget(None, FIT_SECONDS) - (time.monotonic() - began))
+            left = max(3.0, allowed_budget(None, FIT_SECONDS) - (time.monotonic() - began))
             options = Options(budget=left, precision_goal=1e-9, threads=threads)
             progress.phase("racing a kernel against itself")
             Conductor(made, files, opened, options, progress).run(fleet)
             records = store.read_run(opened.folder).records
             if len({record.launch for record in records if record.outcome == "ok"}) < FEWEST_LAUNCHES:
-                more = replace(options, budget=left + PATIENCE, launches=FEWEST_LAUNCHES)
+                more = replace(options, budget=left + KERNEL_PATIENCE, launches=FEWEST_LAUNCHES)
                 Conductor(made, files, opened, more, progress, records).run(fleet)
                 records = store.read_run(opened.folder).records
             stopped = bool(fleet.interrupts)

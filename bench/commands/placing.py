@@ -11,6 +11,7 @@ from bench.errors import SpecError
 
 NODES_AXIS = "num_nodes"
 LAST_PORT = 2**16 - 1
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Placing:
             raise SpecError("--address and --port are where nodes reach this run; allowed: with --launcher")
         if self.port > LAST_PORT:
             raise SpecError(f"--port {self.port}: allowed: 1 to {LAST_PORT}, or none for any that is free")
+        if self.address in EVERYWHERE:
+            raise SpecError(f"--address {self.address}: nodes knock at it; allowed: one address of this machine")
         found = launcher_of(self.launcher, self.nodes, out)
         if found is not None:
             found.address, found.port = self.address or found.address, self.port

@@ -174,9 +174,7 @@ class Conductor:
             layouts = widest_layouts(self._plan.cells, self._options.threads, [one.cores for one in placement.live])
             self._layout = layouts or self._own
         for state in () if fleet.interrupts else self._states:
-            lost = state.give_up(
-                "crashed" if placement.lost else "unsupported", lambda cell: placement.lacking(cell.num_nodes)
-            )
+            lost = state.give_up(placement.outcome, lambda cell: placement.lacking(cell.num_nodes))
             self._append(lost)
             for record in lost:
                 self._progress.note(f"{record.cell}: {record.outcome}: {record.reason}")
@@ -274,8 +272,7 @@ class Conductor:
         """One launch of one group: fresh processes for all its cells, rounds of turns, records."""
         began, started = time.monotonic(), timestamp()
         number, options, nodes = state.launches, self._options, len(fleet.placement.live)
-        wanted = interpreters_of([state.cells])
-        self._fork_servers(lambda: sets.begin_launch(wanted))
+        self._fork_servers(lambda: sets.begin_launch(interpreters_of([state.cells])))
         places = sets.places(state.group.id, state.cells)
         order = list(range(len(state.cells)))
         self._random.shuffle(order)

@@ -38,10 +38,12 @@ MOST_STEPS = 6000  # of an arm in a launch; of steps of 10 µs the records would
 ASYNCHRONOUS_TURN = 0.05
 LONGEST_TURN = 1.6
 EDGE = 0.01
-# Such a device warms up until its clock and the baseline's step keep their value over some rounds, or a limit is
-# reached, of seconds and of the time that the launch has for turns. An H100 from idle to its full clock takes less than
-# a second, to its full heat minutes.
+# Such a device warms up, in turns of so many seconds at most, until its clock and the baseline's step keep their value
+# over some rounds, or a limit is reached, of seconds and of the time that the launch has for turns; so many rounds it
+# gets in any case, if they are no longer than that time. An H100 from idle to its full clock takes less than a second,
+# to its full heat minutes.
 STEADY_WITHIN, STEADY_ROUNDS = 0.01, 4
+WARMUP_TURN = 0.25
 LONGEST_WARMUP = 10.0
 WARMUP_SHARE = 0.25
 # Arms of one fork server inherit its heap, and its accidents of alignment, which made up to 6 % of a step at batches of
@@ -178,7 +180,7 @@ class Race:
             self._cold = 1
             steps = self._long_enough(baseline, math.ceil(max(ASYNCHRONOUS_TURN, self._turn) / pacemaker))
             self._lengths = range(steps + 1, steps + 2 + steps // 4)
-            self._until_steady(baseline, steps, min(LONGEST_WARMUP, WARMUP_SHARE * measuring_time))
+            self._until_steady(baseline, min(steps, math.ceil(WARMUP_TURN / pacemaker)), measuring_time)
 
     def _settle_lengths(self, pace: float) -> None:
         """How many steps turns have, and how many of them find cold caches, where a settled step takes `pace`."""
@@ -220,14 +222,16 @@ class Race:
                 return steps
             before, steps = whole / steps, 2 * steps
 
-    def _until_steady(self, baseline: str, steps: int, limit: float) -> None:
+    def _until_steady(self, baseline: str, steps: int, measuring_time: float) -> None:
         """Rounds of turns until the device's clock and the baseline's step are steady; `unsteady` says if they are not.
 
         Args:
-            limit: seconds of turns.
+            steps: of a turn.
+            measuring_time: seconds of turns that the launch is to have.
         """
         spent, seen = 0.0, list[dict[str, float]]()
-        while self.alive and spent < limit:
+        limit = min(LONGEST_WARMUP, WARMUP_SHARE * measuring_time)
+        while self.alive and spent < (limit if len(seen) >= STEADY_ROUNDS else measuring_time):
             now: dict[str, float] = {}
             for name in self._generator.sample(self.alive, len(self.alive)):
                 if (reply := self._take(name, steps)) is None:

@@ -27,6 +27,9 @@ from bench.machine.process_env import PACKAGE_PARENT, RankPlace, rank_environmen
 from bench.results import files
 
 NODE_LAUNCHERS = ("slurm", "torchrun")
+TORCHRUN_VARIABLES = (
+    *("TORCHELASTIC_RUN_ID", "RANK", "LOCAL_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+)
 AGENT = "bench.engine.node_agent"
 _ENDING = 20.0  # seconds for nodes to end what they have started, when their conductor has gone
 
@@ -270,16 +273,7 @@ def resolved(host: str, what: str) -> str:
 
 
 def _needed(environ: Mapping[str, str]) -> None:
-    names = (
-        "TORCHELASTIC_RUN_ID",
-        "RANK",
-        "LOCAL_RANK",
-        "GROUP_RANK",
-        "GROUP_WORLD_SIZE",
-        "MASTER_ADDR",
-        "MASTER_PORT",
-    )
-    if missing := [name for name in names if not environ.get(name)]:
+    if missing := [name for name in TORCHRUN_VARIABLES if not environ.get(name)]:
         raise SpecError(
             f"--launcher torchrun: torchrun has not started this process ({missing[0]} is not set); on each node: "
             "torchrun --nnodes N --nproc-per-node 1 --rdzv-backend c10d --rdzv-endpoint HOST:PORT -m bench run ..."

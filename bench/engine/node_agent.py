@@ -55,7 +55,6 @@ from bench.machine.process_env import arm_environment
 from bench.plan.side import Side
 
 INDEX_VARIABLES = ("SLURM_NODEID", "GROUP_RANK", "NODE_RANK")  # which node this is, as launchers say it
-NAME_VARIABLES = ("SLURMD_NODENAME",)
 FILE_PATIENCE = 120.0  # seconds for the conductor to write its file: it may be started last
 
 
@@ -158,7 +157,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         stand_for_conductor(parser.parse_args(words).secret_file)
     except BenchError as error:
-        print(f"node {node_name()}: {error}", file=sys.stderr, flush=True)
+        print(f"node {environment.node_name()}: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
 
@@ -175,7 +174,7 @@ def stand_for_conductor(file: Path | None) -> None:
     with scratch.scratch_folder() as home:
         setup = read_setup(sys.stdin) if file is None else await_setup(file)
         try:
-            _stand(setup, home, node_name())
+            _stand(setup, home, environment.node_name())
         except knock.KnockError as error:
             raise BenchError(str(error)) from None
 
@@ -215,11 +214,6 @@ def hello(setup: Mapping[str, Any], home: Path, name: str, connected: socket.soc
         facts=environment.environment(int(setup["threads"])),
         package=package_digest(),
     )
-
-
-def node_name() -> str:
-    """The name of this node, as its launcher has it, or the host's."""
-    return next((os.environ[name] for name in NAME_VARIABLES if os.environ.get(name)), socket.gethostname())
 
 
 def node_index() -> int:

@@ -20,6 +20,7 @@ from bench.machine import environment
 from bench.machine.process_env import PACKAGE_PARENT, RankPlace
 from bench.protocol import NodeHello
 from bench.results import files, identity
+from bench.results.record import Outcome
 
 # Of two nodes of one run these must be the same; of other facts it is told that they differ.
 VERSIONS = ("loopmark", "python", "torch", "lightning", "numpy")
@@ -64,6 +65,11 @@ class Placement:
     def lost(self) -> bool:
         """Whether a node has gone that was there."""
         return any(node.gone for node in self.nodes)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of a cell for which there are too few nodes: whether there were enough."""
+        return "crashed" if self.lost else "unsupported"
 
     @property
     def changed(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +32,7 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
     arms, scrubbed = arm_environment(threads, 0)
     values: dict[str, EnvironmentValue] = {
         "loopmark": __version__,
+        "node": node_name(),
         "python": platform.python_version(),
         "system": platform.system(),
         "kernel": platform.release(),
@@ -58,6 +60,11 @@ def environment(threads: int) -> dict[str, EnvironmentValue]:
         except PackageNotFoundError:
             values[package] = "not installed"
     return values
+
+
+def node_name() -> str:
+    """The name of this machine: as Slurm has it, or its own."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def mismatches(one: Mapping[str, EnvironmentValue], other: Mapping[str, EnvironmentValue]) -> list[str]:

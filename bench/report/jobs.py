@@ -7,34 +7,29 @@ from typing import Any
 
 from bench.borders import one_line
 from bench.commands.submit import TaskStatus
-from bench.report.text_layout import align_rows
+from bench.report.text_layout import align_rows, titled_list
 
-HEADINGS = ("job", "state", "nodes", "run", "records", "outcome", "reason")
+# States of a job whose run may have something left to measure.
+ENDED_EARLY = ("cancelled", "timeout", "node-fail", "failed")
+HEADINGS = ("job", "state", "records", "outcome", "nodes")
 
 
 def jobs_table(statuses: Sequence[TaskStatus]) -> str:
-    """A line a task; then where the logs lie of those that failed."""
-    rows = [list(HEADINGS)]
+    """A line a task; then why those wait that wait, where each measures, and what one can do."""
+    rows = [HEADINGS, *(_row(status) for status in statuses)]
+    told = [f"{job_words(status)}: {status.reason}" for status in statuses if status.reason]
+    lines = [*align_rows(rows, left=(0, 1, 3, 4)), "", *titled_list("Reasons:", told)]
     for status in statuses:
-        rows.append(
-            [
-                job_words(status),
-                status.state,
-                one_line(status.nodes) or "–",
-                str(status.run),
-                str(status.records),
-                outcome_words(status) or "–",
-                one_line(status.reason) or "–",
-            ]
-        )
-    lines = align_rows(rows, left=range(len(HEADINGS)))
-    lines += [f"log of {job_words(status)}: {status.log}" for status in statuses if status.state == "failed"]
-    lines += [
-        f"to go on with it: bench run --resume {status.run}"
-        for status in statuses
-        if status.state in ("cancelled", "timeout", "node-fail", "failed") and status.records
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+        lines.append(f"run of {job_words(status)}: {one_line(str(status.run))}")
+        if status.state == "failed":
+            lines.append(f"  its log: {one_line(str(status.log))}")
+        if status.state in ENDED_EARLY and status.records:
+            lines.append(f"  to go on with it: bench run --resume {one_line(str(status.run))}")
+    return "\n".join(lines)
+
+
+def _row(status: TaskStatus) -> Sequence[str]:
+    return (job_words(status), status.state, str(status.records), outcome_words(status) or "–", status.nodes or "–")
 
 
 def job_words(status: TaskStatus) -> str:

@@ -120,10 +120,12 @@ class NodeRatio:
     Attributes:
         value: over the node's launches.
         noise: the variance that the launches give it; 0 where a single launch tells of none.
+        degrees: of freedom, with which that is known.
     """
 
     value: float
     noise: float = 0.0
+    degrees: float = math.inf
 
 
 def over_nodes(groups: Mapping[str, Mapping[str, NodeRatio]]) -> dict[str, tuple[float, tuple[Variance, ...]]]:
@@ -134,8 +136,8 @@ def over_nodes(groups: Mapping[str, Mapping[str, NodeRatio]]) -> dict[str, tuple
     has a mean square of nodes, each of which is in k groups on average, and a residual one, which hold
     res + k shared and res; a figure of one node has shared + res = nodes / k + (1 - 1 / k) res. Where groups agree on
     what a node does, this leaves as few degrees as there are nodes, less 1; where they do not, as many as groups.
-    Groups of short steps have noisier launches than others: what their own launches add is exchanged for the mean of
-    all.
+    Groups of short steps have noisier launches than others: the mean of what launches add is exchanged for what the
+    group's own do.
 
     Args:
         groups: one compared cell of each group, by group and node.
@@ -162,11 +164,13 @@ def over_nodes(groups: Mapping[str, Mapping[str, NodeRatio]]) -> dict[str, tuple
     if free > rank:
         parts.append(Variance((1 - 1 / groups_a_node) * residual / (free - int(rank)), free - int(rank)))
     of_one = math.fsum(part.value for part in parts)
-    shares = [Variance(part.value / of_one, part.degrees) for part in parts] if of_one else [Variance(1.0, int(rank))]
     usual = math.fsum(groups[group][node].noise for group, node in apart) / len(apart)
     found: dict[str, tuple[float, tuple[Variance, ...]]] = {}
     for group, own in groups.items():
         noise = math.fsum(one.noise for one in own.values()) / len(own)
-        whole = max(of_one + noise - usual, noise) / len(own)
-        found[group] = means[group], tuple(Variance(whole * share.value, share.degrees) for share in shares)
+        launches = math.fsum(one.degrees for one in own.values())
+        wanted = max(of_one + noise - usual, noise)
+        kept = min(1.0, wanted / of_one) / len(own) if of_one else 0.0
+        more = [Variance((wanted - of_one) / len(own), launches)] if wanted > of_one else []
+        found[group] = means[group], (*(Variance(kept * part.value, part.degrees) for part in parts), *more)
     return found

@@ -319,7 +319,7 @@ def test_self_time_leaves_out_what_was_called() -> None:
         (gzip.compress(b'{"traceEvents": [{"ph"', mtime=0), "not readable as a trace"),
         (gzip.compress(b'{"events": []}', mtime=0), "not readable as a trace"),
         (gzip.compress(b"[]", mtime=0), "not readable as a trace"),
-        (gzip.compress(json.dumps({"traceEvents": steps_of(3)}).encode()), "holds 3 steps; expected: 8 and 2"),
+        (gzip.compress(json.dumps({"traceEvents": steps_of(3)}).encode(), mtime=0), "holds 3 steps; expected: 8 and 2"),
     ],
 )
 def test_a_broken_trace_is_a_message(tmp_path: Path, content: bytes, words: str) -> None:

@@ -9,6 +9,8 @@ from .claimed import CLAIMED
 from .counted import COUNTED
 from .harness import Mutant
 from .merged import MERGED
+from .metered import METERED
+from .placed import PLACED
 from .raced import RACED
 from .reached import REACHED
 from .settling import SETTLING
@@ -150,7 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
            "self.cold = not any(cache.iterdir())", "self.cold = any(cache.iterdir())",
            ("tests/axes/test_compile_mode.py::test_a_mode_is_read_from_the_options_that_a_graph_was_compiled_with",)),
     Mutant(15, "out of memory is a crash as any other", "bench/arm/main.py",
-           'return protocol.ArmFailure("oom", ', 'return protocol.ArmFailure("crashed", ',
+           "protocol.ArmFailure(own, ", 'protocol.ArmFailure("crashed", ',
            ("tests/engine/test_outcomes.py::test_a_fault_is_an_outcome_with_a_reason[allocate-oom-memory]",)),
     Mutant(16, "the peak of the interpreter is the arm's", "bench/machine/memory.py",
            "    if path.exists():\n        path.write_text", "    if not path.exists():\n        path.write_text",
@@ -391,6 +393,8 @@ MUTANTS: tuple[Mutant, ...] = (
     *SETTLING,
     *COUNTED,
     *MERGED,
+    *METERED,
+    *PLACED,
     *RACED,
     *REACHED,
     *TRUE_STEPS,

@@ -118,8 +118,21 @@ def test_a_group_on_one_node_has_what_the_others_tell() -> None:
 
 
 def test_nodes_that_agree_to_the_bit_have_their_launches_noise() -> None:
-    found = over_nodes({"g": {name: NodeRatio(0.5, 0.04) for name in "ab"}})
-    assert found["g"] == (0.5, (Variance(0.02, 1),))
+    mean, (nodes, launches) = over_nodes({"g": {name: NodeRatio(0.5, 0.04, 5) for name in "ab"}})["g"]
+    assert (mean, nodes.value, launches) == (0.5, 0.0, Variance(0.02, 10))
+
+
+def test_a_group_has_the_noise_of_its_own_launches_in_place_of_the_mean() -> None:
+    """Twelve of nodes, 3 of launches on average: 2 of this group's, 4 of the other's."""
+    apart = math.sqrt(6.0)
+    groups = {
+        name: {"a": NodeRatio(-sign * apart, noise, 5), "b": NodeRatio(sign * apart, noise, 5)}
+        for name, sign, noise in (("quiet", 1, 2.0), ("noisy", -1, 4.0))
+    }
+    quiet, noisy = (parts for _, parts in over_nodes(groups).values())
+    assert math.fsum(part.value for part in quiet) == pytest.approx((12 - 1) / 2)
+    assert math.fsum(part.value for part in noisy) == pytest.approx((12 + 1) / 2)
+    assert (noisy[-1].value, noisy[-1].degrees) == (pytest.approx(0.5), 10)
 
 
 @given(
@@ -128,10 +141,12 @@ def test_nodes_that_agree_to_the_bit_have_their_launches_noise() -> None:
 @settings(max_examples=examples(50), deadline=None)
 def test_a_group_that_lies_elsewhere_and_names_of_nodes_change_no_reach(shift: float, data: list[list[float]]) -> None:
     groups = {
-        f"g{at}": {f"n{on}": NodeRatio(value, 0.01) for on, value in enumerate(own)} for at, own in enumerate(data)
+        f"g{at}": {f"n{on}": NodeRatio(value, 0.01, 5) for on, value in enumerate(own)} for at, own in enumerate(data)
     }
     moved = {
-        group: {f"x{10 - int(node[1:])}": NodeRatio(one.value + shift, one.noise) for node, one in own.items()}
+        group: {
+            f"x{10 - int(node[1:])}": NodeRatio(one.value + shift, one.noise, one.degrees) for node, one in own.items()
+        }
         for group, own in reversed(groups.items())
     }
     first, second = over_nodes(groups), over_nodes(moved)
@@ -249,7 +264,7 @@ def nodes_covered(
             for node in rng.choice(nodes, 2, replace=False):
                 launches = shared[node] + rng.normal(0, sds[1]) + rng.normal(0, sd, 6)
                 noise = float(launches.var(ddof=1) / 6)
-                own.setdefault(str(group), {})[str(node)] = NodeRatio(float(launches.mean()), noise)
+                own.setdefault(str(group), {})[str(node)] = NodeRatio(float(launches.mean()), noise, 5)
                 pooled.setdefault(str(group), []).extend(launches.tolist())
         held += sum(abs(mean) <= reach_of_parts(parts) for mean, parts in over_nodes(own).values())
         launches_held += sum(interval_of_differences(values).contains(0.0) for values in pooled.values())
