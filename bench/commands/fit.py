@@ -167,7 +167,7 @@ def _race(
             seats = interpreters_of([group.runnable for group in made.groups])
             fleet.ensure_fork_servers([(seat, preload) for preload, seat in seats], 0)
             imports = fleet.imports
-            left = max(1.0, allowed_budget(None, FIT_SECONDS) - (time.monotonic() - began))
+            left = max(3.0, allowed_budget(None, FIT_SECONDS) - (time.monotonic() - began))
             options = Options(budget=left, precision_goal=1e-9, threads=threads)
             progress.phase("racing a kernel against itself")
             Conductor(made, files, opened, options, progress).run(fleet)
