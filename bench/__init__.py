@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bench.commands.doctor import doctor
     from bench.commands.fit import fit
     from bench.commands.gate_judgement import Gate
+    from bench.commands.jobs import cancel, status, submit
     from bench.commands.merge import merge
     from bench.commands.over_commits import confirm, history
     from bench.commands.race import race
@@ -67,6 +68,7 @@ __all__ = ["Accelerator", "AxisValue", "Goal", "Job", "Loop", "Metric", "Point",
 __all__ += ["__version__", "ladder_suite", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
 __all__ += [
+    "cancel",
     "compare",
     "counts",
     "doctor",
@@ -76,6 +78,8 @@ __all__ += [
     "load",
     "merge",
     "race",
+    "status",
+    "submit",
     "suites",
     "trace",
     "tune",

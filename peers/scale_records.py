@@ -23,6 +23,8 @@ from bench.results.turns import Turns
 
 # As a launch of `overhead` at its default budget has them: 246 steps of each arm, 4.5 to 10 kB a record.
 ROUNDS, STEPS, COLD = 8, 24, 8
+_DRAWN = random.Random(1)
+SCATTER = tuple(_DRAWN.lognormvariate(0, 0.02) for _ in range(100_003))  # of steps, one after another
 AT_ONCE = 1000  # records that are appended together
 
 
@@ -39,9 +41,9 @@ def whole(record: Record, generator: random.Random) -> Record:
     """The record with all that a real one has: settings that were read back, a ledger, the seconds of every step."""
     assert record.turns is not None
     step = record.turns.opening[0]
-    seconds = tuple(
-        tuple(round(step * generator.lognormvariate(0, 0.02), 9) for _ in range(STEPS)) for _ in range(ROUNDS)
-    )
+    begin = generator.randrange(len(SCATTER) - STEPS * ROUNDS)
+    taken = [round(step * factor, 9) for factor in SCATTER[begin : begin + STEPS * ROUNDS]]
+    seconds = tuple(tuple(taken[first : first + STEPS]) for first in range(0, STEPS * ROUNDS, STEPS))
     numbers = tuple(range(ROUNDS))
     spent = tuple(round(sum(turn), 9) for turn in seconds)
     turns = Turns(

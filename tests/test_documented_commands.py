@@ -64,9 +64,10 @@ CLASSES = (
     Class(PREPARING, "run", says="bench report"),
     Class(r"bench run --resume RUN", "run", says="RUN"),
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
+    Class(r"bench run scaling --launcher .*", "absent", "a Slurm, of which nox -s slurm has one"),
     Class(
         r"bench (run|check) (overhead|null|-k|precision|scaling|compile|loader|trainer-settings|epochs|features"
-        r"|optimizers|convergence|tuning|--set|--instrument|--until|mine|DIR/mine.py)\b.*",
+        r"|optimizers|convergence|tuning|--set|--instrument|--until|mine|DIR/mine.py)\b(?!.*--launcher).*",
         "long",
         LIGHTNING,
         (0, 3),
@@ -120,6 +121,8 @@ CLASSES = (
     # One run of one machine has nothing to be merged with, and that is told.
     Class(r"bench merge results/2\*", "run", codes=(0, 2), says="common to two machines|Machines:"),
     Class(r"bench merge (?!results/2\*).*", "absent", "takes runs of several machines"),
+    Class(r"bench (submit|cancel) .*", "absent", "a Slurm, of which nox -s slurm has one"),
+    Class(r"bench status( JOB)?", "absent", "a job, of which nox -s slurm has several"),
     Class(r"bench selftest.*", "long", "measures the tool for minutes, whatever the budget", (0, 3)),
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
     Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),

@@ -7,8 +7,10 @@ shares its name with a column of the frame is called `axis_<name>`. A cell whose
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -80,14 +82,10 @@ def turns(run: StoredRun) -> pd.DataFrame:
         RunError: a turn took no time, or none that is a number.
     """
     records = _with_turns(run)
-    parts: dict[str, list[Any]] = {name: [] for name in names_of(TURN_COLUMNS) if name not in _KEYS}
-    for record in records:
-        for name, column in _columns_of(record).items():
-            parts[name].append(column)
+    columns = _columns_of(records)
     of_records = _record_rows(run, records, names_of(TURN_COLUMNS))
     # Taken row by row from a frame of one row a record: keys and axes of 100,000 turns are not built one by one.
     rows = of_records.take(_record_numbers(records)).reset_index(drop=True)
-    columns: dict[str, Any] = {name: np.concatenate(arrays) if arrays else [] for name, arrays in parts.items()}
     named = {**{name: rows[name] for name in _KEYS}, **columns}
     axes = {name: rows[name] for name in of_records.columns if name not in _KEYS}
     return typed_table({**named, **axes}, TURN_COLUMNS)
@@ -103,42 +101,48 @@ def _record_numbers(records: Sequence[Record]) -> np.ndarray[Any, np.dtype[np.in
     return np.repeat(np.arange(len(records)), counts)
 
 
-def _columns_of(record: Record) -> dict[str, Any]:
-    """The columns of one record's turns that are its own."""
-    taken = record.turns or Turns()
-    counted, lengths, entire = (
-        np.asarray(column, dtype=float) for column in (taken.settled, taken.lengths, taken.entire)
-    )
+def _columns_of(records: Sequence[Record]) -> dict[str, Any]:
+    """The columns of all turns that are their own, one after the other: arrays of each record's would take the time."""
+    all_taken = [record.turns or Turns() for record in records]
+    count = sum(len(taken.round) for taken in all_taken)
+
+    def column(values: Callable[[Turns], Iterable[float]], dtype: type = float) -> Any:
+        return np.fromiter(chain.from_iterable(map(values, all_taken)), dtype, count)
+
+    def known(values: Callable[[Turns], Sequence[float]]) -> Any:
+        """The same, with NaN where a record has none."""
+        return column(lambda taken: values(taken) or (math.nan,) * len(taken.round))
+
+    counted, lengths = column(lambda taken: taken.settled), column(lambda taken: taken.lengths)
     wrong = ~(np.isfinite(counted) & (counted > 0) & (lengths > 0))
     if wrong.any():
-        turn = int(np.argmax(wrong))
+        row = int(np.argmax(wrong))
+        numbers = _record_numbers(records)
+        record, turn = records[numbers[row]], row - int(np.argmax(numbers == numbers[row]))
         raise RunError(
-            f"{record.cell}, launch {record.launch}, turn {turn}: {counted[turn]} seconds for "
-            f"{lengths[turn]:.0f} steps; both must be above 0"
+            f"{record.cell}, launch {record.launch}, turn {turn}: {counted[row]} seconds for "
+            f"{lengths[row]:.0f} steps; both must be above 0"
         )
     scale = 1 / lengths
-    none = np.full(len(counted), math.nan)
+    share = column(lambda taken: taken.cpu) / column(lambda taken: taken.entire)
     return {
-        "round": np.asarray(taken.round, dtype=int),
-        "position": np.asarray(taken.position, dtype=int),
+        "round": column(lambda taken: taken.round, int),
+        "position": column(lambda taken: taken.position, int),
         "step_time": counted * scale,
-        "first_step_time": np.asarray(taken.opening, dtype=float),
-        "cpu_time": np.asarray(taken.cpu, dtype=float) / entire * counted * scale,
-        "involuntary": np.asarray(taken.involuntary, dtype=int),
-        "page_faults": np.asarray(taken.faults, dtype=float) / np.asarray(taken.taken),
-        "stolen": np.asarray(taken.stolen, dtype=float),
-        "rank_spread": np.asarray(taken.spread, dtype=float) * scale if taken.spread else none,
-        "data_time": np.asarray(taken.fetching, dtype=float) * scale if taken.fetching else none,
-        "epoch_gap": np.asarray(taken.gap, dtype=float) if taken.gap else none,
-        "began": np.asarray(taken.began, dtype=float) if taken.began else none,
-        "resident": np.asarray(taken.resident, dtype=float) if taken.resident else none,
-        "allocated": np.asarray(taken.allocated, dtype=float) if taken.allocated else none,
-        **{
-            name: np.asarray(column, dtype=float) if (column := getattr(taken, name)) else none
-            for name in METER_COLUMNS
-        },
-        "epoch_time": counted if taken.real else none,
-        "epoch_end": np.asarray(taken.end, dtype=float) if taken.end else none,
+        "first_step_time": column(lambda taken: taken.opening),
+        "cpu_time": share * counted * scale,
+        "involuntary": column(lambda taken: taken.involuntary, int),
+        "page_faults": column(lambda taken: taken.faults) / column(lambda taken: taken.taken),
+        "stolen": column(lambda taken: taken.stolen),
+        "rank_spread": known(lambda taken: taken.spread) * scale,
+        "data_time": known(lambda taken: taken.fetching) * scale,
+        "epoch_gap": known(lambda taken: taken.gap),
+        "began": known(lambda taken: taken.began),
+        "resident": known(lambda taken: taken.resident),
+        "allocated": known(lambda taken: taken.allocated),
+        **{name: known(attrgetter(name)) for name in METER_COLUMNS},
+        "epoch_time": known(lambda taken: taken.settled if taken.real else ()),
+        "epoch_end": known(lambda taken: taken.end),
     }
 
 

@@ -66,7 +66,7 @@ def job_name(added: Parser, *, optional: bool) -> None:
 def submit_run(arguments: argparse.Namespace) -> Ending:
     """`bench submit`"""
     from bench.commands.job_request import JobRequest
-    from bench.commands.submit import submit
+    from bench.commands.submit import hand_in
     from bench.engine.progress import progress
 
     asked = JobRequest(
@@ -85,7 +85,7 @@ def submit_run(arguments: argparse.Namespace) -> Ending:
         copies=arguments.copies or GROUP_COPIES,
     )
     with progress(sys.stderr) as told:
-        job = submit(selection_of_arguments(arguments), given_options(arguments), asked, arguments.out, told)
+        job = hand_in(selection_of_arguments(arguments), given_options(arguments), asked, arguments.out, told)
     say(f"job {job.file.name} is Slurm's {job.file.slurm}")
     for task in range(1, 1 + len(job.file.runs)):
         say(f"run {job.file.run_folder(task)}")
@@ -95,18 +95,18 @@ def submit_run(arguments: argparse.Namespace) -> Ending:
 
 def show_status(arguments: argparse.Namespace) -> Ending:
     """`bench status`"""
-    from bench.commands.submit import statuses
+    from bench.commands.submit import task_statuses
     from bench.report.jobs import jobs_document, jobs_table
 
-    found = statuses(arguments.job, arguments.out)
+    found = task_statuses(arguments.job, arguments.out)
     say(json_text(jobs_document(found), indent=1) if arguments.format == "json" else jobs_table(found))
     return DONE
 
 
 def cancel_job(arguments: argparse.Namespace) -> Ending:
     """`bench cancel`"""
-    from bench.commands.submit import cancel
+    from bench.commands.submit import withdraw
 
-    job = cancel(arguments.job, arguments.out)
+    job = withdraw(arguments.job, arguments.out)
     say(f"job {job.file.name} ({job.file.slurm}) is cancelled; what it measured is kept")
     return DONE

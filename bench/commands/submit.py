@@ -72,7 +72,7 @@ class TaskStatus:
     log: Path
 
 
-def submit(
+def hand_in(
     selection: Selection, given: Mapping[str, Any], request: JobRequest, out: Path, progress: Progress
 ) -> StoredJob:
     """Hand in a job that measures these cells.
@@ -190,7 +190,7 @@ def _parameters(job: JobFile, request: JobRequest, minutes: int) -> dict[str, An
     }
 
 
-def statuses(which: str | None, out: Path) -> list[TaskStatus]:
+def task_statuses(which: str | None, out: Path) -> list[TaskStatus]:
     """What became of a job, or of all jobs under `out`, by task.
 
     Raises:
@@ -268,7 +268,7 @@ def recorded(run: Path) -> tuple[int, dict[str, int]]:
     return len(records), dict(Counter(record.outcome for record in records))
 
 
-def cancel(which: str, out: Path) -> StoredJob:
+def withdraw(which: str, out: Path) -> StoredJob:
     """End a job, or take it out of the queue. What it measured is kept.
 
     Raises:

@@ -22,15 +22,16 @@ from bench.engine.channel import Channel, Patience
 from bench.engine.door import Door
 from bench.engine.door_strangers import Strangers
 from bench.engine.launchers import Launcher
-from bench.engine.logs import MOST_BYTES, shorten
-from bench.engine.nodes import LocalNode, Node, RemoteNode, scratch_of, temporary_of
+from bench.engine.logs import shorten
+from bench.engine.nodes import LocalNode, Node, RemoteNode, remove_all, scratch_of, signal_all, temporary_of
 from bench.engine.placement import Placement, rank_place, rank_places
-from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, fork_server_id
+from bench.engine.processes import Arm, ArmLost, ForkServer, Rank, forget_gone, fork_server_id, is_gone
 from bench.engine.stopping import Interrupted, ignore_signals
 from bench.engine.turn_meters import TurnMeters
 from bench.errors import BenchError
 from bench.machine import scratch, strays
 from bench.machine.cores import usable_cores
+from bench.machine.descriptors import allow_connections
 from bench.machine.process_env import rank_environment
 from bench.plan.side import SIDE, Side
 from bench.protocol import ExitReport, Fork, ForkReport, ForkServerHello, GarbledMessage, Hello, NodeHello
@@ -40,6 +41,7 @@ FORK_SERVER_PATIENCE = 300.0
 REPORT_PATIENCE = (
     5.0  # seconds for a fork server to tell how an arm ended, and for it to end itself; it takes milliseconds
 )
+KEPT_ARMS = 1000  # that are remembered, at least, when they have ended
 LEAVE = strays.STRAY_PATIENCE + REPORT_PATIENCE  # to end what its arms have left behind as well
 
 
@@ -199,6 +201,8 @@ class Children:
             request: for every rank alike; `ranks` (0: one process that is no rank), and `cores`, a list for each rank.
             log: of rank 0; that of rank 1 is called `NAME-rank1.log`. The arm has its name.
         """
+        if len(self.arms) >= KEPT_ARMS:
+            forget_gone(self.arms, self.exits, self.voids)
         count, name = max(1, request.get("ranks", 0)), log.stem
         self._started += 1
         nodes = self.placement.for_arm(request.get("nodes", 1))
@@ -214,6 +218,10 @@ class Children:
         self.arms[arm.id] = arm
         if not nodes:
             arm.lost = ArmLost("crashed", self.placement.lacking(arm.needs))
+            return arm
+        alive = sum(len(one.ranks) for one in self.arms.values() if not one.ended)
+        if few := allow_connections(alive + len(self.fork_servers) + len(self.placement.nodes)):
+            arm.lost = ArmLost("unsupported", few)
             return arm
         self.oom_before = {node.name: node.oom_kills() for node in nodes}
         with suppress(OSError):  # its fork says so
@@ -329,18 +337,11 @@ class Children:
 
     def signal(self, arm: Arm, number: int, *, group: bool = True) -> None:
         """Send a signal to the processes of an arm that are there, or to their groups."""
-        by_node: dict[str, list[int]] = {}
+        by_node: dict[Node, list[int]] = {}
         for rank in arm.ranks:
             if rank.pid and rank.id not in self.exits:
-                by_node.setdefault(rank.fork_server.node, []).append(rank.pid)
-        for name, pids in by_node.items():
-            self.placement.named(name).signal(pids, number, group=group)
-
-    def shorten_logs(self, arms: Iterable[Arm]) -> None:
-        """Take the middle out of logs that grow too long, while their arms live."""
-        for arm in arms:
-            for rank in arm.ranks:
-                shorten(rank.log, MOST_BYTES)
+                by_node.setdefault(self.node(rank.fork_server), []).append(rank.pid)
+        signal_all(by_node, number, group=group)
 
     def end_arms(self, arms: Iterable[Arm]) -> None:
         """End these arms, however they are, and wait until they are gone: what dies slowly disturbs the next launch."""
@@ -348,10 +349,9 @@ class Children:
         for arm in arms:
             self.end_arm(arm)
         patience = Patience(REPORT_PATIENCE)
-        gone = self.exits.keys() | self.voids.keys()
-        while any(rank.pid and rank.id not in gone for arm in arms for rank in arm.ranks) and patience.left():
+        left = [rank for arm in arms for rank in arm.ranks]
+        while (left := [rank for rank in left if not is_gone(rank, self.exits, self.voids)]) and patience.left():
             self.wait([], patience)
-            gone = self.exits.keys() | self.voids.keys()
 
     def end_arm(self, arm: Arm) -> None:
         """Kill an arm with all that it started, but what left its session: that is its fork server's to end."""
@@ -366,9 +366,12 @@ class Children:
         if arm.ended:
             return
         arm.ended = True
-        for node in {rank.fork_server.node: self.node(rank.fork_server) for rank in arm.ranks}.values():
-            temporary = [temporary_of(node.home, arm.id, rank) for rank in range(len(arm.ranks))]
-            node.remove([*temporary, scratch_of(node.home, arm.id)])
+        by_node: dict[Node, list[Path]] = {}
+        for number, rank in enumerate(arm.ranks):
+            node = self.node(rank.fork_server)
+            folders = by_node.setdefault(node, [scratch_of(node.home, arm.id)])
+            folders.append(temporary_of(node.home, arm.id, number))
+        remove_all(by_node)
 
     def close(self) -> None:
         """End every arm and fork server, and wait until they are gone; whoever interrupts this has to wait, too."""

@@ -11,9 +11,9 @@ import math
 import select
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -21,7 +21,8 @@ import bench.protocol as protocol
 from bench.engine import losses, merge_ranks
 from bench.engine.channel import SLICE, Patience
 from bench.engine.children import REPORT_PATIENCE, Children
-from bench.engine.logs import waits_for_others
+from bench.engine.logs import shorten_logs, waits_for_others
+from bench.engine.nodes import stolen_all
 from bench.engine.processes import Arm, ArmLost, Rank
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
@@ -69,7 +70,7 @@ class Fleet(Children):
         if self.launcher is None:
             return stolen(cores)
         names = {rank.fork_server.node for arm in arms for rank in arm.ranks}
-        return sum(self.placement.named(name).stolen(cores) for name in names)
+        return stolen_all(map(self.placement.named, names), cores)
 
     def await_ready(self, arms: Sequence[Arm], timeout: float) -> None:
         """Wait until each rank of each of these arms has pulled its first batch, or the arm is lost.
@@ -79,6 +80,7 @@ class Fleet(Children):
         """
         patience = Patience(timeout)
         waiting = [arm for arm in arms if arm.lost is None]
+        unready = {arm.id: sum(not rank.ready_after for rank in arm.ranks) for arm in waiting}
         while waiting and patience.left():
             if self.interrupts:
                 self.end_arms(arms)
@@ -99,15 +101,16 @@ class Fleet(Children):
                     rank.helpers, rank.setup, rank.epoch = message.helpers, message.setup, message.epoch
                     rank.workers, rank.accelerator, rank.meter = message.workers, message.accelerator, message.meter
                     rank.ready_after = time.perf_counter() - arm.requested_at
-                    if arm.ready_after:  # not before: a rank that is still setting up needs the others' threads
+                    unready[arm.id] -= 1
+                    if not unready[arm.id]:  # not before: a rank that is still setting up needs the others' threads
                         self._hold(arm)
             for arm in waiting:
                 for number, rank in enumerate(arm.ranks):
                     gone = rank.id in self.exits or rank.id in self.voids
                     if arm.lost is None and rank.channel is None and gone:
                         self._lose(arm, {number: self._died(arm, rank)})
-            self.shorten_logs(waiting)
-            waiting = [arm for arm in waiting if not arm.ready_after and arm.lost is None]
+            shorten_logs(waiting)
+            waiting = [arm for arm in waiting if unready[arm.id] and arm.lost is None]
         for arm in waiting:
             missing = [number for number, rank in enumerate(arm.ranks) if not rank.ready_after]
             self._too_late(arm, missing, timeout, "pulled no batch to train on" if arm.script else "pulled no batch")
@@ -127,7 +130,7 @@ class Fleet(Children):
                 raise arm.lost
             arm.ranks[number].helpers = max(arm.ranks[number].helpers, reply.helpers)
         self._hold(arm)
-        self.shorten_logs([arm])
+        shorten_logs([arm])
         return merge_ranks.turn(replies, uncounted=uncounted)
 
     def result(self, arm: Arm, timeout: float) -> merge_ranks.ArmResult:
@@ -159,12 +162,15 @@ class Fleet(Children):
         # A poll of the arm's own: to build a selector each turn took 3 times the processor time, while the arm runs.
         answered = arm.poll.poll(math.ceil(min(timeout, SLICE) * 1000))
         self.conductor_cpu += time.process_time() - cpu
+        numbers = {rank.channel.fileno(): n for n, rank in enumerate(arm.ranks) if rank.channel is not None}
+        rest: select.poll | None = None  # of those that have not answered, where not all did at once
         while True:
-            numbers = {rank.channel.fileno(): n for n, rank in enumerate(arm.ranks) if rank.channel is not None}
             for descriptor, _ in answered:
                 number = numbers[descriptor]
                 if number not in replies and (reply := self._hear(arm, number, decoder)) is not None:
                     replies[number] = reply
+                    if rest is not None:
+                        rest.unregister(descriptor)
                 if arm.lost is not None:
                     raise arm.lost
             if len(replies) == len(arm.ranks):
@@ -174,21 +180,20 @@ class Fleet(Children):
                 self._too_late(arm, missing, timeout, "did not finish its turn")
                 assert arm.lost is not None
                 raise arm.lost
-            self.shorten_logs([arm])
-            answered = self._poll_rest(arm, replies, patience)
-
-    @staticmethod
-    def _poll_rest(arm: Arm, replies: Mapping[int, Any], patience: Patience) -> list[tuple[int, int]]:
-        rest = select.poll()
-        for number, rank in enumerate(arm.ranks):
-            if number not in replies and rank.channel is not None:
-                rest.register(rank.channel.fileno(), select.POLLIN)
-        return rest.poll(math.ceil(patience.ask() * 1000))
+            shorten_logs([arm])
+            if rest is None:
+                rest = select.poll()
+                for descriptor in (descriptor for descriptor, number in numbers.items() if number not in replies):
+                    rest.register(descriptor, select.POLLIN)
+            answered = rest.poll(math.ceil(patience.ask() * 1000))
 
     def _expect_silence(self, arm: Arm) -> None:
         """An arm that is held has nothing to say, but that it failed or is gone."""
+        come = {descriptor for descriptor, _ in arm.poll.poll(0)}  # of all ranks at once
         for number, rank in enumerate(arm.ranks):
-            if arm.lost is None and rank.channel is not None and rank.channel.readable():
+            if arm.lost is not None or rank.channel is None:
+                continue
+            if rank.channel.half or rank.channel.fileno() in come:
                 heard = self._receive(arm, rank, protocol.ANY)
                 if heard is not None:
                     unasked = losses.garbled_answer(f"{type(heard).__name__.lower()!r}, which nobody asked for")

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from bench.engine.arm_request import arm_outcome, requested_settings
 from bench.engine.launch import Race, start_up
+from bench.engine.processes import Arm
 from bench.machine.cores import Layout
 from bench.plan.cell import Cell
 from bench.protocol import CallbackMetrics
 from bench.results.record import Record
+
+
+def job_nodes(arm: Arm, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The node of each rank of an arm that no launcher has placed: that of a job of Slurm's, or none.
+
+    The tasks of an array are runs of their own, each on whatever node it was given.
+    """
+    name = environ.get("SLURMD_NODENAME", "")
+    return (name,) * len(arm.ranks) if name and any(rank.pid for rank in arm.ranks) else ()
 
 
 def arm_record(
@@ -65,5 +78,5 @@ def arm_record(
         cores=tuple(asked["cores"]),
         started=started,
         log=f"logs/{arm.log.name}",
-        nodes=arm.nodes,
+        nodes=arm.nodes or job_nodes(arm, os.environ),
     )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from bench.engine.processes import Arm
+
 KEPT_BYTES = 2**20  # bytes at the beginning, and as many at the end
 MOST_BYTES = 2**24  # of a log, while its arm lives: one that prints all the time must not fill the disk
+_SELDOM = 50  # times as long as a look at logs took, until the next one
 _LOOK = 2**16  # the last bytes, in which last words are looked for
 _FATAL, _MODULES = "Fatal Python error: ", "Extension modules: "
 _FRAME = re.compile(r'^  File "(.*)", line \d+ in (\S+)')
@@ -43,6 +48,20 @@ def waits_for_others(log: Path) -> bool:
     begin = text.rfind("Current thread ")
     frames = [match for line in text[begin:].splitlines()[1:] if (match := _FRAME.match(line))] if begin >= 0 else []
     return bool(frames) and _WAITING.search(frames[0][1]) is not None
+
+
+def shorten_logs(arms: Iterable[Arm]) -> None:
+    """Take the middle out of logs that grow too long, while their arms live.
+
+    It looks seldom where looking takes long: at the logs of thousands of ranks, or on a network's file system.
+    """
+    for arm in arms:
+        began = time.monotonic()
+        if began >= arm.look_at_logs:
+            for rank in arm.ranks:
+                shorten(rank.log, MOST_BYTES)
+            now = time.monotonic()
+            arm.look_at_logs = now + _SELDOM * (now - began)
 
 
 def shorten(log: Path, most: int = 2 * KEPT_BYTES + 4096) -> int:

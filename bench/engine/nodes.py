@@ -10,7 +10,7 @@ import math
 import os
 import select
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -188,7 +188,10 @@ class RemoteNode:
         return int(self._ask(AskPort()).number)
 
     def stolen(self, cores: Sequence[int]) -> float:
-        answer = self._ask(AskStolen(tuple(cores)))
+        return self.stolen_of(self._ask(AskStolen(tuple(cores))))
+
+    def stolen_of(self, answer: NodeAnswer) -> float:
+        """The seconds that an answer tells."""
         self._stolen = self._stolen if answer.failed else answer.number  # of a node that is gone, what it said last
         return self._stolen
 
@@ -228,15 +231,64 @@ class RemoteNode:
 
     def _ask(self, request: Request, patience: float = _ANSWER) -> NodeAnswer:
         """The answer to a request; that of a node which is gone says so."""
+        self.post(request)
+        return self.answer(patience)
+
+    def post(self, request: Request) -> None:
+        """Send a request, and wait for nothing: `answer` comes next."""
+        if not self.gone:
+            try:
+                self.channel.send_bytes(msgspec.json.encode(request))
+            except OSError as error:
+                self.lose(str(error))
+
+    def answer(self, patience: float = _ANSWER) -> NodeAnswer:
+        """What comes to the request that was posted."""
         if self.gone:
             return NodeAnswer(text=self.gone, failed=True)
         try:
-            self.channel.send_bytes(msgspec.json.encode(request))
-            data = _awaited(self.channel, Patience(patience))
-            return decode_message(ANSWERS, data)
+            return decode_message(ANSWERS, _awaited(self.channel, Patience(patience)))
         except (OSError, EOFError, GarbledMessage) as error:
             self.lose(str(error))
             return NodeAnswer(text=self.gone, failed=True)
+
+
+def signal_all(pids: Mapping[Node, Sequence[int]], number: int, *, group: bool) -> None:
+    """Send a signal to processes of several nodes, or to their groups; see `Node.signal`.
+
+    All are asked before any is waited for: a thousand nodes, one after the other, would take a thousand ways there and
+    back, between the first rank of an arm that is held and the last.
+    """
+    remote = [node for node in pids if isinstance(node, RemoteNode)]
+    for node in remote:
+        node.post(SignalProcesses(tuple(pids[node]), int(number), group))
+    for other, own in pids.items():
+        if not isinstance(other, RemoteNode):
+            other.signal(own, number, group=group)
+    for node in remote:
+        node.answer()
+
+
+def remove_all(folders: Mapping[Node, Sequence[Path]]) -> None:
+    """Remove temporary folders of several nodes, in the same way."""
+    remote = [node for node in folders if isinstance(node, RemoteNode)]
+    for node in remote:
+        node.post(RemoveFolders(tuple(map(str, folders[node]))))
+    for other, own in folders.items():
+        if not isinstance(other, RemoteNode):
+            other.remove(own)
+    for node in remote:
+        node.answer()
+
+
+def stolen_all(nodes: Iterable[Node], cores: Sequence[int]) -> float:
+    """Seconds that hypervisors have taken from these cores on all these nodes together, asked in the same way."""
+    kept = list(nodes)
+    remote = [node for node in kept if isinstance(node, RemoteNode)]
+    for node in remote:
+        node.post(AskStolen(tuple(cores)))
+    here = math.fsum(node.stolen(cores) for node in kept if not isinstance(node, RemoteNode))
+    return here + math.fsum(node.stolen_of(node.answer()) for node in remote)
 
 
 def _awaited(channel: Channel, patience: Patience) -> bytes:

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache, cached_property
 from pathlib import Path
 
 from bench.engine.channel import Channel
@@ -39,6 +40,7 @@ class Placement:
         self._local = local
         self._threads = threads
         self.nodes: list[Node] = [local]
+        self._by_name: dict[str, Node] = {local.name: local}
         self.refused: dict[str, str] = {}  # by name, why
         self.differences: list[str] = []  # between nodes that are used, as sentences
         self.asked = 0  # nodes that a launcher was asked for; 0: there is none
@@ -47,6 +49,7 @@ class Placement:
     def begin(self, nodes: int) -> None:
         """From here on nodes are those that come in."""
         self.asked, self.nodes = nodes, []
+        self._by_name.clear()
 
     @property
     def live(self) -> list[Node]:
@@ -81,7 +84,7 @@ class Placement:
 
     def named(self, name: str) -> Node:
         """The node of that name, were it gone."""
-        return next(node for node in self.nodes if node.name == name)
+        return self._by_name[name]
 
     def key(self, node: Node) -> str:
         """What the ids of a node's fork servers end in: nothing for the first one."""
@@ -110,8 +113,8 @@ class Placement:
         Args:
             logs: the folder that all nodes must share.
         """
-        taken = {node.name for node in self.nodes} | {*self.refused}
-        name = hello.name if hello.name not in taken else f"{hello.name}#{hello.index}"
+        taken = hello.name in self._by_name or hello.name in self.refused
+        name = hello.name if not taken else f"{hello.name}#{hello.index}"
         node = RemoteNode(channel, hello)
         node.name = name
         reason = self._refusal(node, logs)
@@ -120,6 +123,7 @@ class Placement:
             return reason
         self._compare(node)
         self.nodes.append(node)
+        self._by_name[node.name] = node
         self.nodes.sort(key=lambda one: one.hello.index if isinstance(one, RemoteNode) else 0)
         return ""
 
@@ -140,7 +144,7 @@ class Placement:
             return f"other versions: {', '.join(other)}; allowed: the same on every node"
         return shared_folder_fault(node, logs)
 
-    @property
+    @cached_property
     def _facts(self) -> Mapping[str, environment.EnvironmentValue]:
         return environment.environment(self._threads)
 
@@ -188,6 +192,7 @@ def shared_folder_fault(node: RemoteNode, logs: Path) -> str:
     return f"it does not share {logs.absolute()} with the conductor: {fault}; allowed: an --out that all nodes see"
 
 
+@cache
 def package_digest() -> str:
     """A digest of the files of this program: two nodes may have one version, and other code."""
     return identity.digest_of_tree(PACKAGE_PARENT / "bench", "*.py")

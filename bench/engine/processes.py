@@ -83,6 +83,7 @@ class Arm:
     stopped: bool = False
     ended: bool = False
     lost: ArmLost | None = None
+    look_at_logs: float = 0.0  # when their length is looked at next
 
     @property
     def log(self) -> Path:
@@ -113,6 +114,20 @@ class Arm:
         """Seconds from the request until all ranks had pulled their first batch; 0.0 before."""
         times = [rank.ready_after for rank in self.ranks]
         return max(times) if all(times) else 0.0
+
+
+def is_gone(rank: Rank, exits: Mapping[str, int], voids: Mapping[str, str]) -> bool:
+    """Whether a process has ended, or was never there, by what is known of ends and losses, by id."""
+    return not rank.pid or rank.id in exits or rank.id in voids
+
+
+def forget_gone(arms: dict[str, Arm], exits: dict[str, int], voids: dict[str, str]) -> None:
+    """Forget the arms that are gone, and what is known of their ends: a run may have a hundred thousand of them."""
+    for arm in [arm for arm in arms.values() if arm.ended and all(is_gone(rank, exits, voids) for rank in arm.ranks)]:
+        del arms[arm.id]
+        for rank in arm.ranks:
+            exits.pop(rank.id, None)
+            voids.pop(rank.id, None)
 
 
 def fork_server_id(preload: tuple[str, ...], number: int, node: str = "") -> str:

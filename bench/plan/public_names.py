@@ -20,6 +20,7 @@ HOMES: Mapping[str, str] = {
     "Suite": "bench.plan.suite",
     "TrainingStep": "bench.axes.loops.training",
     "Workload": "bench.axes.loops.workload",
+    "cancel": "bench.commands.jobs",
     "check": "bench.commands.check",
     "confirm": "bench.commands.over_commits",
     "counts": "bench.commands.counts",
@@ -30,6 +31,8 @@ HOMES: Mapping[str, str] = {
     "merge": "bench.commands.merge",
     "race": "bench.commands.race",
     "register": "bench.axes.loops",
+    "status": "bench.commands.jobs",
+    "submit": "bench.commands.jobs",
     "tune": "bench.commands.tune",
     "watch": "bench.axes.watch",
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -62,20 +62,31 @@ def seal_lines(bodies: Sequence[str], before: Anchor) -> tuple[str, Anchor]:
     return "".join(lines), Anchor(before.count + len(bodies), chain)
 
 
-def links(data: bytes, where: str | Path) -> list[Link]:
-    """The lines of records.jsonl; empty ones at its end are left out.
+def links(lines: Iterable[bytes], where: str | Path) -> Iterator[Link]:
+    """The lines of records.jsonl, one after the other; empty ones at its end are left out.
 
     Raises:
         RunError: the chain of a line is no text.
     """
-    found, chain = [], START
-    for number, line in enumerate(data.rstrip().split(b"\n") if data.strip() else (), start=1):
+    chain = START
+    for number, line in enumerate(_without_empty_end(lines), start=1):
         end = _END.search(line)
         body, written = (line[: end.start()] + b"}", end[1].decode()) if end else _parted(line, f"{where}:{number}")
         due = extend_chain(chain, body)
-        found.append(Link(number, body, written, due))
+        yield Link(number, body, due if written == due else written, due)
         chain = written if _CHAIN.fullmatch(written) else due  # a break is told once, where it is
-    return found
+
+
+def _without_empty_end(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines, without the line ends, and without empty ones and white space at the end of all."""
+    held: list[bytes] = []
+    for line in lines:
+        if held and line.strip():
+            yield from held
+            held.clear()
+        held.append(line.removesuffix(b"\n"))
+    if held and (last := held[0].rstrip()):
+        yield last
 
 
 def _parted(line: bytes, where: str) -> tuple[bytes, str]:
@@ -97,12 +108,11 @@ def _parted(line: bytes, where: str) -> tuple[bytes, str]:
         return line, chain
 
 
-def anchor(found: Sequence[Link]) -> Anchor:
-    """Where the chain of these lines stands."""
-    if not found:
+def anchor(last: Link | None) -> Anchor:
+    """Where the chain stands after a line; None: there is none."""
+    if last is None:
         return NOTHING
-    last = found[-1]
-    return Anchor(len(found), last.written if _CHAIN.fullmatch(last.written) else last.due)
+    return Anchor(last.number, last.written if _CHAIN.fullmatch(last.written) else last.due)
 
 
 def broken_links(found: Sequence[Link], anchors: Sequence[Anchor]) -> list[str]:
@@ -119,6 +129,6 @@ def broken_links(found: Sequence[Link], anchors: Sequence[Anchor]) -> list[str]:
         if kept.count > len(found):
             lost = kept.count - len(found)
             told.append(f"{len(found)} records, but {kept.count} were written: the last {lost} are gone")
-        elif anchor(found[: kept.count]) != kept:
+        elif anchor(found[kept.count - 1] if kept.count else None) != kept:
             told.append(f"the first {kept.count} records are not those that were written")
     return list(dict.fromkeys(told))

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from bench.errors import RunError
 
@@ -43,18 +43,49 @@ def read_bytes(path: Path) -> bytes:
         RunError: it cannot be read, or is a folder, a pipe or a device, which might not end.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            kind = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(kind):
-                what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
-                raise RunError(f"{path}: not readable: it is {what}, not a file")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read()
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
-        raise RunError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}") from None
+        with _opened(path) as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(kind):
+            what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+            raise RunError(f"{path}: not readable: it is {what}, not a file")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> RunError:
+    return RunError(f"{path}: not readable: {getattr(error, 'strerror', None) or error}")  # ValueError: it has a NUL
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a regular file, each with its end, one after the other; as `read_bytes` else."""
+    try:
+        with _opened(path) as file:
+            yield from file
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def ends_whole(path: Path) -> bool:
+    """Whether the last line of a regular file has its end, or there is none; as `read_bytes` else."""
+    try:
+        with _opened(path) as file:
+            if not file.seek(0, os.SEEK_END):
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
 
 
 def write_aside(path: Path, content: str | bytes) -> None:

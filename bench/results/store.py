@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,8 @@ class RunFolder:
     def _standing(self) -> Anchor:
         path = self.folder / RECORDS
         if self._anchor is None:
-            self._anchor = chain.anchor(chain.links(files.read_bytes(path) if path.exists() else b"", path))
+            lines = files.read_lines(path) if path.exists() else ()
+            self._anchor = chain.anchor(next(iter(deque(chain.links(lines, path), 1)), None))
         return self._anchor
 
     def repair(self) -> int:
@@ -326,11 +328,17 @@ def read_run(folder: Path) -> StoredRun:
     """
     info = run_info.decode_run_info(files.read_bytes(folder / RUN), folder / RUN)
     path = folder / RECORDS
-    data = files.read_bytes(path) if _there(path) else b""
-    if data and not data.endswith(b"\n"):
+    lines = files.read_lines(path) if _there(path) else iter(())
+    if _there(path) and not files.ends_whole(path):
         raise RunError(f"{path}: truncated: its last line is half written; `bench run --resume` cuts it and goes on")
-    found = chain.links(data, path)
-    records = [(f"{path}:{link.number}", _record(link, f"{path}:{link.number}")) for link in found]
+    found: list[chain.Link] = []
+    records: list[tuple[str, Record]] = []
+    sharing = _Sharing()
+    # Line by line: a run of 100,000 records is half a gigabyte, which need not be there twice.
+    for link in chain.links(lines, path):
+        where = f"{path}:{link.number}"
+        records.append((where, sharing.share(_record(link, where))))
+        found.append(replace(link, body=b""))
     run_info.check_records(info, records)
     anchors = _anchors(folder, info)
     faults = [f"{RECORDS}: {sentence}" for sentence in chain.broken_links(found, anchors)]
@@ -345,6 +353,26 @@ def read_run(folder: Path) -> StoredRun:
         tuple(faults),
         bool(anchors),
     )
+
+
+class _Sharing:
+    """What records of one cell have in common, once: settings are a third of a record, and the same in each launch."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Record] = {}
+
+    def share(self, record: Record) -> Record:
+        """The record, made of parts of the one before it of the same cell where they are equal."""
+        last = self._last.get(record.cell)
+        if last is not None:
+            same = {name: own for name in _SHARED if (own := getattr(last, name)) == getattr(record, name)}
+            record = replace(record, **same)
+        self._last[record.cell] = record
+        return record
+
+
+# Equal floats and ints differ as JSON, but are of the same type where the setting is the same one.
+_SHARED = ("suite", "cell", "group", "point", "requested", "effective", "memory", "cores", "nodes")
 
 
 def intact(run: StoredRun) -> StoredRun:

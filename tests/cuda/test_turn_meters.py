@@ -50,6 +50,12 @@ def turns_of(name: str, *, turn: float = 2.0, rounds: int = 5) -> tuple[Turns, l
     return turns, meters.told("g", 0, race.unsteady)
 
 
+def the_only(texts: list[str]) -> str:
+    """The one text that is there."""
+    assert len(texts) == 1, texts
+    return texts[0]
+
+
 def test_100_watts_for_10_seconds_are_1000_joules_by_both_meters() -> None:
     turns, told = turns_of("steady")
     assert math.fsum(turns.entire) == pytest.approx(10.0)
@@ -109,7 +115,7 @@ def test_two_meters_that_are_8_percent_apart_are_told_and_give_no_ratio() -> Non
 def test_turns_of_a_few_steps_of_the_meter_tell_no_energy() -> None:
     run, _ = virtual_run(Recording.named("steady"), turn=0.5)
     summary = summarize(run)
-    (told,) = [text for text in summary.warnings if "run into each other" in text]
+    told = the_only([text for text in summary.warnings if "run into each other" in text])
     assert "a step of the meter is 9 % of a turn" in told  # 0.1 s of turns of 1.0 to 1.25 s
     assert not any("samples_per_joule" in cell.metrics for cell in summary.cells)
 
@@ -132,10 +138,10 @@ def test_throttled_turns_and_clocks_that_wander_are_told_with_by_how_much() -> N
     assert max(turns.sm_clock) / min(turns.sm_clock) == pytest.approx(1980 / 1410)
     run, _ = virtual_run(Recording.named("throttled"), turn=1.0, launches=2, rounds=6)
     warnings = summarize(run).warnings
-    (held,) = [text for text in warnings if "held the clock down" in text]
+    held = the_only([text for text in warnings if "held the clock down" in text])
     assert "power cap" in held
     assert "hardware thermal slowdown" in held
-    (wandered,) = [text for text in warnings if "wandered" in text]
+    wandered = the_only([text for text in warnings if "wandered" in text])
     assert "24.5 % (1,410 MHz to 1,755 MHz)" in wandered
 
 
@@ -143,7 +149,7 @@ def test_launches_at_other_clocks_are_named() -> None:
     recording = Recording.named("steady")
     recording.devices[0]["answers"]["nvmlDeviceGetClockInfo/1"] = [[0, 1980], [30, 1410]]
     run, _ = virtual_run(recording, turn=0.6, launches=4)
-    (text,) = [text for text in summarize(run).warnings if "ran at other clocks than usual" in text]
+    text = the_only([text for text in summarize(run).warnings if "ran at other clocks than usual" in text])
     assert "1 of 4 launches ran at other clocks than usual (1,410 MHz): launch 0 at 1,980 MHz; ratios hold" in text
 
 
@@ -226,7 +232,7 @@ def test_a_lost_device_ends_its_arms_in_a_line_each_with_the_drivers_words() -> 
 
 
 def test_what_a_lost_arm_took_is_nobodys() -> None:
-    """`b` fails 20 s after the meters were opened, in a turn of a second; the turn of `c` after it is as all its turns."""
+    """`b` fails 20 s after the meters were opened, in its turn; the turn of `c` after it is as all of its turns."""
     clock = VirtualClock()
     meters = replayed_meters(Recording.named("steady"), clock)
     fails = {"b": (20.0, ArmLost("crashed", "gone"))}

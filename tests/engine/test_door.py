@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from bench import protocol
-from bench.engine import channel
+from bench.engine import channel, children
 from bench.engine.channel import SLICE, Channel, Patience
 from bench.engine.fleet import Fleet
 from bench.engine.options import Options
@@ -103,6 +103,13 @@ def test_a_run_is_not_held_up_by_who_says_nothing_or_says_that_he_is_another(ben
     bench.fleet.strangers.write()
     assert "nobody waits for 'nobody#1.0'" in (bench.fleet.logs / "strangers.log").read_text()
     silent.close()
+
+
+def test_arms_that_need_more_connections_than_may_be_open_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = "9000 connections need 9256 open files, and 4096 are allowed"
+    monkeypatch.setattr(children, "allow_connections", lambda wanted: few)
+    records = bench.run("faults", "fault=none", options=Options(budget=1, launch=0.1, fork_servers=1, launches=1))
+    assert {(record.outcome, record.reason) for record in records} == {("unsupported", few)}
 
 
 def framed(*messages: protocol.Message) -> bytes:

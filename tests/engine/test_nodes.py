@@ -21,6 +21,7 @@ from bench.commands.run import Measurement, chosen_options, measure_cells
 from bench.commands.selection import Selection, plan_selection
 from bench.engine import node_agent
 from bench.engine.fleet import Fleet
+from bench.engine.launch_records import job_nodes
 from bench.engine.nodes import LocalNode, RemoteNode
 from bench.engine.placement import CLOCK_TOLD, Placement, rank_place, rank_places
 from bench.errors import BenchError
@@ -222,6 +223,14 @@ def test_a_cell_that_lacks_nodes_is_told_what_became_of_each() -> None:
         "num_nodes=2 needs 2 nodes, and 1 are there: node b is gone: the connection was closed; "
         "node c was refused: other versions; 1 of 4 did not come in"
     )
+
+
+def test_a_task_of_an_array_names_the_node_that_it_was_given() -> None:
+    started = cast(Any, SimpleNamespace(ranks=[SimpleNamespace(pid=7), SimpleNamespace(pid=8)]))
+    never = cast(Any, SimpleNamespace(ranks=[SimpleNamespace(pid=0)]))
+    assert job_nodes(started, {"SLURMD_NODENAME": "node7"}) == ("node7", "node7")
+    assert job_nodes(never, {"SLURMD_NODENAME": "node7"}) == ()
+    assert job_nodes(started, {}) == ()
 
 
 @given(st.integers(1, 6), st.integers(1, 8))

@@ -10,11 +10,12 @@ FAULTS = "tests/cuda/test_device_faults.py"
 
 METERED: tuple[Mutant, ...] = (
     Mutant(22, "meters are read twice a turn", "bench/engine/launch.py",
-           "            now = self._metered()\n            own = {} if", "            now = (self._metered(), self._metered())[1]\n"
-           "            own = {} if",
+           "            now = self._metered()\n            own", "            self._metered()\n"
+           "            now = self._metered()\n            own",
            (f"{METERS}::test_once_a_turn_and_never_within_one",)),
     Mutant(35, "a counter that is absent has risen by nothing", "bench/engine/turn_meters.py",
-           "if now.energy is not None and then.energy is not None", "if True",
+           "[now.energy - then.energy for then, now in both if now.energy is not None and then.energy is not None]",
+           "[(now.energy or 0.0) - (then.energy or 0.0) for then, now in both]",
            (f"{METERS}::test_without_a_counter_joules_are_those_of_power_and_that_is_told",)),
     Mutant(35, "two meters agree however far they are apart", "bench/analysis/energy.py",
            "METERS_AGREE = 0.05", "METERS_AGREE = 0.8",
