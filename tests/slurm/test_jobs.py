@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import SUITES
 
 from bench.results import jobs, store
-from tests.slurm.cluster import BRIEF, PARTITION
+from tests.slurm.cluster import BRIEF, NODES, PARTITION
 from tests.slurm.shell import PATIENCE_S, Shell, measured
 
 # One core of a node each, so that four fit on the two nodes; one group of two arms that import torch alone.
@@ -78,9 +79,8 @@ def test_a_job_that_is_out_of_time_says_so(shell: Shell, submitted: dict[str, st
     assert {stop["reason"] for stop in read.info["stops"].values()} == {"interrupted"}
 
 
-def test_tasks_of_an_array_share_the_groups(shell: Shell) -> None:
-    several = [*SMALL, "--set", "amount=1,2,3", "--budget", "1s"]
-    job = shell.submit(*several, "--array", "3", "--copies", "1")
+def test_tasks_of_an_array_share_the_groups_and_are_merged_over_nodes(shell: Shell) -> None:
+    job = shell.submit(*SMALL, "--set", "amount=1,2,3", "--budget", "1s", "--array", "3")
     end = time.monotonic() + PATIENCE_S
     tasks = shell.tasks(job)
     while {task["state"] for task in tasks} != {"completed"}:
@@ -89,9 +89,13 @@ def test_tasks_of_an_array_share_the_groups(shell: Shell) -> None:
         tasks = shell.tasks(job)
     runs = [store.read_run(Path(task["run"])) for task in tasks]
     assert [run.folder.name for run in runs] == [f"{job}-1", f"{job}-2", f"{job}-3"]
-    groups = [{record.group for record in run.records} for run in runs]
-    assert [len(own) for own in groups] == [1, 1, 1]
-    assert len(set.union(*groups)) == 3
+    groups = Counter(group for run in runs for group in {record.group for record in run.records})
+    assert [*groups.values()] == [2, 2, 2]  # each group on two tasks
+    merged = shell.bench("merge", *(task["run"] for task in tasks))
+    assert (merged.returncode, merged.stderr) == (0, "")
+    assert "over nodes (a random effect)" in merged.stdout
+    assert {task["nodes"] for task in tasks} == {*NODES}
+    assert all(node in merged.stdout for node in NODES)
 
 
 @pytest.mark.parametrize(
