@@ -59,7 +59,7 @@ def frames_of(run: StoredRun) -> Frames:
     Raises:
         RunError: as `turns`, `launches` and `cells` do.
     """
-    drifts, rules, memory = drift.time_drifts(run), step_rules(run), drift.memory_slopes_of(run.records)
+    drifts, rules, memory = drift.time_drifts(run), step_rules(run, figures=True), drift.memory_slopes_of(run.records)
     planned, all_turns, known = _planned(run, drifts), turns(run), declared_metrics(run)
     return Frames(
         all_turns,
@@ -250,7 +250,7 @@ def _launch_values(
             name: (value, count) for name, value in zip(of_turns, medians[number], strict=True) if not math.isnan(value)
         }
         own, most = rules.of(record.cell)
-        times = step_times(turns_, own, most=most)
+        times = rules.times.get((record.cell, record.launch)) or step_times(turns_, own, most=most)
         values |= {
             "step_time": (times.mean, times.steps),
             "typical_step_time": (times.typical, times.steps),

@@ -13,7 +13,17 @@ from bench.results.record import Outcome
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
 from bench.stats.periods import Period, periods_of
-from bench.stats.step_times import LEAST_ROUNDS, WINSOR, launch_ratios, long_events, longest_of_events
+from bench.stats.step_columns import forget_columns
+from bench.stats.step_times import (
+    LEAST_ROUNDS,
+    WINSOR,
+    LaunchRatios,
+    StepTimes,
+    launch_ratios,
+    long_events,
+    longest_of_events,
+    step_times,
+)
 
 # Outcomes whose turns are complete and tell how long the cell's steps were, whether or not a ratio may use them.
 MEASURED: frozenset[Outcome] = frozenset({"ok", "downgraded", "unequal-settings", "unequal-work", "noisy"})
@@ -31,30 +41,65 @@ class StepRules:
         periods: what comes back every so many steps.
         most: typical steps that a long one of no period counts for, against the baseline
             (`step_times.longest_of_events`).
+        times, ratios: what follows for each launch, by cell and number, where that was asked for.
     """
 
-    periods: Mapping[str, tuple[Period, ...]]
-    most: Mapping[str, float]
+    periods: dict[str, tuple[Period, ...]]
+    most: dict[str, float]
+    times: dict[tuple[str, int], StepTimes]
+    ratios: dict[tuple[str, int], LaunchRatios]
 
     def of(self, cell: str) -> tuple[tuple[Period, ...], float]:
         return self.periods.get(cell, ()), self.most.get(cell, WINSOR)
 
 
-def step_rules(run: StoredRun) -> StepRules:
-    """The rules of all cells that were measured."""
-    own: dict[str, list[Turns]] = {}
+def step_rules(run: StoredRun, *, figures: bool = False) -> StepRules:
+    """The rules of all cells that were measured.
+
+    Args:
+        figures: whether the times and ratios of all launches are wanted as well. They are made group by group, while
+            the columns of a group's steps are there.
+    """
+    baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
+    groups: dict[str, dict[str, dict[int, Turns]]] = {}
     for record in run.records:
         if record.turns is not None and record.outcome in MEASURED:
-            own.setdefault(record.cell, []).append(record.turns)
-    periods = {cell: periods_of(launches) for cell, launches in own.items()}
-    baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
-    events = {cell: long_events(launches, periods[cell]) for cell, launches in own.items()}
-    most = {
-        cell: longest_of_events(events[cell], events[base])
-        for cell in own
-        if (base := baselines.get(cell)) in own and base != cell
-    }
-    return StepRules(periods, most)
+            groups.setdefault(record.group, {}).setdefault(record.cell, {})[record.launch] = record.turns
+    rules = StepRules({}, {}, {}, {})
+    for cells in groups.values():
+        events = {}
+        for cell, launches in cells.items():
+            rules.periods[cell] = periods_of([*launches.values()])
+            events[cell] = long_events([*launches.values()], rules.periods[cell])
+        for cell in cells:
+            if (base := baselines.get(cell)) in cells and base != cell:
+                rules.most[cell] = longest_of_events(events[cell], events[base])
+        if figures:
+            for cell, launches in cells.items():
+                _add_figures(rules, cell, launches, baselines.get(cell), cells)
+        forget_columns()
+    return rules
+
+
+def _add_figures(
+    rules: StepRules,
+    cell: str,
+    launches: Mapping[int, Turns],
+    base: str | None,
+    cells: Mapping[str, Mapping[int, Turns]],
+) -> None:
+    (own, most), (others, _) = rules.of(cell), rules.of(base or cell)
+    for launch, turns in launches.items():
+        if len(turns.round) >= LEAST_ROUNDS:
+            rules.times[cell, launch] = step_times(turns, own, most=most)
+        baseline = cells.get(base or cell, {}).get(launch)
+        if base not in (None, cell) and baseline is not None and enough_rounds(turns, baseline):
+            rules.ratios[cell, launch] = launch_ratios(turns, baseline, (own, others), most=most)
+
+
+def enough_rounds(turns: Turns, baseline: Turns) -> bool:
+    """Whether two arms took so many rounds together that they are compared."""
+    return len({*turns.round} & {*baseline.round}) >= LEAST_ROUNDS
 
 
 def pairs_of_planned(run: StoredRun, planned: pd.DataFrame, rules: StepRules) -> pd.DataFrame:
@@ -81,9 +126,9 @@ def pairs_of_planned(run: StoredRun, planned: pd.DataFrame, rules: StepRules) ->
         (periods, most), (others, _) = rules.of(cell), rules.of(baseline)
         for launch in launches_.get(cell, ()):
             pair = records[cell, launch].turns, getattr(records.get((baseline, launch)), "turns", None)
-            if pair[0] is None or pair[1] is None or len(set(pair[0].round) & set(pair[1].round)) < LEAST_ROUNDS:
+            if pair[0] is None or pair[1] is None or not enough_rounds(pair[0], pair[1]):
                 continue
-            found = launch_ratios(pair[0], pair[1], (periods, others), most=most)
+            found = rules.ratios.get((cell, launch)) or launch_ratios(pair[0], pair[1], (periods, others), most=most)
             seats = records[cell, launch].seat, records[baseline, launch].seat
             numbers.append(number)
             rows.append(

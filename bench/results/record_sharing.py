@@ -19,12 +19,13 @@ class RecordSharing:
     def share(self, record: Record) -> Record:
         """The record, made of parts of the one before it of the same cell where they are equal."""
         last = self._last.get(record.cell)
-        if last is not None:
+        turns = record.turns and record.turns.compact()
+        if last is None:
+            record = replace(record, turns=turns)
+        else:
             same = {name: own for name in _SHARED if (own := getattr(last, name)) == getattr(record, name)}
             before = last.ledger
             ledger = {name: before[name] if before.get(name) == own else own for name, own in record.ledger.items()}
-            record = replace(record, ledger=ledger, **same)
-        if record.turns is not None:
-            record = replace(record, turns=record.turns.compact())
+            record = replace(record, ledger=ledger, turns=turns, **same)
         self._last[record.cell] = record
         return record

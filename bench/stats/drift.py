@@ -104,9 +104,10 @@ def theil_sen(places: Sequence[float], values: Sequence[float]) -> float:
         return 0.0
     place, value = np.asarray(places, dtype=np.float64), np.asarray(values, dtype=np.float64)
     first, second = _pairs(len(place))
-    apart = place[second] - place[first]
-    slopes = ((value[second] - value[first])[apart != 0]) / apart[apart != 0]
-    return median_of(slopes) if len(slopes) else 0.0
+    apart, more = place[second] - place[first], value[second] - value[first]
+    if not apart.all():
+        apart, more = apart[apart != 0], more[apart != 0]
+    return median_of(more / apart) if len(apart) else 0.0
 
 
 @cache
@@ -207,8 +208,15 @@ def _points(turns: Turns) -> _Points:
         steps = turns.seconds[number][turns.cold :]
         ends = [round(part * len(steps) / parts) for part in range(parts + 1)]
         for part, (start, end) in enumerate(itertools.pairwise(ends)):
-            found[round_, part] = began[number] + start, statistics.median(steps[start:end])
+            found[round_, part] = began[number] + start, _median(steps[start:end])
     return found
+
+
+def _median(values: Sequence[float]) -> float:
+    """What statistics.median gives of a handful, in half of its time."""
+    ordered = sorted(values)
+    count = len(ordered)
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
 
 
 def drift_of_launches(slopes: Sequence[LaunchSlope | None], unit: str, least: float) -> Drift | None:

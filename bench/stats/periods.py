@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.results.turns import Turns
-from bench.stats.step_columns import StepColumns, median_of, middle_of_sorted, quantile_of_sorted
+from bench.stats.step_columns import StepColumns, columns_of, median_of, middle_of_sorted, quantile_of_sorted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ def periods_of(launches: Sequence[Turns]) -> tuple[Period, ...]:
     for turns in launches:
         if not turns.seconds or turns.whole or turns.behind:
             continue  # sums tell nothing of single steps
-        steps = StepColumns(turns)
+        steps = columns_of(turns)
         numbers.append(steps.number)
         values.append(steps.relative(_own_drift(steps))[1])
     if not numbers:

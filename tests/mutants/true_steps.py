@@ -29,7 +29,7 @@ TRUE_STEPS: tuple[Mutant, ...] = (
            "self.settled = self.place >= cold", "self.settled = self.place >= 0",
            (COLUMNS,)),
     Mutant(30, "what cold caches cost is taken for an event of the loop's", "bench/stats/step_columns.py",
-           "- 1)[place]", "- 1)[place] * 0", (COLUMNS,)),
+           "(medians_of_columns(cold) - 1)", "0.0", (COLUMNS,)),
     Mutant(30, "single steps are told where the device runs behind", "bench/stats/step_columns.py",
            "if turns.seconds and not (turns.whole or turns.behind):", "if turns.seconds and not turns.whole:",
            (f"{STEPS}::test_sums_of_steps_and_whole_epochs_have_no_periods",)),
