@@ -165,8 +165,8 @@ def create(out: Path, name: str = "") -> RunFolder:
         return RunFolder(fresh_folder(out, "results"))
     if not RUN_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise RunError(
-            f"run {quote(name)} is no name of a run; allowed: a time, by which runs are sorted, and a suffix of letters, "
-            "digits, dots and dashes, e.g. 20261126-153000-first"
+            f"run {quote(name)} is no name of a run; allowed: a time, by which runs are sorted, and a suffix of "
+            "letters, digits, dots and dashes, e.g. 20261126-153000-first"
         )
     if _there(out / name / RUN):
         raise RunError(f"{out / name}: a run is there already; to go on with it: bench run --resume {out / name}")
