@@ -15,6 +15,7 @@ fails, whatever is run, and so does a quick one that imports torch: nobody has t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -247,6 +248,8 @@ guard = Guard()
 
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(guard.audit)
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it finds 80 columns there, and a lone pytest with no terminal none
+        os.environ.pop("COLUMNS", None)
     if config.option.markexpr == "quick":  # some of the examples that tests have otherwise
         hypothesis.settings.register_profile("quick", max_examples=5)
         hypothesis.settings.load_profile("quick")

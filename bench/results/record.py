@@ -230,6 +230,8 @@ def encode_record(record: Record) -> dict[str, Any]:
         RunError: a number in it is not finite, and is none of a loss; names the cell and the number's place.
     """
     values = {"schema": RECORD_SCHEMA, **asdict(record)}
+    if record.turns is not None:
+        values["turns"]["seconds"] = [list(turn) for turn in record.turns.seconds]
     ledger = values["ledger"]
     for name in LOSSES:
         if name in ledger:

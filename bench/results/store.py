@@ -18,6 +18,7 @@ from bench.errors import RunError, one_of, quote
 from bench.results import chain, decoding, files, run_info
 from bench.results.chain import Anchor
 from bench.results.record import RECORD_SCHEMA, Record, decode_line, encode_record
+from bench.results.record_sharing import RecordSharing
 
 RUN, RECORDS, LOGS, LOCK, REPORT = "run.json", "records.jsonl", "logs", "lock", "report.html"
 ANCHOR = "records.anchor"  # where the chain of the records stands, after every append
@@ -322,7 +323,7 @@ def read_run(folder: Path) -> StoredRun:
         raise RunError(f"{path}: truncated: its last line is half written; `bench run --resume` cuts it and goes on")
     found: list[chain.Link] = []
     records: list[tuple[str, Record]] = []
-    sharing = _Sharing()
+    sharing = RecordSharing()
     # Line by line: a run of 100,000 records is half a gigabyte, which need not be there twice.
     for link in chain.links(lines, path):
         where = f"{path}:{link.number}"
@@ -342,26 +343,6 @@ def read_run(folder: Path) -> StoredRun:
         tuple(faults),
         bool(anchors),
     )
-
-
-class _Sharing:
-    """What records of one cell have in common, once: settings are a third of a record, and the same in each launch."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, Record] = {}
-
-    def share(self, record: Record) -> Record:
-        """The record, made of parts of the one before it of the same cell where they are equal."""
-        last = self._last.get(record.cell)
-        if last is not None:
-            same = {name: own for name in _SHARED if (own := getattr(last, name)) == getattr(record, name)}
-            record = replace(record, **same)
-        self._last[record.cell] = record
-        return record
-
-
-# Equal floats and ints differ as JSON, but are of the same type where the setting is the same one.
-_SHARED = ("suite", "cell", "group", "point", "requested", "effective", "memory", "cores", "nodes")
 
 
 def intact(run: StoredRun) -> StoredRun:

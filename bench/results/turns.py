@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from array import array
+from dataclasses import dataclass, fields, replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -21,6 +22,21 @@ LATER = frozenset(
     }
 )
 NO_COLUMNS = ("steps", "cold", "behind", "whole", "real", "meter", "idle_power", "meter_step")
+
+
+class Doubles(array):  # type: ignore[type-arg]  # Python 3.11 does not let it be named at run time
+    """Numbers that are a tuple of floats to whoever reads them, in a third of its memory."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == (tuple(other) if isinstance(other, Doubles) else other)
+
+    def __hash__(self) -> int:  # type: ignore[override]  # an array has none, as it may change: these do not
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,12 @@ class Turns:
         if self.whole:
             return self.counted
         return tuple(first + counted for first, counted in zip(self.first, self.counted, strict=True))
+
+    def compact(self) -> Turns:
+        """The same, with the seconds of every step in a third of the memory: of a record they are the most."""
+        if not self.seconds:
+            return self
+        return replace(self, seconds=tuple(Doubles("d", turn) for turn in self.seconds))  # type: ignore[misc]  # as read
 
     def __post_init__(self) -> None:
         columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}

@@ -29,7 +29,11 @@ from bench.callbacks import Drive, PeakMemory, Phases, Throughput
 from bench.callbacks import phases as phases_module
 from bench.errors import SpecError
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]  # Trainer advises a lot
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # Trainer advises a lot
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.alone,  # shares of a step are judged, of which a busy core leaves the slept part too little
+]
 
 
 @pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 2}, {"barebones": True}], ids=str)

@@ -93,6 +93,7 @@ def own_folder(tmp_path: Path, name: str) -> Path:
     return folder
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_checkpoint_in_each_step_is_found_raced_and_told(tmp_path: Path, processes: None) -> None:
     """It takes a third of the step and more, which no noise hides."""
@@ -115,6 +116,7 @@ def test_a_checkpoint_in_each_step_is_found_raced_and_told(tmp_path: Path, proce
     assert all(Path(run).parent == kept.parent for run in found.runs)
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_workers_that_are_too_many_are_told_by_whole_epochs(tmp_path: Path, processes: None) -> None:
     """Without them an epoch takes less than half of its time, on two cores."""

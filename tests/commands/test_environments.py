@@ -201,6 +201,7 @@ def test_three_minutes_hold_intervals_of_the_default_race() -> None:
     assert (len(everything.groups), told) == (12, "")
 
 
+@pytest.mark.alone
 def test_two_commits_race_and_the_slower_one_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command as a user calls it, in the repository of the code that is asked about."""
     monkeypatch.chdir(repository)

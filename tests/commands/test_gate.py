@@ -60,6 +60,7 @@ def gated(
 # Real arms.
 
 
+@pytest.mark.alone
 def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, tmp_path: Path) -> None:
     # Half of every step is burnt on top: far above the margin on a machine however loaded.
     outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16")

@@ -75,7 +75,7 @@ class Check:
 
 def driver_answers(bed: Bed) -> Found:
     """Every quantity of every device, what a reading costs, and how the idle device's counter moves."""
-    rows, wrong = [], []
+    rows, wrong, more = [], [], []
     for uuid in bed.uuids:
         try:
             device = NVMLDevice(uuid, bed.driver)
@@ -102,12 +102,14 @@ def driver_answers(bed: Bed) -> Found:
                 quantity(statistics.median(one.took for one in readings), "s"),
             ]
         )
-        wrong += [f"{uuid}: {name}: {why}" for name, why in meter.failed.items()]
+        wrong += [f"{uuid}: {name}: {why}" for name, why in meter.failed.items() if name != "faults"]
+        if why := meter.failed.get("faults"):  # as in many containers; faults then have torch's words only
+            more.append(f"- {uuid} tells no Xids: {why}")
         if meter.lost:
             wrong.append(f"{uuid}: {meter.lost}")
         meter.close()
     header = ("device", "clock", "power", "idle, by the counter", "a step of the counter", "reasons", "one reading")
-    return Found(table(header, rows), wrong)
+    return Found([*table(header, rows), *([""] if more else []), *more], wrong)
 
 
 def recording(bed: Bed) -> Found:

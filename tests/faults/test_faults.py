@@ -15,6 +15,7 @@ from .table import IN_TESTS
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.alone,  # deeds are timed to the tenth of a second
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes through /proc"),
 ]
 

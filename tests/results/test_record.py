@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from old_runs import record_as_of, run_as_of
+from synthetic import make
 
 from bench.errors import RunError
 from bench.results import store
@@ -177,3 +180,28 @@ def test_results_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot be written"):
         store.create(tmp_path / "file" / "results")
+
+
+def test_what_is_read_is_what_was_written_in_less_memory_and_is_written_again(tmp_path: Path) -> None:
+    """Records of one cell share what they have in common; the seconds of steps are doubles, and read as tuples."""
+    made = replace(make(launches=3, rounds=8), folder=tmp_path)
+    opened = store.RunFolder(tmp_path)
+    opened.write_info(made.info)
+    seconds = tuple((0.1 * turn, 0.3, 1e-9) for turn in range(1, 9))
+    own = [
+        replace(record, turns=record.turns and replace(record.turns, seconds=seconds, steps=0, first=(), counted=()))
+        for record in made.records
+    ]
+    opened.append(own)
+    opened.close()
+    read = store.read_run(tmp_path).records
+    assert list(read) == own
+    assert json.dumps([encode_record(one) for one in read]) == json.dumps([encode_record(one) for one in own])
+    first, second = (record for record in read if record.cell == read[0].cell and record.launch < 2)
+    assert first.effective is second.effective
+    assert first.turns is not None
+    assert first.turns.seconds == seconds
+    assert hash(first.turns.seconds) == hash(seconds)
+    assert repr(first.turns.seconds) == repr(seconds)
+    assert first.turns.seconds[0] != (0.1, 0.3)
+    assert sys.getsizeof(first.turns.seconds[0]) < 64 + 24 * len(seconds[0])  # as a tuple has with its floats
