@@ -127,6 +127,7 @@ CLASSES = (
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
     Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),
     Class(r"python -m peers\.table FILE\.json", "foreign", "of peers/, which tests/test_peers.py runs"),
+    Class(r"python -m peers\.scale( .*)?", "foreign", "of peers/, which tests/test_scale.py runs"),
     Class(r"python -m (tests\.(faults|cuda)|pytest)( .*)?", "foreign", "of the tests"),
     Class(r"(asv|uvx|git fetch|uv pip install|pip install) .*", "foreign", "needs a network, or a browser"),
 )

@@ -157,32 +157,21 @@ def create(out: Path, name: str = "") -> RunFolder:
     """A new run folder under `out`.
 
     Args:
-        name: of the folder; "" for a fresh one.
+        name: of the folder, which may be there where its run was stopped before it wrote anything; "": a fresh one.
 
     Raises:
-        RunError: nothing can be written there, or there is a run of that name.
+        RunError: nothing can be written there, it is no name of a run, or there is a run of that name.
     """
-    return RunFolder(named_folder(out / name) if name else fresh_folder(out, "results"))
-
-
-def named_folder(folder: Path) -> Path:
-    """A folder for a run whose name was known before; of one that was stopped before it wrote anything, the same.
-
-    Raises:
-        RunError: it is no name of a run, nothing can be written there, or a run is there already.
-    """
-    if not RUN_NAME.fullmatch(folder.name) or len(folder.name) > LONGEST_NAME:
+    if not name:
+        return RunFolder(fresh_folder(out, "results"))
+    if not RUN_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise RunError(
-            f"run {quote(folder.name)} is no name of a run; allowed: a time, by which runs are sorted, and a suffix of "
+            f"run {quote(name)} is no name of a run; allowed: a time, by which runs are sorted, and a suffix of "
             "letters, digits, dots and dashes, e.g. 20261126-153000-first"
         )
-    if _there(folder / RUN):
-        raise RunError(f"{folder}: a run is there already; to go on with it: bench run --resume {folder}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.unwritable(folder, error) from None
-    return folder
+    if _there(out / name / RUN):
+        raise RunError(f"{out / name}: a run is there already; to go on with it: bench run --resume {out / name}")
+    return stage(out, name)
 
 
 def fresh_folder(out: Path, what: str) -> Path:
@@ -203,13 +192,13 @@ def fresh_folder(out: Path, what: str) -> Path:
 
 
 def stage(folder: Path, name: str) -> RunFolder:
-    """The run folder of a stage of a gate, made if it is not there.
+    """The run folder of that name, as of a stage of a gate, made if it is not there.
 
     Raises:
         RunError: nothing can be written there.
     """
     try:
-        (folder / name).mkdir(exist_ok=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise files.unwritable(folder / name, error) from None
     return RunFolder(folder / name)

@@ -80,6 +80,8 @@ LEAST = {
     "versions": ["a", "b"],
     "race": ["a.py"],
     "doctor": ["a.py"],
+    "merge": ["a"],
+    "cancel": ["a"],
 }
 
 

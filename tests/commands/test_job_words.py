@@ -179,6 +179,21 @@ def test_a_job_is_found_by_name_folder_and_number(tmp_path: Path) -> None:
         jobs.find_job("17", tmp_path)
 
 
+def test_a_run_has_the_name_that_it_was_given_once(tmp_path: Path) -> None:
+    out, name = tmp_path / "results", "20261126-153000-abcd-2"
+    for _ in range(2):  # killed before it wrote anything, it has its folder again
+        opened = store.create(out, name)
+        assert opened.folder == out / name
+        opened.close()
+    (out / name / store.RUN).touch()
+    with pytest.raises(RunError, match=rf"a run is there already; to go on with it: bench run --resume .*{name}"):
+        store.create(out, name)
+    for odd in ("first", "../20261126-153000-a", "20261126-153000-a/b", "20261126-153000-" + 300 * "a"):
+        with pytest.raises(RunError, match=r"is no name of a run; allowed: a time, by which runs are sorted"):
+            store.create(out, odd)
+    assert [path.name for path in out.iterdir()] == [name]
+
+
 def task(state: jobs.TaskEnd, reason: str = "") -> TaskFile:
     return TaskFile(jobs.JOB_SCHEMA, state, "17", "node1", 0, "2026-11-26T15:31:00+00:00", reason=reason)
 

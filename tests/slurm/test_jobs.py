@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ SMALL += ["--shared", "--cpus", "1"]
 
 
 @pytest.fixture(scope="module")
-def submitted(shell: Shell) -> dict[str, str]:
+def submitted(shell: Shell) -> Iterator[dict[str, str]]:
     """Jobs by what will be done to them. They run beside each other: most of each is waiting for imports."""
     found = {what: shell.submit(*SMALL, "--budget", "10m", "--time", "15m") for what in ("cancel", "requeue", "limit")}
-    return {**found, "find": shell.submit(*SMALL, "--budget", "1s")}
+    yield {**found, "find": shell.submit(*SMALL, "--budget", "1s")}
+    shell.cluster.heal()  # those of tests that were not run
 
 
 def test_a_job_is_found_again_after_its_submitter_has_gone(shell: Shell, submitted: dict[str, str]) -> None:
