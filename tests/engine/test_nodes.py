@@ -200,7 +200,7 @@ def node(**changes: Any) -> RemoteNode:
 
 
 def test_a_clock_that_is_hours_apart_and_another_processor_are_told() -> None:
-    placement = Placement(cast(LocalNode, None), 1)
+    placement = Placement(cast(LocalNode, SimpleNamespace(name="")), 1)
     placement.begin(2)
     first, second = node(name="a", facts={"cpu": "x"}), node(name="b", facts={"cpu": "y"}, clock=time.time() + 7200.0)
     for one in (first, second):
@@ -213,7 +213,7 @@ def test_a_clock_that_is_hours_apart_and_another_processor_are_told() -> None:
 
 
 def test_a_cell_that_lacks_nodes_is_told_what_became_of_each() -> None:
-    placement = Placement(cast(LocalNode, None), 1)
+    placement = Placement(cast(LocalNode, SimpleNamespace(name="")), 1)
     placement.begin(4)
     placement.nodes = [node(name="a"), node(name="b")]
     placement.refused = {"c": "other versions"}
