@@ -168,7 +168,7 @@ def test_nobody_genuine_is_kept_out_by_strangers_that_never_go(
                 flood.one()
             assert made.pending <= most
             address: Address = made.tcp_address if number % 2 else made.address
-            with knock([address], made.key, hello(number)):
+            with knock([address], made.key, hello(number), patience=20.0):
                 until(lambda: made.waiting == 1)
                 genuine += [heard for channel, heard in made.arrived() if channel.close() is None]
         assert [heard.id for heard in genuine] == [f"a#{number}.0" for number in range(40)]
