@@ -37,6 +37,7 @@ AS_IT_IS: Mapping[str, tuple[AxisValue, ...]] = {
     "access": ("batch",),
     "compile": ("off",),
     "trainer": ("default",),
+    "num_nodes": (1,),
     "matmul_precision": ("highest",),
     "persistent_workers": (False,),
     "pin_memory": (False,),
