@@ -297,7 +297,7 @@ def fitted(seconds: float, **values: object) -> fit.Fit:
         ONE_CELL,
         replace(ONE_CELL, name="overhead", arms=(5, 5, 5), preloads=(TORCH, TORCH, (*TORCH, "lightning"))),
     )
-    return fit.Fit(tuple(forecast_gate(shape, USUAL, seconds, RULE) for shape in shapes), **told)  # type: ignore[arg-type]
+    return fit.Fit(tuple(forecast_gate(shape, USUAL, seconds, RULE) for shape in shapes), **told)  # type: ignore[arg-type]  # the rest of its fields
 
 
 def test_the_sentence_says_what_is_seen_or_what_it_takes() -> None:
