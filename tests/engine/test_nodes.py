@@ -156,6 +156,7 @@ def test_a_node_with_other_files_of_this_program_is_refused(tmp_path: Path) -> N
     with open(copy / "bench" / "errors.py", "a") as file:
         file.write("# another commit\n")
     placement = joined(tmp_path, NodesHere(ALPHA, BETA, environ={BETA: {"PYTHONPATH": str(copy)}}))
+    assert [*placement.refused] == [BETA]
     assert "of other files than those in" in placement.refused[BETA]
 
 

@@ -54,9 +54,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 def closed(one: socket.socket) -> bool:
     """Whether the other end closes it; waits for that."""
-    with suppress(ConnectionResetError):
+    try:
         while one.recv(4096):
             pass
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
     return True
 
 
