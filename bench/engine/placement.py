@@ -37,7 +37,6 @@ class Placement:
     """
 
     def __init__(self, local: LocalNode, threads: int) -> None:
-        self._local = local
         self._threads = threads
         self.nodes: list[Node] = [local]
         self._by_name: dict[str, Node] = {local.name: local}
