@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -255,3 +256,34 @@ def test_a_failure_in_another_process_is_told(tree: Path) -> None:
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "assert (6 * 7) == 54" in done.stdout
+
+
+# --- tests that measure
+
+
+ARMS = {"bench", "fleet"}  # fixtures that run real arms
+FIGURES = {"estimate", "low", "high"}  # of what they took
+
+
+def judges_what_arms_take(test: ast.FunctionDef) -> bool:
+    named = {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+    return bool({argument.arg for argument in test.args.args} & ARMS and named & FIGURES)
+
+
+def are_alone(marks: list[ast.expr]) -> bool:
+    return any("pytest.mark.alone" in ast.unparse(mark) for mark in marks)
+
+
+def test_what_judges_the_times_of_real_arms_has_the_machine_to_itself() -> None:
+    """Another test on the same two cores lengthens what it judges, by no amount that a tolerance could allow for."""
+    seen, missed = 0, []
+    for path in sorted(tiers.TESTS.rglob("test_*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        whole_file = are_alone([node.value for node in tree.body if isinstance(node, ast.Assign)])
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and judges_what_arms_take(node):
+                seen += 1
+                if not whole_file and not are_alone(node.decorator_list):
+                    missed.append(f"{path.relative_to(tiers.TESTS)}::{node.name}: mark it `alone`")
+    assert seen >= 8
+    assert not missed

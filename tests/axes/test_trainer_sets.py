@@ -74,6 +74,7 @@ def test_log_every_step_logs_every_step(steps: int, rows: int, tmp_path: Path, m
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_callback_of_the_suites_own_file_has_its_cost_read_back(bench: Bench) -> None:
     """30 % of the step, planted by a callback; one that burns nothing, by its import path, costs nothing."""
     options = Options(budget=60, launch=0.8, launches=4, fork_servers=1)

@@ -26,6 +26,7 @@ def summary_of(bench: Bench, *settings: str, launch: float = 0.6) -> tuple[Summa
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> None:
     summary, cells = summary_of(bench, "change=none,slower", *SLEEPING, launch=1.0)
     slower = cells["slower"]
@@ -47,6 +48,7 @@ def test_what_each_step_takes_longer_is_found_and_has_no_ratio(bench: Bench) -> 
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_baseline_that_gets_slower_leaves_nobody_a_ratio(bench: Bench) -> None:
     summary, cells = summary_of(bench, "change=none,slower", "always=true", *SLEEPING, launch=2.0)
     assert cells["none"].outcome == "drifting"
@@ -55,6 +57,7 @@ def test_a_baseline_that_gets_slower_leaves_nobody_a_ratio(bench: Bench) -> None
     assert any("no ratios, as the baseline is drifting: its steps get slower" in one for one in summary.warnings)
 
 
+@pytest.mark.alone
 def test_what_each_step_leaks_is_told_in_bytes_and_keeps_its_ratio(bench: Bench) -> None:
     summary, cells = summary_of(bench, "change=none,leaking", "amount=200000")
     (told,) = [warning for warning in summary.warnings if " leaks " in warning]

@@ -69,6 +69,7 @@ def test_a_model_without_a_product_is_judged_by_weights_and_outputs(kind: str, b
 
 @pytest.mark.parametrize("kind", ["gan", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("lbfgs", "lstm"))])
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_planted_slowdown_of_a_fifth_comes_back(kind: str, bench: Bench) -> None:
     options = Options(budget=60, launch=0.8, launches=4, fork_servers=1)
     bench.run("planted", f"kind={kind}", options=options)

@@ -71,6 +71,7 @@ def test_the_epoch_is_a_metric_and_is_what_sentences_speak_of(ran: Bench) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_validation_of_a_known_cost_is_read_back(bench: Bench) -> None:
     """A fifth of an epoch's 20 ms of fetches, burnt at its end, is in the ratio, and in the epoch's end."""
     options = Options(budget=600, launch=0.7, fork_servers=1, launches=6)

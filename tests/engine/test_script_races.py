@@ -203,6 +203,7 @@ def test_variables_are_there_from_the_interpreters_start(processes: None, tmp_pa
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_planted_fifth_reads_as_a_fifth(fleet: Fleet, tmp_path: Path) -> None:
     options = Options(budget=120, launch=1.0, launches=6, fork_servers=1)
     names = ("hand_written.py", "hand_written.py --slow 20")

@@ -24,6 +24,7 @@ from bench.results import store
 BATCHES, STEP, END = 24, 2e-3, 150e-3  # as tests/suites/climbing.py has them
 
 
+@pytest.mark.alone
 def test_planted_costs_of_a_step_and_of_an_epoch_are_told_apart(bench: Bench) -> None:
     """Bounds that a shared machine keeps: burning is of processor time, which takes its time or more."""
     records = bench.run("climbing", options=Options(budget=600, launch=0.1, fork_servers=1, launches=3))

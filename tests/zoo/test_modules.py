@@ -160,6 +160,7 @@ def test_a_module_is_compiled_by_hand_as_by_a_trainer(bench: Bench) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["gan", "packed_rnn", "graphs"])
+@pytest.mark.alone
 def test_a_planted_fifth_reads_as_a_fifth(name: str, bench: Bench) -> None:
     bench.run("zoo-planted", f"module={name}", options=Options(budget=60, launch=0.8, launches=4, fork_servers=1))
     cells = {
