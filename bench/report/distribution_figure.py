@@ -94,7 +94,7 @@ def draw_spreads(group: str, spreads: Sequence[StepSpread], style: ArmStyles) ->
         if len(at):
             low_edge, high_edge = middle - HALF * dense, middle + HALF * dense
             panel.fill_between(
-                at / factor, low_edge, high_edge, color=colour, alpha=0.35, linewidth=0.8, edgecolor=colour
+                at / factor, low_edge, high_edge, facecolor=to_rgba(colour, 0.35), edgecolor=colour, linewidth=0.8
             )
         dots = [mean / factor for mean in spread.launches]
         panel.plot(dots, [middle] * len(dots), style.marks[name], color=colour, markersize=4, markeredgecolor=INK,
