@@ -322,6 +322,7 @@ def test_the_picture_of_a_merge_is_whole(text: str) -> None:
     drawing = merge_page.draw_merge(merged_of(text))
     assert drawing is not None
     (picture,) = svgs([drawing])
+    assert float(picture.attrib["viewBox"].split()[2]) <= 361  # as a telephone shows it
     tags = {element.tag.rpartition("}")[2] for element in picture.iter()}
     assert not tags & {"script", "foreignObject", "image", "a", "iframe"}
 

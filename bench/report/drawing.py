@@ -190,9 +190,13 @@ def tick_texts(values: Sequence[float]) -> list[str]:
 
 
 def decade_ticks(low: float, high: float) -> list[float]:
-    """For a logarithmic scale: 1, 2 and 5 of each power of ten; every one of a span that has few, few of a long one."""
+    """For a logarithmic scale: 1, 2 and 5 of each power of ten, few of a long span; even ones of a short span."""
+    if high < 4 * low:
+        even = MaxNLocator(nbins=5).tick_values(low, high)
+        ticks = [float(f"{tick:.12g}") for tick in even if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        return ticks if len(ticks) > 1 else [low, high]
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(one / 20 for one in range(20, 200))):
+    for digits in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
         ticks = [digit * 10.0**power for power in powers for digit in digits]
         ticks = [float(f"{tick:.3g}") for tick in ticks if low * 0.98 <= tick <= high * 1.02]
         if len(ticks) >= 3:
