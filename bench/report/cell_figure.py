@@ -137,7 +137,8 @@ def drift_words(drift: Drift | None) -> str:
 
 def draw_cell(samples: CellSamples, style: ArmStyles) -> Drawing:
     """The figure."""
-    arms = list(dict.fromkeys(cell for one in samples.order for cell in one))
+    present = {cell for one in samples.order for cell in one}
+    arms = [cell for cell in style.names if cell in present]
     rows = 0.19 * len(arms)
     height = 2.5 + rows
     figure = Figure(figsize=(NARROW, height))

@@ -16,7 +16,7 @@ from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.break_even_figure import break_evens, draw_break_evens
-from bench.report.ceiling_figure import ceiling_rows, draw_ceilings
+from bench.report.ceiling_figure import ceiling_rows, draw_ceilings, draw_roof, roof_points
 from bench.report.cell_figure import cell_samples, draw_cell, turn_order
 from bench.report.convergence_figure import draw_curves
 from bench.report.cost_figure import cost_curves, draw_cost
@@ -53,6 +53,7 @@ def draw_run(
         drawings = [*own.costs()]
         for group in groups:
             drawings += own.group(group)
+        drawings += own.roofs()
         drawings += [*draw_curves(summary, groups, own.style), *draw_ladders(summary, groups, own.style)]
         drawings += own.each_cell()
     order = list(dict.fromkeys(drawing.section for drawing in sorted(drawings, key=_first)))
@@ -187,6 +188,14 @@ class _Run:
         if rates := ceiling_rows(cells):
             found.append(draw_ceilings(group, rates, style))
         return found
+
+    def roofs(self) -> Iterator[Drawing]:
+        """Of each suite whose steps differ in their arithmetic; of one with several, over the groups that are drawn."""
+        for suite in self.summary.compare:
+            cells = [cell for own in self.cells.values() for cell in own if cell.suite == suite]
+            if points := roof_points(ceiling_rows(cells), self.style):
+                several = f" ({suite})" if len(self.summary.compare) > 1 else ""
+                yield draw_roof(suite, points, f"Arithmetic a second by arithmetic a step{several}", self.style)
 
     def each_cell(self) -> Iterator[Drawing]:
         """Of each cell of the first groups, as many whole groups as have CELLS cells at most."""

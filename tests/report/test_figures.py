@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from bench.analysis.frames import frames_of
 from bench.analysis.summary import Summary, summarize
 from bench.report import figures, tables
 from bench.report.break_even_figure import break_evens, crossing_words
-from bench.report.ceiling_figure import ceiling_rows, ceiling_words
+from bench.report.ceiling_figure import ceiling_rows, ceiling_words, roof_points
 from bench.report.cell_figure import cell_samples, drift_lines, drift_words, turn_order
 from bench.report.cost_figure import cost_curves
 from bench.report.distribution_figure import StepSpread, density, frame_of, ratio_rows, spreads_of
@@ -230,6 +231,34 @@ def test_a_rate_stands_under_the_ceiling_that_it_was_measured_with() -> None:
     assert ceiling_words(rows[0]) == "1.00 GFLOP/s, 25 % of the ceiling"
     unknown = replace(rows[0], share=None)
     assert (unknown.ceiling, ceiling_words(unknown)) == (None, "1.00 GFLOP/s")
+
+
+def with_rates(run: StoredRun, rates: Mapping[int, tuple[float, float]]) -> StoredRun:
+    """The run with so many FLOP a step and FLOP/s by batch size, under a ceiling of 4 GFLOP/s."""
+
+    def rated(one: Record) -> Record:
+        flops, rate = rates[int(one.point["batch_size"])]
+        extra = {"flops_per_step": flops, "flop_rate": rate, "ceiling_share": rate / 4e9}
+        declared = tuple(replace(one.declared[-1], name=name, better="higher") for name in extra)
+        return replace(one, extra=extra, declared=declared)
+
+    return replace(run, instrumented=tuple(map(rated, run.instrumented)))
+
+
+def test_more_work_a_step_comes_nearer_to_the_roof() -> None:
+    planted = {32: (1e6, 0.5e9), 256: (8e6, 2e9), 2048: (64e6, 3.6e9)}
+    run = with_rates(make(launches=2, instrument=2), planted)
+    summary = summarize(run)
+    points = roof_points(ceiling_rows(summary.cells), ArmStyles.of(summary))
+    assert len(points) == 9
+    assert [point.flops for point in points] == sorted(point.flops for point in points)
+    known = dict(planted.values())
+    assert all(point.rate == pytest.approx(known[round(point.flops)]) for point in points)
+    assert all(point.ceiling == pytest.approx(4e9) for point in points)
+    titles = [one.title for one in figures.draw_run(run, summary) if one.section == "ceilings"]
+    assert titles[-1] == "Arithmetic a second by arithmetic a step"
+    alike = with_rates(make(launches=2, instrument=2), dict.fromkeys(planted, (1e6, 1e9)))
+    assert roof_points(ceiling_rows(summarize(alike).cells), ArmStyles.of(summary)) == []
 
 
 def test_a_spread_marks_the_mean_of_the_table_and_counts_what_lies_beyond() -> None:
