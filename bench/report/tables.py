@@ -41,6 +41,16 @@ def label(axis: str, value: Any) -> str:
     return LABELS.get(value, str(value)) if axis == "loop" else f"{axis} {value}"
 
 
+def short_label(axis: str, value: Any) -> str:
+    """What an arm is called where its axis stands beside it: in a table, a figure, a list. `label` ends with it."""
+    return label(axis, value) if axis == "loop" else str(value)
+
+
+def arm_name(axis: str, cell: CellSummary) -> str:
+    """What the arm of a cell is called in tables and figures, by its suite's compared axis; of twins it says so."""
+    return f"{short_label(axis, cell.point[axis])}{' (twin)' if cell.twin else ''}"
+
+
 @dataclass(frozen=True)
 class Entry:
     """One entry of the table.
@@ -136,7 +146,7 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
                 rows.append((metric, entries))
         if rows:
             found.append(
-                InstrumentedTable(group, [str(cell.point[summary.compare[cell.suite]]) for cell in seen], rows)
+                InstrumentedTable(group, [arm_name(summary.compare[cell.suite], cell) for cell in seen], rows)
             )
     return found
 
