@@ -169,9 +169,9 @@ def extras(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Open the pages in chromium and run pytest with the arguments after `--`; Debian's chromium is installed if missing.
+    """Open the pages in chromium, and run pytest with the arguments after `--`.
 
-    Anyone but root is told what to install.
+    Debian's chromium is installed if it is missing; whoever is not root is told to.
     """
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         if os.geteuid() != 0 or shutil.which("apt-get") is None:

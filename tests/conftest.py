@@ -21,7 +21,7 @@ from bench.results.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = Path(__file__).resolve().parent / "suites"
-pytest_plugins = ("tiers",)
+pytest_plugins = ("tiers", "opened_pages")
 # Those that the program's own suites race unless they are told otherwise.
 USUAL_LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
 # Those that need nothing but what the program itself needs.

@@ -1,8 +1,8 @@
 """Cells on a page: a row of the table each, and a section each with its settings, its work and its figures.
 
-Written by hand and not by templates, since a run may have ten thousand cells: jinja took 0.6 ms for a row. Of so many the
-rows and sections beyond the first are in `noscript` elements, which a browser that runs the page's script reads as one
-text, and the script takes from it what is to be seen; a reader without scripts sees them all.
+Written by hand and not by templates, since a run may have ten thousand cells: jinja took 0.6 ms for a row. Of so many
+the rows and sections beyond the first are in `noscript` elements, which a browser that runs scripts reads as one text,
+from which the page's script takes what is to be seen; a reader without scripts sees them all.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from bench.report.drawing import Drawing
 
 # Rows, and sections, that are elements from the start.
-FIRST = 200
+AT_ONCE = 200
 # What two arms that did equal work share, by the ledger's names.
-LEDGER = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights", "final_weights")
+LEDGER_NAMES = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights", "final_weights")
 NO_SUCH = "–"
 
 
@@ -36,7 +36,7 @@ def html_text(value: object) -> str:
     return str(escape(borders.one_line(str(value))))
 
 
-def anchor(cell: str) -> str:
+def cell_anchor(cell: str) -> str:
     """The id of a cell's section: what its axes say, as far as there is place, and a part of the digest of its id."""
     said = re.sub(r"[^A-Za-z0-9.]+", "-", cell.partition("[")[2].replace("loop=", "")).strip("-")[:32].strip("-")
     digest = hashlib.sha256(cell.encode("utf-8", "surrogatepass")).hexdigest()[:8]
@@ -105,11 +105,11 @@ def _table(summary: Summary, table: OfSuite) -> TableMarkup:
     columns = [("arm", "word", "")]
     columns += [(name, "figure", paths[name]) for name in order[:1] if name == "ratio"]
     columns += [(axis.replace("_", " "), "axis", "") for axis in table.axes]
-    columns += [("outcome", "word", "/outcome")]
+    columns += [("outcome", "word", "")]
     columns += [(name, "figure", paths[name]) for name in order if name != "ratio"]
     lines = [line for rows in table.groups.values() for line in _rows(rows, compared, table.axes, order)]
     narrow = 2 + min(len(table.axes), 2) if order[:1] == ["ratio"] else 3 + len(table.axes)
-    return TableMarkup(table.suite, columns, _lines(lines[:FIRST]), _lines(lines[FIRST:]), len(lines), narrow)
+    return TableMarkup(table.suite, columns, _lines(lines[:AT_ONCE]), _lines(lines[AT_ONCE:]), len(lines), narrow)
 
 
 def _paths(table: OfSuite, names: Sequence[str]) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _rows(rows: Sequence[Row], compared: str, axes: Sequence[str], order: Sequen
         kind = " ".join(word for word, there in (("first", row is rows[0]), ("twin", cell.twin)) if there)
         start = f'<tr data-cell="{html_text(cell.id)}"' + (f' class="{kind}">' if kind else ">")
         parts = [
-            f'{start}<th scope="row"><a href="#{anchor(cell.id)}">{html_text(arm_name(compared, cell))}</a></th>'
+            f'{start}<th scope="row"><a href="#{cell_anchor(cell.id)}">{html_text(arm_name(compared, cell))}</a></th>'
         ]
         figures = [f"<td>{html_text(row.entries[name].text)}</td>" for name in order]
         if order[:1] == ["ratio"]:
@@ -146,14 +146,14 @@ def _outcome(cell: CellSummary) -> str:
 
 
 def _lines(lines: Sequence[str]) -> Markup:
-    return Markup("\n".join(lines))  # noqa: S704  # every text in it went through html_text
+    return Markup("\n".join(lines))  # every text in it went through html_text
 
 
-def sections(summary: Summary, details: CellDetails) -> tuple[Markup, Markup]:
+def cell_sections(summary: Summary, details: CellDetails) -> tuple[Markup, Markup]:
     """The sections of the first cells, and those of the others, a line each."""
     shown = _Sections(summary, details)
     lines = [shown.of(cell) for cell in summary.cells]
-    return _lines(lines[:FIRST]), _lines(lines[FIRST:])
+    return _lines(lines[:AT_ONCE]), _lines(lines[AT_ONCE:])
 
 
 class _Sections:
@@ -164,7 +164,7 @@ class _Sections:
     def of(self, cell: CellSummary) -> str:
         name = html_text(arm_name(self._summary.compare[cell.suite], cell))
         parts = [
-            f'<details class="cell" id="{anchor(cell.id)}" data-cell="{html_text(cell.id)}"><summary>'
+            f'<details class="cell" id="{cell_anchor(cell.id)}" data-cell="{html_text(cell.id)}"><summary>'
             f'<span class="arm">{name}</span> {_outcome(cell)} <span class="id">{html_text(cell.id)}</span></summary>'
         ]
         if cell.reason:
@@ -187,7 +187,7 @@ class _Sections:
         ledger = self._details.ledgers.get(cell.id)
         if ledger is not None:
             facts.append(("work", html_text(ledger.verdict)))
-            for name, value, equal in zip(LEDGER, ledger.values, ledger.equal, strict=True):
+            for name, value, equal in zip(LEDGER_NAMES, ledger.values, ledger.equal, strict=True):
                 shown = html_text(value)
                 facts.append((name.replace("_", " "), shown if equal else f'<span class="no">{shown} ≠</span>'))
         stop = self._details.stops.get(cell.group)
@@ -224,17 +224,17 @@ def _pairs(facts: Sequence[tuple[str, str]]) -> str:
     return f'<dl class="pairs">{inside}</dl>' if facts else ""
 
 
-def labelled(drawing: Drawing) -> Markup:
+def labelled_svg(drawing: Drawing) -> Markup:
     """The SVG element with the figure's heading as its name, for those who hear it."""
     start = drawing.svg.partition(">")[0]
     if "aria-label" in start:
-        return Markup(drawing.svg)  # noqa: S704  # made of texts that crossed their own borders
+        return Markup(drawing.svg)  # made of texts that crossed their own borders
     named = drawing.svg.replace(' role="img"', f' role="img" aria-label="{html_text(drawing.title)}"', 1)
-    return Markup(named)  # noqa: S704  # as above
+    return Markup(named)  # as above
 
 
 def _figure(drawing: Drawing) -> str:
-    svg = labelled(drawing).replace("\n", " ")
+    svg = labelled_svg(drawing).replace("\n", " ")
     title = html_text(drawing.title)
     return (
         f'<figure><h4>{title}</h4><div class="drawing" tabindex="0" role="group" aria-label="{title}">{svg}</div>'
@@ -258,19 +258,19 @@ def ledger_rows(run: StoredRun, summary: Summary) -> dict[str, LedgerRow]:
             continue
         base = baselines[cell.id] or ""
         against = ledgers.get(base, {})
-        same = [[ledger.get(name) == against.get(launch, {}).get(name) for name in LEDGER] for launch, ledger in own]
+        same = [
+            [ledger.get(name) == against.get(launch, {}).get(name) for name in LEDGER_NAMES] for launch, ledger in own
+        ]
         judged = sum(outcomes[cell.id, launch] == "ok" for launch, _ in own)
         rows[cell.id] = LedgerRow(
-            [_short(own[-1][1].get(name, "")) for name in LEDGER],
+            [_short(own[-1][1].get(name, "")) for name in LEDGER_NAMES],
             [all(column) for column in zip(*same, strict=True)],
             _verdict(cell, base, (judged, sum(map(all, same)), len(own)), precisions.get),
         )
     return rows
 
 
-def _verdict(
-    cell: CellSummary, baseline: str, counts: tuple[int, int, int], precision: Callable[[str], object]
-) -> str:
+def _verdict(cell: CellSummary, baseline: str, counts: tuple[int, int, int], precision: Callable[[str], object]) -> str:
     judged, same, launches = counts
     if cell.id == baseline:
         return "baseline"

@@ -24,12 +24,12 @@ from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
-from bench.report.cell_markup import CellDetails, LedgerRow, labelled, ledger_rows, sections, table_markups
+from bench.report.cell_markup import CellDetails, LedgerRow, cell_sections, labelled_svg, ledger_rows, table_markups
 from bench.report.convergence import GOAL_COLUMNS, GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, ladder_tables
 from bench.report.not_shown import NOT_SHOWN_TITLE, not_shown
-from bench.report.page_words import WORDS, anchor
+from bench.report.page_words import PAGE_WORDS, word_anchor
 from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines, places, words
@@ -56,7 +56,7 @@ SECTIONS: Mapping[str, str] = {
     "ceilings": "Ceilings of this machine",
 }
 # Answers, groups of instrumented launches and costs that are seen at once; of the first the rest can be opened.
-ANSWERS, INSTRUMENTED = 12, 12
+ANSWERS_AT_ONCE, INSTRUMENTED_AT_ONCE = 12, 12
 # Beyond this the figures' JSON is compressed: of 10,000 cells it is 26 MB long.
 LARGEST_JSON = 1_000_000
 
@@ -84,18 +84,20 @@ def render(
             of_cells.setdefault(drawing.cell, []).append(drawing)
     ledgers = ledger_rows(run, summary)
     details = CellDetails(shared, ledgers, of_cells, {}, summary.stops)
-    first_sections, more_sections = sections(summary, details)
+    first_sections, more_sections = cell_sections(summary, details)
     script, choices = script_text(), _choices(run, summary, frames)
     instrumented = tables.instrumented_tables(summary)
     known = {cell.group for cell in summary.cells}
-    return environment.get_template("page.html.jinja").render(
+    return environment.get_template(
+        "page.html.jinja"
+    ).render(
         run=run,
         summary=summary,
         suites=plan["suites"],
-        script=markupsafe.Markup(script),  # noqa: S704  # the program's own
+        script=markupsafe.Markup(script),  # the program's own
         security=security(script),
         headlines=headlines(summary),
-        answers=ANSWERS,
+        answers=ANSWERS_AT_ONCE,
         choices=choices,
         conditions_title=tables.CONDITIONS_TITLE,
         not_shown=not_shown(run.info, summary),
@@ -103,13 +105,13 @@ def render(
         tables=table_markups(summary),
         first_sections=first_sections,
         more_sections=more_sections,
-        words=WORDS,
-        word_anchor=anchor,
-        instrumented=instrumented[:INSTRUMENTED],
-        instrumented_left_out=len(instrumented[INSTRUMENTED:]),
+        words=PAGE_WORDS,
+        word_anchor=word_anchor,
+        instrumented=instrumented[:INSTRUMENTED_AT_ONCE],
+        instrumented_left_out=len(instrumented[INSTRUMENTED_AT_ONCE:]),
         instrumented_title=tables.INSTRUMENTED_TITLE,
         shares=tables.SHARES,
-        labelled=labelled,
+        labelled_svg=labelled_svg,
         drawn=_by_heading([drawing for drawing in drawings if not drawing.cell]),
         common=[
             *script_differences(summary),
@@ -141,7 +143,7 @@ def render(
         tally=_tally(run),
         repeated=repeated(summary),
         data=embed(summary.to_json()),
-        steps=embed(choices.document) if choices else None,
+        steps=_in_a_script(borders.json_text(choices.document)) if choices else None,
     )
 
 
@@ -226,9 +228,14 @@ def embed(data: Any) -> EmbeddedJson:
     """Data as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
     text = borders.json_text(data)
     if len(text) <= LARGEST_JSON:
-        return EmbeddedJson(markupsafe.Markup(text.replace("<", "\\u003c")), "")  # noqa: S704  # no element can begin
+        return EmbeddedJson(_in_a_script(text), "")
     packed = base64.b64encode(zlib.compress(text.encode(), 6)).decode()
-    return EmbeddedJson(markupsafe.Markup(packed), "deflate")  # noqa: S704  # letters of base64
+    return EmbeddedJson(markupsafe.Markup(packed), "deflate")  # letters of base64
+
+
+def _in_a_script(text: str) -> markupsafe.Markup:
+    """JSON without `<`, so that no element can begin or end in it."""
+    return markupsafe.Markup(text.replace("<", "\\u003c"))  # as said
 
 
 def command(run: StoredRun) -> str:

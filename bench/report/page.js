@@ -48,7 +48,7 @@
   const yourStep = () => {
     const data = document.getElementById("steps");
     if (!data) return;
-    const { choices, costs, near, outside } = JSON.parse(data.textContent);
+    const { choices, costs, near, outside, said: plainly, start } = JSON.parse(data.textContent);
     const field = document.getElementById("step-field"), slider = document.getElementById("step-slider");
     const said = document.getElementById("step-said"), line = document.getElementById("step-line");
     const sentences = costs.map((cost) => document.querySelector(`[data-figure="headlines/${cost}"]`));
@@ -66,7 +66,7 @@
       });
       slider.value = index;
       slider.setAttribute("aria-valuetext", chosen.label);
-      said.textContent = note ? `${note} ${chosen.label}.` : `The sentences above are for a step of ${chosen.label}.`;
+      said.textContent = `${note || plainly} ${chosen.label}.`;
     };
     slider.max = choices.length - 1;
     slider.min = 0;
@@ -74,6 +74,7 @@
     slider.value = first;
     slider.setAttribute("aria-valuetext", choices[first].label);
     field.value = choices[first].value;
+    said.textContent = start;
     slider.addEventListener("input", () => { field.value = choices[slider.value].value; show(Number(slider.value), ""); });
     field.addEventListener("input", () => {
       const asked = Number(field.value);
@@ -259,14 +260,16 @@
     };
     const asCsv = async () => {
       const cells = await cellsById(), columns = shownColumns();
-      const titles = columns.flatMap((column) => heads[column].dataset.path
-        ? [names[column], `${names[column]} low`, `${names[column]} high`] : [names[column]]);
-      const lines = matched.map((row) => columns.flatMap((column) => {
-        const path = heads[column].dataset.path;
-        if (!path) return [row.texts[column]];
-        const value = follow(cells.get(row.id), path);
-        return value !== null && typeof value === "object" ? [value.estimate, value.low, value.high] : [value, null, null];
-      }).concat(row.id));
+      const values = (column) => matched.map((row) => follow(cells.get(row.id), heads[column].dataset.path));
+      const parts = columns.map((column) => {
+        if (!heads[column].dataset.path) return [[names[column], matched.map((row) => row.texts[column])]];
+        const found = values(column);
+        if (!found.some((value) => value !== null && typeof value === "object")) return [[names[column], found]];
+        return [["", "estimate"], [" low", "low"], [" high", "high"]]
+          .map(([end, name]) => [names[column] + end, found.map((value) => value?.[name])]);
+      }).flat();
+      const titles = parts.map(([title]) => title);
+      const lines = matched.map((row, number) => [...parts.map(([, found]) => found[number]), row.id]);
       const content = [[...titles, "cell"], ...lines].map((line) => line.map(csvEntry).join(",")).join("\r\n");
       download(`${run}.csv`, `${content}\r\n`, "text/csv");
     };

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # A test holds these against docs/glossary.md.
-WORDS: Mapping[str, str] = {
+PAGE_WORDS: Mapping[str, str] = {
     "suite": "One file in suites/: a workload, its axes, and which axis is compared.",
     "axis": "A named list of values, such as batch_size: 64, 512, 1536.",
     "cell": "One planned measurement: a suite and a point. Its id is readable and stable: "
     "overhead[loop=plain,batch_size=64,...].",
     "group": "The cells of a suite that differ only along the compared axis. They are raced against each other.",
-    "baseline": "The cell of a group that all others are compared with. In bench baseline and bench compare, a run that "
-    "somebody gave a name to.",
-    "twin": "A second copy of the baseline cell, in every group, from another interpreter: the A/A control. It runs the "
-    "same code, so what it differs by is noise. Its id ends in #twin.",
+    "baseline": "The cell of a group that all others are compared with. In bench baseline and bench compare, a run "
+    "that somebody gave a name to.",
+    "twin": "A second copy of the baseline cell, in every group, from another interpreter: the A/A control. It runs "
+    "the same code, so what it differs by is noise. Its id ends in #twin.",
     "arm": "A live cell: the process that runs it.",
     "loop": "plain, fabric, trainer-barebones, trainer, by-hand, and as extras accelerate, ignite, "
     "transformers-trainer: one function each.",
@@ -41,8 +41,8 @@ WORDS: Mapping[str, str] = {
     "batch.",
     "estimate": "What a metric or a ratio is taken to be, with its 95 % interval.",
     "noise floor": "What the twin reads. A cost of that size is no finding.",
-    "ledger": "The work that an arm did: samples and their digest, forward and backward passes, real optimizer updates, "
-    "losses, gradients, digests of the weights.",
+    "ledger": "The work that an arm did: samples and their digest, forward and backward passes, real optimizer "
+    "updates, losses, gradients, digests of the weights.",
     "samples digest": "A short fingerprint of all samples that an arm was handed, in their order: equal digests, equal "
     "batches.",
     "outcome": "What became of a cell: ok, unsupported, downgraded, unequal-settings, unequal-work, oom, timeout, "
@@ -55,6 +55,6 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def anchor(word: str) -> str:
+def word_anchor(word: str) -> str:
     """Where a word is explained on the page, as an id."""
     return "word-" + "-".join("".join(letter if letter.isalnum() else " " for letter in word).split())

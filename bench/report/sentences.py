@@ -62,7 +62,7 @@ def cost_sentences(summary: Summary, wheres: Sequence[str] | None = None) -> lis
     wheres = places(summary.costs) if wheres is None else wheres
     for cost, where, word in zip(summary.costs, wheres, words(summary.costs), strict=True):
         prefix = (f"{cost.suite}: " if several else "") + (f"{where}: " if where else "")
-        why = _why_none(cost, groups) if cost.figure is None else _why_not(word, cost, twins.get(place(cost), ()))
+        why = _why_none(cost, groups) if cost.figure is None else _why_not(word, cost, twins.get(claim_place(cost), ()))
         sentences.append(prefix + _sentence(cost, word, why))
     return sentences
 
@@ -79,7 +79,7 @@ def places(costs: Sequence[Cost]) -> list[str]:
 _Twins = Mapping[tuple[Any, ...], Sequence[Cost]]
 
 
-def place(cost: Cost) -> tuple[Any, ...]:
+def claim_place(cost: Cost) -> tuple[Any, ...]:
     """The suite and the axes of a cost: what it has in common with the twin that it is held against."""
     return (cost.suite, *sorted((axis, str(value)) for axis, value in cost.where.items()))
 
@@ -88,7 +88,7 @@ def _twins_of(costs: Sequence[Cost]) -> _Twins:
     found: dict[tuple[Any, ...], list[Cost]] = {}
     for cost in costs:
         if cost.twin:
-            found.setdefault(place(cost), []).append(cost)
+            found.setdefault(claim_place(cost), []).append(cost)
     return found
 
 
@@ -98,7 +98,9 @@ def words(costs: Sequence[Cost]) -> list[claims.ClaimWord]:
     found = []
     for cost in costs:
         figure = cost.figure
-        beside = [] if cost.twin else [one.figure[0] if one.figure else None for one in twins.get(place(cost), ())]
+        beside = (
+            [] if cost.twin else [one.figure[0] if one.figure else None for one in twins.get(claim_place(cost), ())]
+        )
         found.append(claims.claim(figure[0], beside, least=-figure[1]) if figure else claims.claim(None))
     return found
 

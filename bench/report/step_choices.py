@@ -1,7 +1,7 @@
 """Your step: what each arm costs at every step length that was measured, as sentences and a picture.
 
-Every figure is made here, by what makes the page's first sentences: the page's script only shows the one that is nearest
-to the step that was asked for, and computes none.
+Every figure is made here, by what makes the page's first sentences: the page's script only shows the one nearest to
+the step that was asked for, and computes none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bench.analysis.costs import LEAST_SPAN, Cost, Model
 from bench.analysis.summary import Summary
-from bench.report.sentences import cost_sentences, place, places
+from bench.report.sentences import claim_place, cost_sentences, places
 from bench.report.units import chosen_quantity, percent, scale, span, unbreakable
 
 # Those of the figures (bench/report/drawing.py), which are not imported for it: matplotlib takes a second.
@@ -92,8 +92,12 @@ def step_choices(summary: Summary, models: Sequence[Model]) -> StepChoices | Non
     colours = _colours([summary.costs[index] for index in followed])
     measured = span(shortest, longest, "s")
     outside = f"Measured were steps of {measured}; nothing is said here of others. Shown is"
+    said = "The sentences above are for a step of"
     document = {
-        "unit": unit,
+        "said": said,
+        # At first they are for the page's own step, whether it can be chosen or not.
+        "start": f"{said} {chosen_quantity(asked, 's')}"
+        + ("." if shortest <= asked <= longest else f"; measured were steps of {measured}, which can be chosen here."),
         "costs": followed,
         "near": "Steps are told to two digits. Shown is",
         "outside": outside,
@@ -117,9 +121,9 @@ def _followed(costs: Sequence[Cost]) -> list[int]:
     """Those with a fit, and the twins that they are told against; of many places the first."""
     fitted = [index for index, cost in enumerate(costs) if cost.fitted and cost.fixed is not None and not cost.twin]
     if len(fitted) > MOST_COSTS:
-        fitted = [index for index in fitted if place(costs[index]) == place(costs[fitted[0]])]
-    at = {place(costs[index]) for index in fitted}
-    twins = [index for index, cost in enumerate(costs) if cost.twin and place(cost) in at]
+        fitted = [index for index in fitted if claim_place(costs[index]) == claim_place(costs[fitted[0]])]
+    at = {claim_place(costs[index]) for index in fitted}
+    twins = [index for index, cost in enumerate(costs) if cost.twin and claim_place(cost) in at]
     return sorted([*twins, *fitted][: MOST_COSTS + len(at)])
 
 
@@ -187,7 +191,7 @@ def _picture(
         hidden = ' visibility="hidden"' if y is None else ""
         parts.append(f'<circle id="step-dot-{number}" cx="{x}" cy="{y or 0}" r="3.6" fill="{colour}"{hidden}/>')
     said = f"What each arm adds to a step, in percent of it, for steps of {measured}; the sentences say it in words"
-    return Markup(  # noqa: S704  # made of numbers and of this file's own texts
+    return Markup(  # made of numbers and of this file's own texts
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}" font-size="11" fill="currentColor">'
         f"{''.join(parts)}</svg>"
     )
@@ -220,5 +224,3 @@ def _round_numbers(low: float, high: float) -> list[float]:
     power = 10 ** math.floor(math.log10(rough))
     apart = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
     return [round(apart * number, 12) for number in range(math.ceil(low / apart), math.floor(high / apart) + 1)]
-
-

@@ -145,9 +145,7 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
             if any(entry.text for entry in entries):
                 rows.append((metric, entries))
         if rows:
-            found.append(
-                InstrumentedTable(group, [arm_name(summary.compare[cell.suite], cell) for cell in seen], rows)
-            )
+            found.append(InstrumentedTable(group, [arm_name(summary.compare[cell.suite], cell) for cell in seen], rows))
     return found
 
 

@@ -80,7 +80,7 @@ def browser(processes: None) -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Open]:
-    """`open_page(path, **options)`: the file in a window of its own; options are those of Playwright's `new_context`."""
+    """`open_page(path, **options)`: the file in a window of its own; options are Playwright's of a context."""
     contexts: list[Any] = []
 
     def opened(path: Path, *, anchor: str = "", **options: Any) -> Opened:
@@ -102,9 +102,9 @@ def open_page(browser: Any) -> Iterator[Open]:
 
 @pytest.fixture
 def is_sound(open_page: Open) -> Callable[[Path], None]:
-    """`is_sound(path)`: the page opens, asks for nothing, complains of nothing, is readable in both themes and on a phone.
+    """`is_sound(path)`: the page opens, fetches nothing, complains of nothing, can be read by all.
 
-    For every page that the program writes.
+    In both themes, and on a telephone without scrolling sideways. For every page that the program writes.
     """
 
     def judged(path: Path) -> None:
