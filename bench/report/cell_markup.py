@@ -92,9 +92,9 @@ class LedgerRow:
     verdict: str
 
 
-def table_markups(summary: Summary) -> list[TableMarkup]:
-    """A table a suite."""
-    return [_table(summary, table) for table in by_suite(summary)]
+def table_markups(summary: Summary, rows: Sequence[Row]) -> list[TableMarkup]:
+    """A table a suite, of the rows of its cells."""
+    return [_table(summary, table) for table in by_suite(summary, rows)]
 
 
 def _table(summary: Summary, table: OfSuite) -> TableMarkup:

@@ -86,6 +86,7 @@ def render(
     details = CellDetails(shared, ledgers, of_cells, {}, summary.stops)
     first_sections, more_sections = cell_sections(summary, details)
     script, choices = script_text(), _choices(run, summary, frames)
+    rows = tables.cell_rows(summary)
     instrumented = tables.instrumented_tables(summary)
     known = {cell.group for cell in summary.cells}
     return environment.get_template(
@@ -102,7 +103,7 @@ def render(
         conditions_title=tables.CONDITIONS_TITLE,
         not_shown=not_shown(run.info, summary),
         not_shown_title=NOT_SHOWN_TITLE,
-        tables=table_markups(summary),
+        tables=table_markups(summary, rows),
         first_sections=first_sections,
         more_sections=more_sections,
         words=PAGE_WORDS,
@@ -115,7 +116,7 @@ def render(
         drawn=_by_heading([drawing for drawing in drawings if not drawing.cell]),
         common=[
             *script_differences(summary),
-            *all_hold(summary),
+            *all_hold(summary, rows),
             *tables.equal_work(summary),
             *tables.shared_axes(summary),
         ],

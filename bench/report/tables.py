@@ -197,9 +197,13 @@ class OfSuite:
     groups: dict[str, list[Row]]
 
 
-def by_suite(summary: Summary) -> list[OfSuite]:
-    """A table a suite: one for all would have the axes and metrics of each, mostly empty."""
-    everything, names = cell_rows(summary), columns(summary)
+def by_suite(summary: Summary, table: Sequence[Row] | None = None) -> list[OfSuite]:
+    """A table a suite: one for all would have the axes and metrics of each, mostly empty.
+
+    Args:
+        table: `cell_rows` of the summary, if they are made already.
+    """
+    everything, names = table or cell_rows(summary), columns(summary)
     of_suites: dict[str, list[Row]] = {suite: [] for suite in summary.compare}
     for row in everything:
         of_suites[row.cell.suite].append(row)

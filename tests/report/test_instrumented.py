@@ -154,7 +154,7 @@ def test_the_page_has_a_table_and_a_figure_of_them() -> None:
         assert f'data-figure="cells/{cell_id(TRAINER, 2048)}/instrumented/{name}"' in page
     assert page_differences(RUN, page) == []
     assert html.render(RUN, summary) == page
-    main = page[page.index("<h2>Cells</h2>") : page.index("<h2>Where a step's time and memory go")]
+    main = page[page.index(">Cells</h2>") : page.index("<h2>Where a step's time and memory go")]
     assert "whole step" not in main.split("<figure>")[0]
     assert "Where a step's time" not in html.render(BLIND, summarize(BLIND))
 
