@@ -16,6 +16,7 @@ from bench.analysis.summary import summarize
 from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
+from bench.report.cell_markup import cell_anchor
 from bench.report.pages import unpacked
 from bench.report.replay import judge_again
 from bench.results.record import RECORD_SCHEMA
@@ -173,7 +174,11 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
         (r"<dd>a &lt;fast&gt; one", "<dd>a slow one", "Environment / cpu: the report says a slow one"),
         (r"<dt>torch</dt><dd>2.9.0", "<dt>torch</dt><dd>2.9.1", "Environment / torch: the report says 2.9.1"),
         (r"<dt>precision</dt><dd>32-true", "<dt>precision</dt><dd>16-true", "precision: the report says 16-true"),
-        (r"<dd>equal in 4 of 4 launches</dd>", "<dd>equal in 3 of 4 launches</dd>", f"Each cell / work / {SECOND}: "),
+        (
+            r"<dd>equal in 4 of 4 launches</dd>",
+            "<dd>equal in 3 of 4 launches</dd>",
+            f"Each cell / work / {cell_anchor(SECOND)}: ",
+        ),
         (r"6 cells: equal in", "5 cells: equal in", "Equal work: the report says 5 cells"),
         (r"bbbbbbbbbbbb", "cccccccccccc", "final weights"),
         (r"<th>precision-goal</th>", "<th>budget</th>", "Why each group stopped / "),
