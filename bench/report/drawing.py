@@ -134,7 +134,8 @@ def svg(figure: Figure, name: str, says: str = "", data: Mapping[str, str] | Non
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     label = html.escape(borders.one_line(says or name.replace("-", " ")), quote=True)
     given = "".join(f' data-{key}="{html.escape(value, quote=True)}"' for key, value in (data or {}).items())
-    own = f' id="{name}" role="img" aria-label="{label}"{given}'
+    narrow = ' class="narrow"' if figure.get_figwidth() <= NARROW else ""
+    own = f'{narrow} id="{name}" role="img" aria-label="{label}"{given}'
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', lambda found: found[1] + own, text, count=1)
     # A hundredth of a unit is more than a screen shows; what stands between tags is nobody's coordinate.
     text = re.sub(r' (?:d|x|y|points|transform)="[^"]*"', lambda found: re.sub(r"\.(\d\d)\d+", r".\1", found[0]), text)
