@@ -62,10 +62,9 @@ def sampled_note(explanation: Explanation) -> str:
     costs = " and ".join(f"{100 * (one - 1):.0f} %" for one in explanation.overhead)
     seen = quantity(explanation.launch_difference, "s", signed=True)
     return (
-        f"How much is from timed launches; how it divides from {first} and {second} samples of call stacks in a launch of "
-        f"its own, which was never timed. Sampling made its steps {costs} longer, which is taken off. Steps of that "
-        f"launch that were not sampled differ by {seen} of processor time. Functions are named only if their difference "
-        "is more than 2 standard errors of their samples."
+        f"How much is from timed launches; how it divides from {first} and {second} samples of call stacks, in a launch that "
+        f"is not timed: sampling made its steps {costs} longer, which is taken off, and those that were not sampled differ "
+        f"by {seen} of processor time. Named is what differs by more than 2 standard errors of its samples."
     )
 
 
