@@ -18,6 +18,7 @@ from bench.borders import json_text
 from bench.report import console, html, markdown
 from bench.report.ladder import ladder_sentences, said_of
 from bench.report.ladder_figure import draw_ladders
+from bench.report.row_figure import ArmStyles
 from bench.report.verify import page_differences
 from bench.results.record import Record
 from bench.results.store import StoredRun
@@ -251,17 +252,17 @@ def test_sentences_name_the_dearest_and_what_is_noise(summary: Summary) -> None:
 @pytest.mark.parametrize(
     ("run", "drawn"),
     [
-        (made(launches=1), 1),
-        (made(launches=2, noise=replace(NOISE, process=0.3)), 1),
+        (made(launches=1), 2),
+        (made(launches=2, noise=replace(NOISE, process=0.3)), 2),
         (made(launches=0), 0),
         (made(ladder={}), 0),
-        (made(without=[name for name in RUNGS if name != "bare"]), 1),  # of the twin alone
+        (made(without=[name for name in RUNGS if name != "bare"]), 2),  # of the twin alone
     ],
     ids=["one launch", "loud", "nothing", "no ladder", "twin"],
 )
 def test_whatever_was_measured_can_be_shown(run: StoredRun, drawn: int) -> None:
     summary = summarize(run)
-    assert len(draw_ladders(summary, 12)) == drawn
+    assert len(draw_ladders(summary, [cell.group for cell in summary.cells], ArmStyles.of(summary))) == drawn
     page = html.render(run, summary, ())
     assert page_differences(run, page, ()) == []
     assert console.render(summary)
@@ -270,8 +271,9 @@ def test_whatever_was_measured_can_be_shown(run: StoredRun, drawn: int) -> None:
 
 
 def test_the_page_has_table_and_picture_and_verify_follows_them(climbed: StoredRun, summary: Summary) -> None:
-    drawings = draw_ladders(summary, 12)
-    assert [drawing.title for drawing in drawings] == ["What each rung costs over the one below"]
+    drawings = draw_ladders(summary, ["climb"], ArmStyles.of(summary))
+    title = "What each rung costs over the one below"
+    assert [drawing.title for drawing in drawings] == [f"{title}, a step", f"{title}, an epoch, besides its steps"]
     assert all(name in drawings[0].svg for name in RUNGS if name != "bare")
     page = html.render(climbed, summary, drawings)
     assert page_differences(climbed, page, drawings) == []
