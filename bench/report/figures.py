@@ -22,6 +22,7 @@ from bench.report.convergence_figure import draw_curves
 from bench.report.cost_figure import cost_curves, draw_cost
 from bench.report.distribution_figure import draw_ratios, draw_spreads, ratio_rows, spreads_of
 from bench.report.drawing import STYLE, Drawing
+from bench.report.flame_figure import draw_flames
 from bench.report.ladder_figure import draw_ladders
 from bench.report.memory_figure import DEVICE_PEAK, HOST_PEAK, draw_memory, memory_rows
 from bench.report.precision_figure import draw_precision, last_losses, precision_points
@@ -55,14 +56,15 @@ def draw_run(
             drawings += own.group(group)
         drawings += [*draw_curves(summary, groups, own.style), *draw_ladders(summary, groups, own.style)]
         drawings += own.each_cell()
+    drawings += draw_flames(run)
     order = list(dict.fromkeys(drawing.section for drawing in sorted(drawings, key=_first)))
     drawings.sort(key=lambda drawing: order.index(drawing.section))
     said = left_out(summary, groups)
-    return [replace(drawing, caption=drawing.caption + said) for drawing in drawings]
+    return [one if one.section == "flame" else replace(one, caption=one.caption + said) for one in drawings]
 
 
 # What comes first on a page; all else in the order in which it is made.
-_FIRST = ("cost", "goal", "ladder", "distributions", "precision", "scaling", "compile", "phases", "memory", "ceilings")
+_FIRST = ("cost", "flame", "goal", "ladder", "distributions", "precision", "scaling", "compile", "phases", "memory", "ceilings")
 
 
 def _first(drawing: Drawing) -> int:

@@ -136,11 +136,12 @@ def _drawn(frame: _Frame, text: str, top: int, explanation: Explanation, names: 
         f"{node.name}: {quantity(node.own, 's')} a step of {own}, {quantity(node.base, 's')} of {base}; "
         f"{quantity(node.more, 's', signed=True)}, {percent(explanation.share(node.more))} of the difference"
     )
-    style = _OWN.format(height=ROW, width=f"{max(frame.width - 0.08, 0.1):.2f}%")
+    width = f"{frame.width:.2f}%"
+    style = _OWN.format(height=ROW, width=width)
     y = top + frame.row * (ROW + GAP)
     shown = f'<text x="4" y="14" font-size="{FONT}" fill="{INK_ON_FRAMES}">{html.escape(one_line(text))}</text>'
     return (
-        f'<svg x="{frame.left:.2f}%" y="{y}" style="{style}"><title>{html.escape(one_line(told))}</title>'
+        f'<svg x="{frame.left:.2f}%" y="{y}" width="{width}" height="{ROW}" style="{style}"><title>{html.escape(one_line(told))}</title>'
         f'<rect width="100%" height="{ROW}" fill="{_colour(node)}" stroke="{EDGE}" stroke-opacity="0.7"/>'
         f"{shown if frame.width > 1.5 else ''}</svg>"
     )
