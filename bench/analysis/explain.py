@@ -1,8 +1,8 @@
 """Where the extra time of one loop over another is spent, function by function. Pure.
 
-How much it is comes from timed launches, with its interval. How it divides comes from a launch whose stacks were sampled
-(`bench.results.stacks`): each cell's samples are scaled to its timed step, so that what sampling costs, the same share of
-every function, is nobody's, and all parts add up to the timed difference.
+How much it is comes from timed launches, with its interval. How it divides comes from a launch whose stacks were
+sampled (`bench.results.stacks`): each cell's samples are scaled to its timed step, so that what sampling costs, the
+same share of every function, is nobody's, and all parts add up to the timed difference.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SAME_WORK = "the same work, slower"
 TOLD = 2.0  # standard errors of its samples by which a part differs from zero before it explains anything
 # Sampled and free steps of one launch: where sampling costs one loop so much more than the other, shares are bent.
 UNLIKE_COST = 0.15
+# The same of what the two launches show: their ratios may differ by so much of the timed one's distance from 1.
+UNLIKE_LAUNCH = 0.35
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,9 @@ def _sum(name: str, kind: str, parts: Sequence[ExplainedPart]) -> ExplainedPart:
     return ExplainedPart(name, kind, sum(p.base for p in parts), sum(p.own for p in parts), error, functions)
 
 
-def timed_difference(run: StoredRun, base: str, own: str, rules: StepRules | None = None) -> tuple[float, StepDifference]:
+def timed_difference(
+    run: StoredRun, base: str, own: str, rules: StepRules | None = None
+) -> tuple[float, StepDifference]:
     """The timed step of a cell, and what another of its group takes more, over the launches that have both.
 
     Raises:
@@ -176,7 +180,9 @@ def timed_difference(run: StoredRun, base: str, own: str, rules: StepRules | Non
         if record.outcome in MEASURED and record.turns is not None
     }
     both: list[tuple[Record, Record]] = [
-        (record, records[base, launch]) for (cell, launch), record in records.items() if cell == own and (base, launch) in records
+        (record, records[base, launch])
+        for (cell, launch), record in records.items()
+        if cell == own and (base, launch) in records
     ]
     (periods, _), (others, _) = rules.of(base), rules.of(own)
     most = max(rules.of(own)[1], rules.of(base)[1])
@@ -253,7 +259,7 @@ def explain(base_step: float, difference: StepDifference, pair: SampledPair) -> 
         overhead,
         second.free_step - first.free_step,
         pair.started,
-        _notes(overhead, pair),
+        _notes(overhead, pair, steps[1] / steps[0]),
     )
 
 
@@ -266,18 +272,26 @@ def _by_owner(sampled: SampledStacks, step: float) -> list[tuple[Owner, float, i
 
 
 def _part(name: str, kind: str, functions: Mapping[str, _Taken]) -> ExplainedPart:
-    inside = [ExplainedPart(own, kind, *taken.seconds, taken.error) for own, taken in functions.items()]
+    inside = [
+        ExplainedPart(own, kind, taken.seconds[0], taken.seconds[1], taken.error) for own, taken in functions.items()
+    ]
     inside.sort(key=lambda one: (-abs(one.more), one.name))
     whole = _sum(name, kind, inside)
     return replace(whole, functions=tuple(inside))
 
 
-def _notes(overhead: tuple[float, float], pair: SampledPair) -> tuple[str, ...]:
+def _notes(overhead: tuple[float, float], pair: SampledPair, ratio: float) -> tuple[str, ...]:
     found = []
     if abs(overhead[0] - overhead[1]) > UNLIKE_COST:
         found.append(
             f"sampled steps took {overhead[0]:.2f} and {overhead[1]:.2f} times as long as others of the same launch: "
             "shares may be off by as much"
+        )
+    free = pair.cells[1].free_step / pair.cells[0].free_step
+    if abs(free - ratio) > UNLIKE_LAUNCH * max(ratio - 1, 0.02):
+        found.append(
+            f"steps of the sampled launch that were not sampled have the ratio {free:.2f}, timed ones {ratio:.2f}: "
+            "shares are of another difference than the timed one"
         )
     lost = sum(cell.sampled.lost for cell in pair.cells)
     if lost:
@@ -299,5 +313,8 @@ def _tree(sides: Sequence[Sequence[tuple[Owner, float, int]]], steps: tuple[floa
 
 
 def _nodes(inside: Mapping[str, Any]) -> tuple[StackNode, ...]:
-    made = [StackNode(name, *node["seconds"], node["kind"], _nodes(node["inside"])) for name, node in inside.items()]
+    made = []
+    for name, node in inside.items():
+        base, own = node["seconds"]
+        made.append(StackNode(name, base, own, node["kind"], _nodes(node["inside"])))
     return tuple(sorted(made, key=lambda node: (-node.own, node.name)))

@@ -1,10 +1,9 @@
 """Whose time a call stack is: one table, by the place of the code. Pure.
 
-From the innermost frame outwards, the first that the table knows owns the time. So forward, backward and the optimizer's
-step are the same work in every loop, whoever calls them and however deeply (Trainer runs forward and backward inside of
-`Optimizer.step`), and what a framework does between them is its own. What the table calls `neutral`, and all that it does
-not know of torch and the standard library, belongs to whoever called it. Code of others, the user's model or a callback,
-keeps its name.
+From the innermost frame outwards, the first that the table knows owns the time. So forward, backward and the
+optimizer's step are the same work in every loop, whoever calls them and however deeply (Trainer runs forward and
+backward inside of `Optimizer.step`), and what a framework does between them is its own. What the table calls `neutral`,
+and the standard library, belongs to whoever called it. Code of others, the user's model or a callback, keeps its name.
 """
 
 from __future__ import annotations
@@ -18,7 +17,13 @@ from typing import Final, Literal
 # work: what every loop has to do. own: what this loop does besides. neutral: its caller's. ours: the stream's, cut out.
 Kind = Literal["work", "own", "neutral", "ours"]
 
-FORWARD, DATA, CALLBACKS, HOOKS, LINES = "forward pass", "data loading", "callbacks", "calling hooks", "loop's own lines"
+FORWARD, DATA, CALLBACKS, HOOKS, LINES = (
+    "forward pass",
+    "data loading",
+    "callbacks",
+    "calling hooks",
+    "loop's own lines",
+)
 UNNAMED: Final = "unnamed"
 
 # By the beginning of `module:qualified name`, the longest one that fits: what it is, in plain words.
@@ -83,6 +88,12 @@ OWNERS: Final[Mapping[str, tuple[Kind, str]]] = {
     "bench.arm": ("ours", ""),
 }
 
+# Who calls the user's model and loss. What else calls code that the table does not know has it for its own.
+MODEL_CALLERS: Final = (
+    LINES, HOOKS, "strategy", "LightningModule", "Fabric's wrappers", "Fabric", "Accelerate", "Ignite",
+    "Transformers' Trainer",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -112,6 +123,15 @@ def _entry(function: str) -> tuple[Kind, str] | None:
     return ("neutral", "") if top in sys.stdlib_module_names or top in ("?", "importlib") else None
 
 
+def _others(caller: str, kind: Kind, group: str) -> tuple[Kind, str]:
+    """What somebody else's code is, by the function of the table that called it."""
+    if group in (DATA, "data fetching"):
+        return "work", DATA
+    if caller.endswith(":_call_callback_hooks"):
+        return "own", CALLBACKS
+    return ("work", FORWARD) if group in MODEL_CALLERS else (kind, group)
+
+
 def owner_of(stack: Sequence[str]) -> Owner:
     """Whose time it is.
 
@@ -127,13 +147,7 @@ def owner_of(stack: Sequence[str]) -> Owner:
             kind, group = entry
             if others is None:
                 return Owner(kind, group, tuple(stack[place:]))
-            if group in (DATA, "data fetching"):
-                return Owner("work", DATA, tuple(stack[others:]))
-            # Whatever Trainer calls besides what the module has to do: of the module's hooks, one of two functions.
-            called = stack[place].endswith(("_call_callback_hooks", "_call_callbacks_state_dict"))
-            if called or group in (CALLBACKS, "progress bar", "loggers", "metrics"):
-                return Owner("own", CALLBACKS if called else group, tuple(stack[others:]))
-            return Owner("work", FORWARD, tuple(stack[others:]))
+            return Owner(*_others(stack[place], kind, group), tuple(stack[others:]))
     if others is not None:
         return Owner("work", FORWARD, tuple(stack[others:]))
     return Owner("neutral", UNNAMED, tuple(stack[-1:] or (UNNAMED,)))

@@ -43,6 +43,7 @@ class StackSampler:
         self._seen: dict[tuple[int, ...], list[int]] = {}
         self._cpu = self._wall = self._slept = 0
         self._before: Any = None
+        self._busy = False
 
     def start(self) -> None:
         """Sample from here on.
@@ -54,6 +55,7 @@ class StackSampler:
             raise Unsupported("its loop does not run in the main thread, so that its stacks cannot be sampled")
         self._before = signal.signal(signal.SIGALRM, self._heard)
         signal.siginterrupt(signal.SIGALRM, False)
+        self._busy = False
         self._mark()
         signal.setitimer(signal.ITIMER_REAL, self._interval, self._interval)
 
@@ -92,6 +94,9 @@ class StackSampler:
         self._wall, self._cpu = perf_counter_ns(), thread_time_ns()
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self._busy:  # where others have the core, the next signal may come before this one is seen to
+            return
+        self._busy = True
         cpu, wall = thread_time_ns(), perf_counter_ns()
         taken = cpu - self._cpu
         # Whoever waits by itself takes that time of its step; whoever is made to wait by others does not.
@@ -114,6 +119,7 @@ class StackSampler:
         else:
             self._lost += 1
         self._mark()
+        self._busy = False
 
 
 def _name(code: CodeType, module: str) -> str:

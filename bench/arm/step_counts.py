@@ -155,7 +155,8 @@ def _operators() -> _Counting:
     with count:
         yield ()
     callers = {
-        operator: {without_folder(name): number for name, number in own.items()} for operator, own in count.callers().items()
+        operator: {without_folder(name): number for name, number in own.items()}
+        for operator, own in count.callers().items()
     }
     yield tuple(
         Counted(metric, sum(own.values()), own, {name: callers[name] for name in own})

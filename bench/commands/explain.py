@@ -55,8 +55,7 @@ def explain_cells(
     """Where the extra time of one cell of a run over another is spent.
 
     Args:
-        one, other: each the id of a cell, a part of it that no other has, or a value of the compared axis; in which order
-            makes no difference.
+        one, other: each a cell's id, a part of it that no other has, or a value of the compared axis; in any order.
 
     Raises:
         SpecError: there are no such cells, or they cannot be compared; says which could be.
@@ -74,7 +73,9 @@ def explain_cells(
     try:
         step, difference = timed_difference(run, base, own)
     except ValueError as error:
-        raise RunError(f"{run.folder}: {error}; only launches that timed both, step by step, can be explained") from None
+        raise RunError(
+            f"{run.folder}: {error}; only launches that timed both, step by step, can be explained"
+        ) from None
     found = [pair for each in kept if (pair := each.of(base, own)) is not None]
     if not found or asking.again:
         why = "are sampled again" if found else f"has no stacks of these two in {STACKS}; they are sampled now"
@@ -96,7 +97,7 @@ def chosen_pair(info: Mapping[str, Any], asked: tuple[str, str], kept: Sequence[
     group_of = {cell["id"]: cell["group"] for cell in cells}
     baselines = {cell["id"]: cell["baseline"] for cell in cells}
     first, second = (_named(info, text) for text in asked)
-    if first == second and len(first) == 1 or asked[0] == asked[1]:
+    if (first == second and len(first) == 1) or asked[0] == asked[1]:
         raise SpecError(f"{quote(first[0])} twice: a cell is explained against another one of its group")
     pairs = [(a, b) for a in first for b in second if a != b and group_of[a] == group_of[b]]
     if not pairs:
@@ -109,7 +110,9 @@ def chosen_pair(info: Mapping[str, Any], asked: tuple[str, str], kept: Sequence[
     known = {frozenset(cell.cell for cell in pair.cells) for pair in kept}
     chosen = next((pair for pair in pairs if frozenset(pair) in known), pairs[0])
     if len({group_of[a] for a, _ in pairs}) < len(pairs):
-        raise SpecError(f"{quote(asked[0])} and {quote(asked[1])} are several pairs; give whole ids: {', '.join(sum(pairs, ()))}")
+        raise SpecError(
+            f"{quote(asked[0])} and {quote(asked[1])} are several pairs; give whole ids: {', '.join(sum(pairs, ()))}"
+        )
     return chosen if chosen[1] != baselines[chosen[1]] else chosen[::-1]
 
 

@@ -213,7 +213,9 @@ class Instrumenter:
             return  # of a run that is gone on with
         there = all(fork_server_id(cell.preload, self._number) in self._fleet.fork_servers for cell in pair)
         if price_of_samples() > room or not there:
-            self._progress.note(f"no stacks are sampled: no time is left; `bench explain` samples those of {folder.folder}")
+            self._progress.note(
+                f"no stacks are sampled: no time is left; `bench explain` samples those of {folder.folder}"
+            )
             return
         self._progress.update(self._host.elapsed(), self._options.budget, f"{pair[0].group} sampled launch")
         place = Place(

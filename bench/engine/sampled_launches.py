@@ -1,4 +1,4 @@
-"""Launches whose stacks are sampled: two cells, their turns in alternation, never timed for a figure. No torch, no pandas.
+"""Launches whose stacks are sampled: two cells in alternation, never timed for a figure. No torch, no pandas.
 
 Turns that are sampled alternate with turns that are not, so that what sampling costs is known, and the two cells with
 each other, so that whatever the machine does in the meantime hits both.

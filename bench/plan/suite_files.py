@@ -32,7 +32,7 @@ def package_of(file: Path) -> str:
 
 
 def without_folder(name: str) -> str:
-    """A module's or function's name, without the path of its suite's folder: sides of a gate have folders of their own."""
+    """A module's or function's name without the path of its suite's folder: sides of a gate have their own."""
     rest = name.removeprefix(PACKAGE_PREFIX)
     return name if rest == name else rest.partition(".")[2]
 

@@ -62,9 +62,9 @@ def sampled_note(explanation: Explanation) -> str:
     costs = " and ".join(f"{100 * (one - 1):.0f} %" for one in explanation.overhead)
     seen = quantity(explanation.launch_difference, "s", signed=True)
     return (
-        f"How much is from timed launches; how it divides from {first} and {second} samples of call stacks, in a launch that "
-        f"is not timed: sampling made its steps {costs} longer, which is taken off, and those that were not sampled differ "
-        f"by {seen} of processor time. Named is what differs by more than 2 standard errors of its samples."
+        f"How much is from timed launches; how it divides from {first} and {second} samples of call stacks, in a "
+        f"launch that is not timed: sampling made its steps {costs} longer, which is taken off, and those that were not "
+        f"sampled differ by {seen} of processor time. Named is what differs by more than 2 standard errors of its samples."
     )
 
 
@@ -72,7 +72,10 @@ def render_explanation(explanation: Explanation, names: tuple[str, str]) -> str:
     """The sentence, the entries, the functions that take most, the note."""
     base, own = names
     lines = wrap_text(explained_sentence(explanation, names) + ".")
-    lines += ["", *_table(explanation, ["", own, base, "more", "share", "±"], explanation.entries, explanation.base_step)]
+    lines += [
+        "",
+        *_table(explanation, ["", own, base, "more", "share", "±"], explanation.entries, explanation.base_step),
+    ]
     told = [part for part in explanation.functions if part.told][:MOST_FUNCTIONS]
     if told:
         lines += ["", "  Functions, with what they call of torch and the standard library:"]
@@ -83,9 +86,7 @@ def render_explanation(explanation: Explanation, names: tuple[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(
-    explanation: Explanation, head: Sequence[str], parts: Sequence[ExplainedPart], step: float
-) -> list[str]:
+def _table(explanation: Explanation, head: Sequence[str], parts: Sequence[ExplainedPart], step: float) -> list[str]:
     rows = [list(head)]
     for part in parts:
         rows.append(
@@ -111,4 +112,8 @@ def short_function(name: str, letters: int = LONGEST) -> str:
 
 def explanation_document(run: StoredRun, explanation: Explanation) -> Mapping[str, object]:
     """As plain JSON data, with its sentence."""
-    return {"run": run.id, "sentence": explained_sentence(explanation, cell_names(run, explanation)), **explanation.to_json()}
+    return {
+        "run": run.id,
+        "sentence": explained_sentence(explanation, cell_names(run, explanation)),
+        **explanation.to_json(),
+    }

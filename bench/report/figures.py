@@ -64,7 +64,19 @@ def draw_run(
 
 
 # What comes first on a page; all else in the order in which it is made.
-_FIRST = ("cost", "flame", "goal", "ladder", "distributions", "precision", "scaling", "compile", "phases", "memory", "ceilings")
+_FIRST = (
+    "cost",
+    "flame",
+    "goal",
+    "ladder",
+    "distributions",
+    "precision",
+    "scaling",
+    "compile",
+    "phases",
+    "memory",
+    "ceilings",
+)
 
 
 def _first(drawing: Drawing) -> int:

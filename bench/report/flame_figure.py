@@ -33,7 +33,7 @@ _OWN = "height:{height}px;width:{width};min-width:0;background:none;border:0;pad
 
 def draw_flames(run: StoredRun) -> list[Drawing]:
     """A flame graph for each pair of cells that was sampled for this run; none where nothing can be explained."""
-    found = []
+    found: list[Drawing] = []
     rules = None
     cells = {cell["id"] for cell in run.info["plan"]["cells"]}
     for pair in read_stacks(run.folder):
@@ -86,7 +86,9 @@ def flame_svg(explanation: Explanation, names: tuple[str, str]) -> str:
         for kind, most in ((explanation.entries, MOST_LISTED), (functions, MOST_FUNCTIONS))
         for part in [one for one in kind if one.told and one.more > 0][:most]
     ]
-    parts = list(_listed(explanation, [(short_function(one.name), one.more, share(explanation, one)) for one in listed]))
+    parts = list(
+        _listed(explanation, [(short_function(one.name), one.more, share(explanation, one)) for one in listed])
+    )
     top = ROW * len(parts) + (ROW // 2 if parts else 0)
     frames = list(_frames(explanation.tree))
     for frame in frames:
@@ -104,7 +106,7 @@ def _listed(explanation: Explanation, entries: Sequence[tuple[str, float, str]])
     """The largest entries as bars with their names upon them, from top to bottom."""
     largest = max((more for _, more, _ in entries), default=0.0)
     for row, (name, more, told) in enumerate(entries):
-        text = html.escape(f"{told} {name}, {quantity(more, 's', signed=True)}")
+        text = html.escape(one_line(f"{told} {name}, {quantity(more, 's', signed=True)}"))
         yield (
             f'<rect x="0" y="{row * ROW}" width="{100 * more / largest:.2f}%" height="{ROW - 2}" fill="rgb{MORE}" '
             f'fill-opacity="0.4"/><text x="6" y="{row * ROW + 14}" font-size="{FONT + 1}" fill="currentColor">{text}</text>'
