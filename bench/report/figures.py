@@ -22,6 +22,7 @@ from bench.report.convergence_figure import draw_curves
 from bench.report.cost_figure import cost_curves, draw_cost
 from bench.report.distribution_figure import draw_ratios, draw_spreads, ratio_rows, spreads_of
 from bench.report.drawing import STYLE, Drawing
+from bench.report.flame_figure import draw_flames
 from bench.report.ladder_figure import draw_ladders
 from bench.report.memory_figure import DEVICE_PEAK, HOST_PEAK, draw_memory, memory_rows
 from bench.report.precision_figure import draw_precision, last_losses, precision_points
@@ -56,18 +57,29 @@ def draw_run(
         drawings += own.roofs()
         drawings += [*draw_curves(summary, groups, own.style), *draw_ladders(summary, groups, own.style)]
         drawings += own.each_cell()
+    drawings += draw_flames(run)
     order = list(dict.fromkeys(drawing.section for drawing in sorted(drawings, key=_first)))
     drawings.sort(key=lambda drawing: order.index(drawing.section))
     said = left_out(summary, groups)
-    # A suite's cost is of all of its groups.
-    return [
-        drawing if drawing.section == "cost" else replace(drawing, caption=drawing.caption + said)
-        for drawing in drawings
-    ]
+    # A suite's cost is of all of its groups, and a comparison of two cells of these.
+    whole = ("cost", "flame")
+    return [one if one.section in whole else replace(one, caption=one.caption + said) for one in drawings]
 
 
 # What comes first on a page; all else in the order in which it is made.
-_FIRST = ("cost", "goal", "ladder", "distributions", "precision", "scaling", "compile", "phases", "memory", "ceilings")
+_FIRST = (
+    "cost",
+    "flame",
+    "goal",
+    "ladder",
+    "distributions",
+    "precision",
+    "scaling",
+    "compile",
+    "phases",
+    "memory",
+    "ceilings",
+)
 
 
 def _first(drawing: Drawing) -> int:
