@@ -152,7 +152,9 @@ def verify_run(arguments: argparse.Namespace) -> Ending:
 
     runs = _runs(arguments)
     if len(runs) > 1:
-        path: Path = arguments.report or report_places.shared_folder([run.folder for run in runs]) / report_places.PAGE
+        path: Path = (
+            arguments.report or report_places.shared_folder([run.folder for run in runs]) / report_places.PAGE_FILE
+        )
         found = verify_shared_page(runs, path)
     else:
         path = arguments.report or report_places.page_there(runs[0].folder)

@@ -15,8 +15,8 @@ from bench.report.html import template_environment
 from bench.results import files, report_places, store
 
 COMMIT_LETTERS = 10
-OLD = "the run has gone on since: bench report makes its page anew"
-GONE = "the run itself is gone"
+OLD_RUN_PAGE = "the run has gone on since: bench report makes its page anew"
+RUN_GONE = "the run itself is gone"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def update_index(out: Path) -> Path:
     Raises:
         RunError: it cannot be written.
     """
-    folder = report_places.reports_folder(out)
-    path = folder / report_places.PAGE
+    folder = report_places.make_reports_folder(out)
+    path = folder / report_places.PAGE_FILE
     with files.lock(folder / ".lock"):
         files.write_aside(path, render_index(index_of(out)))
     return path
@@ -88,9 +88,9 @@ def index_of(out: Path) -> ReportIndex:
     shared = []
     for place, about in kept.items():
         if len(about.runs) > 1:
-            shared.append(_row(about, place / report_places.PAGE, reports))
+            shared.append(_row(about, place / report_places.PAGE_FILE, reports))
         else:
-            rows.append(_row(about, place / report_places.PAGE, reports, _below(place, reports, out)))
+            rows.append(_row(about, place / report_places.PAGE_FILE, reports, _below(place, reports, out)))
     rows.sort(key=lambda row: (row.started, row.name), reverse=True)
     shared.sort(key=lambda row: (row.started, row.name), reverse=True)
     return ReportIndex(rows, shared, unread)
@@ -107,10 +107,10 @@ def _runs(out: Path, unread: list[str]) -> list[Path]:
 def _kept(reports: Path) -> dict[Path, AboutPage]:
     """What is kept beside each page, by the page's folder."""
     found = {}
-    for pattern in (f"[!.]*/{report_places.ABOUT}", f"[!.]*/[!.]*/{report_places.ABOUT}"):
+    for pattern in (f"[!.]*/{report_places.ABOUT_FILE}", f"[!.]*/[!.]*/{report_places.ABOUT_FILE}"):
         for path in sorted(reports.glob(pattern)):
             about = read_about(path)
-            if about is not None and os.path.lexists(path.with_name(report_places.PAGE)):
+            if about is not None and os.path.lexists(path.with_name(report_places.PAGE_FILE)):
                 found[path.parent] = about
     return found
 
@@ -120,10 +120,10 @@ def _row_of_run(folder: Path, place: Path, about: AboutPage | None, reports: Pat
     RunError: the run cannot be read.
     """
     if about is not None and about.digest == run_digest(folder):
-        return _row(about, place / report_places.PAGE, reports)
+        return _row(about, place / report_places.PAGE_FILE, reports)
     page = report_places.page_there(folder)
     if about is not None:
-        return _row(about, page, reports, OLD)
+        return _row(about, page, reports, OLD_RUN_PAGE)
     there = os.path.lexists(page)
     return _row(about_folder(folder), page if there else None, reports)
 
@@ -131,7 +131,7 @@ def _row_of_run(folder: Path, place: Path, about: AboutPage | None, reports: Pat
 def _below(place: Path, reports: Path, out: Path) -> str:
     """What is amiss with a page of a run that is not right under `out`: of a gate's stage, of a baseline, or gone."""
     inner = place.relative_to(reports)
-    return "" if len(inner.parts) > 1 and os.path.lexists(out / inner / store.RUN) else GONE
+    return "" if len(inner.parts) > 1 and os.path.lexists(out / inner / store.RUN) else RUN_GONE
 
 
 def _row(about: AboutPage, page: Path | None, reports: Path, note: str = "") -> IndexRow:

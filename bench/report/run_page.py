@@ -30,7 +30,8 @@ def write_run_page(run: StoredRun, summary: Summary, path: Path | None = None, f
         files.write_aside(path, page)
         return path
     path = report_places.page_of_folder(run.folder)
+    report_places.make_reports_folder(report_places.runs_folder(run.folder))
     files.write_aside(path, page)
-    write_about(path.with_name(report_places.ABOUT), about_run(run, summary))
+    write_about(path.with_name(report_places.ABOUT_FILE), about_run(run, summary))
     update_index(report_places.runs_folder(run.folder))
     return path

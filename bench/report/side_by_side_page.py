@@ -19,8 +19,8 @@ from bench.results import decoding, files, report_places
 from bench.results.store import StoredRun
 
 DRIFTS = (
-    "Ratios are of each run's own turns, taken side by side, and may be read over time. Absolute figures may not: these "
-    "runs were taken at different times, and a machine drifts by 2 % to 29 % between them. No figure here pools runs; "
+    "Ratios are of each run's own turns, taken side by side, and may be read over time. Absolute figures may not: "
+    "these runs were taken at different times, and a machine drifts by 2 % to 29 % between them. No figure pools runs; "
     "bench gate and bench versions race two sides at once, and bench compare tells how far two runs are apart."
 )
 OTHER_EXPERIMENTS = (
@@ -50,11 +50,13 @@ def write_shared_page(taken: Sequence[tuple[StoredRun, Summary]], path: Path | N
     """
     found = side_by_side(taken)
     runs = [run for run, _ in taken]
-    place = path or report_places.shared_folder([run.folder for run in runs]) / report_places.PAGE
+    place = path or report_places.shared_folder([run.folder for run in runs]) / report_places.PAGE_FILE
+    if path is None:
+        report_places.make_reports_folder(report_places.runs_folder(runs[0].folder))
     step = taken[0][1].reference_step
     files.write_aside(place, render_shared_page(found, links_of([run.folder for run in runs], place), step))
     if path is None:
-        write_about(place.with_name(report_places.ABOUT), _about(runs, found))
+        write_about(place.with_name(report_places.ABOUT_FILE), _about(runs, found))
         update_index(report_places.runs_folder(runs[0].folder))
     return place
 

@@ -11,10 +11,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.results import baselines, store
+from bench.results import baselines, files, store
 
-RESULTS, REPORTS = "results", "reports"
-PAGE, ABOUT = "index.html", "about.json"
+_RESULTS, _REPORTS = "results", "reports"
+PAGE_FILE, ABOUT_FILE = "index.html", "about.json"
 OLD_PAGE = "report.html"  # in a run's own folder, where earlier versions wrote it
 _LONGEST_SHARED, _LONGEST_FIRST, _DIGEST = 120, 80, 10
 
@@ -22,7 +22,19 @@ _LONGEST_SHARED, _LONGEST_FIRST, _DIGEST = 120, 80, 10
 def reports_folder(out: Path) -> Path:
     """The folder of all pages of the runs under `out`."""
     named = _named(out)
-    return named.with_name(REPORTS) if named.name == RESULTS else named / REPORTS
+    return named.with_name(_REPORTS) if named.name == _RESULTS else named / _REPORTS
+
+
+def make_reports_folder(out: Path) -> Path:
+    """The same, made if it is not there: git does not see it, or pages would make the next run's commit a dirty one.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    folder = reports_folder(out)
+    if not folder.is_dir():
+        files.write_aside(folder / ".gitignore", "*\n")
+    return folder
 
 
 def report_folder(run: Path) -> Path:
@@ -52,7 +64,7 @@ def _named(path: Path) -> Path:
 
 def page_of_folder(run: Path) -> Path:
     """Where the page of the run in that folder is written."""
-    return report_folder(run) / PAGE
+    return report_folder(run) / PAGE_FILE
 
 
 def page_there(run: Path) -> Path:
