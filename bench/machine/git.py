@@ -78,7 +78,7 @@ _COMMIT_PAGES = {
     "codeberg.org": "commit/{commit}",
     "bitbucket.org": "commits/{commit}",
 }
-_PATH = r"(?P<path>[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)+?)(?:\.git)?/?"
+_PATH = r"(?P<path>[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+?)+?)(?:\.git)?/?"
 _REMOTE = re.compile(r"(?:https?|ssh|git)://(?:[^@/\s]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/" + _PATH)
 _SHORT_REMOTE = re.compile(r"(?:[A-Za-z0-9_.-]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z0-9-]+):" + _PATH)
 

@@ -77,7 +77,8 @@ def index_of(out: Path) -> ReportIndex:
     """What the index says: of runs with a page what was kept beside it, of others what their run.json says."""
     reports = report_places.reports_folder(out)
     kept = _kept(reports)
-    rows, unread = [], []
+    rows: list[IndexRow] = []
+    unread: list[str] = []
     for folder in _runs(out, unread):
         place = report_places.report_folder(folder)
         about = kept.pop(place, None)
