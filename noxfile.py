@@ -168,6 +168,21 @@ def extras(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Open the pages in chromium, and run pytest with the arguments after `--`.
+
+    Debian's chromium is installed if it is missing; whoever is not root is told to.
+    """
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            session.error("chromium is missing; run as root: apt-get install chromium")
+        session.run("apt-get", "update", external=True)
+        session.run("apt-get", "install", "--yes", "chromium", external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+    _install(session, "--editable", ".[history,train,tune]", *GROUPS["tests"], *GROUPS["browser"])
+    session.run("pytest", SLOWEST, *(session.posargs or ["tests/browser"]), env={"BENCH_BROWSER": "all"})
+
+
+@nox.session
 def slurm(session: nox.Session) -> None:
     """Submit jobs to a real Slurm of two nodes on this machine, with pytest's arguments after `--`; needs root.
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from bench.analysis.by_launch import by_launch
@@ -100,7 +101,8 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return asdict(self)
+        found: dict[str, Any] = msgspec.to_builtins(self)  # asdict copies every number: of 10,000 cells, for 9 s
+        return found
 
 
 def summarize(

@@ -73,6 +73,7 @@ def _curves(cells: Sequence[GoalCell], title: str, group: str) -> Drawing:
         "Dashes: the twin, the same code as the baseline. Over samples, loops that train alike lie on each other; each "
         "is drawn thinner than the one below.",
         svg(figure, f"curves-{borders.file_name(group)}"),
+        "goal",
     )
 
 

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
@@ -54,13 +54,41 @@ _LETTERS = 48
 TITLE_LETTERS = 110
 
 
+# Under which heading of a run's page a figure stands; "" on a page without such headings.
+Section = Literal[
+    "",
+    "cost",
+    "distributions",
+    "goal",
+    "ladder",
+    "precision",
+    "scaling",
+    "compile",
+    "phases",
+    "memory",
+    "ceilings",
+    "cell",
+    "flame",
+]
+
+
 @dataclass(frozen=True)
 class Drawing:
-    """A figure: heading, what to see in it, and the SVG element."""
+    """A figure.
+
+    Attributes:
+        title: its heading, which no other figure of the page has.
+        caption: what to see in it.
+        svg: the SVG element.
+        section: the heading of the page under which it stands.
+        cell: the id of the cell that it is of, where it is of one; else "".
+    """
 
     title: str
     caption: str
     svg: str
+    section: Section = ""
+    cell: str = ""
 
 
 def figure_text(text: str, letters: int = _LETTERS) -> str:

@@ -183,6 +183,7 @@ def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame, launches
         f"intervals come. Each group has its own scale. {percent_of(share, 1)} of the turns lie outside of "
         "what is shown; all figures use them.",
         svg(figure, "distribution"),
+        "distributions",
     )
 
 
@@ -236,6 +237,7 @@ def _ratios(summary: Summary, style: _Style, pairs: pd.DataFrame) -> Drawing:
         "Diamond and bar: estimate and 95 % interval over launches. Dots: each "
         "launch. Grey band: the interval of the twin, the same code as the baseline, over all groups.",
         svg(figure, "ratios"),
+        "distributions",
     )
 
 
@@ -325,6 +327,7 @@ def _cost(
         "step, with its 95 % interval over sweeps, one launch of every group each; level where the measured "
         f"steps do not differ enough for a fit, and only where a cost may be stated.{more}",
         svg(figure, f"cost-{borders.file_name(suite)}"),
+        "cost",
     )
 
 
@@ -374,4 +377,5 @@ def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) ->
         f"Whole bar: {summary.declared[whole].description}. A cell whose step took over {LOOKED_AT_MOST} times the "
         "timed one there has no bar.",
         svg(figure, f"parts-{borders.file_name(whole)}"),
+        "phases",
     )

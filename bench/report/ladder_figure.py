@@ -50,6 +50,7 @@ def _ladder(rows: Sequence[LadderRow], title: str, group: str) -> Drawing:
         "band: the interval of the twin, the same code as the lowest rung. Scales are even near zero, up to the first "
         "tick to each side, and logarithmic beyond it.",
         svg(figure, f"ladder-{borders.file_name(group)}"),
+        "ladder",
     )
 
 

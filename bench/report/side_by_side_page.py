@@ -177,6 +177,8 @@ def verify_shared_page(runs: Sequence[StoredRun], path: Path) -> Verification:
         for mine, theirs in ((page.texts, fresh.texts), (page.elements, fresh.elements))
         for place, printed, recomputed in differing_texts(mine, theirs)
     ]
+    if page.scripts != fresh.scripts:
+        differences.append("the page's script is not the one that this version writes")
     if not differences and page.data != fresh.data:
         differences.append("the figures in the page as JSON are not those that the records give")
-    return Verification(differences, [f"figures and words of the page of {len(runs)} runs"], [])
+    return Verification(differences, [f"figures, words and script of the page of {len(runs)} runs"], [])

@@ -177,7 +177,7 @@ def test_the_command_makes_and_verifies_one_page_of_several_runs(
     done = call("verify", *ids, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (
         0,
-        f"{page}: as the records give them: figures and words of the page of 2 runs\n",
+        f"{page}: as the records give them: figures, words and script of the page of 2 runs\n",
     )
     refused = call("report", ids[0], "nowhere", "neither", cwd=tmp_path)
     assert refused.returncode == 2
