@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 from histories import commit_of, many_points, run_of
+from merged_runs import CPU_BOX, GPU_BOX, run_on
 from opened_pages import Open
 
 from bench.analysis import history
 from bench.analysis.history_points import table_of
+from bench.analysis.merge import merge_runs
 from bench.analysis.side_by_side import side_by_side
 from bench.analysis.summary import summarize
 from bench.report.history_page import history_page
 from bench.report.index_page import IndexRow, ReportIndex, render_index
+from bench.report.merge_page import render_merge_page
 from bench.report.side_by_side_page import render_shared_page
 
 GITHUB = "https://github.com/o/r/commit/{commit}"
@@ -63,6 +66,13 @@ def test_all_of_them_are_sound(small: Path, tmp_path: Path, is_sound: Callable[[
     found = side_by_side([(run, summarize(run)) for run in (one, long)])
     page = tmp_path / "shared.html"
     page.write_text(render_shared_page(found, ["a/index.html", "b/index.html"], 0.012), encoding="utf-8")
+    is_sound(page)
+
+
+def test_a_merges_page_is_sound(tmp_path: Path, is_sound: Callable[[Path], None]) -> None:
+    runs = [run_on(machine, number) for number, machine in enumerate((CPU_BOX, GPU_BOX, CPU_BOX))]
+    page = tmp_path / "merge.html"
+    page.write_text(render_merge_page(merge_runs(runs)), encoding="utf-8")
     is_sound(page)
 
 

@@ -10,6 +10,7 @@ from .counted import COUNTED
 from .harness import Mutant
 from .merged import MERGED
 from .metered import METERED
+from .paged import PAGED
 from .placed import PLACED
 from .raced import RACED
 from .reached import REACHED
@@ -394,6 +395,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *COUNTED,
     *MERGED,
     *METERED,
+    *PAGED,
     *PLACED,
     *RACED,
     *REACHED,
