@@ -348,30 +348,28 @@ def trace(
 
 
 def write_report(run: Run, path: Folder | None = None) -> Path:
-    """Write a run's page, one self-contained HTML file, to `path` or to report.html in its folder: `bench report`.
+    """Write a run's page, one self-contained HTML file, to `path` or to its place in reports/: `bench report`.
 
     Raises:
         RunError: it cannot be written.
     """
-    from bench.commands.python_arguments import page_of
-    from bench.report import html
-    from bench.results import files
+    from bench.commands.python_arguments import page_to_write
+    from bench.report.run_page import write_run_page
 
-    where = page_of(run, path)
-    files.write_aside(where, html.render(run.stored, run.summary))
-    return where
+    where = page_to_write(run, path)
+    return write_run_page(run.stored, run.summary, where)
 
 
 def verify(run: Run, path: Folder | None = None) -> Verification:
-    """Recompute every figure of a run's page, at `path` or report.html in its folder, from its records: `bench verify`.
+    """Recompute every figure of a run's page, at `path` or in reports/, from its records: `bench verify`.
 
     Raises:
         RunError: there is no page, or it cannot be read.
     """
-    from bench.commands.python_arguments import page_of
+    from bench.commands.python_arguments import page_to_read
     from bench.report.verify import verify_page
 
-    page = page_of(run, path)
+    page = page_to_read(run, path)
     return verify_page(run.stored, page)
 
 

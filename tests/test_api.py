@@ -36,6 +36,7 @@ from bench.analysis.columns import (
 )
 from bench.analysis.run import Run
 from bench.plan.public_names import HOMES
+from bench.results import report_places
 from bench.results.store import StoredRun
 from bench.stats.step_times import LEAST_ROUNDS
 
@@ -203,7 +204,7 @@ def measured(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 runs.append(names["run"])
                 assert len(runs[0].cells) == 3  # reads them now: the second run is in the same folder
         first, resumed = runs
-        yield Measured(first, resumed, first.folder / "report.html", where)
+        yield Measured(first, resumed, report_places.page_of_folder(first.folder), where)
 
 
 @pytest.fixture

@@ -101,7 +101,10 @@ CLASSES = (
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench show --target .*", "run", before=TRAINED, says="(reaches|does not reach) 0.025"),
     Class(r"bench report --target .*", "long", "the same as a page"),
-    Class(r"bench report", "run", says="report.html"),
+    Class(
+        r"bench (report|verify) RUN OTHER", "absent", "two runs, of which tests/report/test_side_by_side.py has some"
+    ),
+    Class(r"bench report", "run", says="reports/.*/index.html"),
     Class(r"bench tune( .*)?", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),

@@ -42,6 +42,7 @@ from bench.report import gate as gate_report
 from bench.report import history as history_report
 from bench.report import merge as merge_report
 from bench.report.drawing import Drawing
+from bench.report.history_page import history_page
 from bench.report.text_layout import terminal_width
 from bench.results.record import Metric
 from bench.results.store import StoredRun
@@ -339,7 +340,8 @@ def history_of(text: str) -> histories.History:
         )
         for one in measured()[:2]
     ]
-    return histories.History(f"n{text}", "commit", "x", told, [text])
+    runs = [histories.HistoryRun(point.run, point.commit, point.started) for point in told[0].points]
+    return histories.History(f"n{text}", "commit", "x", told, [text], runs)
 
 
 @settings(max_examples=examples(8), deadline=None)
@@ -354,12 +356,12 @@ def test_a_history_comes_through_every_sink_whole(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def harmless_history() -> str:
-    return history_report.page(history_of("x"))
+    return history_page(history_of("x"))
 
 
 @pytest.mark.parametrize("text", [ALL, "$a^$"])
 def test_the_page_of_a_history_is_whole(text: str, harmless_history: str) -> None:
-    as_page(history_report.page(history_of(text)), harmless_history)
+    as_page(history_page(history_of(text)), harmless_history)
 
 
 @settings(max_examples=examples(8), deadline=None)

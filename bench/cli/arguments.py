@@ -232,6 +232,11 @@ def running_options(added: argparse.ArgumentParser, *, old_names: bool = True) -
 
 def which(added: argparse.ArgumentParser) -> None:
     added.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
+    run_options(added)
+
+
+def run_options(added: argparse.ArgumentParser) -> None:
+    """Where runs are looked for, and the step that their costs are told for."""
     added.add_argument(
         "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
     )

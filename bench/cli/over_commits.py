@@ -105,10 +105,12 @@ def export_runs(arguments: argparse.Namespace) -> Ending:
 def show_history(arguments: argparse.Namespace) -> Ending:
     """`bench history`"""
     from bench.report import history as layout
+    from bench.report.history_page import history_page, page_links
 
     found = read_history(arguments.out, arguments.repo, arguments.metric, arguments.suites, tell=complain)
     if arguments.html is not None:
-        files.write_aside(arguments.html, layout.page(found))
+        links, commits = page_links(arguments.out, arguments.html), git.commit_pages(arguments.repo)
+        files.write_aside(arguments.html, history_page(found, links, commits))
     say(json_text(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
     if arguments.html is not None:
         complain(f"its page: {arguments.html}")

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 import bench.borders as borders
 from bench.analysis.merge_values import SPREADS, Merge
 from bench.report import merge as words
+from bench.report.cell_markup import labelled_svg
 from bench.report.drawing import COLOURS, NARROW, STYLE, TEXT, Drawing, figure_text, svg
 from bench.report.html import template_environment
 from bench.report.units import quantity
@@ -101,6 +102,7 @@ def render_merge_page(found: Merge, drawings: Sequence[Drawing] | None = None) -
             claims=words.claims_of_merge(found),
             alone=words.alone_sentences(found),
             drawings=drawings,
+            labelled_svg=labelled_svg,
             works=works,
             nodes=nodes,
             node_header=words.NODE_HEADER,

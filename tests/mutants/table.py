@@ -11,6 +11,7 @@ from .drawn import DRAWN
 from .harness import Mutant
 from .merged import MERGED
 from .metered import METERED
+from .paged import PAGED
 from .placed import PLACED
 from .raced import RACED
 from .reached import REACHED
@@ -396,6 +397,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *DRAWN,
     *MERGED,
     *METERED,
+    *PAGED,
     *PLACED,
     *RACED,
     *REACHED,

@@ -219,12 +219,12 @@ def test_show_report_and_verify_take_another_target(tmp_path: Path, capsys: pyte
     data = json.loads(capsys.readouterr().out)["convergence"]
     assert (data["chosen"], {cell["target"] for cell in data["cells"]}) == (0.3, {0.3})
     assert cli.exit_code(["report", *there, "--target", "0.3"]) == 0
-    page = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "reports" / name / "index.html").read_text(encoding="utf-8")
     assert "plain PyTorch reaches 0.3 in " in page
     assert cli.exit_code(["verify", *there]) in (0, 3)  # made-up records have no ledger that could be judged again
     said = capsys.readouterr().out
     assert "convergence" not in said
-    assert "drawing" not in said.rpartition("report.html:")[0]
+    assert "drawing" not in said.rpartition("index.html:")[0]
 
 
 @pytest.mark.parametrize("wrong", ["nan", "soon", "inf"])
