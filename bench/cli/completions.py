@@ -42,9 +42,12 @@ def print_completion(arguments: argparse.Namespace) -> Ending:
 
 def with_paths(parser: Parser, shtab: Any) -> Parser:
     """The parser, with files and folders completed where an option or a word takes one."""
+    if parser.commands is not None:
+        parser.commands.help = "a command"  # shtab leaves out what the help leaves out
     for action in _every_action(parser):
         if action.type is Path:
-            action.complete = shtab.DIRECTORY if action.metavar in _FOLDERS else shtab.FILE  # type: ignore[attr-defined]  # shtab's way to be told
+            takes = shtab.DIRECTORY if action.metavar in _FOLDERS else shtab.FILE
+            action.complete = takes  # type: ignore[attr-defined]  # shtab's way to be told
         elif action.metavar in ("SCRIPT", "TARGET", "RUN", "SUITE"):
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # beside names, paths are taken
     return parser
