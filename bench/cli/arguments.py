@@ -86,12 +86,14 @@ def measuring_options(
     added: Parser,
     told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET",
     *,
+    timeout: str = "60s",
     old_names: bool = True,
 ) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
         told: what `--budget` is, for the help.
+        timeout: how long an answer of an arm may take where nothing is said, for the help.
         old_names: whether options have the names of earlier versions, too; commands that these had not have none.
     """
     measuring = added.section(MEASURING)
@@ -100,7 +102,9 @@ def measuring_options(
     measuring.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
     if old_names:
         old_name(added, "--target", "--precision-goal")
-    measuring.add_argument("--timeout", type=as_duration, metavar="TIME", help="for one answer of an arm; default: 60s")
+    measuring.add_argument(
+        "--timeout", type=as_duration, metavar="TIME", help=f"for one answer of an arm; default: {timeout}"
+    )
     measuring.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     measuring.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     measuring.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")

@@ -238,6 +238,7 @@ METAVARS: Mapping[str, str] = {
     "P": "a share: 1% or 0.01",
     "REQ": "a requirement as pip takes it",
     "REV": "a commit, as git takes it",
+    "PROGRAM": "",
     "RUN": "",
     "RUN=NAME": "",
     "SCRIPT": "a Python file, with its arguments in the same quotes",
@@ -248,6 +249,8 @@ METAVARS: Mapping[str, str] = {
     "TARGET": "",
     "TEXT": "",
     "TIME": "90, 90s, 12ms, 3m or 1h",
+    "WHAT": "",
+    "WORK": "",
 }
 
 # What the environment says to all commands; docs/terminal.md.

@@ -107,18 +107,16 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         """As in argparse, which does not break a usage that was given."""
-        text = super().format_usage()
-        return "\n".join(wrap_text(text)) + "\n" if self.usage else text
+        words = re.findall(r"\[[^\]]*\]+|\S+", super().format_usage())
+        return "\n".join(_joined(words, "", " " * 6, "")) + "\n"
 
     def format_help(self) -> str:
         """Usage, what it does, options by groups; then what its words mean, examples, and exit codes."""
         places = {title: place for place, title in enumerate(SECTIONS)}
         self._action_groups.sort(key=lambda group: places.get(group.title or "", len(places)))
         whole = super().format_help()
-        usage, _, rest = whole.partition("\n\n")
-        if self.usage:
-            usage = "\n".join(wrap_text(usage))
-        lines = [usage, "", rest.rstrip("\n")]
+        _, _, rest = whole.partition("\n\n")
+        lines = [self.format_usage(), rest.rstrip("\n")]
         if self.commands is not None:
             lines += _commands(self.commands)
             lines += ["", "environment:", *definitions(ENVIRONMENT)]
@@ -161,12 +159,17 @@ def _taught(own: CommandHelp, words: Mapping[str, str]) -> list[str]:
 
 def _command_lines(line: str) -> list[str]:
     """A command line in lines that a shell takes as one."""
-    lines, now = [], " "
-    for word in re.findall(r'(?:[^\s"]|"[^"]*")+', line):
-        if len(now) + len(word) + 3 > terminal_width() and now.strip():
-            lines.append(f"{now} \\")
-            now = "   "
-        now += f" {word}"
+    return _joined(re.findall(r'(?:[^\s"]|"[^"]*")+', line), "  ", "    ", " \\")
+
+
+def _joined(words: Sequence[str], start: str, indent: str, end: str) -> list[str]:
+    """Words in lines of the terminal's width, none torn apart; `end` is at the end of lines that go on."""
+    lines, now = [], start
+    for word in words:
+        if now.strip() and len(now) + 1 + len(word) + len(end) > terminal_width():
+            lines.append(now + end)
+            now = indent
+        now += f" {word}" if now.strip() else word
     return [*lines, now]
 
 

@@ -20,10 +20,14 @@ def add(command: Adder) -> None:
     asked.rest = "arguments"
     asked.usage = "bench doctor TARGET [options] [-- ARGS of the script, or NAME=VALUE of a module's Trainer]"
     asked.add_argument("--data", metavar="TARGET", help="of a module: a DataModule, or what gives loaders")
-    asked.add_argument("--features", action="store_true", help="price each feature of its Trainer, too; default: 405s")
+    asked.add_argument(
+        "--features",
+        action="store_true",
+        help="price each feature of its Trainer, too, in 405s where no budget is given",
+    )
     asked.add_argument("--fix", action="store_true", help="print the change that the advice asks for, as a patch")
     formats(asked, ("table", "json"))
-    measuring_options(asked, "wall time for all of it; default: 165s", old_names=False)
+    measuring_options(asked, "wall time for all of it; default: 165s", timeout="120s", old_names=False)
 
 
 def examine_training(arguments: argparse.Namespace) -> Ending:

@@ -36,7 +36,9 @@ EXPORT_FORMATS = ("asv",)
 def add(command: Adder) -> None:
     """The commands of this file."""
     exporting = command("export", export_runs, "write runs as another program's files: asv's results")
-    exporting.add_argument("to", choices=EXPORT_FORMATS, help="whose files")
+    exporting.add_argument(
+        "to", choices=EXPORT_FORMATS, metavar="PROGRAM", help=f"whose files: {', '.join(EXPORT_FORMATS)}"
+    )
     exporting.add_argument("which", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
     _runs(exporting)
     exporting.add_argument(

@@ -51,7 +51,10 @@ def add(command: Adder) -> None:
     written.add_argument("--name", metavar="NAME", help="of the run's folder; default: the time and a random suffix")
     written.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     machines.add_argument(
-        "--launcher", choices=launchers.NODE_LAUNCHERS, help="what starts a program on each node of a cluster"
+        "--launcher",
+        choices=launchers.NODE_LAUNCHERS,
+        metavar="NAME",
+        help=f"what starts a program on each node of a cluster: {', '.join(launchers.NODE_LAUNCHERS)}",
     )
     machines.add_argument("--nodes", type=positive, metavar="N", help="machines of the launcher; default: all it has")
     machines.add_argument("--devices", type=positive, metavar="N", help="of each node, with a rank each")
@@ -79,10 +82,17 @@ def add(command: Adder) -> None:
     scripts.add_argument(
         "--epochs", action="store_true", help="turns are whole epochs: validation, checkpoints, workers"
     )
-    scripts.add_argument("--equal", choices=tuple(EQUALITIES), help="what work must be equal for a ratio")
-    scripts.add_argument("--devices", type=positive, default=1, metavar="N", help="of each node, with a rank each")
+    scripts.add_argument(
+        "--equal",
+        choices=tuple(EQUALITIES),
+        metavar="WORK",
+        help=f"that must be equal for a ratio: {', '.join(EQUALITIES)}",
+    )
+    scripts.add_argument(
+        "--devices", type=positive, default=1, metavar="N", help="of each node, with a rank each; default: 1"
+    )
     until(scripts)
-    measuring_options(scripts, "wall time for all of it; default: 55s", old_names=False)
+    measuring_options(scripts, "wall time for all of it; default: 55s", timeout="120s", old_names=False)
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(

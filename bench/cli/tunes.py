@@ -59,7 +59,12 @@ def add(command: Adder) -> None:
     asked.add_argument(
         "--loss-margin", type=as_fraction, metavar="P", help="that a loss may be above the default's; default: 2%%"
     )
-    asked.add_argument("--sampler", choices=SAMPLERS, help="that proposes what is tried; default: tpe")
+    asked.add_argument(
+        "--sampler",
+        choices=SAMPLERS,
+        metavar="NAME",
+        help=f"that proposes what is tried: {', '.join(SAMPLERS)}; default: tpe",
+    )
     asked.add_argument("--storage", type=Path, metavar="FILE", help="the study's SQLite file; default: in its folder")
     asked.add_argument(
         "--resume", metavar="RUN", help="go on with a run that was stopped; here with a search, by its id or folder"
