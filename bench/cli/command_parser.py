@@ -18,7 +18,7 @@ from bench.report.text_layout import definitions, wrap_text
 
 # Titles of groups of options, in the order of a help.
 MEASURING, CELLS, MACHINES, WRITTEN = "how it measures", "which cells", "on which machines", "what is written"
-SECTIONS = ("positional arguments", CELLS, MEASURING, MACHINES, WRITTEN, "options")
+SECTIONS = ("positional arguments", "options", CELLS, MEASURING, MACHINES, WRITTEN)
 
 
 class HelpLayout(argparse.HelpFormatter):
@@ -107,7 +107,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_usage(self) -> str:
         """As in argparse, which does not break a usage that was given."""
-        words = re.findall(r"\[[^\]]*\]+|\S+", super().format_usage())
+        words = re.findall(r"\[[^\]]{0,30}\]+|\S+", super().format_usage())
         return "\n".join(_joined(words, "", " " * 6, "")) + "\n"
 
     def format_help(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from bench.cli.command_parser import Parser, meant
 from bench.cli.output import say
 from bench.commands.endings import DONE, Ending
 from bench.errors import BenchError, SpecError
+from bench.plan import discovery
 
 SHELLS = ("bash", "zsh", "tcsh")
 COMPLETION_PACKAGE = "shtab"
 # Metavars that name something on the disk; other paths are files.
 _FOLDERS = ("DIR",)
+_SUITES = "_bench_suites"  # a function of the shell
 
 
 def add(command: Adder) -> None:
@@ -36,7 +39,7 @@ def print_completion(arguments: argparse.Namespace) -> Ending:
         )
     import shtab
 
-    say(shtab.complete(with_paths(arguments.parser, shtab), arguments.shell))
+    say(shtab.complete(with_paths(arguments.parser, shtab), arguments.shell, preamble=suites_functions()))
     return DONE
 
 
@@ -48,9 +51,23 @@ def with_paths(parser: Parser, shtab: Any) -> Parser:
         if action.type is Path:
             takes = shtab.DIRECTORY if action.metavar in _FOLDERS else shtab.FILE
             action.complete = takes  # type: ignore[attr-defined]  # shtab's way to be told
-        elif action.metavar in ("SCRIPT", "TARGET", "RUN", "SUITE"):
+        elif action.dest == "topic" and parser.commands is not None:
+            action.choices = list(parser.commands.choices)
+        elif action.metavar == "SUITE":
+            action.complete = dict.fromkeys(("bash", "zsh"), _SUITES) | {"tcsh": "f"}  # type: ignore[attr-defined]  # as above
+        elif action.metavar in ("SCRIPT", "TARGET", "RUN"):
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # beside names, paths are taken
     return parser
+
+
+def suites_functions() -> dict[str, str]:
+    """For each shell a function that offers the suites that are here now, and files."""
+    names = " ".join(name for name in discovery.all_suites([]) if re.fullmatch(r"[\w.-]+", name))
+    return {
+        "bash": f'{_SUITES}() {{\n  compgen -W "{names}" -- "$1"\n  compgen -f -- "$1"\n}}',
+        "zsh": f"{_SUITES}() {{\n  _alternative 'suites:suite:({names})' 'files:file:_files'\n}}",
+        "tcsh": "",
+    }
 
 
 def _every_action(parser: Parser) -> list[argparse.Action]:

@@ -92,7 +92,7 @@ class StreamProgress:
         """The first line: what runs, a bar of the budget, and the time left."""
         left = f"at most {_clock(self._budget - self._spent)} left"
         told = _shorten(text, max(10, width - text_width(left) - 16))
-        room = width - text_width(told)
+        room = width - text_width(told) - 1
         if room < text_width(left) + 6:
             return _shorten(f"{told} {left}", width)
         total = max(1, round(self._budget))
@@ -104,7 +104,7 @@ class StreamProgress:
             ascii=not _supports_unicode(self._stream),
             bar_format=f"{{bar}}| {left}",
         )
-        return f"{told}|{bar}"[: width + len(told)]
+        return f"{told}|{bar}"
 
     def _cell_lines(self) -> list[str]:
         """A line for each cell that is compared and not done, the widest interval first, and one on all of them."""

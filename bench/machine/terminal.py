@@ -12,7 +12,7 @@ from typing import TextIO
 # today have room for; narrower than LEAST no figure with its interval fits, and wider than MOST no row is followed.
 USUAL, LEAST, MOST = 120, 40, 200
 
-_EMOJI = "\ufe0f"  # asks for the picture of the letter before it, which is two columns wide
+_EMOJI = "\ufe0f"  # asks for the picture of the sign before it, which is two columns wide
 
 
 def terminal_width() -> int:
@@ -35,7 +35,7 @@ def text_width(text: str) -> int:
         return len(text)
     widths = [letter_width(letter) for letter in text]
     for place, letter in enumerate(text):
-        if letter == _EMOJI and place and widths[place - 1] == 1:
+        if letter == _EMOJI and place and not text[place - 1].isascii() and widths[place - 1] == 1:
             widths[place - 1] = 2
     return sum(widths)
 
@@ -46,8 +46,8 @@ def split_at_width(text: str, width: int) -> tuple[str, str]:
     while end < len(text):
         letter = text[end]
         more = letter_width(letter)
-        if letter == _EMOJI or (end + 1 < len(text) and text[end + 1] == _EMOJI):
-            more = 0 if letter == _EMOJI else 2
+        if more == 1 and not letter.isascii() and text[end + 1 : end + 2] == _EMOJI:
+            more = 2
         if end and taken + more > width:
             break
         taken, end = taken + more, end + 1
