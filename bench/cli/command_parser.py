@@ -119,7 +119,7 @@ class Parser(argparse.ArgumentParser):
         lines = [self.format_usage(), rest.rstrip("\n")]
         if self.commands is not None:
             lines += _commands(self.commands)
-            lines += ["", "environment:", *definitions(ENVIRONMENT)]
+            lines += ["", "environment:", *definitions(ENVIRONMENT.items())]
         if self.own_help is not None:
             lines += _taught(self.own_help, _metavars(self))
         return "\n".join(lines) + "\n"
@@ -137,9 +137,9 @@ def _commands(found: argparse._SubParsersAction[Parser]) -> list[str]:
     lines: list[str] = []
     for group, title in GROUPS.items():
         names = [name for name in texts if name in COMMAND_HELP and COMMAND_HELP[name].group == group]
-        lines += ["", f"{title}:", *definitions({name: texts[name].replace("%%", "%") for name in names}, 12)]
+        lines += ["", f"{title}:", *definitions([(name, texts[name].replace("%%", "%")) for name in names], 12)]
     if others := [name for name in texts if name not in COMMAND_HELP]:
-        lines += ["", "others:", *definitions({name: texts[name] for name in others}, 12)]
+        lines += ["", "others:", *definitions([(name, texts[name]) for name in others], 12)]
     return lines
 
 
@@ -150,11 +150,11 @@ def _metavars(parser: Parser) -> dict[str, str]:
 
 
 def _taught(own: CommandHelp, words: Mapping[str, str]) -> list[str]:
-    lines = ["", "words:", *definitions(words, 12)] if words else []
+    lines = ["", "words:", *definitions(words.items(), 12)] if words else []
     lines += ["", "examples:"]
     for one in own.examples:
         lines += [*_command_lines(one.line), *wrap_text(one.what, "      ")]
-    return [*lines, "", "exit codes:", *definitions({str(code): told for code, told in own.codes.items()}, 5)]
+    return [*lines, "", "exit codes:", *definitions([(str(code), told) for code, told in own.codes.items()], 5)]
 
 
 def _command_lines(line: str) -> list[str]:

@@ -39,7 +39,7 @@ def print_completion(arguments: argparse.Namespace) -> Ending:
         )
     import shtab
 
-    say(shtab.complete(with_paths(arguments.parser, shtab), arguments.shell, preamble=suites_functions()))
+    say(shtab.complete(with_paths(arguments.parser, shtab), arguments.shell, preamble=suites_function(arguments.shell)))
     return DONE
 
 
@@ -60,14 +60,14 @@ def with_paths(parser: Parser, shtab: Any) -> Parser:
     return parser
 
 
-def suites_functions() -> dict[str, str]:
-    """For each shell a function that offers the suites that are here now, and files."""
-    names = " ".join(name for name in discovery.all_suites([]) if re.fullmatch(r"[\w.-]+", name))
-    return {
-        "bash": f'{_SUITES}() {{\n  compgen -W "{names}" -- "$1"\n  compgen -f -- "$1"\n}}',
-        "zsh": f"{_SUITES}() {{\n  _alternative 'suites:suite:({names})' 'files:file:_files'\n}}",
-        "tcsh": "",
-    }
+def suites_function(shell: str) -> str:
+    """A function of the shell that offers the suites that are here now, and files; "" where a shell has none."""
+    names = " ".join(name for name in discovery.all_suites() if re.fullmatch(r"[\w.-]+", name))
+    if shell == "bash":
+        return f'{_SUITES}() {{\n  compgen -W "{names}" -- "$1"\n  compgen -f -- "$1"\n}}'
+    if shell == "zsh":
+        return f"{_SUITES}() {{\n  _alternative 'suites:suite:({names})' 'files:file:_files'\n}}"
+    return ""
 
 
 def _every_action(parser: Parser) -> list[argparse.Action]:

@@ -6,7 +6,7 @@ which; where not even those that are always there have room, each row becomes a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.borders import one_line
@@ -55,15 +55,15 @@ def titled_list(title: str, sentences: Sequence[str]) -> list[str]:
     return [*wrap_text(title), *(line for text in sentences for line in wrap_text(text, "  - ")), ""]
 
 
-def definitions(told: Mapping[str, str], column: int = 24, indent: int = 2) -> list[str]:
+def definitions(told: Iterable[tuple[str, str]], column: int = 24, indent: int = 2) -> list[str]:
     """Names, and what each means beside it, or below it where the name is longer than its column."""
     column = min(column, terminal_width() // 3)
     lines: list[str] = []
-    for name, text in told.items():
+    for name, text in told:
         own = wrap_text(text, " " * (indent + column))
         name_lines = wrap_text(name, " " * indent)
         if own and len(name_lines) == 1 and text_width(name_lines[0]) < indent + column:
-            own[0] = name_lines.pop() + own[0][text_width(name) + indent :]
+            own[0] = name_lines[0] + own[0][text_width(name_lines.pop()) :]
         lines += [*name_lines, *own]
     return lines
 
@@ -150,7 +150,7 @@ def _row_lines(row: Sequence[str], widths: Mapping[int, int], left: Collection[i
 
 def _block(header: Sequence[str], row: Sequence[str]) -> list[str]:
     """A row as lines: its name, and below it what its columns have."""
-    entries = {name: text for name, text in zip(header[1:], row[1:], strict=True) if text}
+    entries = [(name, text) for name, text in zip(header[1:], row[1:], strict=True) if text]
     return [*wrap_text(row[0] or header[0], "  "), *definitions(entries, 14, 4)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from histories import save
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import make
 
@@ -22,6 +22,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(LINES.map("".join), st.text()))
 def test_paint_changes_no_letter_and_no_line(text: str) -> None:
     text = text.replace("\x1b", "")

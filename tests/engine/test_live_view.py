@@ -207,7 +207,7 @@ STEPS = st.one_of(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=12), st.integers(40, 200), st.integers(6, 30))
 def test_whatever_is_told_no_line_is_too_wide_and_nothing_is_left_of_the_view(
     steps: list[tuple[str, object]], columns: int, rows: int

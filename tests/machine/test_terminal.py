@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.borders import one_line
@@ -41,6 +41,7 @@ def test_columns_of_a_text(text: str, columns: int) -> None:
     assert text_width(text) == columns
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40), st.integers(1, 30))
 def test_a_text_is_split_where_the_columns_end(text: str, width: int) -> None:
     text = one_line(text)
@@ -97,6 +98,7 @@ def test_the_page_has_every_variable_and_pairs_of_them() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={name: st.sampled_from(["", "0", "1", "dumb"]) for name in (
     "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "TERM")}), st.booleans())  # fmt: skip
 def test_who_wants_no_colour_gets_none_whatever_else_is_set(environ: dict[str, str], terminal: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from synthetic import make
 
@@ -50,6 +50,7 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from(["", "  - ", "* "]), WIDTHS)
 @example("x" * 500, "  - ", 40)
 @example("1.234 [1.200, 1.270] and 12 ms", "", 40)
@@ -72,6 +73,7 @@ def test_a_quantity_is_not_torn_apart() -> None:
             assert any("12 ms" in line for line in lines)
 
 
+@settings(deadline=None)
 @given(
     st.integers(2, 7).flatmap(lambda n: st.lists(st.lists(NAMES, min_size=n, max_size=n), min_size=2, max_size=5)),
     WIDTHS,
@@ -128,15 +130,17 @@ def test_a_long_name_is_broken_and_the_figures_stay_in_line() -> None:
     assert letters("".join(lines)).count("n") == 100
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, TEXTS, max_size=4), WIDTHS)
 def test_definitions_are_in_lines_of_the_width_and_whole(told: dict[str, str], width: int) -> None:
     with columns(width):
-        lines = definitions(told)
+        lines = definitions(told.items())
     assert all(text_width(line) <= width for line in lines)
     wanted = letters("".join(one_line(part) for pair in told.items() for part in pair))
     assert sorted(letters("".join(lines))) == sorted(wanted)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4), WIDTHS)
 def test_folding_keeps_every_word_and_long_ones_whole(lines: list[str], width: int) -> None:
     text = "\n".join(one_line(line) for line in lines)
