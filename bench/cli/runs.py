@@ -127,17 +127,18 @@ def list_cells(arguments: argparse.Namespace) -> Ending:
     plan = plan_everything(selection_of_arguments(arguments), complain)
     for name in accelerators():
         reason = accelerator(name).unavailable()
-        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
+        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"), coloured=True)
     for name, suite in plan.suites.items():
-        say(f"{name}: {suite.title}")
-        say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        say(f"{name}: {suite.title}", coloured=True)
+        told = f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin"
+        say(told, coloured=True)
         for own, told in sets_in_words(named_sets(suite, plan.cells), suite.ladder).items():
-            say(f"  trainer {own}: {told}")
+            say(f"  trainer {own}: {told}", coloured=True)
         for loop in suite.own_loops:
             say(f"  its own loop {loop.name}: {loop.title}")
         for cell in plan.cells:
             if cell.suite == name and not cell.twin:
-                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
+                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""), coloured=True)
     return DONE
 
 
@@ -243,9 +244,9 @@ def print_measured(run: store.StoredRun, *, resumable: bool) -> Ending:
     from bench.commands.run import has_failures, was_interrupted
 
     print_run(run)
-    say(f"\nrun {run.folder}; its page: bench report {run.folder}")
+    say(f"\nrun {run.folder}; its page: bench report {run.folder}", coloured=True)
     if was_interrupted(run):
-        say("interrupted" + (f"; to go on: bench run --resume {run.folder}" if resumable else ""))
+        say("interrupted" + (f"; to go on: bench run --resume {run.folder}" if resumable else ""), coloured=True)
         return INTERRUPTED
     return CELLS_FAILED if has_failures(run) else DONE
 

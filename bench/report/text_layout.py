@@ -198,12 +198,12 @@ def align_groups(
 def fold_lines(text: str) -> str:
     """The lines of a text in the terminal's width, those that go on indented.
 
-    A word that is longer than a line stays whole, as paths do that somebody copies.
+    What somebody copies stays whole: a word that is longer than a line, as paths are, and a line that ends in a command.
     """
     room = terminal_width()
     lines: list[str] = []
     for line in text.split("\n"):
-        lines += [line] if text_width(line) <= room else _folded(line, room)
+        lines += [line] if text_width(line) <= room or ": bench " in line else _folded(line, room)
     return "\n".join(lines)
 
 

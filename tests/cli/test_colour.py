@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import pty
 import re
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from histories import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +23,7 @@ from synthetic import make
 from bench import cli
 from bench.cli.colour import PAINTED_WORDS, paint
 from bench.commands.endings import CODES
+from bench.machine.terminal import text_width
 from bench.results.record import OUTCOMES
 
 SGR = re.compile(r"\x1b\[\d*m")
@@ -85,3 +95,25 @@ def test_what_programs_read_never_has_colour(
     for format_ in ("csv", "md", "json"):
         words = ["show", "--format", format_, "--out", str(out)]
         assert "\x1b" not in shown(words, {"FORCE_COLOR": "1"}, monkeypatch, capsys)
+
+
+def test_on_a_real_terminal_lines_have_its_width_and_colour() -> None:
+    main, second = pty.openpty()
+    fcntl.ioctl(main, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 63, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    with os.fdopen(second, "wb") as terminal:
+        done = subprocess.Popen(
+            [sys.executable, "-m", "bench", "run", "--help"], stdout=terminal, stderr=terminal, stdin=subprocess.DEVNULL,
+            cwd=ROOT, env={**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    said = b""
+    with contextlib.suppress(OSError):  # it has ended
+        while part := os.read(main, 65536):
+            said += part
+    os.close(main)
+    assert done.wait(30) == 0
+    text = said.decode().replace("\r\n", "\n")
+    plain = SGR.sub("", text)
+    assert plain != text
+    assert 55 <= max(map(text_width, plain.splitlines())) <= 63
+    assert "\x1b[1mexit codes:\x1b[0m" in text

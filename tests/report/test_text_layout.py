@@ -156,6 +156,9 @@ def test_folding_keeps_every_word_and_long_ones_whole(lines: list[str], width: i
 def test_what_fits_is_not_folded() -> None:
     text = "a  b   c\n\n    d  e\n"
     assert fold_lines(text) == text
+    for told in ("its page: bench report ", "to go on: bench run --resume "):
+        with columns(40):
+            assert fold_lines(f"{told}{'x' * 60}") == f"{told}{'x' * 60}"
     with columns(40):
         assert fold_lines(f"key  {'v' * 20} {'w' * 20}") == f"key  {'v' * 20}\n    {'w' * 20}"
 
