@@ -198,7 +198,7 @@ def align_groups(
 def fold_lines(text: str) -> str:
     """The lines of a text in the terminal's width, those that go on indented.
 
-    What somebody copies stays whole: a word that is longer than a line, as paths are, and a line that ends in a command.
+    What somebody copies stays whole: a word longer than a line, as paths are, and a line that ends in a command.
     """
     room = terminal_width()
     lines: list[str] = []

@@ -103,8 +103,8 @@ def test_on_a_real_terminal_lines_have_its_width_and_colour() -> None:
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
     with os.fdopen(second, "wb") as terminal:
         done = subprocess.Popen(
-            [sys.executable, "-m", "bench", "run", "--help"], stdout=terminal, stderr=terminal, stdin=subprocess.DEVNULL,
-            cwd=ROOT, env={**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "bench", "run", "--help"], stdout=terminal, stderr=terminal,
+            stdin=subprocess.DEVNULL, cwd=ROOT, env={**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     said = b""
     with contextlib.suppress(OSError):  # it has ended
