@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
         """As in argparse; says what was meant."""
         if action.choices is not None and value not in action.choices:
             names = [str(name) for name in action.choices]
-            told = f"{value!r} is unknown{meant(str(value), names)}; allowed: {', '.join(names)}"
+            told = f"{value!r} is unknown{meant(str(value), names) or ';'} allowed: {', '.join(names)}"
             raise argparse.ArgumentError(action, told)
 
     def error(self, message: str) -> NoReturn:

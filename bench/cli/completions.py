@@ -87,6 +87,6 @@ def print_help(arguments: argparse.Namespace) -> Ending:
         top.commands.choices[arguments.topic].print_help()
     else:
         names = list(top.commands.choices)
-        told = f"unknown command {arguments.topic!r}{meant(arguments.topic, names)}; allowed: {', '.join(names)}"
+        told = f"unknown command {arguments.topic!r}{meant(arguments.topic, names) or ';'} allowed: {', '.join(names)}"
         raise SpecError(told)
     return DONE

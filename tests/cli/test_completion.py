@@ -88,4 +88,4 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert said.out == ""
     assert 'pip install "loopmark[completion]"' in said.err
     assert cli.exit_code(["completion", "bsh"]) == 2
-    assert "did you mean 'bash'?; allowed: bash, zsh, tcsh" in capsys.readouterr().err
+    assert "did you mean 'bash'? allowed: bash, zsh, tcsh" in capsys.readouterr().err

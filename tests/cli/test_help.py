@@ -277,7 +277,7 @@ def test_the_version_has_two_names(capsys: pytest.CaptureFixture[str]) -> None:
         (["histroy"], "did you mean 'history'?"),
         (["run", "--bugdet", "3m"], "unknown option '--bugdet'; did you mean '--budget'?"),
         (["run", "--bugdet=3m"], "unknown option '--bugdet'; did you mean '--budget'?"),
-        (["show", "--format", "jsn"], "'jsn' is unknown; did you mean 'json'?; allowed: table, csv, md, json"),
+        (["show", "--format", "jsn"], "'jsn' is unknown; did you mean 'json'? allowed: table, csv, md, json"),
         (["export", "avs"], "did you mean 'asv'?"),
         (["help", "raec"], "did you mean 'race'?"),
         (["run", "overhaed"], "(did you mean 'overhead'?)"),
