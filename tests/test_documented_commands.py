@@ -114,6 +114,7 @@ CLASSES = (
     ),
     Class(r"bench confirm COMMIT_A COMMIT_B", "run", codes=(2,), says="nothing is suspected between"),
     Class(r"bench export asv.*", "run", says="asv"),
+    Class(r"bench completion .*", "absent", "shtab, whose own test has real shells read it"),
     Class(r"bench env", "run", says="budget_limit +4s"),
     Class(r"bench env --calibrate", "run", says="kept in"),
     Class(r"bench env --fit.*", "run", says="a gate of"),
