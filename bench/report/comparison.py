@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import bench.borders as borders
 from bench.analysis import claims
+from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.commands.compare import CAUTION, CellRatio, Comparison
+from bench.report.markdown_parts import Part, entry, listed, page, table_head, table_row
 from bench.report.text_layout import titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.intervals import RUNS_THAT_TELL
@@ -58,14 +59,11 @@ def console(found: Comparison) -> str:
 
 def markdown(found: Comparison) -> str:
     """A section that can be pasted into an issue or a pull request."""
-    lines = [f"## {safe(found.b)} against {safe(found.a)}", ""]
+    parts = [Part("", [f"## {safe(found.b)} against {safe(found.a)}", ""])]
     for title, texts in difference_lists(found):
-        if texts:
-            lines += [safe(title), "", *(f"- {safe(text)}" for text in texts), ""]
+        parts += listed(safe(title), texts, name=title)
+    rest = "All of it: `bench compare`."
     if found.invalid:
-        return "\n".join([*lines, f"**invalid**: {safe(found.invalid)}"]) + "\n"
-    lines += ["| " + " | ".join(COMPARISON_COLUMNS) + " |", "| --- |" + " ---: |" * 4]
-    for cell in found.cells:
-        name, *rest = _row(cell)
-        lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
-    return "\n".join([*lines, "", CAUTION]) + "\n"
+        return page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
+    rows = [table_row([markdown_code(name), *map(entry, others)]) for name, *others in map(_row, found.cells)]
+    return page([*parts, Part("cells", table_head(COMPARISON_COLUMNS), rows, ["", CAUTION])], rest)
