@@ -32,6 +32,8 @@ def add(command: Adder) -> None:
     reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
     which(reporting)
     goal(reporting)
+    told = "default: html; pdf: printed by a browser that is on this machine, to report.pdf"
+    reporting.add_argument("--format", choices=("html", "pdf"), default="html", help=told)
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     verifying = command("verify", verify_run, "recompute every figure of a run's page from its raw records")
     which(verifying)
@@ -108,11 +110,13 @@ def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
     from bench.analysis.frames import frames_of
     from bench.report import html
+    from bench.report.pdf import print_page
 
     run = choose_run(arguments.which, arguments.out)
-    path: Path = arguments.output or run.folder / store.REPORT
+    path: Path = arguments.output or (run.folder / store.REPORT).with_suffix(f".{arguments.format}")
     frames = frames_of(run)
-    files.write_aside(path, html.render(run, summary_of(run, arguments, frames), frames=frames))
+    page = html.render(run, summary_of(run, arguments, frames), frames=frames)
+    files.write_aside(path, print_page(page) if arguments.format == "pdf" else page)
     say(str(path))
     return DONE
 
