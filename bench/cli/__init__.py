@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from bench.cli import counting, doctors, gates, jobs, merges, over_commits, pages, runs, trainings, tunes
+from bench.cli import counting, doctors, exports, gates, jobs, merges, over_commits, pages, runs, trainings, tunes
 from bench.cli.arguments import Parser
 from bench.cli.output import complain, prepare, say
 from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ending
@@ -82,6 +82,6 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    for module in (runs, jobs, doctors, tunes, trainings, counting, gates, pages, merges, over_commits):
+    for module in (runs, jobs, doctors, tunes, trainings, counting, gates, pages, exports, merges, over_commits):
         module.add(command)
     return top
