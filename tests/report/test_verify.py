@@ -156,10 +156,10 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (r"<figure>.*?</figure>", "", "drawing 'Step time': missing in the report"),
-        (r"<svg.*?</svg>", "", "drawing 'Step time': not the one"),
-        (r'(<svg.*?) d="M', r'\1 d="M 1', "drawing 'Step time': not the one"),
-        (r"lie outside of what is shown", "lie inside", "drawing 'Step time' (its text)"),
+        (r"<figure>.*?</figure>", "", "drawing 'Cost against step length': missing in the report"),
+        (r"<svg.*?</svg>", "", "drawing 'Cost against step length': not the one"),
+        (r'(<svg.*?) d="M', r'\1 d="M 1', "drawing 'Cost against step length': not the one"),
+        (r"lie outside of what is shown", "lie inside", "drawing 'Step time (batch_size 32)' (its text)"),
         (r"Trainer costs", "Trainer only costs", "headlines/1 (as text): the report says"),
         (r'outcome ok">ok</span>', 'outcome ok">noisy</span>', "outcome: the report says noisy"),
         (r"a &lt;fast&gt; one", "a slow one", "Environment / cpu: the report says a slow one"),
