@@ -16,7 +16,7 @@ from bench.stats.intervals import RUNS_THAT_TELL
 COMPARISON_COLUMNS = ("cell", "A", "B", "B / A", "launches")
 
 
-def _row(cell: CellRatio) -> list[str]:
+def comparison_row(cell: CellRatio) -> list[str]:
     times = [
         "–" if value is None or cell.ratio is None else quantity(value, "s")
         for value in (cell.a_step_time, cell.b_step_time)
@@ -52,7 +52,7 @@ def console(found: Comparison) -> str:
     if found.invalid:
         return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for cell in found.cells:
-        name, a, b, told, launches = _row(cell)
+        name, a, b, told, launches = comparison_row(cell)
         lines += wrap_text(name) + wrap_text(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
     return "\n".join([*lines, "", *wrap_text(CAUTION)]) + "\n"
 
@@ -65,5 +65,5 @@ def markdown(found: Comparison) -> str:
     rest = "All of it: `bench compare`."
     if found.invalid:
         return page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
-    rows = [table_row([markdown_code(name), *map(entry, others)]) for name, *others in map(_row, found.cells)]
+    rows = [table_row([markdown_code(name), *map(entry, others)]) for name, *others in map(comparison_row, found.cells)]
     return page([*parts, Part("cells", table_head(COMPARISON_COLUMNS), rows, ["", CAUTION])], rest)

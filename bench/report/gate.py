@@ -35,7 +35,7 @@ def _ratio(found: Interval | None) -> str:
     return "–" if found is None else ratio(found.estimate, found.low, found.high)
 
 
-def _row(one: Decision) -> list[str]:
+def decision_row(one: Decision) -> list[str]:
     return [
         one.cell,
         one.verdict,
@@ -99,7 +99,7 @@ def console(gate: Gate, tally: str) -> str:
     lines = titled_list("What differs between the sides besides the compared axis:", gate.differences)
     names = {one.cell: f"({number})" for number, one in enumerate(gate.decisions, start=1)}
     if gate.decisions:
-        table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
+        table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *decision_row(one)[1:-1]] for one in gate.decisions]
         for row, one in zip(align_rows(table, left=()), [None, *gate.decisions], strict=True):
             if one is not None:
                 lines += wrap_text(
@@ -121,7 +121,7 @@ def markdown(gate: Gate, tally: str) -> str:
     parts += listed("What differs between the sides besides the compared axis:", gate.differences)
     if gate.decisions:
         head = table_head(GATE_COLUMNS, left=(0, 1, len(GATE_COLUMNS) - 1))
-        rows = [table_row([markdown_code(one.cell), *map(entry, _row(one)[1:])]) for one in gate.decisions]
+        rows = [table_row([markdown_code(one.cell), *map(entry, decision_row(one)[1:])]) for one in gate.decisions]
         parts.append(Part("cells", head, rows, [""]))
     parts += listed("Without statistics:", exact_lines(gate))
     parts += listed("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
@@ -142,7 +142,9 @@ def junit(gate: Gate, tally: str) -> str:
             counts[counter] += 1
             ElementTree.SubElement(case, tag, message=terminal(f"{one.verdict}: {one.reason}"))
         seen = ElementTree.SubElement(case, "system-out")
-        seen.text = terminal("; ".join(f"{name}: {text}" for name, text in zip(GATE_COLUMNS, _row(one), strict=True)))
+        seen.text = terminal(
+            "; ".join(f"{name}: {text}" for name, text in zip(GATE_COLUMNS, decision_row(one), strict=True))
+        )
     for cell, reason in gate.skipped:
         case = ElementTree.SubElement(suite, "testcase", classname="not gated", name=terminal(cell))
         counts["skipped"] += 1
