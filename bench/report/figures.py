@@ -63,7 +63,11 @@ def draw_run(
     order = list(dict.fromkeys(drawing.section for drawing in sorted(drawings, key=_first)))
     drawings.sort(key=lambda drawing: order.index(drawing.section))
     said = left_out(summary, groups)
-    return [replace(drawing, caption=drawing.caption + said) for drawing in drawings]
+    # A suite's cost is of all of its groups.
+    return [
+        drawing if drawing.section == "cost" else replace(drawing, caption=drawing.caption + said)
+        for drawing in drawings
+    ]
 
 
 # What comes first on a page; all else in the order in which it is made.
@@ -111,7 +115,7 @@ def left_out(summary: Summary, groups: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Run:
-    """What the figures of one run are made of, as far as its drawn groups go."""
+    """What the figures of one run are made of: of its drawn groups, and for costs the pairs of all."""
 
     summary: Summary
     style: ArmStyles
@@ -120,6 +124,7 @@ class _Run:
     turns: Mapping[str, pd.DataFrame]
     steps: Mapping[str, pd.DataFrame]
     pairs: pd.DataFrame
+    every_pair: pd.DataFrame
     models: Sequence[costs.Model]
 
     @staticmethod
@@ -143,13 +148,14 @@ class _Run:
             {str(group): own for group, own in turns.groupby("group", sort=False)},
             {str(group): own for group, own in steps.groupby("group", sort=False)},
             pairs,
+            frames.pairs,
             costs.models(run.info["plan"], frames.pairs) if summary.costs else (),
         )
 
     def costs(self) -> Iterator[Drawing]:
         """Of each suite with a cost."""
         for suite in self.summary.compare:
-            own = self.pairs[self.pairs["suite"] == suite]
+            own = self.every_pair[self.every_pair["suite"] == suite]
             curves = cost_curves(self.summary, self.style, suite, self.models, own)
             if curves is not None:
                 yield draw_cost(curves, self.summary, self.style)
