@@ -184,6 +184,7 @@ WRONG_TYPES: list[tuple[str, str, Call]] = [
     ("history", "'results'", lambda: bench.merge("a", history="results")),
     ("run", "'newest'", lambda: bench.write_report("newest")),
     ("run", "'newest'", lambda: bench.verify("newest")),
+    ("run", "'newest'", lambda: bench.write_tables("newest")),
     ("sides", "3", lambda: bench.versions(3, ".")),
     ("suites", "'overhead'", lambda: bench.versions(".", ".", suites="overhead")),
     ("requirements", "'six'", lambda: bench.versions(".", ".", requirements="six")),

@@ -32,8 +32,7 @@ def add(command: Adder) -> None:
     reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
     which(reporting)
     goal(reporting)
-    told = "default: html; pdf: printed by a browser that is on this machine, to report.pdf"
-    reporting.add_argument("--format", choices=("html", "pdf"), default="html", help=told)
+    reporting.add_argument("--format", choices=("html", "pdf"), default="html")
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     verifying = command("verify", verify_run, "recompute every figure of a run's page from its raw records")
     which(verifying)

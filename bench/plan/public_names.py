@@ -35,6 +35,7 @@ HOMES: Mapping[str, str] = {
     "submit": "bench.commands.jobs",
     "tune": "bench.commands.tune",
     "watch": "bench.axes.watch",
+    "write_tables": "bench.report.export_tables",
 }
 
 # How values of the wings below look to people: functions of `report`, which imports those wings and not they it.

@@ -18,7 +18,8 @@ import pandas as pd
 from bench.analysis import columns, frames
 from bench.analysis.run import Run
 from bench.borders import encodable, file_name, json_text
-from bench.errors import RunError, SpecError, one_of
+from bench.commands.python_arguments import path_of, texts_of
+from bench.errors import RunError, SpecError, one_of, quote
 from bench.results import files
 from bench.results.version import __version__
 
@@ -164,7 +165,9 @@ def write_tables(
     Files of an earlier export of this run are replaced, each at once or not at all.
 
     Args:
+        run: what `bench.run` and `bench.load` give.
         form: `csv` or `parquet`, which needs pyarrow.
+        folder: the folder that gets a folder for the run.
         what: `cells`, `launches`, `turns`, `pairs`, `ladder`, `curves`; none: all that have rows.
 
     Returns:
@@ -174,9 +177,12 @@ def write_tables(
         SpecError: an unknown form or table, or pyarrow is missing.
         RunError: a file is there that no export of this run has written, or nothing can be written there.
     """
+    if not isinstance(run, Run):
+        raise SpecError(f"run: {quote(run)} is not possible; allowed: what bench.run and bench.load give")
+    folder, what = path_of("folder", folder), texts_of("what", what)
     suffix, write = form, writer_of(form)
     tables = tables_of(run, what)
-    into = Path(folder) / file_name(run.id)
+    into = folder / file_name(run.id)
     described = into / f"tables-{suffix}.json"
     before = _described(described, run.id)
     paths = {table.name: into / f"{table.name}.{suffix}" for table in tables}
