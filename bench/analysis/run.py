@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -179,8 +179,7 @@ class Run:
             SpecError: there is no such kind, group or cell; says which there are.
             RunError: the run has nothing to draw such a figure from.
         """
-        drawn: Figure = face("plot_run")(self, kind, group, cell)
-        return drawn
+        return cast("Figure", face("plot_run")(self, kind, group, cell))
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it: the answer and the first cells."""

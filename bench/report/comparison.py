@@ -8,7 +8,7 @@ from bench.analysis import claims
 from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.commands.compare import CAUTION, CellRatio, Comparison
-from bench.report.markdown_parts import Part, entry, listed, page, table_head, table_row
+from bench.report.markdown_parts import Part, entry, listed, markdown_page, table_head, table_row
 from bench.report.text_layout import titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.intervals import RUNS_THAT_TELL
@@ -64,6 +64,6 @@ def markdown(found: Comparison) -> str:
         parts += listed(safe(title), texts, name=title)
     rest = "All of it: `bench compare`."
     if found.invalid:
-        return page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
+        return markdown_page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
     rows = [table_row([markdown_code(name), *map(entry, others)]) for name, *others in map(comparison_row, found.cells)]
-    return page([*parts, Part("cells", table_head(COMPARISON_COLUMNS), rows, ["", CAUTION])], rest)
+    return markdown_page([*parts, Part("cells", table_head(COMPARISON_COLUMNS), rows, ["", CAUTION])], rest)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.borders import csv_exact
-from bench.report.export_tables import ExportedTable, Kind
+from bench.report.exported_table import ColumnType, ExportedTable
 
 
 def write_csv(table: ExportedTable, path: Path) -> int:
@@ -24,7 +24,7 @@ def write_csv(table: ExportedTable, path: Path) -> int:
     return rows
 
 
-def _entries(values: Sequence[Any], kind: Kind) -> list[str]:
+def _entries(values: Sequence[Any], kind: ColumnType) -> list[str]:
     if kind == "text":
         known = {value: csv_exact(value) for value in set(values) - {None}}  # few texts, in many rows
         return ["" if value is None else known[value] for value in values]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.borders import encodable, json_text
 from bench.errors import SpecError
-from bench.report.export_tables import EXPORT_FORM, ExportedTable
+from bench.report.exported_table import EXPORT_FORM, ExportedTable
 from bench.results.version import __version__
 
 if TYPE_CHECKING:

@@ -9,22 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import pandas as pd
 
 from bench.analysis import columns, frames
 from bench.analysis.run import Run
-from bench.borders import encodable, file_name, json_text
+from bench.borders import file_name, json_text
 from bench.commands.python_arguments import path_of, texts_of
 from bench.errors import RunError, SpecError, one_of, quote
+from bench.report.exported_table import EXPORT_FORM, ColumnType, ExportedColumn, ExportedTable, TableWriter
 from bench.results import files
 from bench.results.version import __version__
 
-Kind = Literal["text", "int64", "float64", "bool"]
-EXPORT_FORM = "loopmark tables 1"
 EXPORTED_TABLES: Mapping[str, Sequence[columns.Column]] = {
     "cells": (*columns.KEY_COLUMNS, *columns.CELL_COLUMNS),
     "launches": columns.LAUNCH_COLUMNS,
@@ -36,54 +35,6 @@ EXPORTED_TABLES: Mapping[str, Sequence[columns.Column]] = {
 ONLY_WHERE_ANY = ("ladder", "curves")  # of few suites; asked for by name they are written without rows, too
 WITHOUT_AXES = ("pairs", "ladder", "curves")
 PART_ROWS = 100_000  # rows of a part of a table, and of a row group of Parquet
-
-
-@dataclass(frozen=True)
-class ExportedColumn:
-    """A column as other programs find it; each may have missing values."""
-
-    name: str
-    type: Kind
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class ExportedTable:
-    """A table that is to be written: its parts are made when they are asked for."""
-
-    name: str
-    run: str
-    columns: Sequence[ExportedColumn]
-    parts: Iterator[pd.DataFrame]
-
-    def values(self, part: pd.DataFrame) -> Iterator[list[Any]]:
-        """Each column of a part as plain values, None where there is none."""
-        for column in self.columns:
-            yield _plain(part[column.name], column.type)
-
-
-class TableWriter(Protocol):
-    """Writes a table to a path, and gives the number of its rows."""
-
-    def __call__(self, table: ExportedTable, path: Path) -> int: ...
-
-
-def _plain(series: pd.Series, kind: Kind) -> list[Any]:
-    values = series.tolist()
-    if kind == "float64":
-        return [None if value is None or value != value else float(value) for value in values]
-    if kind == "text":
-        return [None if _is_missing(value) else encodable(_text(value)) for value in values]
-    return [None if _is_missing(value) else value for value in values]
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def known_tables(what: Iterable[str]) -> list[str]:
@@ -121,12 +72,12 @@ def _columns(run: Run, name: str) -> list[ExportedColumn]:
     return [*own[:place], *of_axes, *own[place:]]
 
 
-def _kind(dtype: str) -> Kind:
-    kinds: Mapping[str, Kind] = {"object": "text", "int64": "int64", "float64": "float64", "bool": "bool"}
+def _kind(dtype: str) -> ColumnType:
+    kinds: Mapping[str, ColumnType] = {"object": "text", "int64": "int64", "float64": "float64", "bool": "bool"}
     return kinds[dtype]
 
 
-def _kind_of_axis(run: Run, axis: str) -> Kind:
+def _kind_of_axis(run: Run, axis: str) -> ColumnType:
     """The type of an axis in all parts of a table: from the plan, since a part may have some of its values only."""
     values = [cell["point"].get(axis) for cell in run.info["plan"]["cells"]]
     kinds = {type(value) for value in values if value is not None}

@@ -9,7 +9,7 @@ from bench.borders import markdown_code, terminal
 from bench.borders import markdown_text as safe
 from bench.commands.gate_exact import A_STEP, Exact
 from bench.commands.gate_judgement import Gate
-from bench.report.markdown_parts import Part, entry, listed, page, table_head, table_row
+from bench.report.markdown_parts import Part, entry, listed, markdown_page, table_head, table_row
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
@@ -127,7 +127,7 @@ def markdown(gate: Gate, tally: str) -> str:
     parts += listed("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
     parts += listed("Why:", gate.reasons)
     parts.append(Part("notes", (), [f"<sub>{safe(note)}</sub>\n" for note in notes(gate, tally)]))
-    return page(parts, "All of it: gate.json in the folder of this gate.")
+    return markdown_page(parts, "All of it: gate.json in the folder of this gate.")
 
 
 def junit(gate: Gate, tally: str) -> str:

@@ -12,7 +12,16 @@ from bench.report import tables
 from bench.report.convergence import GOAL_COLUMNS, GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import COLUMNS, LADDER_NOTE, LADDER_TITLE, ladder_tables
-from bench.report.markdown_parts import LONGEST_COMMENT, Part, entry, folded, listed, page, table_head, table_row
+from bench.report.markdown_parts import (
+    LONGEST_COMMENT,
+    Part,
+    entry,
+    folded_part,
+    listed,
+    markdown_page,
+    table_head,
+    table_row,
+)
 from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines
@@ -32,12 +41,13 @@ def render(summary: Summary, longest: int = LONGEST_COMMENT) -> str:
     titles = tables.titles(summary)
     groups = tables.by_group(tables.cell_rows(summary))
     for place, (group, rows) in enumerate(groups.items()):
-        parts.append(folded(_group_name(titles[group], rows), _group_table(summary, group, rows), unfolded=not place))
+        table = _group_table(summary, group, rows)
+        parts.append(folded_part(_group_name(titles[group], rows), table, unfolded=not place))
     parts += _goals(summary, titles) + _ladders(summary, titles) + _instrumented(summary, titles)
     for warnings in listed("", summary.warnings, name="Warnings"):
-        parts.append(folded(f"Warnings: {len(summary.warnings)}", warnings))
+        parts.append(folded_part(f"Warnings: {len(summary.warnings)}", warnings))
     run = markdown_code(summary.run)
-    return page(parts, f"All of it: `bench report` and `bench show`, of the run {run}.", longest)
+    return markdown_page(parts, f"All of it: `bench report` and `bench show`, of the run {run}.", longest)
 
 
 def _not_ok(summary: Summary) -> list[Part]:
@@ -85,7 +95,7 @@ def _goals(summary: Summary, titles: dict[str, str]) -> list[Part]:
         ]
         head = table_head(header, left=(0, len(header) - 1))
         part = Part("", head, items, ["", safe(goal_note(summary))])
-        found.append(folded(f"{GOAL_TITLE}: {titles[group]}", part))
+        found.append(folded_part(f"{GOAL_TITLE}: {titles[group]}", part))
     return found
 
 
@@ -100,7 +110,7 @@ def _ladders(summary: Summary, titles: dict[str, str]) -> list[Part]:
             texts = [rung.name, rung.price.over, step, said[0], epoch, said[1], *rest, rung.adds]
             items.append(table_row([*map(entry, texts)]))
         head = table_head(header, left=(0, 1, 3, 5, len(header) - 1))
-        found.append(folded(f"{LADDER_TITLE}: {titles[group]}", Part("", head, items, ["", safe(LADDER_NOTE)])))
+        found.append(folded_part(f"{LADDER_TITLE}: {titles[group]}", Part("", head, items, ["", safe(LADDER_NOTE)])))
     return found
 
 
@@ -113,5 +123,5 @@ def _instrumented(summary: Summary, titles: dict[str, str]) -> list[Part]:
         ]
         after = ["", safe(tables.SHARES)] if summary.declared else []
         part = Part("", table_head(["metric", *map(safe, table.arms)]), items, after)
-        found.append(folded(f"{tables.INSTRUMENTED_TITLE}: {titles[table.group]}", part))
+        found.append(folded_part(f"{tables.INSTRUMENTED_TITLE}: {titles[table.group]}", part))
     return found

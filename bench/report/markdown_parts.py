@@ -55,7 +55,7 @@ def table_head(header: Sequence[str], left: Sequence[int] = (0,)) -> list[str]:
     ]
 
 
-def folded(name: str, part: Part, *, unfolded: bool = False) -> Part:
+def folded_part(name: str, part: Part, *, unfolded: bool = False) -> Part:
     """The part under a line that unfolds it, where it is called so; GitHub wants an empty line before Markdown."""
     before = [f"<details{' open' if unfolded else ''}><summary>{markdown_html(name)}</summary>", "", *part.before]
     return Part(part.name or name, before, part.items, [*part.after, "", "</details>", ""])
@@ -68,7 +68,7 @@ def listed(title: str, sentences: Sequence[str], *, name: str = "") -> list[Part
     return [Part(name or title, [title, ""] if title else [], [f"- {safe(text)}" for text in sentences], [""])]
 
 
-def page(parts: Sequence[Part], rest: str, longest: int = LONGEST_COMMENT) -> str:
+def markdown_page(parts: Sequence[Part], rest: str, longest: int = LONGEST_COMMENT) -> str:
     """The parts below each other, as far as there is room; what is left out is said at the end.
 
     A part that does not fit loses items from its end, and all that follows it is left out: a reader who is told "the

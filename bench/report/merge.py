@@ -11,7 +11,7 @@ from bench.analysis.merge_nodes import PooledRatio
 from bench.analysis.merge_values import SPREADS, MachineFigure, MachineRatio, Merge, MergedRow, MergedWork
 from bench.borders import csv_cell, markdown_code
 from bench.borders import markdown_text as safe
-from bench.report.markdown_parts import Part, entry, listed, page, table_head, table_row
+from bench.report.markdown_parts import Part, entry, listed, markdown_page, table_head, table_row
 from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
 from bench.report.units import percent, quantity, ratio
 from bench.stats.intervals import Interval
@@ -306,7 +306,7 @@ def markdown(found: Merge) -> str:
     parts += listed("Machines:", machine_lines(found)) + listed("Notes:", found.notes)
     rest = "All of it: `bench merge`."
     if found.invalid:
-        return page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
+        return markdown_page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
     for work in found.works:
         columns = shown_columns(work)
         table = [["", "over the baseline's", *(MERGE_COLUMNS[column] for column in columns)]]
@@ -319,7 +319,7 @@ def markdown(found: Merge) -> str:
         parts.append(_table_part(title, [f"### {title}: {safe(machine)}", ""], table))
     parts += listed("", (*claims_of_merge(found), *alone_sentences(found)), name="what may be said")
     parts += [Part("remarks", (), [f"{safe(text)}\n" for text in remarks_of_merge(found)])] if found.works else []
-    return page(parts, rest)
+    return markdown_page(parts, rest)
 
 
 def _table_part(name: str, before: Sequence[str], table: Sequence[Sequence[str]]) -> Part:

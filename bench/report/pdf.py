@@ -22,7 +22,7 @@ BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
 )
-PATIENCE = 120.0  # seconds for one browser; a page of 5 MB takes 5 s on two slow cores
+PRINT_PATIENCE = 120.0  # seconds for one browser; a page of 5 MB takes 5 s on two slow cores
 # No name is looked up, and nothing is done that browsers do on their own: updates, synchronisation, first-run pages, a
 # header and a footer with the date.
 _ARGUMENTS = (
@@ -42,7 +42,7 @@ def found_browsers() -> list[str]:
     return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
 
 
-def print_page(page: str, *, patience: float = PATIENCE, browsers: Sequence[str] | None = None) -> bytes:
+def print_page(page: str, *, patience: float = PRINT_PATIENCE, browsers: Sequence[str] | None = None) -> bytes:
     """A page of HTML as PDF.
 
     Args:

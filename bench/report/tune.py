@@ -11,7 +11,7 @@ from bench.analysis.tuning import Finalist
 from bench.borders import csv_cell, markdown_text, one_line
 from bench.commands.tune import Tuned, as_json
 from bench.commands.tune_study import TrialRow
-from bench.report.markdown_parts import Part, entry, page, table_head, table_row
+from bench.report.markdown_parts import Part, entry, markdown_page, table_head, table_row
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity
 
@@ -147,7 +147,7 @@ def tune_markdown(found: Tuned) -> str:
     if found.result.finalists:
         header, *rows = _finalist_rows(found)
         parts.append(_table_part("the final race", header, rows))
-    return page(
+    return markdown_page(
         [*parts, _table_part("trials", TRIAL_HEADER, _trial_rows(found))], "All of it: `bench tune --format csv`."
     )
 

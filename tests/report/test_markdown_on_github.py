@@ -19,7 +19,7 @@ from tiers import Choice, examples
 from bench import borders
 from bench.analysis.summary import summarize
 from bench.report import gate, markdown
-from bench.report.markdown_parts import LONGEST_COMMENT, Part, folded, listed, page, table_head, table_row
+from bench.report.markdown_parts import LONGEST_COMMENT, Part, folded_part, listed, markdown_page, table_head, table_row
 from bench.report.sentences import headlines
 
 
@@ -221,8 +221,8 @@ def test_no_page_is_longer_than_it_may_be_and_none_has_half_a_table(
     for name, texts, fold in given_:
         rows = [table_row([borders.markdown_text(text), "x"]) for text in texts]
         part = Part(name or "x", ["", *table_head(["a", "b"])], rows, [""])
-        parts += [folded(name or "x", part) if fold else part, *listed("What:", texts)]
-    text = page(parts, "All of it: elsewhere.", longest)
+        parts += [folded_part(name or "x", part) if fold else part, *listed("What:", texts)]
+    text = markdown_page(parts, "All of it: elsewhere.", longest)
     assert len(text.encode("utf-8")) <= longest
     seen = Rendered(text)
     assert seen.tags.count("details") == len(seen.summaries)
