@@ -58,7 +58,7 @@ def export_tables(arguments: argparse.Namespace) -> Ending:
     what = known_tables(word.strip() for word in (arguments.what or "").split(",") if word.strip())
     unread: list[str] = []
     made: list[Path] = []
-    for which in arguments.which or [None]:
+    for which in dict.fromkeys(arguments.which) or [None]:
         try:
             run = Run(choose_run(which, arguments.out))
             made += write_tables(run, arguments.to, arguments.into or Path("exports"), what)
@@ -80,7 +80,7 @@ def export_to_asv(arguments: argparse.Namespace) -> Ending:
     named = git.resolve_commit(arguments.commit, arguments.repo) if arguments.commit is not None else None
     runs: list[tuple[store.StoredRun, Commit]] = []
     unread: list[str] = []
-    for which in arguments.which or [None]:
+    for which in dict.fromkeys(arguments.which) or [None]:
         try:
             run = store.intact(choose_run(which, arguments.out))
             commit = named or git.resolve_commit(comparability.commit(run), arguments.repo)
