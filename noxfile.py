@@ -163,7 +163,7 @@ def extras(session: nox.Session) -> None:
 
     Their tests are not there where a package of theirs is missing; here that would be seen.
     """
-    _install(session, "--editable", ".[loops,train,tune,notebook]", *GROUPS["tests"])
+    _install(session, "--editable", ".[loops,train,tune,notebook,parquet]", *GROUPS["tests"], *GROUPS["readers"])
     session.run("pytest", SLOWEST, *(session.posargs or EXTRAS_TESTS), env={"BENCH_EXTRAS": "all"})
 
 

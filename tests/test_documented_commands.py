@@ -115,6 +115,10 @@ CLASSES = (
     Class(r"bench confirm COMMIT_A COMMIT_B", "run", codes=(2,), says="nothing is suspected between"),
     Class(r"bench export asv.*", "run", says="asv"),
     Class(r"bench completion .*", "absent", "shtab, whose own test has real shells read it"),
+    Class(r"bench export csv RUN RUN --what turns,cells --into DIR", "run", says="/tables-csv.json"),
+    # pyarrow is an extra, which tests/extras has.
+    Class(r"bench export parquet", "run", codes=(0, 2), says="turns.parquet|pip install"),
+    Class(r"bench report --format pdf", "run", codes=(0, 2), says=".pdf|a PDF is printed by a browser"),
     Class(r"bench env", "run", says="budget_limit +4s"),
     Class(r"bench env --calibrate", "run", says="kept in"),
     Class(r"bench env --fit.*", "run", says="a gate of"),

@@ -17,6 +17,7 @@ from bench.cli import (
     counting,
     doctors,
     explaining,
+    exports,
     gates,
     jobs,
     merges,
@@ -106,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
         added.own_help = COMMAND_HELP.get(name)
         return added
 
-    modules = (runs, jobs, doctors, tunes, trainings, counting, explaining, gates, pages, merges, over_commits)
-    for module in (*modules, completions):
+    modules = (runs, jobs, doctors, tunes, trainings, counting, explaining, gates, pages, exports, merges)
+    for module in (*modules, over_commits, completions):
         module.add(command)
     return top

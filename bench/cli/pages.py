@@ -16,7 +16,7 @@ from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import RunError, SpecError, quote
 from bench.machine import environment
 from bench.report import SUMMARY_FORMATS, renderer
-from bench.results import baselines, report_places, store
+from bench.results import baselines, files, report_places, store
 
 if TYPE_CHECKING:
     from bench.analysis.frames import Frames
@@ -34,6 +34,7 @@ def add(command: Adder) -> None:
     )
     several(reporting)
     goal(reporting)
+    formats(reporting, ("html", "pdf"))
     told = "default: reports/RUN/index.html, and reports/index.html lists all"
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
     verifying = command("verify", verify_run, "recompute every figure of a page from the raw records of its runs")
@@ -116,15 +117,22 @@ def show(arguments: argparse.Namespace) -> Ending:
 def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
     from bench.analysis.frames import frames_of
+    from bench.report.pdf import print_page
     from bench.report.run_page import write_run_page
     from bench.report.side_by_side_page import write_shared_page
 
-    runs = _runs(arguments)
+    runs, printed = _runs(arguments), arguments.format == "pdf"
+    place = None if printed else arguments.output
     if len(runs) > 1:
-        say(str(write_shared_page([(run, summary_of(run, arguments)) for run in runs], arguments.output)))
-        return DONE
-    frames = frames_of(runs[0])
-    say(str(write_run_page(runs[0], summary_of(runs[0], arguments, frames), arguments.output, frames)))
+        page = write_shared_page([(run, summary_of(run, arguments)) for run in runs], place)
+    else:
+        frames = frames_of(runs[0])
+        page = write_run_page(runs[0], summary_of(runs[0], arguments, frames), place, frames)
+    if printed:
+        path: Path = arguments.output or page.with_suffix(".pdf")
+        files.write_aside(path, print_page(page.read_text(encoding="utf-8")))
+        page = path
+    say(str(page))
     return DONE
 
 

@@ -8,7 +8,9 @@ import itertools
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -150,6 +152,29 @@ def _style_once(marks: re.Match[str]) -> str:
     return f"<g{style}>\n{marks[0].replace(style, '')}</g>\n"
 
 
+@dataclass(frozen=True)
+class KeptFigure:
+    """A figure as matplotlib has it, with the name that its SVG would have, and its texts."""
+
+    name: str
+    figure: Figure
+    drawing: Drawing
+
+
+_kept: ContextVar[list[KeptFigure] | None] = ContextVar("kept figures", default=None)
+
+
+@contextmanager
+def kept_figures() -> Iterator[list[KeptFigure]]:
+    """While this is open, figures are kept in the list that it gives, and no SVG is made of them."""
+    found: list[KeptFigure] = []
+    before = _kept.set(found)
+    try:
+        yield found
+    finally:
+        _kept.reset(before)
+
+
 def drawing(
     figure: Figure,
     name: str,
@@ -160,7 +185,11 @@ def drawing(
     data: Mapping[str, str] | None = None,
 ) -> Drawing:
     """A figure with its texts; who does not see it hears its title."""
-    return Drawing(title, caption, svg(figure, name, title, data), section, cell)
+    kept = _kept.get()
+    made = Drawing(title, caption, svg(figure, name, title, data) if kept is None else "", section, cell)
+    if kept is not None:
+        kept.append(KeptFigure(name, figure, made))
+    return made
 
 
 def even_ticks(panel: Axes, axis: Literal["x", "y"] = "x", *, count: int = 5) -> None:

@@ -40,15 +40,20 @@ CELLS = 48
 
 
 def draw_run(
-    run: StoredRun, summary: Summary, frames: Frames | None = None, chosen: Collection[str] = ()
+    run: StoredRun,
+    summary: Summary,
+    frames: Frames | None = None,
+    chosen: Collection[str] = (),
+    only: Sequence[str] | None = None,
 ) -> list[Drawing]:
     """The figures of a run, those left out for which there is no data.
 
     Args:
         chosen: groups that are drawn whatever their number; of more than DRAWN else only those of the headline are.
+        only: the groups that are drawn, and no others.
     """
     frames = frames or frames_of(run)
-    groups = drawn_groups(summary, chosen)
+    groups = drawn_groups(summary, chosen) if only is None else list(only)
     own = _Run.of(run, summary, frames, groups)
     with matplotlib.rc_context(STYLE):
         drawings = [*own.costs()]
@@ -97,14 +102,14 @@ def drawn_groups(summary: Summary, chosen: Collection[str] = ()) -> list[str]:
         return list(groups)
     nearest: dict[str, tuple[float, str]] = {}
     for group, cells in groups.items():
-        off = _off(cells, summary.reference_step)
+        off = distance_from_step(cells, summary.reference_step)
         if cells[0].suite not in nearest or off < nearest[cells[0].suite][0]:
             nearest[cells[0].suite] = (off, group)
     wanted = [group for _, group in nearest.values()][:DRAWN]
     return [group for group in groups if group in wanted or group in chosen]
 
 
-def _off(cells: Sequence[CellSummary], step: float) -> float:
+def distance_from_step(cells: Sequence[CellSummary], step: float) -> float:
     """How far a group's baseline step is from a step, as a log; infinite where it is not known."""
     known = [cell.metrics["step_time"] for cell in cells if cell.versus is None and "step_time" in cell.metrics]
     return min((abs(math.log(one.estimate / step)) for one in known if one.estimate > 0), default=math.inf)

@@ -11,6 +11,7 @@ from bench.analysis.tuning import Finalist
 from bench.borders import csv_cell, markdown_text, one_line
 from bench.commands.tune import Tuned, as_json
 from bench.commands.tune_study import TrialRow
+from bench.report.markdown_parts import Part, entry, markdown_page, table_head, table_row
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity
 
@@ -143,17 +144,18 @@ def trial_cells(row: TrialRow) -> list[str]:
 
 def tune_markdown(found: Tuned) -> str:
     """Markdown: the claim, the final race, all trials."""
-    parts = [markdown_text(claim_sentence(found)), ""]
+    parts = [Part("", [markdown_text(claim_sentence(found)), ""])]
     if found.result.finalists:
         header, *rows = _finalist_rows(found)
-        parts += [*_markdown_table(header, rows), ""]
-    parts += _markdown_table(TRIAL_HEADER, _trial_rows(found))
-    return "\n".join(parts).rstrip() + "\n"
+        parts.append(_table_part("the final race", header, rows))
+    return markdown_page(
+        [*parts, _table_part("trials", TRIAL_HEADER, _trial_rows(found))], "All of it: `bench tune --format csv`."
+    )
 
 
-def _markdown_table(header: Any, rows: Any) -> list[str]:
-    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
-    return [*lines, *(f"| {' | '.join(map(markdown_text, row))} |" for row in rows)]
+def _table_part(name: str, header: Any, rows: Any) -> Part:
+    head = table_head(header, left=range(len(header)))
+    return Part(name, head, [table_row([*map(entry, row)]) for row in rows], [""])
 
 
 def tune_csv(found: Tuned) -> str:

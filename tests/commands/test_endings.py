@@ -75,7 +75,7 @@ LEAST = {
     "gate": [],
     "compare": ["a", "b"],
     "baseline": ["list"],
-    "export": ["asv"],
+    "export": ["csv"],
     "confirm": ["a", "b"],
     "versions": ["a", "b"],
     "race": ["a.py"],

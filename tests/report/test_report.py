@@ -319,8 +319,7 @@ def test_markdown_has_a_row_for_every_cell() -> None:
     text = markdown.render(summary)
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) == len(summary.cells)
-    columns = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("|")}
-    assert len(columns) == 1
+    assert all(cell.outcome in text and markdown_text(cell.group[:8]) in text for cell in summary.cells)
     assert all(markdown_text(sentence) in text for sentence in headlines(summary))
 
 
