@@ -110,7 +110,7 @@ def drift() -> str:
         axes.plot(steps[:400], 1.4 * np.exp(logs[:400]), color=BLUE, linewidth=0.7)
         axes.plot(steps[400:], 1.4 * np.exp(logs[400:]), color=ORANGE, linewidth=0.7)
         axes.set(xlabel="step", ylabel="ms a step")
-        axes.set_title(f"first half against second half {math.expm1(apart):+.1%}; in turns of ten steps "
+        axes.set_title(f"second half over first half {math.expm1(apart):+.1%}; in turns of ten steps "
                        f"{math.expm1(turns):+.1%}; the truth 0 %", fontsize=11, loc="left")  # fmt: skip
 
     return _svg(draw)

@@ -152,10 +152,11 @@ def functions() -> str:
     others = [name for name in names if name not in calls]
 
     def blocks(of: list[str]) -> str:
-        homes = [f"bench.{name}" if name in here else f"{HOMES[name]}.{name}" for name in sorted(of)]
-        return "\n\n".join(f"::: {home}" for home in homes)
+        homes = {name: "bench" if name in here else HOMES[name] for name in sorted(of)}
+        # By the name that users have for it, wherever it is written down.
+        return "\n\n".join(f'::: {home}.{name}\n    options:\n      heading: "bench.{name}"\n' for name, home in homes.items())
 
-    told = "\n\n".join(f"::: bench.errors.{name}" for name in errors)
+    told = "\n\n".join(f'::: bench.errors.{name}\n    options:\n      heading: "bench.{name}"\n' for name in errors)
     return f"## What commands do\n\n{blocks(calls)}\n\n## What one writes with\n\n{blocks(others)}\n\n## Errors\n\n{told}"
 
 

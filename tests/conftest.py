@@ -34,6 +34,8 @@ INSTALLED_LOOPS = tuple(
 # extras`, which says so, they are there whatever is missing, and fail.
 COMPLETE = set(INSTALLED_LOOPS) == set(loops.registry()) or os.environ.get("BENCH_EXTRAS") == "all"
 collect_ignore_glob = [] if COMPLETE else ["extras/test_*.py"]
+# Those of the built site are there in `nox -s docs`, which has built it, and says where.
+collect_ignore_glob += [] if "BENCH_SITE" in os.environ else ["site/test_*.py"]
 
 
 @pytest.fixture(scope="session")
