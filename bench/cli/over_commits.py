@@ -8,7 +8,17 @@ from pathlib import Path
 
 from bench.analysis import comparability
 from bench.borders import json_text
-from bench.cli.arguments import Adder, as_fraction, command_line, given_options, measuring_options, suite_folders
+from bench.cli.arguments import (
+    Adder,
+    as_fraction,
+    command_line,
+    formats,
+    given_options,
+    measuring_options,
+    results_folder,
+    suite_folders,
+)
+from bench.cli.command_parser import Parser
 from bench.cli.output import complain, say
 from bench.cli.pages import choose_run
 from bench.cli.runs import print_measured
@@ -26,7 +36,9 @@ EXPORT_FORMATS = ("asv",)
 def add(command: Adder) -> None:
     """The commands of this file."""
     exporting = command("export", export_runs, "write runs as another program's files: asv's results")
-    exporting.add_argument("to", choices=EXPORT_FORMATS, help="whose files")
+    exporting.add_argument(
+        "to", choices=EXPORT_FORMATS, metavar="PROGRAM", help=f"whose files: {', '.join(EXPORT_FORMATS)}"
+    )
     exporting.add_argument("which", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
     _runs(exporting)
     exporting.add_argument(
@@ -46,7 +58,7 @@ def add(command: Adder) -> None:
     telling.add_argument(
         "--metric", metavar="NAME", help="a metric, or ratio; default: ratio, or step_time where no cell has one"
     )
-    telling.add_argument("--format", choices=("table", "json"), default="table")
+    formats(telling, ("table", "json"))
     telling.add_argument("--html", type=Path, metavar="FILE", help="also write one self-contained page")
     racing = command("confirm", race_suspects, "race the two commits of a suspected change on this machine, now")
     racing.add_argument("before", metavar="COMMIT_A", help="the commit before the change")
@@ -67,10 +79,8 @@ def add(command: Adder) -> None:
     racing.set_defaults(instrument=0)
 
 
-def _runs(added: argparse.ArgumentParser) -> None:
-    added.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
+def _runs(added: Parser) -> None:
+    results_folder(added)
     added.add_argument("--repo", type=Path, default=Path("."), metavar="DIR", help="git repository; default: .")
 
 
@@ -109,7 +119,10 @@ def show_history(arguments: argparse.Namespace) -> Ending:
     found = read_history(arguments.out, arguments.repo, arguments.metric, arguments.suites, tell=complain)
     if arguments.html is not None:
         files.write_aside(arguments.html, layout.page(found))
-    say(json_text(found.to_json(), indent=1) if arguments.format == "json" else layout.console(found), end="")
+    if arguments.format == "json":
+        say(json_text(found.to_json(), indent=1), end="")
+    else:
+        say(layout.console(found), end="", coloured=True)
     if arguments.html is not None:
         complain(f"its page: {arguments.html}")
     return DONE
@@ -136,6 +149,7 @@ def race_suspects(arguments: argparse.Namespace) -> Ending:
         )
     print_measured(done.run, resumable=False)
     for one in done.confirmations:
-        say(f"{one.state}: {one.cell}: {one.sentence()}; the history said {1 + one.relative:.3f}")
+        said = f"{one.state}: {one.cell}: {one.sentence()}; the history said {1 + one.relative:.3f}"
+        say(said, coloured=True)
     say(f"kept in {done.path}")
     return DONE

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.borders import json_text, one_line
-from bench.cli.arguments import Adder, as_duration, positive, which
+from bench.cli.arguments import Adder, as_duration, formats, positive, which
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import SpecError, quote
@@ -28,7 +28,7 @@ def add(command: Adder) -> None:
     showing = command("show", show, "print a run")
     which(showing)
     goal(showing)
-    showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
+    formats(showing, (*SUMMARY_FORMATS, "json"))
     reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
     which(reporting)
     goal(reporting)
@@ -37,7 +37,7 @@ def add(command: Adder) -> None:
     which(verifying)
     verifying.add_argument("--report", type=Path, metavar="FILE", help="default: report.html in the run's folder")
     env = command("env", show_environment, "the machine and the software, as runs record them")
-    env.add_argument("--format", choices=("table", "json"), default="table")
+    formats(env, ("table", "json"))
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
     env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
     env.add_argument("--fit", action="store_true", help="the smallest slowdown that a gate would see here")
@@ -90,7 +90,7 @@ def print_run(run: store.StoredRun) -> None:
     from bench.analysis.summary import summarize
     from bench.report import console
 
-    say(console.render(summarize(run)))
+    say(console.render(summarize(run)), coloured=True)
 
 
 def show(arguments: argparse.Namespace) -> Ending:
@@ -100,7 +100,7 @@ def show(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(summary.to_json(), indent=1))
     else:
-        say(renderer(arguments.format)(summary))
+        say(renderer(arguments.format)(summary), coloured=arguments.format == "table")
     return DONE
 
 
@@ -145,7 +145,7 @@ def show_environment(arguments: argparse.Namespace) -> Ending:
         say(json_text(values, indent=1))
     else:
         width = max(map(len, values))
-        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
+        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()), coloured=True)
     return DONE
 
 
@@ -167,7 +167,7 @@ def run_calibrate(arguments: argparse.Namespace) -> Ending:
     lines = [f"{kind}: not measured: {reason}" for kind, reason in done.reasons.items()]
     for path, one in done.files.items():
         lines += [table(one), f"  kept in {path}"]
-    say("\n".join(lines))
+    say("\n".join(lines), coloured=True)
     return DONE
 
 
@@ -182,5 +182,5 @@ def run_fit(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text({**found.to_json(), "sentences": [fit.sentence(gate) for gate in found.gates]}, indent=1))
     else:
-        say(fit.fit_table(found))
+        say(fit.fit_table(found), coloured=True)
     return DONE

@@ -11,7 +11,7 @@ from bench.borders import markdown_text as safe
 from bench.borders import terminal
 from bench.commands.gate_exact import A_STEP, Exact
 from bench.commands.gate_judgement import Gate
-from bench.report.text_layout import align_rows, titled_list, wrap_text
+from bench.report.text_layout import lay_out, titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
 from bench.stats.intervals import Interval
@@ -101,13 +101,12 @@ def console(gate: Gate, tally: str) -> str:
     names = {one.cell: f"({number})" for number, one in enumerate(gate.decisions, start=1)}
     if gate.decisions:
         table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
-        for row, one in zip(align_rows(table, left=()), [None, *gate.decisions], strict=True):
-            if one is not None:
-                lines += wrap_text(
-                    f"{names[one.cell]} {one.cell}{' (the A/A control)' if one.twin else ''}: {one.reason}"
-                )
-            lines.append(row)
-        lines.append("")
+        laid = lay_out(table, left=(), keep=(0, 1, 2, 3))
+        lines += laid.header
+        for row, one in zip(laid.rows, gate.decisions, strict=True):
+            lines += wrap_text(f"{names[one.cell]} {one.cell}{' (the A/A control)' if one.twin else ''}: {one.reason}")
+            lines += row
+        lines += [*laid.note, ""]
     lines += titled_list("Without statistics:", exact_lines(gate))
     lines += titled_list("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
     lines += titled_list("Why:", gate.reasons)

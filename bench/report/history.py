@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 import bench.borders as borders
 from bench.analysis.history import RATIO, Change, History, MetricSeries, suspects
-from bench.borders import one_line
 from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
 from bench.report.html import template_environment
 from bench.report.text_layout import align_rows, wrap_text
@@ -108,9 +107,9 @@ def remarks(history: History) -> list[str]:
 
 def console(history: History) -> str:
     """All series as a table, and what changed in them."""
-    lines = [one_line(f"history of {history.metric.replace('_', ' ')}")]
+    lines = wrap_text(f"history of {history.metric.replace('_', ' ')}")
     for machine, members in _by_machine(history).items():
-        lines += ["", one_line(machine), *align_rows([_row(own) for own in members], left=range(9))]
+        lines += ["", *wrap_text(machine), *align_rows([_row(own) for own in members], left=range(9), headed=False)]
     lines += [""]
     for commit, what, count in boundaries(history):
         lines += wrap_text(
@@ -118,7 +117,7 @@ def console(history: History) -> str:
         )
     for (before, after), changed in suspects(history).items():
         lines += wrap_text(between(before, after, changed), "* ")
-        lines += align_rows([_change(own, change) for own, change in changed], left=range(9))
+        lines += align_rows([_change(own, change) for own, change in changed], left=range(9), headed=False)
     lines += [part for text in alarms(history) for part in wrap_text(text, "! ")]
     if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))

@@ -12,7 +12,7 @@ from bench.analysis.merge_nodes import PooledRatio
 from bench.analysis.merge_values import SPREADS, MachineFigure, MachineRatio, Merge, MergedRow, MergedWork
 from bench.borders import csv_cell
 from bench.borders import markdown_text as safe
-from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
+from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity, ratio
 from bench.stats.intervals import Interval
 
@@ -254,7 +254,7 @@ def console(found: Merge) -> str:
     if found.invalid:
         return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for work in found.works:
-        lines += [cut(work.name), *_stacked(work)]
+        lines += [*wrap_text(work.name), *_stacked(work)]
         for sentence in (*no_ratios(work), *other_ratios(work)):
             lines += wrap_text(sentence, "    ")
         lines.append("")
@@ -279,7 +279,8 @@ def _stacked(work: MergedWork) -> list[str]:
         ["", *(MERGE_COLUMNS[column] for column in upper)],
         *([row.name, *row_entries(row, upper)] for row in work.rows),
     ]
-    lines = align_rows([[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)])
+    stacked = [[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)]
+    lines = align_rows(stacked, keep=(0, 1, 2))
     sound = [row for row in work.rows if row.outcome == "ok" and row.figures]
     if not lower or not sound:
         return lines

@@ -81,12 +81,13 @@ def render_tuned(found: Tuned) -> str:
         unsaid = ", ".join(found.config.unsaid)
         lines += [*wrap_text(f"The command has no word for {unsaid}; the claim is with it."), ""]
     if found.result.finalists:
-        lines += ["Final race, which alone is the claim:", *align_rows(_finalist_rows(found)), ""]
+        lines += ["Final race, which alone is the claim:", *align_rows(_finalist_rows(found), keep=(0, 1, 4)), ""]
     rows = _trial_rows(found)
     shown = rows[:SHOWN_TRIALS]
     more = f", the best {SHOWN_TRIALS} of {len(rows)}" if len(rows) > SHOWN_TRIALS else ""
     if rows:
-        lines += [f"Trials by their last race{more}:", *align_rows([TRIAL_HEADER, *shown], left=(0, 1, 6)), ""]
+        table = align_rows([TRIAL_HEADER, *shown], left=(0, 1, 6), keep=(0, 1, 3), elsewhere="--format csv")
+        lines += [f"Trials by their last race{more}:", *table, ""]
     lines += titled_list("", list(_notes(found))) if found.result.notes and found.result.finalists else []
     lines += wrap_text(
         f"{found.spent:.0f} s in all. Study {found.study} in {found.storage}; optuna-dashboard sqlite:///"

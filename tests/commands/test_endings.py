@@ -82,6 +82,7 @@ LEAST = {
     "doctor": ["a.py"],
     "merge": ["a"],
     "cancel": ["a"],
+    "completion": ["bash"],
 }
 
 
