@@ -134,7 +134,9 @@ def intervals() -> str:
     def draw(axes: Any) -> None:
         for place, one in enumerate(found):
             low, high = _ends(one)
-            axes.plot([place, place], [100 * low, 100 * high], color=BLUE if one.contains(TRUTH) else RED, linewidth=1.5)
+            axes.plot(
+                [place, place], [100 * low, 100 * high], color=BLUE if one.contains(TRUTH) else RED, linewidth=1.5
+            )
         axes.axhline(100 * TRUTH, color=GREY, linewidth=1)
         axes.set(xlabel="run", ylabel="difference, %")
         axes.set_title(f"{len(found)} runs of 6 launches; {missed} miss the truth of +3 %", fontsize=11, loc="left")
@@ -194,7 +196,7 @@ def twin() -> str:
 
 
 def mean_and_median() -> tuple[float, dict[str, tuple[float, float]]]:
-    """The truth, and what is read where every 20th step of one arm takes twice as long: estimate and half width, in %."""
+    """The truth where every 20th step of an arm takes twice as long, and what is read: estimate, half width; in %."""
     rng = np.random.default_rng(1)
     arms = [step_races.TrueArm(), step_races.TrueArm(every=20, extra=1.0)]
     made = step_races.launches(rng, arms, step_races.Machine(spikes=0.01), 12)

@@ -12,6 +12,7 @@ from typing import Any
 import bench
 from bench.analysis import columns
 from bench.cli import parser
+from bench.cli.command_help import COMMAND_HELP, METAVARS
 from bench.commands.endings import CODES, JUDGEMENTS, REFUSED, UNFORESEEN
 from bench.plan.public_names import HOMES
 from bench.report.schemas import TYPES
@@ -69,6 +70,14 @@ def command_line() -> str:
         rows = [f"| {_called(action)} | {_cell(action.help or '', found, action)} |" for action in options(found)]
         if rows:
             parts.append("\n".join(("| it takes | what that is |", "|---|---|", *rows)) + "\n")
+        if told := COMMAND_HELP.get(words.removeprefix("bench ")):
+            width = max(len(example.line) for example in told.examples)
+            lines = [f"{example.line:{width}}  # {example.what}" for example in told.examples]
+            parts.append(notebook.fenced("\n".join(lines), "sh") + "\n")
+            codes = [f"{code} {meaning}" for code, meaning in told.codes.items()]
+            parts.append(f"[Ends with](exit-codes.md) {'; '.join(codes)}.\n")
+    named = [f"| `{name}` | {_text(told)} |" for name, told in METAVARS.items() if told]
+    parts.append("\n".join(("## What stands for a value\n", "| it says | you write |", "|---|---|", *named)))
     return "\n".join(parts)
 
 
@@ -90,7 +99,10 @@ def _value(action: argparse.Action) -> str:
 def _cell(text: str, found: argparse.ArgumentParser, action: argparse.Action | None = None) -> str:
     """A help as it is printed, as a cell of a table."""
     values = {**vars(action), "prog": found.prog} if action else {"prog": found.prog}
-    text = text % values if "%" in text else text
+    return _text(text % values if "%" in text else text)
+
+
+def _text(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("\n", " ")
 
 
@@ -154,10 +166,14 @@ def functions() -> str:
     def blocks(of: list[str]) -> str:
         homes = {name: "bench" if name in here else HOMES[name] for name in sorted(of)}
         # By the name that users have for it, wherever it is written down.
-        return "\n\n".join(f'::: {home}.{name}\n    options:\n      heading: "bench.{name}"\n' for name, home in homes.items())
+        return "\n\n".join(
+            f'::: {home}.{name}\n    options:\n      heading: "bench.{name}"\n' for name, home in homes.items()
+        )
 
     told = "\n\n".join(f'::: bench.errors.{name}\n    options:\n      heading: "bench.{name}"\n' for name in errors)
-    return f"## What commands do\n\n{blocks(calls)}\n\n## What one writes with\n\n{blocks(others)}\n\n## Errors\n\n{told}"
+    return (
+        f"## What commands do\n\n{blocks(calls)}\n\n## What one writes with\n\n{blocks(others)}\n\n## Errors\n\n{told}"
+    )
 
 
 PARTS: Mapping[str, Callable[[], str]] = {

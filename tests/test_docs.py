@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from bench.cli.command_help import COMMAND_HELP
 from bench.commands.endings import CODES, REFUSED, UNFORESEEN
 from bench.results.record import OUTCOMES
 from docs_build import pages
@@ -20,6 +21,14 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), *DOCS]
 MARKER = re.compile(r"^<!-- generated: ([\w-]+)", re.MULTILINE)
 ONE_SCREEN = 60
+LOOKED_UP = re.compile(r"environ\.(get|setdefault|pop)$|getenv$")
+# Variables whose names begin so are read or set by the program; others that look like them are words of messages.
+PREFIXES = (
+    *("BENCH_", "LOOPMARK_", "XDG_", "SLURM", "PJRT_", "TORCH_DEVICE", "TORCHELASTIC_", "TORCHINDUCTOR_", "TRITON_"),
+    *("OMP_", "MKL_", "OPENBLAS_", "CUDA_VISIBLE", "MASTER_", "CLICOLOR", "NO_COLOR", "FORCE_COLOR"),
+)
+ONE_SCREEN = 60
+LOOKED_UP = re.compile(r"environ\.(get|setdefault|pop)$|getenv$")
 # Variables whose names begin so are read or set by the program; others that look like them are words of messages.
 PREFIXES = ("BENCH_", "LOOPMARK_", "XDG_", "SLURM", "PJRT_", "TORCH_DEVICE", "TORCHELASTIC_", "TORCHINDUCTOR_", "TRITON_",
             "OMP_", "MKL_", "OPENBLAS_", "CUDA_VISIBLE", "MASTER_", "CLICOLOR", "NO_COLOR", "FORCE_COLOR")  # fmt: skip
@@ -86,7 +95,9 @@ def test_links_and_anchors_lead_somewhere(path: Path) -> None:
 
 def test_a_link_that_dangles_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("# One `thing`, two\n\n[a](page.md#one-thing-two) [b](#one) [c](none.md) [d](https://a.b)\n\n```\n[e](no)\n```\n")
+    page.write_text(
+        "# One `thing`, two\n\n[a](page.md#one-thing-two) [b](#one) [c](none.md) [d](https://a.b)\n\n```\n[e](no)\n```\n"
+    )
     assert dangling(page) == ["#one", "none.md"]
 
 
@@ -124,10 +135,20 @@ def test_every_option_is_described(words: str) -> None:
     (found,) = [one for name, one in pages.commands() if name == words]
     for action in pages.options(found):
         for called in action.option_strings or [action.metavar or action.dest.upper()]:
-            (row,) = [line for line in section.splitlines() if re.match(rf"\|[^|]*`\[?{re.escape(str(called))}[\s`,\]]", line)]
+            (row,) = [
+                line for line in section.splitlines() if re.match(rf"\|[^|]*`\[?{re.escape(str(called))}[\s`,\]]", line)
+            ]
             told = row.replace("\\|", "").split("|")[2].strip()
             assert len(told) > 3, f"{words} {called} has no help"
             assert "%(" not in told
+
+
+def test_every_command_has_its_examples_and_exit_codes_in_the_reference() -> None:
+    text = pages.command_line()
+    for name, told in COMMAND_HELP.items():
+        section = text.split(f"## `bench {name}`\n", 1)[1].split("\n## ", 1)[0]
+        assert all(example.line in section for example in told.examples)
+        assert all(f"{code} {meaning}" in section for code, meaning in told.codes.items())
 
 
 def test_every_exit_code_is_described() -> None:
@@ -137,21 +158,25 @@ def test_every_exit_code_is_described() -> None:
     assert all(len(text) > 10 for _, _, text in rows)
 
 
+def _spelled_as_one(value: object) -> bool:
+    whole = isinstance(value, str) and re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|CLICOLOR", value)
+    return bool(whole) and str(value).startswith(PREFIXES)
+
+
 def variables() -> set[str]:
     """Environment variables that the code names: what it looks up, and constants that are spelled as they are."""
     found = set()
     for path in itertools.chain(*((ROOT / folder).rglob("*.py") for folder in ("bench", "loopmark", "suites"))):
         for node in ast.walk(ast.parse(source(path))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|CLICOLOR", node.value) and node.value.startswith(PREFIXES):
-                    found.add(node.value)
-            looked_up: ast.AST | None = None
+            if isinstance(node, ast.Constant) and _spelled_as_one(node.value):
+                found.add(str(node.value))
+            named: ast.AST | None = None
             if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
-                looked_up = node.slice
-            elif isinstance(node, ast.Call) and re.search(r"environ\.(get|setdefault|pop)$|getenv$", ast.unparse(node.func)):
-                looked_up = node.args[0]
-            if isinstance(looked_up, ast.Constant) and isinstance(looked_up.value, str):
-                found.add(looked_up.value)
+                named = node.slice
+            elif isinstance(node, ast.Call) and LOOKED_UP.search(ast.unparse(node.func)):
+                named = node.args[0]
+            if isinstance(named, ast.Constant) and isinstance(named.value, str):
+                found.add(named.value)
     return found
 
 

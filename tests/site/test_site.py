@@ -56,7 +56,11 @@ def test_a_page_loads_nothing_from_a_network_and_all_that_it_loads_is_there(path
     for target in page(path).loads:
         assert not re.match(r"(\w+:)?//", target), target
         if not target.startswith("data:"):
-            file = SITE / target.lstrip("/") if target.startswith("/") else path.parent / unquote(re.split("[?#]", target)[0])
+            file = (
+                SITE / target.lstrip("/")
+                if target.startswith("/")
+                else path.parent / unquote(re.split("[?#]", target)[0])
+            )
             assert file.is_file(), target
     assert page(path).diagrams == 0, "Material fetches what draws diagrams from a CDN"
 
