@@ -24,14 +24,9 @@ ONE_SCREEN = 60
 LOOKED_UP = re.compile(r"environ\.(get|setdefault|pop)$|getenv$")
 # Variables whose names begin so are read or set by the program; others that look like them are words of messages.
 PREFIXES = (
-    *("BENCH_", "LOOPMARK_", "XDG_", "SLURM", "PJRT_", "TORCH_DEVICE", "TORCHELASTIC_", "TORCHINDUCTOR_", "TRITON_"),
-    *("OMP_", "MKL_", "OPENBLAS_", "CUDA_VISIBLE", "MASTER_", "CLICOLOR", "NO_COLOR", "FORCE_COLOR"),
+    *("BENCH_", "LOOPMARK_", "XDG_", "SLURM", "PJRT_", "TORCH_DEVICE", "TORCHELASTIC_", "TORCHINDUCTOR_"),
+    *("TRITON_", "OMP_", "MKL_", "OPENBLAS_", "CUDA_VISIBLE", "MASTER_", "CLICOLOR", "NO_COLOR", "FORCE_COLOR"),
 )
-ONE_SCREEN = 60
-LOOKED_UP = re.compile(r"environ\.(get|setdefault|pop)$|getenv$")
-# Variables whose names begin so are read or set by the program; others that look like them are words of messages.
-PREFIXES = ("BENCH_", "LOOPMARK_", "XDG_", "SLURM", "PJRT_", "TORCH_DEVICE", "TORCHELASTIC_", "TORCHINDUCTOR_", "TRITON_",
-            "OMP_", "MKL_", "OPENBLAS_", "CUDA_VISIBLE", "MASTER_", "CLICOLOR", "NO_COLOR", "FORCE_COLOR")  # fmt: skip
 
 
 def source(path: Path) -> str:
