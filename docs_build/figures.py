@@ -25,8 +25,14 @@ from tests import step_races
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BLUE, RED, GREY, ORANGE = "#3b6fb6", "#c23b3b", "#8a8a8a", "#c9822b"
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "loopmark", "font.size": 11, "axes.spines.top": False,
-         "axes.spines.right": False, "font.family": "sans-serif"}  # fmt: skip
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "loopmark",
+    "font.size": 11,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def _svg(draw: Callable[[Any], None], height: float = 3.2) -> str:

@@ -16,7 +16,7 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z][a-z0-9+.-]*:|#)([^)\s]+)\)")
 VARIABLE = "LOOPMARK_REPOSITORY"
 
 
-class LongDescription(MetadataHookInterface):
+class LongDescription(MetadataHookInterface):  # type: ignore[misc]  # hatchling is not there to be looked at
     """Sets `readme`."""
 
     def update(self, metadata: dict[str, Any]) -> None:

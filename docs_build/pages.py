@@ -108,6 +108,7 @@ def _text(text: str) -> str:
 
 def exit_codes() -> str:
     """Every code with what earns it."""
+    rows: list[tuple[int, str, str, str]]
     rows = [(code, word, MEANINGS[word], "yes" if word in JUDGEMENTS else "") for word, code in CODES.items()]
     rows.append((REFUSED, "refused", "what was asked for cannot be done, one message says why; a usage error, too", ""))
     rows.append((UNFORESEEN, "unforeseen", "something nobody foresaw; one line names a log file", ""))
