@@ -220,6 +220,15 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Make the site of docs/ under site/, strictly, and check it: nothing dangles, nothing comes from a network."""
+    _install(session, "--editable", ".", *GROUPS["tests"], *GROUPS["docs"])
+    # Material prints an advertisement for its successor otherwise.
+    session.run("python", "-m", "mkdocs", "build", "--strict", "--clean", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/site", *session.posargs, env={"BENCH_SITE": "site"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff and types with mypy, strictly."""
     # The project's dependencies are there for their types, and nox for the noxfile's.

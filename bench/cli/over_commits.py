@@ -22,6 +22,7 @@ from bench.cli.output import complain, say
 from bench.cli.runs import print_measured
 from bench.commands.endings import DONE, Ending
 from bench.commands.read_history import read_history
+from bench.machine import git
 from bench.results import files
 from bench.stats.gate_rule import Rule
 
