@@ -134,7 +134,6 @@ CLASSES = (
     Class(r"bench merge (?!results/2\*).*", "absent", "takes runs of several machines"),
     Class(r"bench (submit|cancel) .*", "absent", "a Slurm, of which nox -s slurm has one"),
     Class(r"bench status( JOB)?", "absent", "a job, of which nox -s slurm has several"),
-    Class(r"bench completion .*", "absent", "shtab, of the extra completion; tests/cli has what it writes"),
     Class(r"bench selftest.*", "long", "measures the tool for minutes, whatever the budget", (0, 3)),
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
     Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),
