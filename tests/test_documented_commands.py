@@ -102,6 +102,7 @@ CLASSES = (
     Class(r"bench show --target .*", "run", before=TRAINED, says="(reaches|does not reach) 0.025"),
     Class(r"bench report --target .*", "long", "the same as a page"),
     Class(r"bench report", "run", says="report.html"),
+    Class(r"bench explain .*", "long", "samples stacks in a launch of its own"),
     Class(r"bench tune( .*)?", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
