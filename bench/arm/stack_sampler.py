@@ -75,7 +75,7 @@ class StackSampler:
                 names.setdefault(_name(code, module), len(names))
                 for code, module in frames
                 if code.co_name not in INLINED
-            )[-DEEPEST:]
+            )[-DEEPEST_STACK:]
             entry = found.setdefault(places, [0, 0])
             entry[0] += taken
             entry[1] += samples

@@ -145,7 +145,8 @@ def _drawn(frame: _Frame, text: str, top: int, explanation: Explanation, names: 
     y = top + frame.row * (_ROW + _GAP)
     shown = f'<text x="4" y="14" font-size="{_FONT}" fill="{_INK_ON_FRAMES}">{html.escape(one_line(text))}</text>'
     return (
-        f'<svg x="{frame.left:.2f}%" y="{y}" width="{width}" height="{_ROW}" style="{style}"><title>{html.escape(one_line(told))}</title>'
+        f'<svg x="{frame.left:.2f}%" y="{y}" width="{width}" height="{_ROW}" style="{style}">'
+        f"<title>{html.escape(one_line(told))}</title>"
         f'<rect width="100%" height="{_ROW}" fill="{_colour(node)}" stroke="{_EDGE}" stroke-opacity="0.7"/>'
         f"{shown if frame.width > 1.5 else ''}</svg>"
     )
