@@ -21,7 +21,7 @@ from bench.results.record import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = Path(__file__).resolve().parent / "suites"
-pytest_plugins = ("tiers",)
+pytest_plugins = ("tiers", "opened_pages")
 # Those that the program's own suites race unless they are told otherwise.
 USUAL_LOOPS = ("plain", "fabric", "trainer-barebones", "trainer")
 # Those that need nothing but what the program itself needs.
@@ -34,6 +34,11 @@ INSTALLED_LOOPS = tuple(
 # extras`, which says so, they are there whatever is missing, and fail.
 COMPLETE = set(INSTALLED_LOOPS) == set(loops.registry()) or os.environ.get("BENCH_EXTRAS") == "all"
 collect_ignore_glob = [] if COMPLETE else ["extras/test_*.py"]
+# The same of those in a browser and `nox -s browser`.
+if importlib.util.find_spec("playwright") is None and os.environ.get("BENCH_BROWSER") != "all":
+    collect_ignore_glob.append("browser/test_*.py")
+# Those of the built site are there in `nox -s docs`, which has built it, and says where.
+collect_ignore_glob += [] if "BENCH_SITE" in os.environ else ["site/test_*.py"]
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typing import Any
 from bench.arm.call_count import INLINED
 from bench.errors import Unsupported
 from bench.plan.suite_files import without_folder
-from bench.results.stacks import LONGEST_FUNCTION, MOST_STACKS, SampledStacks
+from bench.results.stacks import DEEPEST_STACK, LONGEST_FUNCTION, MOST_STACKS, SampledStacks
 
 _INTERVAL = 0.001  # seconds; a sample costs some 0.15 ms, most of it caches that are cold after it
 # Wall time over processor time, in ns, below which nobody asks whether the thread slept or others had the core.

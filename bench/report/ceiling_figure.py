@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure
+
 import bench.borders as borders
 from bench.analysis.estimates import CellSummary
-from bench.report.drawing import FAINT, INK, Drawing, decade_ticks, drawing, even_ticks
+from bench.report.drawing import FAINT, INK, NARROW, TEXT, Drawing, decade_ticks, drawing, even_ticks, figure_text
 from bench.report.row_figure import HALF, PLACE, ArmStyles, row_figure
-from bench.report.units import percent, quantity, scale
+from bench.report.units import chosen_quantity, percent, quantity, scale
 
 # Figures further apart, from the lowest rate to the highest ceiling, need a logarithmic scale.
 _WIDE = 20.0
+# Steps whose arithmetic differs by less do as much.
+_SAME_WORK = 1.2
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,75 @@ def draw_ceilings(group: str, rows: Sequence[CeilingRow], style: ArmStyles) -> D
         + ("Upright lines: what this machine was measured to reach with the same mix of arithmetic and nothing else."
            if known else "No ceiling of this machine was known: `bench env --calibrate` measures it.")
         + " Bytes moved are not counted, so there is no roof of bandwidth.",
+        "ceilings",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RoofPoint:
+    """One cell under its roof: `flops` a step across, `rate` and `ceiling` upwards, FLOP/s."""
+
+    arm: str
+    flops: float
+    rate: float
+    ceiling: float | None
+
+
+def roof_points(rows: Sequence[CeilingRow], style: ArmStyles) -> list[RoofPoint]:
+    """By work a step; none where all steps do as much, since then there is no roof but a point of it."""
+    points = sorted((RoofPoint(style.names[row.cell], row.flops, row.rate, row.ceiling) for row in rows),
+                    key=lambda point: point.flops)  # fmt: skip
+    return points if points and points[-1].flops > _SAME_WORK * points[0].flops else []
+
+
+def draw_roof(suite: str, points: Sequence[RoofPoint], title: str, style: ArmStyles) -> Drawing:
+    """The figure of one suite, of points that differ in their work."""
+    arms = list(dict.fromkeys(point.arm for point in points))
+    rates = [value for point in points for value in (point.rate, point.ceiling) if value is not None]
+    (wide, wide_unit), (factor, unit) = scale(points[-1].flops, "FLOP"), scale(max(rates), "FLOP/s")
+    height = 2.9 + 0.21 * -(-len(arms) // 2)
+    figure = Figure(figsize=(NARROW, height))
+    panel = figure.add_axes((0.155, 0.5 / height, 0.81, 2.1 / height))
+    low, high = points[0].flops / wide / 1.4, points[-1].flops / wide * 1.4
+    for arm in arms:
+        own = [point for point in points if point.arm == arm]
+        panel.plot([point.flops / wide for point in own], [point.rate / factor for point in own],
+                   style.marks[arm], linestyle="-", color=style.colours[arm], markersize=5, linewidth=1.2,
+                   label=figure_text(arm.replace(r"\$", "$"), 24))  # fmt: skip
+    roofs = {point.flops: point.ceiling for point in points if point.ceiling is not None}
+    panel.plot([flops / wide for flops in roofs], [roof / factor for roof in roofs.values()], "--", color=INK)
+    bottom, top = min(rates) / factor / 1.6, max(rates) / factor * 1.6
+    # Steps of equal length: what starts no arithmetic until so much time has passed stays below such a line.
+    for power in range(-7, 3):
+        ends = [low, high]
+        heights = [end * wide / 10.0**power / factor for end in ends]
+        if min(heights) < top and max(heights) > bottom:
+            panel.plot(ends, heights, color=FAINT, linewidth=0.7, linestyle=":")
+            at = min(max(1.15 * bottom * factor * 10.0**power / wide, low * 1.03), high)
+            where = at * wide / 10.0**power / factor
+            if bottom < where < top and at < high / 1.5:
+                panel.text(at, where, chosen_quantity(10.0**power, "s"), fontsize=TEXT, va="bottom", color=INK)
+    panel.set(
+        xscale="log", yscale="log", xlim=(low, high), ylim=(bottom, top), xlabel=f"arithmetic a step, {wide_unit}"
+    )
+    panel.set_title(f"arithmetic a second, {unit}", fontsize=TEXT, pad=4)
+    ticks = decade_ticks(low, high)
+    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ticks = decade_ticks(bottom, top)
+    panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.grid(visible=False)
+    figure.legend(*panel.get_legend_handles_labels(), loc="upper left", ncols=2, handlelength=1.6, labelspacing=0.25,
+                  borderaxespad=0.1)  # fmt: skip
+    return drawing(
+        figure,
+        f"roof-{borders.file_name(suite)}",
+        title,
+        "Marks: each cell, by the arithmetic that its step has. "
+        + ("Dashes: what this machine was measured to reach with the same arithmetic and nothing else. " if roofs
+           else "No ceiling of this machine was known. ")
+        + "Dotted: steps of equal length. An arm that follows a dotted line spends its step on other things than "
+        "arithmetic; one that levels off is at its roof.",
         "ceilings",
     )  # fmt: skip
 

@@ -137,7 +137,8 @@ def drift_words(drift: Drift | None) -> str:
 
 def draw_cell(samples: CellSamples, style: ArmStyles) -> Drawing:
     """The figure."""
-    arms = list(dict.fromkeys(cell for one in samples.order for cell in one))
+    present = {cell for one in samples.order for cell in one}
+    arms = [cell for cell in style.names if cell in present]
     rows = 0.19 * len(arms)
     height = 2.5 + rows
     figure = Figure(figsize=(NARROW, height))
@@ -161,12 +162,12 @@ def draw_cell(samples: CellSamples, style: ArmStyles) -> Drawing:
             panel.axvline(start - gap / 2, color=INK, linewidth=0.5, alpha=0.4)
     low, high = min(everything), _upper(everything)
     margin = 0.06 * (high - low) or 0.05 * high
-    panel.set(xlim=(-gap, start), ylim=((low - margin) / factor, (high + margin) / factor), ylabel=f"step, {unit}")
+    panel.set(xlim=(-gap, start), ylim=((low - margin) / factor, (high + margin) / factor))
     even_ticks(panel)
     even_ticks(panel, "y", count=4)
     panel.grid(axis="y")
     panel.set_xlabel("steps of its turns, launch after launch")
-    panel.set_title(drift_words(samples.drift), fontsize=TEXT, pad=4)
+    panel.set_title(f"{unit} a step; {drift_words(samples.drift)}", fontsize=TEXT, pad=4)
     if arms:
         _draw_order(figure, samples, arms, style, (height, rows))
     beyond = sum(value > high for value in everything)

@@ -12,7 +12,7 @@ from bench.analysis import claims
 from bench.analysis.estimates import CellSummary
 from bench.analysis.fastest import USABLE, Fastest
 from bench.plan.cell import SIDES
-from bench.report.tables import label
+from bench.report.tables import label, short_label
 from bench.report.units import factor, percent, quantity
 from bench.stats.intervals import Interval, half_width
 from bench.stats.rounding import percent_of
@@ -75,11 +75,7 @@ def compared_values(axis: str, cells: Sequence[CellSummary], fastest: Fastest | 
 def baseline_name(axis: str, cells: Iterable[CellSummary]) -> str:
     """What the baseline of a group is called in a sentence, by the value of its twin."""
     found = [cell.point[axis] for cell in cells if cell.twin]
-    return _short(axis, found[0]) if found else "the baseline"
-
-
-def _short(axis: str, value: object) -> str:
-    return label(axis, value) if axis == "loop" else str(value)
+    return short_label(axis, found[0]) if found else "the baseline"
 
 
 def _raced(axis: str, cells: Sequence[CellSummary]) -> list[_Raced]:
@@ -88,7 +84,7 @@ def _raced(axis: str, cells: Sequence[CellSummary]) -> list[_Raced]:
     for cell in cells:
         if cell.twin or cell.versus is None or cell.outcome not in USABLE:
             continue
-        short = _short(axis, cell.point[axis])
+        short = short_label(axis, cell.point[axis])
         name = short if axis == SIDES else label(axis, cell.point[axis])
         work = cell.versus.of_work
         step = "an epoch" if EPOCH in cell.metrics else "a step"
@@ -224,18 +220,18 @@ def _fastest(axis: str, raced: Sequence[_Raced], base: str, found: Fastest | Non
 
 def _without_ratio(axis: str, cells: Sequence[CellSummary], base: str, *, brief: bool) -> list[str]:
     """Of the values that have no ratio, or of the baseline where it is to blame for all; briefly, without why."""
-    others = [cell for cell in cells if not cell.twin and _short(axis, cell.point[axis]) != base]
+    others = [cell for cell in cells if not cell.twin and short_label(axis, cell.point[axis]) != base]
     for cell in cells:
-        if not cell.twin and _short(axis, cell.point[axis]) == base and cell.outcome not in USABLE:
+        if not cell.twin and short_label(axis, cell.point[axis]) == base and cell.outcome not in USABLE:
             return [f"nothing is compared: the baseline, {base}, is {cell.outcome} ({cell.reason})."]
     lost = [cell for cell in others if cell.versus is None or cell.outcome not in USABLE]
     if brief:
-        named = [f"{_short(axis, cell.point[axis])} ({cell.outcome})" for cell in lost[:NAMED_VALUES]]
+        named = [f"{short_label(axis, cell.point[axis])} ({cell.outcome})" for cell in lost[:NAMED_VALUES]]
         more = f" and {len(lost) - NAMED_VALUES} more" if len(lost) > NAMED_VALUES else ""
         return [f"{axis}, without a ratio to {base}: {', '.join(named)}{more}."] if lost else []
     told = []
     for cell in lost[:SENTENCES]:
-        name = _short(axis, cell.point[axis]) if axis == SIDES else label(axis, cell.point[axis])
+        name = short_label(axis, cell.point[axis]) if axis == SIDES else label(axis, cell.point[axis])
         # What ran well and has no ratio lacks one of its own launches, or of the baseline's.
         why = f"it is {cell.outcome} ({cell.reason})" if cell.reason else "no launch has enough rounds of both"
         told.append(f"{name} has no ratio to {base}: {why}.")

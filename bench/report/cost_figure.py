@@ -53,7 +53,13 @@ class CostDot:
 
 @dataclass(frozen=True)
 class CostCurves:
-    """All that is drawn of one suite; `reaches` says whether a cost is stated for the user's step."""
+    """All that is drawn of one suite, from `low` to `high`, seconds a step.
+
+    Attributes:
+        reaches: whether a cost is stated for the user's step.
+        left_out: arms without a line, for want of place.
+        launches: how many there are, of which at most DOTS are drawn.
+    """
 
     suite: str
     lines: Sequence[CostLine]
@@ -62,6 +68,7 @@ class CostCurves:
     high: float
     reaches: bool
     left_out: int
+    launches: int
 
 
 def cost_curves(
@@ -71,7 +78,7 @@ def cost_curves(
 
     Args:
         models: those of the run, in the order of the summary's costs.
-        pairs: those of the suite's groups that are drawn.
+        pairs: those of the suite.
     """
     known = [index for index, cost in enumerate(summary.costs) if cost.suite == suite and cost.figure]
     there = set(pairs["group"])
@@ -97,7 +104,7 @@ def cost_curves(
     )
     kept = [rows[place] for place in np.linspace(0, len(rows) - 1, min(DOTS, len(rows))).round().astype(int)]
     dots = [CostDot(arm, float(step), float(cost)) for step, cost, arm in kept]
-    return CostCurves(suite, lines, dots, low, high, reaches, len(drawn) - len(drawn[:LINES]))
+    return CostCurves(suite, lines, dots, low, high, reaches, len(drawn) - len(drawn[:LINES]), len(rows))
 
 
 def _line(
@@ -165,12 +172,13 @@ def draw_cost(curves: CostCurves, summary: Summary, style: ArmStyles) -> Drawing
         figure.legend(*panel.get_legend_handles_labels(), loc="upper left", handlelength=2.4, labelspacing=0.25,
                       borderaxespad=0.1)  # fmt: skip
     several = f" ({curves.suite})" if isinstance(summary.suite, list) else ""
+    marks = f"{DOTS} of {curves.launches} launches" if curves.launches > DOTS else "each launch"
     more = f" {curves.left_out} more arms are in the table only." if curves.left_out else ""
     return drawing(
         figure,
         f"cost-{borders.file_name(curves.suite)}",
         f"Cost against step length{several}",
-        "Marks: each launch. Lines: the fit cost = fixed + share × step, with its 95 % interval over sweeps, one "
+        f"Marks: {marks}. Lines: the fit cost = fixed + share × step, with its 95 % interval over sweeps, one "
         "launch of every group each; level where the measured steps do not differ enough for a fit, and only where a "
         f"cost may be stated. Dashes: the twin, the same code as the baseline.{more}",
         "cost",

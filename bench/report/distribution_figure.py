@@ -13,7 +13,7 @@ import bench.borders as borders
 from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary
 from bench.report.drawing import FAINT, INK, Drawing, drawing, even_ticks
-from bench.report.row_figure import HALF, PLACE, ArmStyles, row_figure
+from bench.report.row_figure import HALF, PLACE, ArmStyles, draw_upright, row_figure
 from bench.report.units import quantity, ratio, scale
 from bench.stats.intervals import Interval
 
@@ -93,7 +93,7 @@ def draw_spreads(group: str, spreads: Sequence[StepSpread], style: ArmStyles) ->
         if len(at):
             low_edge, high_edge = middle - HALF * dense, middle + HALF * dense
             panel.fill_between(
-                at / factor, low_edge, high_edge, color=colour, alpha=0.35, linewidth=0.8, edgecolor=colour
+                at / factor, low_edge, high_edge, facecolor=to_rgba(colour, 0.35), edgecolor=colour, linewidth=0.8
             )
         dots = [mean / factor for mean in spread.launches]
         panel.plot(dots, [middle] * len(dots), style.marks[name], color=colour, markersize=4, markeredgecolor=INK,
@@ -166,7 +166,7 @@ def draw_ratios(group: str, rows: Sequence[RatioRow], summary: Summary, style: A
     twin = summary.twin.ratio if summary.twin else None
     if twin and twin.low is not None and twin.high is not None:
         panel.axvspan(twin.low, twin.high, color=FAINT, alpha=0.25, linewidth=0)
-    panel.axvline(1, color=INK, linewidth=0.8)
+    draw_upright(panel, 1, len(rows))
     for place, row in enumerate(rows):
         name = style.names[row.cell]
         colour, middle = style.colours[name], place + PLACE

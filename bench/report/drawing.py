@@ -8,7 +8,9 @@ import itertools
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -134,7 +136,8 @@ def svg(figure: Figure, name: str, says: str = "", data: Mapping[str, str] | Non
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     label = html.escape(borders.one_line(says or name.replace("-", " ")), quote=True)
     given = "".join(f' data-{key}="{html.escape(value, quote=True)}"' for key, value in (data or {}).items())
-    own = f' id="{name}" role="img" aria-label="{label}"{given}'
+    narrow = ' class="narrow"' if figure.get_figwidth() <= NARROW else ""
+    own = f'{narrow} id="{name}" role="img" aria-label="{label}"{given}'
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', lambda found: found[1] + own, text, count=1)
     # A hundredth of a unit is more than a screen shows; what stands between tags is nobody's coordinate.
     text = re.sub(r' (?:d|x|y|points|transform)="[^"]*"', lambda found: re.sub(r"\.(\d\d)\d+", r".\1", found[0]), text)
@@ -149,6 +152,29 @@ def _style_once(marks: re.Match[str]) -> str:
     return f"<g{style}>\n{marks[0].replace(style, '')}</g>\n"
 
 
+@dataclass(frozen=True)
+class KeptFigure:
+    """A figure as matplotlib has it, with the name that its SVG would have, and its texts."""
+
+    name: str
+    figure: Figure
+    drawing: Drawing
+
+
+_kept: ContextVar[list[KeptFigure] | None] = ContextVar("kept figures", default=None)
+
+
+@contextmanager
+def kept_figures() -> Iterator[list[KeptFigure]]:
+    """While this is open, figures are kept in the list that it gives, and no SVG is made of them."""
+    found: list[KeptFigure] = []
+    before = _kept.set(found)
+    try:
+        yield found
+    finally:
+        _kept.reset(before)
+
+
 def drawing(
     figure: Figure,
     name: str,
@@ -159,7 +185,11 @@ def drawing(
     data: Mapping[str, str] | None = None,
 ) -> Drawing:
     """A figure with its texts; who does not see it hears its title."""
-    return Drawing(title, caption, svg(figure, name, title, data), section, cell)
+    kept = _kept.get()
+    made = Drawing(title, caption, svg(figure, name, title, data) if kept is None else "", section, cell)
+    if kept is not None:
+        kept.append(KeptFigure(name, figure, made))
+    return made
 
 
 def even_ticks(panel: Axes, axis: Literal["x", "y"] = "x", *, count: int = 5) -> None:
@@ -190,9 +220,13 @@ def tick_texts(values: Sequence[float]) -> list[str]:
 
 
 def decade_ticks(low: float, high: float) -> list[float]:
-    """For a logarithmic scale: 1, 2 and 5 of each power of ten; every one of a span that has few, few of a long one."""
+    """For a logarithmic scale: 1, 2 and 5 of each power of ten, few of a long span; even ones of a short span."""
+    if high < 4 * low:
+        even = MaxNLocator(nbins=5).tick_values(low, high)
+        ticks = [float(f"{tick:.12g}") for tick in even if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        return ticks if len(ticks) > 1 else [low, high]
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8), tuple(one / 20 for one in range(20, 200))):
+    for digits in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
         ticks = [digit * 10.0**power for power in powers for digit in digits]
         ticks = [float(f"{tick:.3g}") for tick in ticks if low * 0.98 <= tick <= high * 1.02]
         if len(ticks) >= 3:

@@ -16,7 +16,7 @@ from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
 from bench.report import tables
 from bench.report.break_even_figure import break_evens, draw_break_evens
-from bench.report.ceiling_figure import ceiling_rows, draw_ceilings
+from bench.report.ceiling_figure import ceiling_rows, draw_ceilings, draw_roof, roof_points
 from bench.report.cell_figure import cell_samples, draw_cell, turn_order
 from bench.report.convergence_figure import draw_curves
 from bench.report.cost_figure import cost_curves, draw_cost
@@ -40,27 +40,35 @@ CELLS = 48
 
 
 def draw_run(
-    run: StoredRun, summary: Summary, frames: Frames | None = None, chosen: Collection[str] = ()
+    run: StoredRun,
+    summary: Summary,
+    frames: Frames | None = None,
+    chosen: Collection[str] = (),
+    only: Sequence[str] | None = None,
 ) -> list[Drawing]:
     """The figures of a run, those left out for which there is no data.
 
     Args:
         chosen: groups that are drawn whatever their number; of more than DRAWN else only those of the headline are.
+        only: the groups that are drawn, and no others.
     """
     frames = frames or frames_of(run)
-    groups = drawn_groups(summary, chosen)
+    groups = drawn_groups(summary, chosen) if only is None else list(only)
     own = _Run.of(run, summary, frames, groups)
     with matplotlib.rc_context(STYLE):
         drawings = [*own.costs()]
         for group in groups:
             drawings += own.group(group)
+        drawings += own.roofs()
         drawings += [*draw_curves(summary, groups, own.style), *draw_ladders(summary, groups, own.style)]
         drawings += own.each_cell()
     drawings += draw_flames(run)
     order = list(dict.fromkeys(drawing.section for drawing in sorted(drawings, key=_first)))
     drawings.sort(key=lambda drawing: order.index(drawing.section))
     said = left_out(summary, groups)
-    return [one if one.section == "flame" else replace(one, caption=one.caption + said) for one in drawings]
+    # A suite's cost is of all of its groups, and a comparison of two cells of these.
+    whole = ("cost", "flame")
+    return [one if one.section in whole else replace(one, caption=one.caption + said) for one in drawings]
 
 
 # What comes first on a page; all else in the order in which it is made.
@@ -94,14 +102,14 @@ def drawn_groups(summary: Summary, chosen: Collection[str] = ()) -> list[str]:
         return list(groups)
     nearest: dict[str, tuple[float, str]] = {}
     for group, cells in groups.items():
-        off = _off(cells, summary.reference_step)
+        off = distance_from_step(cells, summary.reference_step)
         if cells[0].suite not in nearest or off < nearest[cells[0].suite][0]:
             nearest[cells[0].suite] = (off, group)
     wanted = [group for _, group in nearest.values()][:DRAWN]
     return [group for group in groups if group in wanted or group in chosen]
 
 
-def _off(cells: Sequence[CellSummary], step: float) -> float:
+def distance_from_step(cells: Sequence[CellSummary], step: float) -> float:
     """How far a group's baseline step is from a step, as a log; infinite where it is not known."""
     known = [cell.metrics["step_time"] for cell in cells if cell.versus is None and "step_time" in cell.metrics]
     return min((abs(math.log(one.estimate / step)) for one in known if one.estimate > 0), default=math.inf)
@@ -120,7 +128,7 @@ def left_out(summary: Summary, groups: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Run:
-    """What the figures of one run are made of, as far as its drawn groups go."""
+    """What the figures of one run are made of: of its drawn groups, and for costs the pairs of all."""
 
     summary: Summary
     style: ArmStyles
@@ -129,6 +137,7 @@ class _Run:
     turns: Mapping[str, pd.DataFrame]
     steps: Mapping[str, pd.DataFrame]
     pairs: pd.DataFrame
+    every_pair: pd.DataFrame
     models: Sequence[costs.Model]
 
     @staticmethod
@@ -152,13 +161,14 @@ class _Run:
             {str(group): own for group, own in turns.groupby("group", sort=False)},
             {str(group): own for group, own in steps.groupby("group", sort=False)},
             pairs,
+            frames.pairs,
             costs.models(run.info["plan"], frames.pairs) if summary.costs else (),
         )
 
     def costs(self) -> Iterator[Drawing]:
         """Of each suite with a cost."""
         for suite in self.summary.compare:
-            own = self.pairs[self.pairs["suite"] == suite]
+            own = self.every_pair[self.every_pair["suite"] == suite]
             curves = cost_curves(self.summary, self.style, suite, self.models, own)
             if curves is not None:
                 yield draw_cost(curves, self.summary, self.style)
@@ -195,6 +205,14 @@ class _Run:
         if rates := ceiling_rows(cells):
             found.append(draw_ceilings(group, rates, style))
         return found
+
+    def roofs(self) -> Iterator[Drawing]:
+        """Of each suite whose steps differ in their arithmetic; of one with several, over the groups that are drawn."""
+        for suite in self.summary.compare:
+            cells = [cell for own in self.cells.values() for cell in own if cell.suite == suite]
+            if points := roof_points(ceiling_rows(cells), self.style):
+                several = f" ({suite})" if len(self.summary.compare) > 1 else ""
+                yield draw_roof(suite, points, f"Arithmetic a second by arithmetic a step{several}", self.style)
 
     def each_cell(self) -> Iterator[Drawing]:
         """Of each cell of the first groups, as many whole groups as have CELLS cells at most."""

@@ -1,14 +1,17 @@
-"""One self-contained HTML page: no script that runs, nothing fetched, every figure also as JSON inside."""
+"""One self-contained HTML page: whole without scripts, nothing fetched, every figure also as JSON inside."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -16,18 +19,21 @@ import markupsafe
 
 import bench.borders as borders
 from bench.analysis import claims
-from bench.analysis.costs import Cost, impossible
-from bench.analysis.estimates import CellSummary
+from bench.analysis.costs import Cost, impossible, models
 from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
+from bench.report.cell_markup import CellDetails, LedgerRow, cell_sections, labelled_svg, ledger_rows, table_markups
 from bench.report.convergence import GOAL_COLUMNS, GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
 from bench.report.ladder import LADDER_NOTE, LADDER_TITLE, ladder_tables
+from bench.report.not_shown import NOT_SHOWN_TITLE, not_shown
+from bench.report.page_words import PAGE_WORDS, word_anchor
 from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines, places, words
+from bench.report.step_choices import StepChoices, step_choices
 from bench.report.tables import label
 from bench.report.units import chosen_quantity, percent, quantity, unbreakable
 from bench.results.store import StoredRun
@@ -36,18 +42,23 @@ if TYPE_CHECKING:
     from bench.analysis.frames import Frames
     from bench.report.drawing import Drawing
 
-# What two arms that did equal work share, by the ledger's names.
-LEDGER = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights", "final_weights")
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """The work of one cell: values of its last launch, and in how many launches it did what its baseline did."""
-
-    cell: CellSummary
-    values: Sequence[str]
-    equal: Sequence[bool]
-    verdict: str
+# Headings under which drawings stand, in the page's order, and their sections' names (bench/report/drawing.py).
+SECTIONS: Mapping[str, str] = {
+    "": "Figures",
+    "distributions": "Distributions",
+    "cost": "Cost a step",
+    "precision": "Precision against loss",
+    "scaling": "Scaling",
+    "compile": "When compiling pays",
+    "phases": "Where a step's time and memory go",
+    "memory": "Where a step's time and memory go",
+    "flame": "Where the extra time goes",
+    "ceilings": "Ceilings of this machine",
+}
+# Answers, groups of instrumented launches and costs that are seen at once; of the first the rest can be opened.
+ANSWERS_AT_ONCE, INSTRUMENTED_AT_ONCE = 12, 12
+# Beyond this the figures' JSON is compressed: of 10,000 cells it is 26 MB long.
+LARGEST_JSON = 1_000_000
 
 
 def render(
@@ -67,20 +78,45 @@ def render(
     plan = run.info["plan"]
     shared, differing = _settings(summary)
     judged = zip(summary.costs, words(summary.costs), strict=True)
-    return environment.get_template("page.html.jinja").render(
+    of_cells: dict[str, list[Drawing]] = {}
+    for drawing in drawings:
+        if drawing.cell:
+            of_cells.setdefault(drawing.cell, []).append(drawing)
+    ledgers = ledger_rows(run, summary)
+    details = CellDetails(shared, ledgers, of_cells, {}, summary.stops)
+    first_sections, more_sections = cell_sections(summary, details)
+    script, choices = script_text(), _choices(run, summary, frames)
+    rows = tables.cell_rows(summary)
+    instrumented = tables.instrumented_tables(summary)
+    known = {cell.group for cell in summary.cells}
+    return environment.get_template(
+        "page.html.jinja"
+    ).render(
         run=run,
         summary=summary,
         suites=plan["suites"],
+        script=markupsafe.Markup(script),  # the program's own
+        security=security(script),
         headlines=headlines(summary),
+        answers=ANSWERS_AT_ONCE,
+        choices=choices,
         conditions_title=tables.CONDITIONS_TITLE,
-        tables=tables.by_suite(summary),
-        instrumented=tables.instrumented_tables(summary),
+        not_shown=not_shown(run.info, summary),
+        not_shown_title=NOT_SHOWN_TITLE,
+        tables=table_markups(summary, rows),
+        first_sections=first_sections,
+        more_sections=more_sections,
+        words=PAGE_WORDS,
+        word_anchor=word_anchor,
+        instrumented=instrumented[:INSTRUMENTED_AT_ONCE],
+        instrumented_left_out=len(instrumented[INSTRUMENTED_AT_ONCE:]),
         instrumented_title=tables.INSTRUMENTED_TITLE,
         shares=tables.SHARES,
-        drawings=drawings,
+        labelled_svg=labelled_svg,
+        drawn=_by_heading([drawing for drawing in drawings if not drawing.cell]),
         common=[
             *script_differences(summary),
-            *all_hold(summary),
+            *all_hold(summary, rows),
             *tables.equal_work(summary),
             *tables.shared_axes(summary),
         ],
@@ -96,10 +132,10 @@ def render(
         cost_names=_cost_names(summary.costs),
         reference=chosen_quantity(summary.reference_step, "s"),
         mismatches=_mismatches(summary),
+        work=_work(ledgers, summary),
         shared=shared,
         differing=differing,
-        ledger=_ledger(run, summary),
-        ledger_names=LEDGER,
+        stops=_stops(summary, known),
         command=command(run),
         started=_started(run),
         timing=_timing(run),
@@ -107,8 +143,42 @@ def render(
         outcomes=_count(summary),
         tally=_tally(run),
         repeated=repeated(summary),
-        data=embed(summary),
+        data=embed(summary.to_json()),
+        steps=_in_a_script(borders.json_text(choices.document)) if choices else None,
     )
+
+
+def _choices(run: StoredRun, summary: Summary, frames: Frames | None) -> StepChoices | None:
+    """What can be chosen as one's own step; its models are made of frames, which are made only where there are any."""
+    if not any(cost.fitted for cost in summary.costs):
+        return None
+    if frames is None:
+        from bench.analysis.frames import frames_of
+
+        frames = frames_of(run)
+    return step_choices(summary, models(run.info["plan"], frames.pairs))
+
+
+@cache
+def script_text() -> str:
+    """The page's script: small, by hand, and the same on every page."""
+    return (Path(__file__).parent / "page.js").read_text(encoding="utf-8").strip()
+
+
+def security(script: str) -> str:
+    """What a browser may do for the page: run this script and no other, and fetch nothing."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = ("default-src 'none'", f"script-src 'sha256-{digest}'", "style-src 'unsafe-inline'", "img-src data:")
+    return "; ".join((*allowed, "base-uri 'none'", "form-action 'none'"))
+
+
+def _by_heading(drawings: Sequence[Drawing]) -> dict[str, list[Drawing]]:
+    """Drawings by their heading, in the page's order; what has an unknown one, goal or ladder, by its section."""
+    order = [*SECTIONS]
+    found: dict[str, list[Drawing]] = {}
+    for drawing in sorted(drawings, key=lambda one: order.index(one.section) if one.section in order else len(order)):
+        found.setdefault(SECTIONS.get(drawing.section, drawing.section), []).append(drawing)
+    return found
 
 
 def drawn_by() -> str:
@@ -147,9 +217,26 @@ def _tally(run: StoredRun) -> str:
     return false_alarms.read_tally(threads).sentence
 
 
-def embed(summary: Summary) -> str:
-    """The summary as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
-    return borders.json_text(summary.to_json(), indent=1).replace("<", "\\u003c")
+@dataclass(frozen=True)
+class EmbeddedJson:
+    """JSON as it stands in a script element: `text`, and how that is encoded, "" or `deflate`, which is in base64."""
+
+    text: markupsafe.Markup
+    encoding: str
+
+
+def embed(data: Any) -> EmbeddedJson:
+    """Data as JSON that may stand in a script element: no `<`, so nothing in it can end the element."""
+    text = borders.json_text(data)
+    if len(text) <= LARGEST_JSON:
+        return EmbeddedJson(_in_a_script(text), "")
+    packed = base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+    return EmbeddedJson(markupsafe.Markup(packed), "deflate")  # letters of base64
+
+
+def _in_a_script(text: str) -> markupsafe.Markup:
+    """JSON without `<`, so that no element can begin or end in it."""
+    return markupsafe.Markup(text.replace("<", "\\u003c"))  # as said
 
 
 def command(run: StoredRun) -> str:
@@ -241,48 +328,25 @@ def _settings(summary: Summary) -> tuple[dict[str, Any], list[tuple[str, list[st
     return shared, differing
 
 
-def _ledger(run: StoredRun, summary: Summary) -> list[LedgerRow]:
-    baselines = {cell["id"]: cell["baseline"] for cell in run.info["plan"]["cells"]}
-    ledgers: dict[str, dict[int, Mapping[str, Any]]] = {}
-    for record in run.records:
-        if record.ledger:
-            ledgers.setdefault(record.cell, {})[record.launch] = record.ledger
-    outcomes = {(record.cell, record.launch): record.outcome for record in run.records}
-    precisions = {cell.id: cell.requested.get("precision") for cell in summary.cells}
-    rows = []
+def _work(ledgers: Mapping[str, LedgerRow], summary: Summary) -> list[tuple[str, int]]:
+    """How cells stand to their baselines: each verdict and of how many cells it is."""
+    counts: dict[str, int] = {}
     for cell in summary.cells:
-        own = list(ledgers.get(cell.id, {}).items())
-        if not own:
-            continue
-        against = ledgers.get(baselines[cell.id] or "", {})
-        base = [against.get(launch, {}) for launch, _ in own]
-        same = [
-            [ledger.get(name) == other.get(name) for name in LEDGER]
-            for (_, ledger), other in zip(own, base, strict=True)
-        ]
-        judged = sum(outcomes[cell.id, launch] == "ok" for launch, _ in own)
-        if cell.equal:  # the judge says itself what it compared
-            verdict = f"{cell.equal}: in {judged} of {len(own)} launches"
-        elif cell.requested.get("precision") == precisions.get(baselines[cell.id]):
-            verdict = f"equal in {sum(map(all, same))} of {len(own)} launches"
-        else:  # weights of another precision differ in their bits, and the loss curve decides
-            verdict = f"equal by the loss curve in {judged} of {len(own)} launches"
-        if cell.id == baselines[cell.id]:
-            verdict = "baseline"
-        rows.append(
-            LedgerRow(
-                cell,
-                [_short(own[-1][1].get(name, "")) for name in LEDGER],
-                [all(column) for column in zip(*same, strict=True)],
-                verdict,
-            )
-        )
-    return rows
+        if cell.id in ledgers:
+            verdict = ledgers[cell.id].verdict
+            counts[verdict] = counts.get(verdict, 0) + 1
+    return list(counts.items())
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text[:12] + "…" if len(text) > 16 else text
+def _stops(summary: Summary, groups: Container[str]) -> list[tuple[str, int, str]]:
+    """Why groups stopped: reason, how many, after how many launches."""
+    found: dict[str, list[int]] = {}
+    for stop in (stop for group, stop in summary.stops.items() if group in groups):
+        found.setdefault(stop["reason"], []).append(stop["launches"])
+    return [
+        (reason, len(own), str(own[0]) if min(own) == max(own) else f"{min(own)} to {max(own)}")
+        for reason, own in found.items()
+    ]
 
 
 def _timing(run: StoredRun) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from bench.analysis.summary import Summary
 from bench.report import tables
@@ -12,12 +13,15 @@ from bench.report.units import percent
 from bench.stats.intervals import CONFIDENCE
 
 
-def shown_intervals(summary: Summary) -> int:
+def shown_intervals(summary: Summary, table: Sequence[tables.Row] | None = None) -> int:
     """The intervals at 95 % that a page of this summary shows: those of its tables, its costs, and its answers.
 
     A cost and its percentage are one interval in two units, and one that has no width claims no chance.
+
+    Args:
+        table: `tables.cell_rows` of the summary, if they are made already.
     """
-    rows = [entry.text for row in tables.cell_rows(summary) for entry in row.entries.values()]
+    rows = [entry.text for row in table or tables.cell_rows(summary) for entry in row.entries.values()]
     rows += [
         entry.text for table in tables.instrumented_tables(summary) for _, entries in table.rows for entry in entries
     ]
@@ -30,13 +34,13 @@ def shown_intervals(summary: Summary) -> int:
     return in_tables + sum(low is not None for low in lows)
 
 
-def all_hold(summary: Summary) -> list[str]:
+def all_hold(summary: Summary, table: Sequence[tables.Row] | None = None) -> list[str]:
     """The sentence; none where there is one interval or less.
 
     Intervals that share a baseline or a launch miss together, so that all of them hold more often than if each were by
     itself; so long as they are 95 %, at least as often as Bonferroni's bound has it.
     """
-    count = shown_intervals(summary)
+    count = shown_intervals(summary, table)
     others = [level for level in goal_levels(summary) if level < CONFIDENCE]
     if count + len(others) < 2:
         return []

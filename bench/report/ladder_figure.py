@@ -11,7 +11,7 @@ import bench.borders as borders
 from bench.analysis.summary import Summary
 from bench.report.drawing import COLOURS, FAINT, INK, STYLE, Drawing, drawing, even_ticks, figure_text
 from bench.report.ladder import COLUMNS, LADDER_TITLE, LadderRow, ladder_tables
-from bench.report.row_figure import HALF, PLACE, ArmStyles, row_figure
+from bench.report.row_figure import HALF, PLACE, ArmStyles, draw_upright, row_figure
 from bench.report.units import scale
 from bench.stats.intervals import Interval
 
@@ -104,7 +104,7 @@ def _waterfall(group: str, bars: Sequence[WaterfallBar], place: int, style: ArmS
             # One that is wider than all that is drawn would leave no place for the bars.
             seen = [max(bar.low, min(ends) - span), min(bar.high, max(ends) + span)]
             panel.plot([end / factor for end in seen], [middle] * 2, color=INK, linewidth=1.4, solid_capstyle="butt")
-    panel.axvline(0, color=INK, linewidth=0.8)
+    draw_upright(panel, 0, len(bars))
     even_ticks(panel)
     return drawing(
         figure,

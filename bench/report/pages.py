@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -13,7 +15,7 @@ from bench.errors import RunError
 from bench.results import files
 from bench.results.store import StoredRun
 
-_DRAWING = re.compile(r"<figure[^>]*>(.*?)</figure>", re.DOTALL)
+_DRAWING = re.compile(r"(<figure[^>]*>)(.*?)(</figure>)", re.DOTALL)
 _SVG = re.compile(r"<svg.*</svg>", re.DOTALL)
 _TAGS = re.compile(r"<[^>]+>")
 # Elements that have no end tag.
@@ -32,6 +34,8 @@ class Page:
         drawings: SVG by heading.
         captions: the other text of each drawing, by heading.
         drawn_by: the libraries that made the drawings, or "".
+        scripts: the text of every script, byte for byte; not the data.
+        steps: the JSON of the steps that can be chosen, or "".
     """
 
     data: str = ""
@@ -41,21 +45,33 @@ class Page:
     drawings: dict[str, str] = field(default_factory=dict)
     captions: dict[str, str] = field(default_factory=dict)
     drawn_by: str = ""
+    scripts: list[str] = field(default_factory=list)
+    steps: str = ""
 
 
 def parse_page(text: str) -> Page:
     """The parts of a page."""
     reader = _Reader()
     for number, found in enumerate(_DRAWING.finditer(text)):
-        svg = _SVG.search(found[1])
-        rest = " ".join(_TAGS.sub(" ", _SVG.sub("", found[1])).split())
-        title = re.search(r"<h3>(.*?)</h3>", found[1], re.DOTALL)
-        name = title[1] if title else f"drawing {number + 1}"
+        svg = _SVG.search(found[2])
+        rest = " ".join(_TAGS.sub(" ", _SVG.sub("", found[2])).split())
+        title = re.search(r"<h([34])>(.*?)</h\1>", found[2], re.DOTALL)
+        name = title[2] if title else f"drawing {number + 1}"
         reader.page.drawings[name] = svg[0] if svg else ""
         reader.page.captions[name] = rest
-    reader.feed(_DRAWING.sub("", text))
+    reader.feed(_DRAWING.sub(r"\1\3", text))
     reader.close()
     return reader.page
+
+
+def unpacked(data: str, encoding: str) -> str:
+    """Embedded JSON as text; "" where it cannot be decoded, which is no JSON."""
+    if encoding != "deflate":
+        return data
+    try:
+        return zlib.decompress(base64.b64decode(data, validate=True)).decode("utf-8")
+    except (ValueError, zlib.error):
+        return ""
 
 
 class _Reader(HTMLParser):
@@ -66,39 +82,57 @@ class _Reader(HTMLParser):
         self.page = Page()
         self._open: list[str] = []
         self._figure: str | None = None
-        self._in_data = False
+        self._script: str | None = None  # what is in it: `figures`, `steps`, or "" where it runs
+        self._encoding = ""
         self._local = 0  # depth at which an element began that tells of this machine and not of the run
         self._heading: dict[str, str] = {}
         self._columns: list[str] = []
+        self._paths: list[str] = []  # of the table's figures, under the cell of the row
         self._row: list[str] | None = None
+        self._row_cell = ""
+        self._section = ""  # the id of the cell's section that this is
         self._term = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        found = {name: value or "" for name, value in attrs}
         if tag in ("h1", "h2", "h3"):
             self._heading = {name: text for name, text in self._heading.items() if name < tag}
             self._heading[tag] = ""
         if tag == "thead":
-            self._columns = []
+            self._columns, self._paths = [], []
         elif tag == "tr":
-            self._row = []
+            self._row, self._row_cell = [], found.get("data-cell", "")
         elif tag in ("td", "th") and self._row is not None:
             self._row.append("")
-        elif tag in ("dt", "dl", "ul", "pre"):
+            if "thead" in self._open:
+                self._paths.append(found.get("data-path", ""))
+        elif tag in ("dt", "dl", "ul", "pre", "details"):
             self._term = ""
-        if not self._local and not self._in_data:
-            kept = " ".join(f'{name}="{value}"' for name, value in attrs)
+        if tag == "details" and found.get("class") == "cell":
+            self._section = found.get("id", "")
+        if not self._local and self._script is None:
+            kept = " ".join(f'{name}="{value}"' for name, value in attrs if name != "data-drawn-by")
             self.page.elements.setdefault(self._place(), []).append(f"<{tag} {kept}>".replace(" >", ">"))
-        self._in_data = tag == "script" and found.get("id") == "figures"
-        if "data-drawn-by" in found:
-            self.page.drawn_by = found["data-drawn-by"] or ""
+        if tag == "script":
+            data = found.get("type") == "application/json"
+            self._script = found.get("id", "") if data else ""
+            self._encoding = found.get("data-encoding", "")
+        self.page.drawn_by = found.get("data-drawn-by", self.page.drawn_by)
         if tag not in _VOID:
             self._open.append(tag)
             if "data-local" in found and not self._local:
                 self._local = len(self._open)
+        column = len(self._row or ()) - 1
         if "data-figure" in found:
-            self._figure = found["data-figure"] or ""
-            self.page.figures[self._figure] = ""
+            self._begin(found["data-figure"])
+        elif tag == "td" and self._row_cell and column < len(self._paths) and self._paths[column]:
+            self._begin(f"cells/{self._row_cell}{self._paths[column]}")
+
+    def _begin(self, figure: str) -> None:
+        """What follows is a figure's text; one that is shown again, as its other texts behind a bar."""
+        self._figure = figure
+        known = self.page.figures.get(figure)
+        self.page.figures[figure] = "" if known is None else f"{known} | "
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._open:
@@ -109,14 +143,16 @@ class _Reader(HTMLParser):
         if tag == "tr" and self._row is not None:
             if "thead" in self._open:
                 self._columns = self._row
-            self._row = None
-        self._figure, self._in_data = None, False
+            self._row, self._row_cell = None, ""
+        if tag == "details" and "details" not in self._open:
+            self._section = ""
+        self._figure, self._script = None, None
 
     def handle_data(self, data: str) -> None:
-        text = " ".join(data.split())
-        if self._in_data:
-            self.page.data += data
+        if self._script is not None:
+            self._read_script(data)
             return
+        text = " ".join(data.split())
         if self._row:
             self._row[-1] += text
         if not text or self._local:
@@ -133,6 +169,14 @@ class _Reader(HTMLParser):
         if tag == "dt":
             self._term = text
 
+    def _read_script(self, data: str) -> None:
+        if self._script == "figures":
+            self.page.data += unpacked(data, self._encoding)
+        elif self._script == "steps":
+            self.page.steps += data
+        else:
+            self.page.scripts.append(data)
+
     def _place(self) -> str:
         parts = [text for _, text in sorted(self._heading.items())] or [""]
         if self._row:
@@ -141,6 +185,8 @@ class _Reader(HTMLParser):
             parts += [self._columns[column]] if column < len(self._columns) and self._columns[column] else []
         elif self._term:
             parts.append(self._term)
+        if self._section:
+            parts.append(self._section)
         return " / ".join([part for part in parts[1:] if part] or ["head"])
 
 

@@ -77,7 +77,7 @@ def precision_points(cells: Sequence[CellSummary], losses: Mapping[str, Mapping[
 def draw_precision(group: str, points: Sequence[PrecisionPoint], style: ArmStyles) -> Drawing:
     """The figure of one group, of two points or more with a gap."""
     drawn = [point for point in points if point.gap is not None]
-    height = 2.75 + 0.2 * len(points)
+    height = 2.9 + 0.2 * len(points)
     figure = Figure(figsize=(NARROW, height))
     panel = figure.add_axes((0.155, 0.5 / height, 0.81, 2.1 / height))
     factor, unit = scale(max(point.seconds for point in points), "s")
@@ -90,7 +90,8 @@ def draw_precision(group: str, points: Sequence[PrecisionPoint], style: ArmStyle
         if point.low is not None and point.high is not None:
             panel.plot([point.low / factor, point.high / factor], [y, y], color=colour, linewidth=1.6)
         panel.plot([x, x], [100 * point.least, 100 * point.most], color=colour, linewidth=1.6)
-    panel.set(xlabel=f"time a sample, {unit}", ylabel="loss over the baseline's, %")
+    panel.set_xlabel(f"time a sample, {unit}")
+    panel.set_title("loss over the baseline's, %", fontsize=TEXT, pad=4)
     panel.margins(0.08)
     even_ticks(panel)
     even_ticks(panel, "y")

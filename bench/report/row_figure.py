@@ -5,6 +5,7 @@ Names above their rows, and not beside them, leave the whole width of a telephon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 import bench.borders as borders
 from bench.analysis.summary import Summary
 from bench.report import tables
-from bench.report.drawing import ARM_MARKS, COLOURS, FAINT, NARROW, TEXT, figure_text
+from bench.report.drawing import ARM_MARKS, COLOURS, FAINT, INK, NARROW, TEXT, figure_text
 
 # Letters of name and figure that a row has place for, as wide as a page's letters are at most in the mean.
 ROW_LETTERS = 54
@@ -101,3 +102,9 @@ def row_figure(names: Sequence[str], figures: Sequence[str], label: str) -> tupl
         panel.text(1, place - 0.25, figure_text(text, ROW_LETTERS), ha="right", **anchored)
     panel.set_xlabel(label)
     return figure, panel
+
+
+def draw_upright(panel: Axes, x: float, rows: int) -> None:
+    """A line at `x` through what is drawn of so many rows, and through none of their texts."""
+    ends = [end for row in range(rows) for end in (row + PLACE - HALF - 0.06, row + PLACE + HALF + 0.06, math.nan)]
+    panel.plot([x] * len(ends), ends, color=INK, linewidth=0.8, zorder=1.5)

@@ -76,7 +76,7 @@ def draw_scaling(group: str, points: Sequence[ScalingPoint], axis: str, style: A
     above.plot(devices, [point.throughput.estimate / factor for point in points], color=COLOURS[0], linewidth=1.2)
     below.axhline(100, color=INK, linewidth=1, linestyle="--")
     right = max(devices)
-    for point in points:
+    for number, point in enumerate(points):
         told = point.efficiency
         if told is None or told.estimate is None:
             continue
@@ -84,20 +84,20 @@ def draw_scaling(group: str, points: Sequence[ScalingPoint], axis: str, style: A
         if told.low is not None and told.high is not None:
             below.plot([point.devices] * 2, [100 * told.low, 100 * told.high], color=COLOURS[1], linewidth=2)
         if len(points) <= 4:
-            late = point.devices > 0.6 * right
+            # Neighbours may be near each other: one above its mark, the next below.
             below.annotate(
                 efficiency_words(told),
                 (point.devices, 100 * told.estimate),
-                xytext=(-8 if late else 8, 0),
+                xytext=(5 if point.devices == right else 0, 8 if number % 2 else -8),
                 textcoords="offset points",
-                ha="right" if late else "left",
-                va="center",
+                ha="right" if point.devices == right else "center",
+                va="bottom" if number % 2 else "top",
                 fontsize=TEXT,
             )
     above.set(xlim=(0, right * 1.06), ylabel=f"throughput, {unit}")
     above.set_ylim(bottom=0)
     below.set(ylabel="efficiency, %", xlabel=axis.replace("_", " "))
-    below.set_ylim(0, max([110, *(105 * point.efficiency.estimate for point in points
+    below.set_ylim(0, max([125, *(120 * point.efficiency.estimate for point in points
                                   if point.efficiency and point.efficiency.estimate)]))  # fmt: skip
     for panel in (above, below):
         even_ticks(panel, "y", count=4)

@@ -34,12 +34,7 @@ def headlines(summary: Summary) -> list[str]:
     """
     several = isinstance(summary.suite, list)
     groups = by_group_of_cells(summary)
-    twins = _twins_of(summary.costs)
-    sentences = []
-    for cost, where, word in zip(summary.costs, places(summary.costs), words(summary.costs), strict=True):
-        prefix = (f"{cost.suite}: " if several else "") + (f"{where}: " if where else "")
-        why = _why_none(cost, groups) if cost.figure is None else _why_not(word, cost, twins.get(_place(cost), ()))
-        sentences.append(prefix + _sentence(cost, word, why))
+    sentences = cost_sentences(summary)
     told_of = {cost.suite for cost in summary.costs}
     of_suites: dict[str, list[Sequence[CellSummary]]] = {}
     for cells in groups.values():
@@ -54,6 +49,24 @@ def headlines(summary: Summary) -> list[str]:
     return [*sentences, *across_sentences(summary)]
 
 
+def cost_sentences(summary: Summary, wheres: Sequence[str] | None = None) -> list[str]:
+    """One sentence for each of `summary.costs`, at the step that it is stated for.
+
+    Args:
+        wheres: what each is told apart by, where they are some of more; None: `places` of them.
+    """
+    several = isinstance(summary.suite, list)
+    groups = by_group_of_cells(summary) if any(cost.figure is None for cost in summary.costs) else {}
+    twins = _twins_of(summary.costs)
+    sentences = []
+    wheres = places(summary.costs) if wheres is None else wheres
+    for cost, where, word in zip(summary.costs, wheres, words(summary.costs), strict=True):
+        prefix = (f"{cost.suite}: " if several else "") + (f"{where}: " if where else "")
+        why = _why_none(cost, groups) if cost.figure is None else _why_not(word, cost, twins.get(claim_place(cost), ()))
+        sentences.append(prefix + _sentence(cost, word, why))
+    return sentences
+
+
 def places(costs: Sequence[Cost]) -> list[str]:
     """Where each cost was measured, by the axes that differ between the costs of its suite; "" where none does."""
     by_suite: dict[str, list[Mapping[str, Any]]] = {}
@@ -66,7 +79,8 @@ def places(costs: Sequence[Cost]) -> list[str]:
 _Twins = Mapping[tuple[Any, ...], Sequence[Cost]]
 
 
-def _place(cost: Cost) -> tuple[Any, ...]:
+def claim_place(cost: Cost) -> tuple[Any, ...]:
+    """The suite and the axes of a cost: what it has in common with the twin that it is held against."""
     return (cost.suite, *sorted((axis, str(value)) for axis, value in cost.where.items()))
 
 
@@ -74,7 +88,7 @@ def _twins_of(costs: Sequence[Cost]) -> _Twins:
     found: dict[tuple[Any, ...], list[Cost]] = {}
     for cost in costs:
         if cost.twin:
-            found.setdefault(_place(cost), []).append(cost)
+            found.setdefault(claim_place(cost), []).append(cost)
     return found
 
 
@@ -84,7 +98,9 @@ def words(costs: Sequence[Cost]) -> list[claims.ClaimWord]:
     found = []
     for cost in costs:
         figure = cost.figure
-        beside = [] if cost.twin else [one.figure[0] if one.figure else None for one in twins.get(_place(cost), ())]
+        beside = (
+            [] if cost.twin else [one.figure[0] if one.figure else None for one in twins.get(claim_place(cost), ())]
+        )
         found.append(claims.claim(figure[0], beside, least=-figure[1]) if figure else claims.claim(None))
     return found
 

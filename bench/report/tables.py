@@ -41,6 +41,16 @@ def label(axis: str, value: Any) -> str:
     return LABELS.get(value, str(value)) if axis == "loop" else f"{axis} {value}"
 
 
+def short_label(axis: str, value: Any) -> str:
+    """What an arm is called where its axis stands beside it: in a table, a figure, a list. `label` ends with it."""
+    return label(axis, value) if axis == "loop" else str(value)
+
+
+def arm_name(axis: str, cell: CellSummary) -> str:
+    """What the arm of a cell is called in tables and figures, by its suite's compared axis; of twins it says so."""
+    return f"{short_label(axis, cell.point[axis])}{' (twin)' if cell.twin else ''}"
+
+
 @dataclass(frozen=True)
 class Entry:
     """One entry of the table.
@@ -135,9 +145,7 @@ def instrumented_tables(summary: Summary) -> list[InstrumentedTable]:
             if any(entry.text for entry in entries):
                 rows.append((metric, entries))
         if rows:
-            found.append(
-                InstrumentedTable(group, [str(cell.point[summary.compare[cell.suite]]) for cell in seen], rows)
-            )
+            found.append(InstrumentedTable(group, [arm_name(summary.compare[cell.suite], cell) for cell in seen], rows))
     return found
 
 
@@ -189,9 +197,13 @@ class OfSuite:
     groups: dict[str, list[Row]]
 
 
-def by_suite(summary: Summary) -> list[OfSuite]:
-    """A table a suite: one for all would have the axes and metrics of each, mostly empty."""
-    everything, names = cell_rows(summary), columns(summary)
+def by_suite(summary: Summary, table: Sequence[Row] | None = None) -> list[OfSuite]:
+    """A table a suite: one for all would have the axes and metrics of each, mostly empty.
+
+    Args:
+        table: `cell_rows` of the summary, if they are made already.
+    """
+    everything, names = table or cell_rows(summary), columns(summary)
     of_suites: dict[str, list[Row]] = {suite: [] for suite in summary.compare}
     for row in everything:
         of_suites[row.cell.suite].append(row)

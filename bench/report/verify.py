@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.estimates import CellSummary
+from bench.analysis.frames import frames_of
 from bench.analysis.pairs import MEASURED, SEATS_FROM, step_rules
 from bench.analysis.summary import ESTIMATE, Summary, summarize
 from bench.errors import RunError, SpecError
@@ -71,7 +72,7 @@ def examine(run: StoredRun, report_html: str, drawings: Sequence[Drawing] | None
         drawings: the figures that the page must have; None: drawn here, which imports seaborn (5 s on two slow cores).
     """
     differences = [*run.broken]
-    checked = ["figures, words, settings, ledgers and environment of the page"]
+    checked = ["figures, words, settings, ledgers, environment and script of the page"]
     unchecked = []
     page = parse_page(report_html)
     if page.drawings and page.drawn_by != html.drawn_by():
@@ -127,13 +128,15 @@ def page_differences(run: StoredRun, report_html: str | None, drawings: Sequence
     if target is not None and not (isinstance(target, (int, float)) and math.isfinite(target)):
         return [_difference("convergence/chosen", target, "a validation loss")]
     try:
-        summary = summarize(run, reference, target)
+        frames = frames_of(run)
+        summary = summarize(run, reference, target, frames=frames)
     except SpecError as error:  # the page is of a goal, and the run has none
         return [str(error)]
-    fresh = parse_page(html.render(run, summary, drawings=drawings))
+    fresh = parse_page(html.render(run, summary, drawings, frames))
     data = json.loads(fresh.data)
     return [
         *_differences(printed, data, ""),
+        *_script_differences(page, fresh),
         *_text_differences(page, fresh),
         *_drawing_differences(page, fresh),
         *_own_differences(run, summary),
@@ -180,8 +183,21 @@ def _text_differences(page: Page, fresh: Page) -> Iterator[str]:
     yield from (_difference(*difference) for difference in texts)
     told = {place for place, _, _ in texts}
     for place, printed, recomputed in differing_texts(page.elements, fresh.elements):
-        if place not in told and page.drawn_by == fresh.drawn_by:
+        if place not in told:
             yield _difference(f"{place} (its elements)", printed, recomputed)
+
+
+def _script_differences(page: Page, fresh: Page) -> Iterator[str]:
+    """The script shows texts that Python made, so it must be the program's own, and so must these."""
+    if page.scripts != fresh.scripts:
+        run, own = len(page.scripts), len(fresh.scripts)
+        yield f"the page's script: not the program's own ({run} scripts that run, {own} of ours)"
+    try:
+        printed = json.loads(page.steps) if page.steps else None
+    except ValueError:
+        yield "steps: the report has none that can be read, the records give them"
+        return
+    yield from _differences(printed, json.loads(fresh.steps) if fresh.steps else None, "steps")
 
 
 def _drawing_differences(page: Page, fresh: Page) -> Iterator[str]:

@@ -16,8 +16,8 @@ from bench.analysis.run import Run
 from bench.analysis.summary import Summary, summarize
 from bench.borders import json_text
 from bench.report import console, html, markdown
-from bench.report.ladder import ladder_sentences, said_of
-from bench.report.ladder_figure import draw_ladders
+from bench.report.ladder import ladder_sentences, ladder_tables, said_of
+from bench.report.ladder_figure import draw_ladders, waterfall_of
 from bench.report.row_figure import ArmStyles
 from bench.report.verify import page_differences
 from bench.results.record import Record
@@ -268,6 +268,33 @@ def test_whatever_was_measured_can_be_shown(run: StoredRun, drawn: int) -> None:
     assert console.render(summary)
     assert markdown.render(summary)
     assert len(Run(run).ladder) == len(summary.ladder)
+
+
+def test_a_bar_begins_where_the_rung_below_ends_and_ends_at_what_all_to_it_cost(summary: Summary) -> None:
+    """Planted: what each rung's step takes longer than the lowest one's is where its bar ends."""
+    rows = ladder_tables(summary)["climb"]
+    for place, truth in enumerate((lambda rung: rung.mean, lambda rung: rung.whole)):
+        bars = {bar.name.split(" over ")[0]: bar for bar in waterfall_of(rows, place)}
+        assert set(bars) == {*LADDER, "bare (twin)"}
+        for name, below in LADDER.items():
+            bar = bars[name]
+            assert bar.start == (bars[below].end if below in bars else 0.0)
+            planted = truth(RUNGS[name]) - truth(RUNGS["bare"])
+            assert bar.end == pytest.approx(planted, abs=(30e-6, 0.6e-3)[place]), name
+            assert bar.low is not None
+            assert bar.high is not None
+            assert bar.low < bar.end < bar.high
+            assert bar.text == next(row for row in rows if row.name == name).entries[("a step", "an epoch")[place]].text
+        twin = bars["bare (twin)"]
+        assert (twin.start, twin.below, twin.twin) == (0.0, None, True)
+
+
+def test_a_rung_over_one_without_figures_begins_at_the_nearest_below() -> None:
+    rows = ladder_tables(summarize(made(without=["validation"])))["climb"]
+    bars = {bar.name.split(" over ")[0]: bar for bar in waterfall_of(rows, 0)}
+    assert "validation" not in bars
+    assert bars["summary"].name == "summary over log"
+    assert bars["summary"].start == bars["log"].end
 
 
 def test_the_page_has_table_and_picture_and_verify_follows_them(climbed: StoredRun, summary: Summary) -> None:

@@ -75,7 +75,7 @@ LEAST = {
     "gate": [],
     "compare": ["a", "b"],
     "baseline": ["list"],
-    "export": ["asv"],
+    "export": ["csv"],
     "explain": ["a", "b"],
     "confirm": ["a", "b"],
     "versions": ["a", "b"],
@@ -83,6 +83,7 @@ LEAST = {
     "doctor": ["a.py"],
     "merge": ["a"],
     "cancel": ["a"],
+    "completion": ["bash"],
 }
 
 

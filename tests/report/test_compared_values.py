@@ -487,7 +487,11 @@ def test_what_was_equal_is_said_by_cell_where_it_differs() -> None:
     assert tables.equal_work(summarize(run)) == [f"Equal work, one: {BITS}.", f"Equal work, two, three: {LOSS}."]
     assert tables.columns(summarize(run))[-1] == tables.EQUAL_WORK
     texts = everywhere(run)
-    assert [text.count(LOSS) for text in texts.values()] == [1, 3, 5]  # the page has the ledgers, too
+    assert [text.count(LOSS) for text in texts.values()] == [
+        1,
+        3,
+        6,
+    ]  # the page has the ledgers, too, and how many cells each is of
     assert f"{LOSS}: in 5 of 5 launches" in texts["html"]
     assert set(Run(run).cells["equal"]) == {"", BITS, LOSS}
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic import PLAIN, TRAINER, cell_id, make
+from synthetic import FABRIC, PLAIN, TRAINER, cell_id, make, wide
 
 from bench.analysis.summary import summarize
 from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
+from bench.report.cell_markup import cell_anchor
+from bench.report.pages import unpacked
 from bench.report.replay import judge_again
 from bench.results.record import RECORD_SCHEMA
 from bench.results.store import StoredRun
@@ -87,12 +91,15 @@ def test_missing_and_additional_cells_are_differences() -> None:
 
 
 def test_a_changed_text_in_the_table_is_found() -> None:
-    printed = re.search(r'data-figure="(cells/[^"]*/versus/difference)">([^<]*)<', PAGE)
+    cell = cell_id(TRAINER, 256)
+    row = re.search(rf'<tr data-cell="{re.escape(cell)}">.*?</tr>', PAGE)
+    assert row is not None
+    printed = re.search(r"<td>([+-][\d.]+ µs [^<]*)</td>", row[0])
     assert printed is not None
-    page = PAGE.replace(f">{printed[2]}<", ">+1 µs [0, 2]<", 1)
-    found = verify(RUN, page)
-    assert len(found) == 1
-    assert found[0].startswith(f"{printed[1]} (as text): the report says +1 µs [0, 2], the records give {printed[2]}")
+    page = PAGE.replace(row[0], row[0].replace(printed[1], "+1 µs [0, 2]"))
+    assert verify(RUN, page) == [
+        f"cells/{cell}/versus/difference (as text): the report says +1 µs [0, 2], the records give {printed[1]}"
+    ]
 
 
 def test_a_changed_headline_is_found() -> None:
@@ -120,8 +127,8 @@ def test_a_page_without_readable_figures_is_a_difference(page: str) -> None:
 
 
 def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(run: StoredRun, *arguments: Any) -> Any:
-        summary = summarize(run, *arguments)
+    def wrong(run: StoredRun, *arguments: Any, **more: Any) -> Any:
+        summary = summarize(run, *arguments, **more)
         first = summary.cells[0]
         metric = replace(first.metrics["step_time"], estimate=1.0)
         return replace(
@@ -137,6 +144,7 @@ def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 JUDGED = replace(RUN, info={**RUN.info, "schema": RECORD_SCHEMA}, covered=True)
 DRAWINGS = figures_of.draw_run(JUDGED, summarize(JUDGED))
+FIRST, SECOND = cell_id(PLAIN, 32), cell_id(FABRIC, 32)
 WHOLE = html.render(JUDGED, summarize(JUDGED), DRAWINGS)
 
 
@@ -156,26 +164,43 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (r"<figure>.*?</figure>", "", "drawing 'Cost against step length': missing in the report"),
-        (r"<svg.*?</svg>", "", "drawing 'Cost against step length': not the one"),
-        (r'(<svg.*?) d="M', r'\1 d="M 1', "drawing 'Cost against step length': not the one"),
+        (r"<figure>.*?</figure>", "", f"drawing 'Turns of {FIRST}': missing in the report"),
+        (r"(<figure>.*?)<svg.*?</svg>", r"\1", f"drawing 'Turns of {FIRST}': not the one"),
+        (r"<figure>", '<figure onclick="x()">', "its elements"),
+        (r'(<figure>.*?<svg.*?) d="M', r'\1 d="M 1', f"drawing 'Turns of {FIRST}': not the one"),
         (r"lie outside of what is shown", "lie inside", "drawing 'Step time (batch_size 32)' (its text)"),
         (r"Trainer costs", "Trainer only costs", "headlines/1 (as text): the report says"),
         (r'outcome ok">ok</span>', 'outcome ok">noisy</span>', "outcome: the report says noisy"),
-        (r"a &lt;fast&gt; one", "a slow one", "Environment / cpu: the report says a slow one"),
+        (r"<dd>a &lt;fast&gt; one", "<dd>a slow one", "Environment / cpu: the report says a slow one"),
         (r"<dt>torch</dt><dd>2.9.0", "<dt>torch</dt><dd>2.9.1", "Environment / torch: the report says 2.9.1"),
         (r"<dt>precision</dt><dd>32-true", "<dt>precision</dt><dd>16-true", "precision: the report says 16-true"),
-        (r"<td>equal in 4 of 4 launches</td>", "<td>equal in 3 of 4 launches</td>", "Equal work / "),
+        (
+            r"<dd>equal in 4 of 4 launches</dd>",
+            "<dd>equal in 3 of 4 launches</dd>",
+            f"Each cell / work / {cell_anchor(SECOND)}: ",
+        ),
+        (r"6 cells: equal in", "5 cells: equal in", "Equal work: the report says 5 cells"),
         (r"bbbbbbbbbbbb", "cccccccccccc", "final weights"),
-        (r"<td>precision-goal</td>", "<td>budget</td>", "Why each group stopped / "),
+        (r"<th>precision-goal</th>", "<th>budget</th>", "Why each group stopped / "),
         (r"180 s", "18 s", "Where the time went / wall"),
         (r"<h2>Equal work</h2>", "<h2>Work</h2>", "the report says Work"),
         (r"loopmark 0.1.0", "loopmark 0.2.0", "the report says"),
         (r"</main>", "<p>All is well.</p></main>", "the report says All is well."),
         (r"</main>", '<img src="x"></main>', "its elements"),
         (r'class="outcome ok"', 'class="outcome crashed"', "its elements"),
-        (r'("launches": )4', r"\g<1>5", "the report says 5, the records give 4"),
-        (r'"warnings": \[', '"warnings": ["none"', "warnings: the report says"),
+        (r'"use strict";', '"use strict"; ', "the page's script: not the program's own"),
+        (r"</main>", "</main><script>0</script>", "the page's script: not the program's own (2 scripts"),
+        (r"script-src &#39;sha256-.*?&#39;", "script-src &#39;unsafe-inline&#39;", "head (its elements)"),
+        (
+            r'(id="steps">.*?"sentences":\["[^"]*?)expect \+',
+            r"\1expect -",
+            "steps/choices/0/sentences/0: the report says",
+        ),
+        (r'(id="steps">.*?"y":\[)', r"\g<1>1", "steps/choices/0/y/0: the report says"),
+        (r'id="steps">\{', 'id="steps">', "steps: the report has none that can be read"),
+        (r'<polyline points="', '<polyline points="0,0 ', "Your step (its elements)"),
+        (r'("launches":)4', r"\g<1>5", "the report says 5, the records give 4"),
+        (r'"warnings":\[', '"warnings":["none"', "warnings: the report says"),
     ],
 )
 def test_each_part_of_the_page_that_was_changed_is_named(old: str, new: str, words: str) -> None:
@@ -184,6 +209,27 @@ def test_each_part_of_the_page_that_was_changed_is_named(old: str, new: str, wor
     found = module.examine(JUDGED, page, DRAWINGS)
     assert [text for text in found.differences if words in text], found.differences[:3]
     assert found.sentence == f"{len(found.differences)} differences"
+
+
+def test_figures_that_are_compressed_are_compared_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a run of many cells are, whose further rows and sections are read by browsers as one text."""
+    monkeypatch.setattr(html, "LARGEST_JSON", 1000)
+    run = wide(208)
+    page = html.render(run, summarize(run), drawings=())
+    assert page.count("<noscript") == 2
+    assert verify(run, page) == []
+    start = page.index('data-encoding="deflate">') + len('data-encoding="deflate">')
+    data = unpacked(page[start : page.index("</script>", start)], "deflate")
+    changed = data.replace('"launches":2', '"launches":3', 1)
+    assert changed != data
+    packed = base64.b64encode(zlib.compress(changed.encode())).decode()
+    altered = page[:start] + packed + page[page.index("</script>", start) :]
+    assert [text for text in verify(run, altered) if "the report says 3, the records give 2" in text]
+    assert verify(run, page[:start] + "x" + page[start:])
+    last = page.rindex("<tr data-cell=")
+    assert page.rindex("<noscript", 0, last) > page.rindex("<tbody>", 0, page.index("<noscript"))
+    other = page[:last] + page[last:].replace("µs [", "µs [9", 1)
+    assert [text for text in verify(run, other) if text.startswith(f"cells/{summarize(run).cells[-1].id}/")]
 
 
 def test_a_warning_that_was_taken_out_is_named() -> None:
