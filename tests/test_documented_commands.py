@@ -63,7 +63,7 @@ CLASSES = (
     Class(r"bench list", "run", says="overhead"),
     Class(PREPARING, "run", says="bench report"),
     Class(r"bench run --resume RUN", "run", says="RUN"),
-    Class(r'bench run -k "batch_size=64" --budget 60s', "run", says="bench report"),  # the tutorial's
+    Class(r'bench run -k "batch_size=64" --budget 90s', "run", says="bench report"),  # the tutorial's
     Class(r"bench list --set accelerator=tpu", "run", says="overhead"),
     Class(r"bench help run", "run", says="--budget"),
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
