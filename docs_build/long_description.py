@@ -22,17 +22,19 @@ class LongDescription(MetadataHookInterface):  # type: ignore[misc]  # hatchling
     def update(self, metadata: dict[str, Any]) -> None:
         """Called by hatchling with the metadata of pyproject.toml."""
         text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        version = (Path(self.root) / "bench" / "results" / "version.py").read_text(encoding="utf-8")
+        (number,) = re.findall(r'__version__ = "([^"]+)"', version)
         base = os.environ.get(VARIABLE) or metadata.get("urls", {}).get("Repository")
-        metadata["readme"] = {"content-type": "text/markdown", "text": long_description(text, base)}
+        metadata["readme"] = {"content-type": "text/markdown", "text": long_description(text, base, f"v{number}")}
 
 
-def long_description(text: str, base: str | None, revision: str = "HEAD") -> str:
+def long_description(text: str, base: str | None, revision: str) -> str:
     """README as the package index shows it; code blocks stay as they are.
 
     Args:
         base: the repository's address, https://HOST/OWNER/NAME. None: a link becomes its words, a picture its
             alternative text, and nothing leads nowhere.
-        revision: a branch, tag or commit of it; HEAD is its main branch's.
+        revision: a tag or commit of it: the release's tag, so that its pages are of the same release.
 
     Raises:
         ValueError: the base is no address of the web.

@@ -12,9 +12,12 @@ from urllib.parse import unquote
 
 import pytest
 from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 
 SITE = ROOT / os.environ.get("BENCH_SITE", "site")
 PAGES = sorted(SITE.rglob("*.html"))
+TARGETS = ("docs/a.md", "docs/a.md#b", "LICENSE", "docs/images/c.png", "https://d.e/f", "#g", "docs/h/")
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "object": "data"}
 LOADED_LINKS = {"stylesheet", "icon", "preload", "preconnect", "modulepreload", "prefetch", "dns-prefetch"}
 
@@ -134,6 +137,29 @@ def test_code_and_addresses_stay_as_they_are_and_a_base_that_is_none_is_told() -
     from docs_build.long_description import long_description
 
     text = "[a](b.md) [c](https://d.e) [f](#g)\n\n```\nx[1](y)\n```\n"
-    assert long_description(text, None) == "a [c](https://d.e) [f](#g)\n\n```\nx[1](y)\n```\n"
+    assert long_description(text, None, "v1.0") == "a [c](https://d.e) [f](#g)\n\n```\nx[1](y)\n```\n"
     with pytest.raises(ValueError, match=r"allowed: https://HOST/OWNER/NAME"):
-        long_description(text, "ftp://x")
+        long_description(text, "ftp://x", "v1.0")
+
+
+@given(st.lists(st.tuples(st.booleans(), st.text("ab *`_", max_size=8), st.sampled_from(TARGETS)), max_size=6))
+def test_whatever_the_readme_links_to_is_absolute_or_words(links: list[tuple[bool, str, str]]) -> None:
+    from docs_build.long_description import LINK, long_description
+
+    text = " and ".join(f"{'!' * picture}[{words}]({target})" for picture, words, target in links)
+    without, based = long_description(text, None, "v1.0"), long_description(text, "https://a.invalid/b/c/", "v1.0")
+    assert not LINK.search(without)
+    assert not LINK.search(based)
+    for (_, words, target), absolute in zip(links, re.findall(r"\]\(([^)]*)\)", based), strict=True):
+        assert absolute.endswith(target)
+        assert words in without
+
+
+TARGETS_THAT_STAY = [target for target in TARGETS if target.startswith(("https:", "#"))]
+
+
+@pytest.mark.parametrize("target", TARGETS_THAT_STAY)
+def test_what_is_absolute_already_stays(target: str) -> None:
+    from docs_build.long_description import long_description
+
+    assert long_description(f"[a]({target})", None, "v1.0") == f"[a]({target})"
