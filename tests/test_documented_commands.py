@@ -108,6 +108,7 @@ CLASSES = (
         r"bench (report|verify) RUN OTHER", "absent", "two runs, of which tests/report/test_side_by_side.py has some"
     ),
     Class(r"bench report", "run", says="reports/.*/index.html"),
+    Class(r"bench explain .*", "long", "samples stacks in a launch of its own"),
     Class(r"bench tune( .*)?", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),

@@ -109,6 +109,11 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
         "measure", _examples(('bench trace overhead -k "batch_size=64"', "with torch's profiler")), _CELLS_FAILED
     ),
     "counts": CommandHelp("measure", _examples(("bench counts null", "over an empty step")), _CELLS_FAILED),
+    "explain": CommandHelp(
+        "read",
+        _examples(("bench explain plain trainer", "of the newest run; samples stacks where it has none")),
+        {3: "an arm was lost while its stacks were sampled"},
+    ),
     "doctor": CommandHelp(
         "measure",
         _examples(
