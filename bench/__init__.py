@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bench.plan.goal import Goal
     from bench.plan.suite import Suite
     from bench.plan.trainer_ladder import ladder_suite
+    from bench.report.export_tables import write_tables
     from bench.report.verify import Verification
     from bench.results.record import Metric
 
@@ -67,27 +68,8 @@ if TYPE_CHECKING:
 __all__ = ["Accelerator", "AxisValue", "Goal", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
 __all__ += ["__version__", "ladder_suite", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
-__all__ += [
-    "cancel",
-    "compare",
-    "counts",
-    "doctor",
-    "environment",
-    "fit",
-    "history",
-    "load",
-    "merge",
-    "race",
-    "status",
-    "submit",
-    "suites",
-    "trace",
-    "tune",
-    "verify",
-    "versions",
-    "watch",
-    "write_report",
-]
+__all__ += ["cancel", "compare", "counts", "doctor", "environment", "fit", "history", "load", "merge", "race", "status"]
+__all__ += ["submit", "suites", "trace", "tune", "verify", "versions", "watch", "write_report", "write_tables"]
 
 old_modules.install()
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.borders import json_text, one_line
-from bench.cli.arguments import Adder, as_duration, positive, run_options, which
+from bench.cli.arguments import Adder, as_duration, formats, positive, run_options, which
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import RunError, SpecError, quote
 from bench.machine import environment
 from bench.report import SUMMARY_FORMATS, renderer
-from bench.results import baselines, report_places, store
+from bench.results import baselines, files, report_places, store
 
 if TYPE_CHECKING:
     from bench.analysis.frames import Frames
@@ -28,19 +28,20 @@ def add(command: Adder) -> None:
     showing = command("show", show, "print a run")
     which(showing)
     goal(showing)
-    showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
+    formats(showing, (*SUMMARY_FORMATS, "json"))
     reporting = command(
         "report", write_page, "write a run's page, one self-contained HTML file; of several, one for all"
     )
     several(reporting)
     goal(reporting)
+    formats(reporting, ("html", "pdf"))
     told = "default: reports/RUN/index.html, and reports/index.html lists all"
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
     verifying = command("verify", verify_run, "recompute every figure of a page from the raw records of its runs")
     several(verifying)
     verifying.add_argument("--report", type=Path, metavar="FILE", help="default: reports/RUN/index.html")
     env = command("env", show_environment, "the machine and the software, as runs record them")
-    env.add_argument("--format", choices=("table", "json"), default="table")
+    formats(env, ("table", "json"))
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
     env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
     env.add_argument("--fit", action="store_true", help="the smallest slowdown that a gate would see here")
@@ -99,7 +100,7 @@ def print_run(run: store.StoredRun) -> None:
     from bench.analysis.summary import summarize
     from bench.report import console
 
-    say(console.render(summarize(run)))
+    say(console.render(summarize(run)), coloured=True)
 
 
 def show(arguments: argparse.Namespace) -> Ending:
@@ -109,22 +110,29 @@ def show(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(summary.to_json(), indent=1))
     else:
-        say(renderer(arguments.format)(summary))
+        say(renderer(arguments.format)(summary), coloured=arguments.format == "table")
     return DONE
 
 
 def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
     from bench.analysis.frames import frames_of
+    from bench.report.pdf import print_page
     from bench.report.run_page import write_run_page
     from bench.report.side_by_side_page import write_shared_page
 
-    runs = _runs(arguments)
+    runs, printed = _runs(arguments), arguments.format == "pdf"
+    place = None if printed else arguments.output
     if len(runs) > 1:
-        say(str(write_shared_page([(run, summary_of(run, arguments)) for run in runs], arguments.output)))
-        return DONE
-    frames = frames_of(runs[0])
-    say(str(write_run_page(runs[0], summary_of(runs[0], arguments, frames), arguments.output, frames)))
+        page = write_shared_page([(run, summary_of(run, arguments)) for run in runs], place)
+    else:
+        frames = frames_of(runs[0])
+        page = write_run_page(runs[0], summary_of(runs[0], arguments, frames), place, frames)
+    if printed:
+        path: Path = arguments.output or page.with_suffix(".pdf")
+        files.write_aside(path, print_page(page.read_text(encoding="utf-8")))
+        page = path
+    say(str(page))
     return DONE
 
 
@@ -180,7 +188,7 @@ def show_environment(arguments: argparse.Namespace) -> Ending:
         say(json_text(values, indent=1))
     else:
         width = max(map(len, values))
-        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
+        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()), coloured=True)
     return DONE
 
 
@@ -202,7 +210,7 @@ def run_calibrate(arguments: argparse.Namespace) -> Ending:
     lines = [f"{kind}: not measured: {reason}" for kind, reason in done.reasons.items()]
     for path, one in done.files.items():
         lines += [table(one), f"  kept in {path}"]
-    say("\n".join(lines))
+    say("\n".join(lines), coloured=True)
     return DONE
 
 
@@ -217,5 +225,5 @@ def run_fit(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text({**found.to_json(), "sentences": [fit.sentence(gate) for gate in found.gates]}, indent=1))
     else:
-        say(fit.fit_table(found))
+        say(fit.fit_table(found), coloured=True)
     return DONE

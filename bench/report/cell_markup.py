@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 AT_ONCE = 200
 # What two arms that did equal work share, by the ledger's names.
 LEDGER_NAMES = ("steps", "samples", "samples_digest", "optimizer_updates", "initial_weights", "final_weights")
-NO_SUCH = "–"
 
 
 def html_text(value: object) -> str:
@@ -38,7 +37,7 @@ def html_text(value: object) -> str:
 
 def cell_anchor(cell: str) -> str:
     """The id of a cell's section: what its axes say, as far as there is place, and a part of the digest of its id."""
-    said = re.sub(r"[^A-Za-z0-9.]+", "-", cell.partition("[")[2].replace("loop=", "")).strip("-")[:32].strip("-")
+    said = re.sub(r"[^A-Za-z0-9.]+", "-", cell.partition("[")[2].replace("loop=", "")).strip("-")[:20].strip("-")
     digest = hashlib.sha256(cell.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"cell-{said}-{digest}" if said else f"cell-{digest}"
 
@@ -160,16 +159,23 @@ class _Sections:
     def __init__(self, summary: Summary, details: CellDetails) -> None:
         self._summary = summary
         self._details = details
+        # By their names: an id of a hundred letters in each of ten thousand sections is a megabyte.
+        own = {cell.versus.baseline for cell in summary.cells if cell.versus is not None}
+        self._baselines = {
+            cell.id: html_text(f"{arm_name(summary.compare[cell.suite], cell)} of its group")
+            for cell in summary.cells
+            if cell.id in own
+        }
 
     def of(self, cell: CellSummary) -> str:
         name = html_text(arm_name(self._summary.compare[cell.suite], cell))
         parts = [
-            f'<details class="cell" id="{cell_anchor(cell.id)}" data-cell="{html_text(cell.id)}"><summary>'
+            f'<details class="cell" id="{cell_anchor(cell.id)}"><summary>'
             f'<span class="arm">{name}</span> {_outcome(cell)} <span class="id">{html_text(cell.id)}</span></summary>'
         ]
         if cell.reason:
             parts.append(f'<p class="reason">{html_text(cell.reason)}</p>')
-        parts += [_pairs(self._facts(cell)), self._settings(cell), *map(_figure, self._drawn(cell))]
+        parts += [_pairs([*self._settings(cell), *self._facts(cell)]), *map(_figure, self._drawn(cell))]
         if log := self._details.logs.get(cell.id):
             # Lines are told apart by a character reference, so that the section stays one line.
             kept = "&#10;".join(html_text(line) or " " for line in log.splitlines())
@@ -183,7 +189,7 @@ class _Sections:
         """Names and values; values are markup."""
         facts: list[tuple[str, str]] = []
         if cell.versus is not None:
-            facts.append(("compared with", html_text(cell.versus.baseline)))
+            facts.append(("compared with", self._baselines.get(cell.versus.baseline, html_text(cell.versus.baseline))))
         ledger = self._details.ledgers.get(cell.id)
         if ledger is not None:
             facts.append(("work", html_text(ledger.verdict)))
@@ -195,28 +201,22 @@ class _Sections:
             facts.append(("its group stopped", html_text(f"{stop['reason']}, after {stop['launches']} launches")))
         return facts
 
-    def _settings(self, cell: CellSummary) -> str:
-        """Settings that were asked for and those in effect, but for those that all cells share."""
+    def _settings(self, cell: CellSummary) -> list[tuple[str, str]]:
+        """Settings that were asked for and those in effect, but for those that all cells share; values are markup."""
         shared, asked, found = self._details.shared, cell.requested, cell.effective
-        names = [
-            name
-            for name in dict.fromkeys([*asked, *found])
-            if not (name in shared and name in found and (name not in asked or asked[name] == found[name]))
-        ]
-        if not names:
-            return ""
-        rows = []
-        for name in names:
-            one, other = asked.get(name, NO_SUCH), found.get(name, NO_SUCH)
-            wrong = " no" if name in asked and name in found and one != other else ""
-            rows.append(
-                f'<tr><th scope="row">{html_text(name)}</th><td class="t">{html_text(one)}</td>'
-                f'<td class="t{wrong}">{html_text(other)}</td></tr>'
-            )
-        return (
-            '<table class="settings"><thead><tr><th scope="col">setting</th><th scope="col">asked for</th>'
-            f'<th scope="col">in effect</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-        )
+        told = []
+        for name in dict.fromkeys([*asked, *found]):
+            one, other = asked.get(name), found.get(name)
+            if name in found and name in asked and one != other:
+                text = f'asked for {html_text(one)}, <span class="no">in effect {html_text(other)}</span>'
+            elif name in shared:
+                continue
+            elif name not in found:
+                text = f"asked for {html_text(one)}, not read back"
+            else:
+                text = f"{html_text(other)}, {'as asked for' if name in asked else 'not asked for'}"
+            told.append((name, text))
+        return told
 
 
 def _pairs(facts: Sequence[tuple[str, str]]) -> str:

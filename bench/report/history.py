@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from bench.analysis.history import Change, History, MetricSeries, suspects
 from bench.analysis.history_points import RATIO
-from bench.borders import one_line
 from bench.report.text_layout import align_rows, wrap_text
 from bench.report.units import percent, quantity, ratio
 
@@ -97,9 +96,9 @@ def remarks(history: History) -> list[str]:
 
 def console(history: History) -> str:
     """All series as a table, and what changed in them."""
-    lines = [one_line(f"history of {history.metric.replace('_', ' ')}")]
+    lines = wrap_text(f"history of {history.metric.replace('_', ' ')}")
     for machine, members in by_machine(history).items():
-        lines += ["", one_line(machine), *align_rows([_row(own) for own in members], left=range(9))]
+        lines += ["", *wrap_text(machine), *align_rows([_row(own) for own in members], left=range(9), headed=False)]
     lines += [""]
     for commit, what, count in boundaries(history):
         lines += wrap_text(
@@ -107,7 +106,7 @@ def console(history: History) -> str:
         )
     for (before, after), changed in suspects(history).items():
         lines += wrap_text(between(before, after, changed), "* ")
-        lines += align_rows([_change(own, change) for own, change in changed], left=range(9))
+        lines += align_rows([_change(own, change) for own, change in changed], left=range(9), headed=False)
     lines += [part for text in alarms(history) for part in wrap_text(text, "! ")]
     if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))

@@ -34,8 +34,7 @@ PAGE_WORDS: Mapping[str, str] = {
     "3.6 % slower.",
     "difference": "Seconds a step that a cell takes more than its group's baseline.",
     "fixed": "Of a cost: the part of every step that does not grow with the step.",
-    "share": "Of a cost: the part that grows with the step, as a part of it. Of a machine in bench merge, so many "
-    "devices on so many nodes.",
+    "share": "Of a cost: the part that grows with the step, as a part of it.",
     "sweep": "The launches of the same number in all groups.",
     "sample": "One raw value of a metric; in throughput and samples_per_step, one training example, counted in every "
     "batch.",

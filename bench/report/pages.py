@@ -90,7 +90,7 @@ class _Reader(HTMLParser):
         self._paths: list[str] = []  # of the table's figures, under the cell of the row
         self._row: list[str] | None = None
         self._row_cell = ""
-        self._section = ""  # the cell whose section this is
+        self._section = ""  # the id of the cell's section that this is
         self._term = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -108,8 +108,8 @@ class _Reader(HTMLParser):
                 self._paths.append(found.get("data-path", ""))
         elif tag in ("dt", "dl", "ul", "pre", "details"):
             self._term = ""
-        if tag == "details" and "data-cell" in found:
-            self._section = found["data-cell"]
+        if tag == "details" and found.get("class") == "cell":
+            self._section = found.get("id", "")
         if not self._local and self._script is None:
             kept = " ".join(f'{name}="{value}"' for name, value in attrs if name != "data-drawn-by")
             self.page.elements.setdefault(self._place(), []).append(f"<{tag} {kept}>".replace(" >", ">"))

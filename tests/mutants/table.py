@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .claimed import CLAIMED
 from .counted import COUNTED
+from .drawn import DRAWN
 from .harness import Mutant
 from .merged import MERGED
 from .metered import METERED
@@ -393,6 +394,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
+    *DRAWN,
     *MERGED,
     *METERED,
     *PAGED,

@@ -23,6 +23,7 @@ from bench.report.convergence import across_sentences, goal_levels, goal_sentenc
 from bench.report.convergence_figure import draw_curves, points_of
 from bench.report.interval_count import all_hold, shown_intervals
 from bench.report.pages import parse_page
+from bench.report.row_figure import ArmStyles
 from bench.report.sentences import headlines
 from bench.report.verify import page_differences
 from bench.results.store import StoredRun
@@ -139,7 +140,11 @@ def test_every_format_has_it_and_the_page_verifies() -> None:
 def test_tables_without_goals_are_as_they_were() -> None:
     summary = summarize(make(launches=2))
     assert goal_tables(summary) == {}
-    assert (goal_levels(summary), draw_curves(summary, 3), across_sentences(summary)) == ([], [], [])
+    assert (
+        goal_levels(summary),
+        draw_curves(summary, [summary.cells[0].group], ArmStyles.of(summary)),
+        across_sentences(summary),
+    ) == ([], [], [])
     assert "to_target" not in csv_report.render(summary)
 
 

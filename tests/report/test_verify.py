@@ -16,6 +16,7 @@ from bench.analysis.summary import summarize
 from bench.report import figures as figures_of
 from bench.report import html
 from bench.report import verify as module
+from bench.report.cell_markup import cell_anchor
 from bench.report.pages import unpacked
 from bench.report.replay import judge_again
 from bench.results.record import RECORD_SCHEMA
@@ -143,7 +144,7 @@ def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 JUDGED = replace(RUN, info={**RUN.info, "schema": RECORD_SCHEMA}, covered=True)
 DRAWINGS = figures_of.draw_run(JUDGED, summarize(JUDGED))
-SECOND = cell_id(FABRIC, 32)
+FIRST, SECOND = cell_id(PLAIN, 32), cell_id(FABRIC, 32)
 WHOLE = html.render(JUDGED, summarize(JUDGED), DRAWINGS)
 
 
@@ -163,17 +164,21 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (r"<figure>.*?</figure>", "", "drawing 'Step time': missing in the report"),
-        (r"(<figure>.*?)<svg.*?</svg>", r"\1", "drawing 'Step time': not the one"),
+        (r"<figure>.*?</figure>", "", f"drawing 'Turns of {FIRST}': missing in the report"),
+        (r"(<figure>.*?)<svg.*?</svg>", r"\1", f"drawing 'Turns of {FIRST}': not the one"),
         (r"<figure>", '<figure onclick="x()">', "its elements"),
-        (r'(<figure>.*?<svg.*?) d="M', r'\1 d="M 1', "drawing 'Step time': not the one"),
-        (r"lie outside of what is shown", "lie inside", "drawing 'Step time' (its text)"),
+        (r'(<figure>.*?<svg.*?) d="M', r'\1 d="M 1', f"drawing 'Turns of {FIRST}': not the one"),
+        (r"lie outside of what is shown", "lie inside", "drawing 'Step time (batch_size 32)' (its text)"),
         (r"Trainer costs", "Trainer only costs", "headlines/1 (as text): the report says"),
         (r'outcome ok">ok</span>', 'outcome ok">noisy</span>', "outcome: the report says noisy"),
         (r"<dd>a &lt;fast&gt; one", "<dd>a slow one", "Environment / cpu: the report says a slow one"),
         (r"<dt>torch</dt><dd>2.9.0", "<dt>torch</dt><dd>2.9.1", "Environment / torch: the report says 2.9.1"),
         (r"<dt>precision</dt><dd>32-true", "<dt>precision</dt><dd>16-true", "precision: the report says 16-true"),
-        (r"<dd>equal in 4 of 4 launches</dd>", "<dd>equal in 3 of 4 launches</dd>", f"Each cell / work / {SECOND}: "),
+        (
+            r"<dd>equal in 4 of 4 launches</dd>",
+            "<dd>equal in 3 of 4 launches</dd>",
+            f"Each cell / work / {cell_anchor(SECOND)}: ",
+        ),
         (r"6 cells: equal in", "5 cells: equal in", "Equal work: the report says 5 cells"),
         (r"bbbbbbbbbbbb", "cccccccccccc", "final weights"),
         (r"<th>precision-goal</th>", "<th>budget</th>", "Why each group stopped / "),
