@@ -187,7 +187,14 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
         ),
     ),
     "confirm": CommandHelp("commits", _examples(("bench confirm HEAD~1 HEAD", "the change between them")), {}, "raced"),
-    "export": CommandHelp("commits", _examples(("bench export asv", "the newest run"))),
+    "export": CommandHelp(
+        "read",
+        _examples(
+            ("bench export parquet", "the newest run's tables, for pandas, polars, DuckDB, R"),
+            ("bench export csv RUN --what turns,cells --into tables", "two of them, of that run"),
+            ("bench export asv", "what asv publish and asv compare read"),
+        ),
+    ),
     "submit": CommandHelp(
         "cluster",
         _examples(
@@ -240,6 +247,7 @@ METAVARS: Mapping[str, str] = {
     "REV": "a commit, as git takes it",
     "PROGRAM": "",
     "RUN": "",
+    "TABLES": "names of tables, e.g. turns,cells",
     "RUN=NAME": "",
     "SCRIPT": "a Python file, with its arguments in the same quotes",
     "SHELL": "",
