@@ -262,6 +262,7 @@ METAVARS: Mapping[str, str] = {
     "REQ": "a requirement as pip takes it",
     "REV": "a commit, as git takes it",
     "RUN": "",
+    "TABLES": "names of tables, e.g. turns,cells",
     "RUN=NAME": "",
     "SCRIPT": "a Python file, with its arguments in the same quotes",
     "SHELL": "",
