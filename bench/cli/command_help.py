@@ -268,7 +268,6 @@ METAVARS: Mapping[str, str] = {
     "SHELL": "",
     "SIDE": "",
     "SIZE": "bytes: 4GiB, 512MiB or a number",
-    "TABLES": "",
     "SUITE": "a suite's name, or the path of its file",
     "TARGET": "",
     "TEXT": "",
