@@ -163,7 +163,7 @@ def extras(session: nox.Session) -> None:
 
     Their tests are not there where a package of theirs is missing; here that would be seen.
     """
-    _install(session, "--editable", ".[loops,train,tune,notebook]", *GROUPS["tests"])
+    _install(session, "--editable", ".[loops,train,tune,notebook,parquet]", *GROUPS["tests"], *GROUPS["readers"])
     session.run("pytest", SLOWEST, *(session.posargs or EXTRAS_TESTS), env={"BENCH_EXTRAS": "all"})
 
 
@@ -217,6 +217,15 @@ def peers(session: nox.Session) -> None:
     """
     _install(session, "--editable", ".", *GROUPS["peers"])
     session.run("python", "-m", "peers.run", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Make the site of docs/ under site/, strictly, and check it: nothing dangles, nothing comes from a network."""
+    _install(session, "--editable", ".", *GROUPS["tests"], *GROUPS["docs"])
+    # Material prints an advertisement for its successor otherwise.
+    session.run("python", "-m", "mkdocs", "build", "--strict", "--clean", env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("pytest", "tests/site", *session.posargs, env={"BENCH_SITE": "site"})
 
 
 @nox.session

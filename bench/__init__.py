@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bench.plan.goal import Goal
     from bench.plan.suite import Suite
     from bench.plan.trainer_ladder import ladder_suite
+    from bench.report.export_tables import write_tables
     from bench.report.verify import Verification
     from bench.results.record import Metric
 
@@ -67,27 +68,8 @@ if TYPE_CHECKING:
 __all__ = ["Accelerator", "AxisValue", "Goal", "Job", "Loop", "Metric", "Point", "Suite", "TrainingStep", "Workload"]
 __all__ += ["__version__", "ladder_suite", "register"]
 __all__ += ["BenchError", "RunError", "SpecError", "Unsupported", "check", "confirm", "gate", "resume", "run"]
-__all__ += [
-    "cancel",
-    "compare",
-    "counts",
-    "doctor",
-    "environment",
-    "fit",
-    "history",
-    "load",
-    "merge",
-    "race",
-    "status",
-    "submit",
-    "suites",
-    "trace",
-    "tune",
-    "verify",
-    "versions",
-    "watch",
-    "write_report",
-]
+__all__ += ["cancel", "compare", "counts", "doctor", "environment", "fit", "history", "load", "merge", "race", "status"]
+__all__ += ["submit", "suites", "trace", "tune", "verify", "versions", "watch", "write_report", "write_tables"]
 
 old_modules.install()
 
@@ -348,30 +330,28 @@ def trace(
 
 
 def write_report(run: Run, path: Folder | None = None) -> Path:
-    """Write a run's page, one self-contained HTML file, to `path` or to report.html in its folder: `bench report`.
+    """Write a run's page, one self-contained HTML file, to `path` or to its place in reports/: `bench report`.
 
     Raises:
         RunError: it cannot be written.
     """
-    from bench.commands.python_arguments import page_of
-    from bench.report import html
-    from bench.results import files
+    from bench.commands.python_arguments import page_to_write
+    from bench.report.run_page import write_run_page
 
-    where = page_of(run, path)
-    files.write_aside(where, html.render(run.stored, run.summary))
-    return where
+    where = page_to_write(run, path)
+    return write_run_page(run.stored, run.summary, where)
 
 
 def verify(run: Run, path: Folder | None = None) -> Verification:
-    """Recompute every figure of a run's page, at `path` or report.html in its folder, from its records: `bench verify`.
+    """Recompute every figure of a run's page, at `path` or in reports/, from its records: `bench verify`.
 
     Raises:
         RunError: there is no page, or it cannot be read.
     """
-    from bench.commands.python_arguments import page_of
+    from bench.commands.python_arguments import page_to_read
     from bench.report.verify import verify_page
 
-    page = page_of(run, path)
+    page = page_to_read(run, path)
     return verify_page(run.stored, page)
 
 

@@ -69,16 +69,45 @@ def one_line(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """The text for one line of Markdown or one entry of its tables: nothing in it is markup, HTML or a new column."""
+    """The text for one line of Markdown or one entry of its tables: nothing in it is markup, HTML or a new column.
+
+    Nor does GitHub make mathematics, a mention, a link or a picture of it (`in_github`).
+    """
     text = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([|`*~$])", r"\\\1", text)
-    text = text.replace("](", "]\\(").replace("][", "]\\[").replace("]:", "]\\:").replace("![", "!\\[")
-    return re.sub(r"^(#|[-+=]+(?= |$)|\d+(?=[.)] ))", r"\\\1", text)
+    text = re.sub(r"([|`*~])", r"\\\1", text)
+    # An underscore within a word is no emphasis, and names are full of them.
+    text = re.sub(r"_(?![^\W_])|(?<![^\W_])_", r"\\_", text)
+    text = text.replace("](", "]\\(").replace("][", "]\\[").replace("![", "!\\[")
+    # What begins a heading, a line, a list, a numbered list, a box to tick, a definition of a link or a footnote.
+    text = re.sub(r"^(#+|[-+=]+)(?= |$)", r"\\\1", text)
+    text = re.sub(r"^(\d+)(?=[.)]( |$))", r"\1\\", text)
+    return in_github(re.sub(r"^\[", r"\\[", text))
+
+
+# Letters that GitHub acts on where they stand so: $ begins mathematics, @name and #1 and GH-1 are mentions, :name: is a
+# picture, www. and :// and an address of mail become links. It looks for them in the text between tags.
+_ACTED_ON = re.compile(
+    r"\$|@(?=\w)|(?<=@)\.|#(?=\d)|(?<=\b[Gg][Hh])-(?=\d)|:(?=[\w+-]*:|//|\S*@)|(?<=www)\.(?=\S)",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def in_github(text: str) -> str:
+    """Markdown or HTML of which GitHub makes nothing else: letters that it acts on stand in a `<span>` of their own.
+
+    That is what its documentation advises for dollars; a backslash does not help, since Markdown takes it away first.
+    """
+    return _ACTED_ON.sub(lambda found: f"<span>{found[0]}</span>", text)
+
+
+def markdown_html(text: str) -> str:
+    """The text for one line of HTML within Markdown, as of a `<summary>`."""
+    return in_github(one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def markdown_code(text: str) -> str:
     """An id for Markdown: as code where nothing in it could end the code or its table's column, else as text."""
-    return f"`{text}`" if _CODE.fullmatch(text) else markdown_text(text)
+    return f"`{text}`" if _CODE.fullmatch(text) and text == text.strip() else markdown_text(text)
 
 
 def csv_cell(value: object) -> object:
@@ -88,6 +117,16 @@ def csv_cell(value: object) -> object:
     # A lone carriage return ends a row for readers, and Python 3.11's writer does not quote it.
     text = encodable(value).replace("\x00", "\\x00").replace("\r", "\\r")
     return "'" + text if text.lstrip(" ").startswith(_FORMULA) and not _is_number(text) else text
+
+
+def csv_exact(text: str) -> str:
+    """A text as a quoted entry of CSV from which it can be had back: by taking one apostrophe away where it begins so.
+
+    A spreadsheet computes it as little as what `csv_cell` gives; a NUL, which no reader takes, is written out.
+    """
+    text = encodable(text).replace("\x00", "\\x00")
+    guarded = text.startswith("'") or (text.lstrip(" ").startswith(_FORMULA) and not _is_number(text))
+    return '"' + ("'" if guarded else "") + text.replace('"', '""') + '"'
 
 
 def _is_number(text: str) -> bool:

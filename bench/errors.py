@@ -25,8 +25,19 @@ class RunError(BenchError):
 
 def one_of(thing: str, value: object, allowed: Iterable[object]) -> str:
     """The house's one sentence for an unknown name: thing, value, everything allowed."""
-    names = ", ".join(str(name) for name in allowed)
-    return f"unknown {thing} {quote(value)}; allowed: {names or '(none)'}"
+    names = [str(name) for name in allowed]
+    near = close_match(str(value), names)
+    return f"unknown {thing} {quote(value)}; allowed: {', '.join(names) or '(none)'}" + (
+        f" (did you mean {near!r}?)" if near else ""
+    )
+
+
+def close_match(word: str, names: Iterable[str]) -> str:
+    """The name that a word was probably meant to be, "" where none is like it."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(names), n=1) if len(word) <= LONGEST_VALUE else []
+    return found[0] if found else ""
 
 
 def quote(value: object) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from bench.borders import encodable, one_line
 from bench.results.decoding import Count
 from bench.results.record import Metric
+from bench.results.stacks import SampledStacks
 from bench.results.step_counts import StepCounts
 
 _T = TypeVar("_T")
@@ -200,6 +201,7 @@ class Result(Message, frozen=True, tag="result"):
     memory: dict[str, Count]
     instrumented: CallbackMetrics
     counts: StepCounts | None = None
+    stacks: SampledStacks | None = None
 
 
 class ArmFailure(Message, frozen=True, tag="failed"):

@@ -37,6 +37,8 @@ collect_ignore_glob = [] if COMPLETE else ["extras/test_*.py"]
 # The same of those in a browser and `nox -s browser`.
 if importlib.util.find_spec("playwright") is None and os.environ.get("BENCH_BROWSER") != "all":
     collect_ignore_glob.append("browser/test_*.py")
+# Those of the built site are there in `nox -s docs`, which has built it, and says where.
+collect_ignore_glob += [] if "BENCH_SITE" in os.environ else ["site/test_*.py"]
 
 
 @pytest.fixture(scope="session")

@@ -117,8 +117,8 @@ def repository(folder: Path, *, whole: bool) -> None:
 
 
 def own_suite() -> str:
-    """README's suite of one's own, in tiny sizes: what it costs is not what is asked here."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The suite of one's own of docs/commands.md, in tiny sizes: what it costs is not what is asked here."""
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(from bench import Suite.*?)```", text, flags=re.DOTALL)
     return block
 

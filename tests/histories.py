@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from synthetic import make
 
+from bench.analysis.history_points import RATIO, CellPoint, CellPoints, RunPoints
 from bench.results import store
 from bench.results.store import StoredRun
 
@@ -74,3 +77,42 @@ def save(run: StoredRun, out: Path) -> Path:
     opened.append([*run.records, *run.instrumented])
     opened.close()
     return folder
+
+
+def commit_of(number: int) -> str:
+    """A hash for each number, unlike from its first letters on."""
+    return hashlib.sha1(str(number).encode()).hexdigest()
+
+
+def many_points(commits: int, series: int, *, changed_at: int, by: float, changed: int = 1) -> list[RunPoints]:
+    """The points of so many runs, one a commit, as `points_of_run` would give them: quickly, and with a known truth.
+
+    Args:
+        changed_at: the number of the commit from which on the first `changed` series are `by` as large again.
+    """
+    random = np.random.default_rng(7)
+    logs = np.log(1.2) + random.normal(0, 0.004, (commits, series))
+    logs[changed_at:, :changed] += np.log1p(by)
+    return [
+        RunPoints(
+            run=f"20260101-{number:06}-cafe",
+            commit=commit_of(number),
+            started=f"2026-01-{1 + number // 1440:02}T{number // 60 % 24:02}:{number % 60:02}:00+00:00",
+            software={"python": "3.11.9", "torch": "2.13.0", "lightning": "2.6.6"},
+            suites=("overhead",),
+            metrics=("step_time", RATIO),
+            cells=tuple(
+                CellPoints(
+                    "overhead",
+                    f"overhead[batch_size={place}]",
+                    f"overhead[loop=trainer,batch_size={place}]",
+                    "Example CPU, 2 cores, Linux x86_64, 1 threads",
+                    "w",
+                    "",
+                    {RATIO: CellPoint("1", "lower", float(log), 0.004, 5)},
+                )
+                for place, log in enumerate(own)
+            ),
+        )
+        for number, own in enumerate(logs)
+    ]

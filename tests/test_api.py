@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 from conftest import ROOT
+from histories import save
 from synthetic import FABRIC, PLAIN, TRAINER, make
 
 import bench
@@ -36,6 +37,8 @@ from bench.analysis.columns import (
 )
 from bench.analysis.run import Run
 from bench.plan.public_names import HOMES
+from bench.report.plots import PLOT_KINDS
+from bench.results import report_places
 from bench.results.store import StoredRun
 from bench.stats.step_times import LEAST_ROUNDS
 
@@ -177,6 +180,16 @@ def test_importing_it_imports_nothing_heavy_and_importing_more_hides_nothing() -
     assert done.stdout == "[] []\n"
 
 
+def test_the_page_s_figures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(make(launches=2), tmp_path / "results")
+    exec(next(block for block in CODE if "run.plot(" in block), {})
+    assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "cell.svg").read_text(encoding="utf-8")
+    kinds = re.findall(r"^\| `(\w+)` \| an? \w+ \| (.+) \|$", PAGE, flags=re.MULTILINE)
+    assert kinds == [(name, kind.shows.partition("; of a suite")[0]) for name, kind in PLOT_KINDS.items()]
+
+
 # --- a real run
 
 
@@ -203,7 +216,7 @@ def measured(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 runs.append(names["run"])
                 assert len(runs[0].cells) == 3  # reads them now: the second run is in the same folder
         first, resumed = runs
-        yield Measured(first, resumed, first.folder / "report.html", where)
+        yield Measured(first, resumed, report_places.page_of_folder(first.folder), where)
 
 
 @pytest.fixture

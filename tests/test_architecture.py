@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from imports import imports
+
+from bench.plan.public_names import FACES
 
 BENCH = ROOT / "bench"
 FILES = sorted(BENCH.rglob("*.py"))
@@ -108,6 +111,15 @@ def test_no_rule_allows_what_no_file_needs() -> None:
         )
         wings = {other for path in paths for other, _ in wings_imported(path)}
         assert (wing, wings, top, late - top) == (wing, allowed.wings, allowed.top, allowed.inside - allowed.top)
+
+
+def test_how_a_value_looks_is_asked_for_by_names_that_are_there() -> None:
+    """What a method of a lower wing calls by name, since it may not import it (docs/decisions/0024)."""
+    for name, home in FACES.items():
+        tree = ast.parse((ROOT / f"{home.replace('.', '/')}.py").read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    text = "".join(path.read_text(encoding="utf-8") for path in FILES)
+    assert set(re.findall(r'\bface\("(\w+)"\)', text)) == set(FACES)
 
 
 def circles(graph: Mapping[str, set[str]]) -> list[str]:

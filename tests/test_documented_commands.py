@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 from conftest import ROOT
-from documented import BUDGET, Command, commands, commands_of, repository, shell
+from documented import BUDGET, Command, commands, commands_of, lines, repository, shell
 
 from bench.cli import parser
 from bench.commands.selection import allowed_budget
@@ -63,6 +63,9 @@ CLASSES = (
     Class(r"bench list", "run", says="overhead"),
     Class(PREPARING, "run", says="bench report"),
     Class(r"bench run --resume RUN", "run", says="RUN"),
+    Class(r'bench run -k "batch_size=64" --budget 60s', "run", says="bench report"),  # the tutorial's
+    Class(r"bench list --set accelerator=tpu", "run", says="overhead"),
+    Class(r"bench help run", "run", says="--budget"),
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
     Class(r"bench run scaling --launcher .*", "absent", "a Slurm, of which nox -s slurm has one"),
     Class(
@@ -101,7 +104,10 @@ CLASSES = (
     Class(r"bench show( RUN)?( --format \w+| --step \w+)?", "run", says="plain"),
     Class(r"bench show --target .*", "run", before=TRAINED, says="(reaches|does not reach) 0.025"),
     Class(r"bench report --target .*", "long", "the same as a page"),
-    Class(r"bench report", "run", says="report.html"),
+    Class(
+        r"bench (report|verify) RUN OTHER", "absent", "two runs, of which tests/report/test_side_by_side.py has some"
+    ),
+    Class(r"bench report", "run", says="reports/.*/index.html"),
     Class(r"bench tune( .*)?", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
@@ -111,6 +117,11 @@ CLASSES = (
     ),
     Class(r"bench confirm COMMIT_A COMMIT_B", "run", codes=(2,), says="nothing is suspected between"),
     Class(r"bench export asv.*", "run", says="asv"),
+    Class(r"bench completion .*", "absent", "shtab, whose own test has real shells read it"),
+    Class(r"bench export csv RUN RUN --what turns,cells --into DIR", "run", says="/tables-csv.json"),
+    # pyarrow is an extra, which tests/extras has.
+    Class(r"bench export parquet", "run", codes=(0, 2), says="turns.parquet|pip install"),
+    Class(r"bench report --format pdf", "run", codes=(0, 2), says=".pdf|a PDF is printed by a browser"),
     Class(r"bench env", "run", says="budget_limit +4s"),
     Class(r"bench env --calibrate", "run", says="kept in"),
     Class(r"bench env --fit.*", "run", says="a gate of"),
@@ -123,6 +134,7 @@ CLASSES = (
     Class(r"bench merge (?!results/2\*).*", "absent", "takes runs of several machines"),
     Class(r"bench (submit|cancel) .*", "absent", "a Slurm, of which nox -s slurm has one"),
     Class(r"bench status( JOB)?", "absent", "a job, of which nox -s slurm has several"),
+    Class(r"bench completion .*", "absent", "shtab, of the extra completion; tests/cli has what it writes"),
     Class(r"bench selftest.*", "long", "measures the tool for minutes, whatever the budget", (0, 3)),
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
     Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),
@@ -180,7 +192,8 @@ def test_every_class_has_a_command() -> None:
 
 @pytest.mark.parametrize("command", of_kind("run", "long", "absent"), ids=name)
 def test_the_parser_takes_every_documented_command(command: Command) -> None:
-    words = shlex.split(as_run(command).replace('"$GITHUB_STEP_SUMMARY"', "x"), comments=True)
+    text = re.sub(r" > \S+", "", as_run(command))  # the shell's own
+    words = shlex.split(text.replace('"$GITHUB_STEP_SUMMARY"', "x"), comments=True)
     parser().parse_args(words[words.index("bench") + 1 :])
 
 
@@ -227,6 +240,20 @@ def test_a_documented_command_does_what_it_says(prepared: Path, tmp_path: Path, 
     if " gate " in f" {command.words} ":
         assert list(here.glob("results/*/gate.json")), told
     shutil.rmtree(here)
+
+
+@pytest.mark.long
+def test_the_tutorial_runs_from_its_first_command_to_its_last(prepared: Path, tmp_path: Path) -> None:
+    """In one folder, one after the other; what it installs is installed, and its race is run by itself above."""
+    page = ROOT / "docs" / "tutorial.md"
+    words = [text for line in lines(page) for text in commands_of(line)]
+    assert [text.split()[1] for text in words] == ["install", "list", "run", "show", "report", "verify", "race"]
+    here = tmp_path / "here"
+    shutil.copytree(prepared, here, symlinks=True)
+    shutil.rmtree(here / "results")
+    for text in words[1:-1]:
+        done = shell(text, here)
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,16 @@ def test_it_has_the_package_its_types_and_its_suites(site: Path, tmp_path: Path)
     assert set(suites) <= {path.stem.replace("_", "-") for path in (site / "bench" / "suites").glob("*.py")}
     assert (site / "bench" / "py.typed").exists()
     assert not list(site.glob("tests")) + list(site.glob("suites")) + list(site.glob("peers"))
+
+
+def test_its_long_description_has_no_link_that_leads_nowhere(site: Path) -> None:
+    """README; tests/site has it rendered, with and without the address of a repository."""
+    told = of_wheel(site).metadata
+    text = told.get_payload()
+    assert told["Description-Content-Type"] == "text/markdown"
+    assert text.startswith("# loopmark")
+    assert len(text.splitlines()) <= 60
+    assert not re.findall(r"\]\((?!https:)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 
 
 def test_it_has_two_scripts_that_do_the_same(site: Path, tmp_path: Path) -> None:

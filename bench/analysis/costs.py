@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.pairs import shared_sets
+from bench.analysis.pairs import columns_by_cell, shared_sets
 from bench.stats.intervals import LAYOUT_SD, Interval, interval_of_differences
 
 # A line through step lengths that hardly differ has any slope: lengths of 1.4 and 1.6 ms gave +9.9 ms at 12 ms where
@@ -122,7 +122,7 @@ class Model:
         fixed, share: of each sweep; shares are 0 without a fit.
         steps: seconds, the median baseline step of each group, by group.
         measured: the interval of the difference of each group.
-        sets: of interpreters, of each sweep, where what it reads hangs on them; see `frames.shared_sets`.
+        sets: of interpreters, of each sweep, where what it reads hangs on them; see `pairs.shared_sets`.
     """
 
     arm: Cost
@@ -194,10 +194,9 @@ def models(plan: Mapping[str, Any], pairs: pd.DataFrame) -> list[Model]:
     """What `costs` are stated from, in the same order."""
     rows: dict[str, list[_Row]] = {}
     names = ("launch", "log_ratio", "difference", "baseline_step_time")
-    for cell, pairs_of_cell in pairs.groupby("cell", sort=False):
-        columns = [pairs_of_cell[name].tolist() for name in names]
-        sets: Sequence[int | None] = shared_sets(pairs_of_cell) or [None] * len(pairs_of_cell)
-        rows[str(cell)] = list(zip(*columns, sets, strict=True))
+    for cell, columns in columns_by_cell(pairs, *names, "crossed", "set").items():
+        sets: Sequence[int | None] = shared_sets(columns["crossed"], columns["set"]) or [None] * len(columns["set"])
+        rows[cell] = list(zip(*(columns[name] for name in names), sets, strict=True))
     series: dict[str, dict[tuple[Any, ...], dict[str, str]]] = {
         name: {} for name, suite in plan["suites"].items() if suite["length_axis"] is not None
     }

@@ -16,37 +16,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from bench.analysis import comparability, frames
+from bench.analysis import comparability
 from bench.analysis.confirmation import Confirmation
-from bench.errors import RunError, one_of
+from bench.analysis.history_points import FINGERPRINT, RATIO, points_of_run, table_of
 from bench.results.store import StoredRun
 from bench.stats import change_points
 from bench.stats.change_points import LEAST_POINTS, Newest
-from bench.stats.intervals import interval_of_differences
-
-# The step time over its baseline's, paired by round: the machine's drift between two runs is in neither.
-RATIO = "ratio"
 
 State = Literal["suspected", "confirmed", "not confirmed"]
-
-_FINGERPRINT = (*comparability.SOFTWARE, "workload")
-HISTORY_COLUMNS = (
-    "suite",
-    "group",
-    "cell",
-    "metric",
-    "unit",
-    "better",
-    "machine",
-    "run",
-    "commit",
-    "started",
-    "log_median",
-    "se",
-    "launches",
-    *_FINGERPRINT,
-    "files",
-)
 
 
 @dataclass(frozen=True)
@@ -137,6 +114,15 @@ class MetricSeries:
 
 
 @dataclass(frozen=True)
+class HistoryRun:
+    """A run that is a point of some series."""
+
+    run: str
+    commit: str
+    started: str
+
+
+@dataclass(frozen=True)
 class History:
     """All series.
 
@@ -145,6 +131,7 @@ class History:
         ordered_by: `commit`, parents first, or `time` of the run where the repository does not know all commits.
         method: which program split the series.
         left_out: sentences on runs and points that are in no series.
+        runs: those that are in one, in the order of the points.
     """
 
     metric: str
@@ -152,6 +139,7 @@ class History:
     method: str
     series: Sequence[MetricSeries]
     left_out: Sequence[str]
+    runs: Sequence[HistoryRun] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -161,97 +149,12 @@ class History:
 def points(
     runs: Iterable[StoredRun], metric: str = RATIO, suites: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, list[str]]:
-    """One row per run and cell, twins left out; and sentences on what was left out.
-
-    Columns: suite, group, cell, metric, unit, better, machine, run, commit, started, log_median (of the estimate over
-    launches), se (standard error over launches, NaN of a single one), launches, python, torch, lightning, workload,
-    files (digest of the suite's, or "").
-
-    Args:
-        metric: of timed launches, or `ratio`.
-        suites: only these; all if empty.
+    """The points of runs as a table, and sentences on what was left out: `history_points.table_of` of each run's.
 
     Raises:
         RunError: no run has that metric or suite; says which there are.
     """
-    rows: list[dict[str, Any]] = []
-    left_out: list[str] = []
-    metrics: dict[str, None] = {}
-    seen: dict[str, None] = {}
-    for run in runs:
-        try:
-            found, names = _points_of(run, metric, suites)
-        except RunError as error:
-            left_out.append(str(error))
-            continue
-        rows += found
-        metrics.update(dict.fromkeys(names))
-        seen.update(dict.fromkeys(run.info["plan"]["suites"]))
-    unknown = [one_of("suite", suite, seen) for suite in suites if suite not in seen]
-    if seen and unknown:
-        raise RunError("\n".join(unknown))
-    if seen and not rows and metric not in metrics:
-        raise RunError(one_of("metric", metric, metrics))
-    usable = [row for row in rows if row["log_median"] is not None]
-    left_out += [
-        f"run {row['run']}: {row['metric']} of {row['cell']} is not above 0, and has no logarithm"
-        for row in rows
-        if row["log_median"] is None
-    ]
-    return pd.DataFrame(usable, columns=list(HISTORY_COLUMNS)).astype({"log_median": float, "se": float}), left_out
-
-
-def _points_of(run: StoredRun, metric: str, suites: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    commit = comparability.commit(run)
-    launches = frames.launches(run)
-    launches = launches[~launches["instrumented"] & ~launches["twin"]]
-    metrics = [*dict.fromkeys(map(str, launches["metric"])), RATIO]
-    if metric == RATIO:
-        taken = frames.pairs(run)
-        taken = taken[~taken["twin"]].assign(
-            metric=RATIO, unit="1", better="lower", outcome="ok", value=lambda rows: np.exp(rows["log_ratio"])
-        )
-    else:
-        taken = launches[launches["metric"] == metric]
-    # A cell that did other work or had other settings in any launch is no point of its own series.
-    sound = {row.cell for row in frames.cells(run).itertuples() if row.outcome == "ok"}
-    taken = taken[taken["cell"].isin(sound)]
-    machine, devices = _machine(run), comparability.devices(run)
-    planned = {cell["id"]: cell for cell in run.info["plan"]["cells"]}
-    rows = []
-    for (suite, group, cell), own in taken.groupby(["suite", "group", "cell"], sort=False):
-        if suites and suite not in suites:
-            continue
-        first = own.iloc[0]
-        values = [float(value) for value in own["value"]]
-        logs = [math.log(value) for value in values] if min(values) > 0 else None
-        spread = float(np.std(logs, ddof=1)) / math.sqrt(len(logs)) if logs and len(logs) > 1 else math.nan
-        rows.append(
-            {
-                "suite": suite,
-                "group": group,
-                "cell": cell,
-                "metric": metric,
-                "unit": str(first["unit"]),
-                "better": str(first["better"]),
-                "machine": machine + (f", {devices[cell]}" if cell in devices else ""),
-                "run": run.id,
-                "commit": commit,
-                "started": str(run.info.get("started", "")),
-                "log_median": interval_of_differences(logs).estimate if logs else None,
-                "se": spread,
-                "launches": len(values),
-                **comparability.software(run),
-                "workload": comparability.workload(run, planned[str(cell)]).version,
-                "files": comparability.files(run, str(suite)),
-            }
-        )
-    return rows, metrics
-
-
-def _machine(run: StoredRun) -> str:
-    facts = comparability.machine(run)
-    return f"{facts['cpu']}, {facts['cores']} cores, {facts['system']} {facts['machine']}, {facts['threads']} threads"
+    return table_of(map(points_of_run, runs), metric, suites)
 
 
 def analyse(
@@ -281,7 +184,15 @@ def analyse(
     newest = {cell: place for place, cell in enumerate(ordered["cell"].tolist())}
     found.sort(key=lambda item: newest[item.cell])
     metric = str(table["metric"].iloc[0]) if len(table) else ""
-    return History(metric, "time" if order is None else "commit", change_points.method(), found, list(left_out))
+    runs = ordered.drop_duplicates("run")[["run", "commit", "started"]]
+    return History(
+        metric,
+        "time" if order is None else "commit",
+        change_points.method(),
+        found,
+        list(left_out),
+        [HistoryRun(*map(str, row)) for row in runs.itertuples(index=False)],
+    )
 
 
 # The first point of the stretch that a break is in, and the break, counted from there.
@@ -353,7 +264,7 @@ def _edits(files: Sequence[str]) -> list[int]:
 
 def _boundaries(rows: pd.DataFrame) -> list[Boundary]:
     found = []
-    fingerprints = rows[list(_FINGERPRINT)].to_dict("records")
+    fingerprints = rows[list(FINGERPRINT)].to_dict("records")
     for index, (before, after) in enumerate(itertools.pairwise(fingerprints), start=1):
         what = [
             f"{name} {before[name]} -> {after[name]}" for name in comparability.SOFTWARE if before[name] != after[name]

@@ -14,7 +14,7 @@ from typing import Literal
 from bench.analysis import claims, frames
 from bench.analysis.merge_figures import launch_variance
 from bench.analysis.merge_machines import Pool, node_of
-from bench.analysis.pairs import shared_sets
+from bench.analysis.pairs import columns_by_cell, shared_sets
 from bench.results import identity
 from bench.results.store import StoredRun
 from bench.stats.between_runs import NodeRatio, over_nodes, reach_of_parts
@@ -86,17 +86,17 @@ def pooled_ratios(pool: Pool) -> tuple[list[PooledRatio], list[str]]:
 def _raced_in(run: StoredRun) -> dict[str, _Raced]:
     cells = {str(cell["id"]): cell for cell in run.info["plan"]["cells"]}
     found = {}
-    for name, own in frames.pairs(run).groupby("cell", sort=False):
-        cell = cells[str(name)]
+    for name, own in columns_by_cell(frames.pairs(run), "log_ratio", "crossed", "set").items():
+        cell = cells[name]
         axis = run.info["plan"]["suites"][cell["suite"]]["compare"]
-        logs = [float(value) for value in own["log_ratio"]]
-        found[str(name)] = _Raced(
+        logs = own["log_ratio"]
+        found[name] = _Raced(
             cell["suite"],
             cell["group"],
             f"{cell['suite']}, {cell['point'][axis]}{' (twin)' * cell['twin']}",
             bool(cell["twin"]),
             logs,
-            interval_of_differences(logs, sets=shared_sets(own)).estimate,
+            interval_of_differences(logs, sets=shared_sets(own["crossed"], own["set"])).estimate,
         )
     return found
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from bench.analysis import claims
 from bench.analysis.merge_machines import EnvironmentDifference, MergedMachine
 from bench.analysis.merge_nodes import PooledRatio
+from bench.plan.public_names import face
 from bench.stats.intervals import Interval
 
 MERGE_SCHEMA = 1
@@ -127,6 +128,9 @@ class Merge:
     @property
     def exit_code(self) -> int:
         return 3 if self.invalid else 0
+
+    def _repr_html_(self) -> str:
+        return str(face("merge_html")(self))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -24,8 +24,12 @@ from bench.analysis.convergence import Convergence, convergence_of
 from bench.analysis.estimates import MetricEstimate, StepDifference
 from bench.analysis.frames import Frames, axis_columns, frames_of
 from bench.analysis.summary import Summary, summarize
+from bench.plan.public_names import face
 from bench.results.store import StoredRun
 from bench.stats.intervals import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,11 @@ class Run:
     @cached_property
     def summary(self) -> Summary:
         """Every figure that is printed: estimates, intervals, ratios, costs, outcomes, warnings."""
-        return summarize(self.stored, self.reference_step, frames=self._frames)
+        return summarize(self.stored, self.reference_step, frames=self.frames)
 
     @cached_property
-    def _frames(self) -> Frames:
+    def frames(self) -> Frames:
+        """What tables and figures are made of, from one pass over the records. Not public: its fields may change."""
         return frames_of(self.stored)
 
     @cached_property
@@ -80,7 +85,7 @@ class Run:
         """
         cells = self.summary.cells
         columns = (*KEY_COLUMNS, *CELL_COLUMNS)
-        launches = dict(zip(self._frames.cells["cell"], self._frames.cells["launches"], strict=True))
+        launches = dict(zip(self.frames.cells["cell"], self.frames.cells["launches"], strict=True))
         values: dict[str, Any] = {
             "suite": [cell.suite for cell in cells],
             "group": [cell.group for cell in cells],
@@ -106,17 +111,17 @@ class Run:
     @property
     def launches(self) -> pd.DataFrame:
         """One row a launch and metric; columns: docs/api.md."""
-        return self._frames.launches
+        return self.frames.launches
 
     @property
     def turns(self) -> pd.DataFrame:
         """One row a turn; columns: docs/api.md."""
-        return self._frames.turns
+        return self.frames.turns
 
     @property
     def pairs(self) -> pd.DataFrame:
         """One row a cell and launch against its baseline, paired by round; columns: docs/api.md."""
-        return self._frames.pairs
+        return self.frames.pairs
 
     @cached_property
     def ladder(self) -> pd.DataFrame:
@@ -161,6 +166,24 @@ class Run:
         ]
         names = names_of(CURVE_COLUMNS)
         return typed_table({name: [row[at] for row in rows] for at, name in enumerate(names)}, CURVE_COLUMNS)
+
+    def plot(self, kind: str = "ratios", *, group: str | None = None, cell: str | None = None) -> Figure:
+        """One of the page's figures as matplotlib's: `run.plot("cost").savefig("cost.png")`. Kinds: docs/api.md.
+
+        Args:
+            kind: `ratios`, `distribution`, `cost`, `phases`, `memory`, `cell`, ...
+            group: the id of a group; None: of those that have such a figure the one whose step is nearest to yours.
+            cell: of kind `cell`, its id; None: the first one of the group.
+
+        Raises:
+            SpecError: there is no such kind, group or cell; says which there are.
+            RunError: the run has nothing to draw such a figure from.
+        """
+        return cast("Figure", face("plot_run")(self, kind, group, cell))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the answer and the first cells."""
+        return str(face("run_html")(self))
 
     def __repr__(self) -> str:
         return f"<bench.Run {self.id}: {len(self.stored.info['plan']['cells'])} cells in {self.folder}>"

@@ -6,6 +6,7 @@ A launch gives one value. Intervals come from these values, never from turns.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,7 +22,7 @@ from bench.analysis.fastest import Fastest, fastest_of
 from bench.analysis.findings import Finding, findings_of
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.ladder import RungPrice, ladder_of
-from bench.analysis.pairs import shared_sets
+from bench.analysis.pairs import columns_by_cell, shared_sets
 from bench.analysis.searches import FoundSetting, searches_of
 from bench.analysis.until import until_answers
 from bench.analysis.warnings import instrumented_warnings, run_warnings, twin_of
@@ -137,7 +138,7 @@ def summarize(
         compare=compare,
         cells=cells,
         twin=twin_of(twin_pairs),
-        twins={str(group): twin for group, rows in twin_pairs.groupby("group", sort=False) if (twin := twin_of(rows))},
+        twins=_twins(twin_pairs),
         reference_step=reference_step,
         costs=costs(run.info["plan"], pairs, reference_step),
         answers=findings_of(cells, compare, _waits(frames.launches), of_launches),
@@ -157,6 +158,14 @@ def summarize(
         convergence=convergence_of(run, target),
         searches=searches_of(run),
     )
+
+
+def _twins(pairs: pd.DataFrame) -> dict[str, Twin]:
+    """The twin of each group that has pairs of it."""
+    logs: dict[str, list[float]] = {}
+    for group, log in zip(pairs["group"].tolist(), pairs["log_ratio"].tolist(), strict=True):
+        logs.setdefault(group, []).append(log)
+    return {group: Twin(interval_of_logs(own)) for group, own in logs.items()}
 
 
 def _cells(run: StoredRun, frames: Frames) -> list[CellSummary]:
@@ -289,24 +298,26 @@ def _joules(launches: pd.DataFrame) -> dict[tuple[str, int], float]:
 def _versus(run: StoredRun, pairs: pd.DataFrame, joules: Mapping[tuple[str, int], float]) -> dict[str, Versus]:
     """Every cell that has pairs, against its baseline."""
     samples, found = _samples(run), {}
-    for cell, own in pairs.groupby("cell", sort=False):
-        baseline, shared = str(own["baseline"].iloc[0]), shared_sets(own)
-        launches, logs = own["launch"].tolist(), own["log_ratio"].tolist()
+    names = ("baseline", "launch", "crossed", "set", "log_ratio", "typical_log_ratio", "baseline_step_time")
+    for cell, own in columns_by_cell(pairs, *names, "difference", "unsettled").items():
+        baseline, shared = own["baseline"][0], shared_sets(own["crossed"], own["set"])
+        launches, logs = own["launch"], own["log_ratio"]
         more: list[float | None] = []  # logs of samples a step over the baseline's, launch by launch
         for launch in launches:
-            mine, base = samples.get((str(cell), launch)), samples.get((baseline, launch))
+            mine, base = samples.get((cell, launch)), samples.get((baseline, launch))
             more.append(math.log(mine / base) if mine and base else None)
-        both = [(joules.get((str(cell), launch)), joules.get((baseline, launch))) for launch in launches]
+        both = [(joules.get((cell, launch)), joules.get((baseline, launch))) for launch in launches]
         energy = [own_log - base for own_log, base in both if own_log is not None and base is not None]
-        layout = LAYOUT_SD * float((own["baseline_step_time"] + own["difference"]).median())  # of the arm's own step
-        difference = interval_of_differences(own["difference"].tolist(), sets=shared, layout=layout)
-        found[str(cell)] = Versus(
+        steps = [base + extra for base, extra in zip(own["baseline_step_time"], own["difference"], strict=True)]
+        layout = LAYOUT_SD * statistics.median(steps)  # of the arm's own
+        difference = interval_of_differences(own["difference"], sets=shared, layout=layout)
+        found[cell] = Versus(
             baseline,
             interval_of_logs(logs, sets=shared),
             StepDifference("s", difference.estimate, difference.low, difference.high, difference.launches),
             _per_sample(logs, more, shared),
-            interval_of_logs(own["typical_log_ratio"].tolist(), sets=shared),
-            interval_of_differences([value / 2 for value in own["unsettled"].tolist()]),
+            interval_of_logs(own["typical_log_ratio"], sets=shared),
+            interval_of_differences([value / 2 for value in own["unsettled"]]),
             interval_of_logs(energy) if energy else None,
         )
     return found

@@ -14,7 +14,7 @@ from bench.analysis.drift import leak_warnings
 from bench.analysis.energy import energy_warnings, launch_energies
 from bench.analysis.estimates import CellSummary, Twin
 from bench.analysis.frames import Frames, short_launches
-from bench.analysis.pairs import shared_sets
+from bench.analysis.pairs import columns_by_cell, shared_sets
 from bench.axes.accelerators import accelerators
 from bench.results.forms import FOUND
 from bench.results.record import Metric
@@ -148,10 +148,10 @@ def run_warnings(run: StoredRun, cells: Sequence[CellSummary], frames: Frames) -
 def _few_sets(pairs: pd.DataFrame) -> list[str]:
     """Cells whose launches hang on their set of interpreters, of which there were too few to tell what that does."""
     few: dict[int, list[str]] = {}
-    for cell, own in pairs.groupby("cell", sort=False):
-        sets = shared_sets(own)
+    for cell, own in columns_by_cell(pairs, "crossed", "set").items():
+        sets = shared_sets(own["crossed"], own["set"])
         if sets is not None and len(set(sets)) < min(SETS_FOR_THEIR_OWN, len(sets)):
-            few.setdefault(len(set(sets)), []).append(str(cell))
+            few.setdefault(len(set(sets)), []).append(cell)
     return [
         f"{', '.join(cells[:NAMED])}{f' and {len(cells) - NAMED} more' if len(cells) > NAMED else ''}: launches from "
         f"{count} {'set' if count == 1 else 'sets'} of interpreters, as time had room for, and fewer than "
@@ -164,8 +164,8 @@ def _few_sets(pairs: pd.DataFrame) -> list[str]:
 def _unsettled(pairs: pd.DataFrame) -> list[str]:
     """Ratios that change within a turn: their systematic part."""
     found = []
-    for cell, values in pairs.groupby("cell", sort=False)["unsettled"]:
-        known = interval_of_differences(values.tolist())
+    for cell, own in columns_by_cell(pairs, "unsettled").items():
+        known = interval_of_differences(own["unsettled"])
         if known.low is not None and not known.contains(0.0) and abs(known.estimate) > UNSETTLED:
             apart, half = (percent_of(abs(known.estimate) / part, 1) for part in (1, 2))
             more, much = ("larger", "large") if known.estimate > 0 else ("smaller", "small")

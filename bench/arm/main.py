@@ -88,9 +88,15 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     own_device = device.device(request.get("local_rank", request["rank"]))
     instruments = Instruments(workload, own_device, Job) if request.get("instrument") else None
     referee = Referee(workload, size, settings.get("strategy", "")) if request.get("judged") else None
-    gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments, referee)
+    sampler = None
+    if "stacks" in request:  # imported here: a timed arm has no profiler in it
+        from bench.arm.stack_sampler import StackSampler
+
+        sampler = StackSampler(request["stacks"]["interval"])
+    gate = Gatekeeper(connection, audit, device, request.get("cores", []), instruments or sampler, referee)
     # Callbacks and profilers look at steps.
-    real_epochs = bool(request.get("real_epochs")) and instruments is None and not {"trace", "counts"} & {*request}
+    looked_at = {"trace", "counts", "stacks"} & {*request}
+    real_epochs = bool(request.get("real_epochs")) and instruments is None and not looked_at
     counts = None
     if "counts" in request:  # imported here: a timed arm has no counters in it
         from bench.arm.step_counts import StepCounter
@@ -103,7 +109,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
     name = str(request["point"].get("trainer", ""))
     own, beside = suite.trainers.get(name, {}), suite.build.__module__.rpartition(".")[0]
     trainer = made_arguments(name, request.get("trainer", {}), own, beside)
-    if trainer.get("profiler") and {"trace", "counts"} & {*request}:
+    if trainer.get("profiler") and looked_at:
         raise Unsupported(f"trainer={name}: profiler={trainer['profiler']}; what traces or counts cannot be beside it")
 
     def watched_stream(loader: Any) -> Batches:
@@ -167,6 +173,7 @@ def train(request: Mapping[str, Any], connection: Wire) -> protocol.Result:
         memory=memory_of(start_memory, len(padding), device),
         instrumented=protocol.CallbackMetrics() if instruments is None else instruments.result(),
         counts=None if counts is None else counts.result(),
+        stacks=None if sampler is None else sampler.result(),
     )
     if in_process_group():
         torch.distributed.destroy_process_group()

@@ -19,7 +19,7 @@ from bench.arm.call_count import CallCount
 from bench.arm.operator_count import OperatorCount
 from bench.arm.system_call_count import SystemCallCount
 from bench.axes.loops.batches import forever
-from bench.plan.suite_files import PACKAGE_PREFIX
+from bench.plan.suite_files import without_folder
 from bench.results.step_counts import Counted, StepCounts
 
 # What hands out the batches of a timed step is no part of the loop.
@@ -94,12 +94,6 @@ class CountedLoader:
         return self._counter.pulls(self._loader)
 
 
-def _readable(function: str) -> str:
-    """A function's name, without the path of its suite's folder: sides of a gate have folders of their own."""
-    rest = function.removeprefix(PACKAGE_PREFIX)
-    return function if rest == function else rest.partition(".")[2]
-
-
 def _steady_bars() -> None:
     """Progress bars whose clock ticks a millisecond a look: tqdm goes through its text by the character, and how long
     that is depends on what it says of the time (142,760 or 142,796 calls in 100 steps, otherwise)."""
@@ -117,7 +111,7 @@ def _python_calls(count: CallCount) -> _Counting:
         return
     yield ()
     count.stop()
-    own = {_readable(name): number for name, number in count.calls().items() if not name.startswith(OURS)}
+    own = {without_folder(name): number for name, number in count.calls().items() if not name.startswith(OURS)}
     yield (Counted("python_calls", sum(own.values()), own),)
 
 
@@ -161,7 +155,8 @@ def _operators() -> _Counting:
     with count:
         yield ()
     callers = {
-        operator: {_readable(name): number for name, number in own.items()} for operator, own in count.callers().items()
+        operator: {without_folder(name): number for name, number in own.items()}
+        for operator, own in count.callers().items()
     }
     yield tuple(
         Counted(metric, sum(own.values()), own, {name: callers[name] for name in own})

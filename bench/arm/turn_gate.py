@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -10,7 +11,6 @@ from typing import Any, Protocol
 import bench.protocol as protocol
 from bench.arm.audit import Audit
 from bench.arm.batch_digest import BatchDigest, has_other_dtype
-from bench.arm.instrument import Instruments
 from bench.arm.own_faults import blame_ourselves
 from bench.arm.referee import Referee
 from bench.arm.stream import Grant, TurnTimes
@@ -26,6 +26,14 @@ class Wire(Protocol):
     def recv_bytes(self) -> bytes: ...
 
 
+class Watcher(Protocol):
+    """What looks at the steps of an instrumented turn, and only at them."""
+
+    def start(self) -> None: ...
+
+    def stop(self, seconds: Sequence[float]) -> None: ...
+
+
 class Gatekeeper:
     """The arm's side of the gate: asks the conductor, watches audited turns, keeps the books of what was handed out."""
 
@@ -35,14 +43,14 @@ class Gatekeeper:
         audit: Audit,
         device: Accelerator,
         cores: list[int],
-        instruments: Instruments | None = None,
+        watcher: Watcher | None = None,
         referee: Referee | None = None,
     ) -> None:
         self._connection = connection
         self._cores = cores
         self._audit = audit
         self._device = device
-        self._instruments = instruments
+        self._watcher = watcher
         self._referee = referee
         self._watch = device.watch()
         self._timed = self._judged = False
@@ -84,13 +92,13 @@ class Gatekeeper:
     def before(self, grant: Grant) -> None:
         if grant.audit:
             self._audit.start()
-        if grant.instrument and self._instruments is not None:
-            self._instruments.start()
+        if grant.instrument and self._watcher is not None:
+            self._watcher.start()
         self._watch.before()
 
     def after(self, grant: Grant, taken: TurnTimes, batches: list[Any]) -> None:
-        if grant.instrument and self._instruments is not None:
-            self._instruments.stop(taken.seconds)  # first: by its clock the last step is not over before
+        if grant.instrument and self._watcher is not None:
+            self._watcher.stop(taken.seconds)  # first: by its clock the last step is not over before
         self._watch.after(grant.steps, audited=grant.audit, timed=self._timed)
         if grant.audit:
             self._audit.stop(grant.steps)

@@ -12,8 +12,23 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from bench.cli import counting, doctors, gates, jobs, merges, over_commits, pages, runs, trainings, tunes
-from bench.cli.arguments import Parser
+from bench.cli import (
+    completions,
+    counting,
+    doctors,
+    explaining,
+    exports,
+    gates,
+    jobs,
+    merges,
+    over_commits,
+    pages,
+    runs,
+    trainings,
+    tunes,
+)
+from bench.cli.command_help import COMMAND_HELP
+from bench.cli.command_parser import Parser
 from bench.cli.output import complain, prepare, say
 from bench.commands.endings import CODES, REFUSED, UNFORESEEN, Ending
 from bench.commands.unforeseen import unforeseen_line
@@ -48,13 +63,18 @@ def exit_code(argv: Sequence[str] | None = None) -> int:
 
 
 def _ended(argv: Sequence[str] | None) -> int:
+    read = parser()
     try:
-        arguments = parser().parse_args(argv)
+        arguments = read.parse_args(argv)
     except SystemExit as left:  # after --help and --version, and after a usage error
         if left.code not in (None, 0):
             return REFUSED
         say("", end="")  # what argparse has printed is still on its way
         return CODES["done"]
+    if arguments.command is None:
+        read.print_help()  # and nothing was done, which a script whose variable is empty should notice
+        return REFUSED
+    arguments.parser = read  # of which completion and help tell
     ended = arguments.run(arguments)
     if not isinstance(ended, Ending):
         raise TypeError(f"`bench {arguments.command}` ended with {ended!r}, which says nothing")
@@ -73,15 +93,21 @@ def _has_working_folder() -> bool:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = Parser(prog="bench", description="Honest benchmarks of PyTorch training loops.")
-    top.add_argument("--version", action="version", version=f"loopmark {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top = Parser(
+        prog="bench",
+        usage="bench [-h] [-V] COMMAND ...",
+        description="Honest benchmarks of PyTorch training loops. bench COMMAND --help has examples of each command.",
+    )
+    top.add_argument("-V", "--version", action="version", version=f"loopmark {__version__}", help="print the version")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", prog="bench", help=argparse.SUPPRESS)
 
     def command(name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> Parser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
+        added.own_help = COMMAND_HELP.get(name)
         return added
 
-    for module in (runs, jobs, doctors, tunes, trainings, counting, gates, pages, merges, over_commits):
+    modules = (runs, jobs, doctors, tunes, trainings, counting, explaining, gates, pages, exports, merges)
+    for module in (*modules, over_commits, completions):
         module.add(command)
     return top

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from bench.cli.command_parser import CELLS, MACHINES, MEASURING, WRITTEN, Parser, word
 from bench.cli.output import complain
 from bench.commands.endings import Ending
 from bench.commands.selection import DEFAULT_SUITE, Selection
@@ -21,43 +22,6 @@ class Adder(Protocol):
     """Adds a command by name, what it does and one line of help; gives its parser."""
 
     def __call__(self, name: str, run: Callable[[argparse.Namespace], Ending], text: str) -> Parser: ...
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser of which no option and no word takes an empty value, as an unset variable of a shell script gives one.
-
-    argparse looks converters up by `type` in a registry, where `None` stands for options that name none: so one rule
-    serves every option there is, and those still to come. Subcommands are parsers of this class as well.
-    """
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        for kind, read in ((None, word), (Path, path), (int, whole)):
-            self.register("type", kind, read)
-        self.rest: str | None = None  # the name under which what follows `--` is kept, unread; None: it is read
-        self.unread: str | None = None  # the name under which all words are kept, unread, for another program's parser
-
-    def parse_known_args(  # type: ignore[override]  # of its overloads the one that is called
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """As in argparse, which takes no words behind an option that stands between them and the first ones."""
-        words = list(sys.argv[1:] if args is None else args)
-        if self.unread is not None:
-            found, _ = super().parse_known_args([], namespace)
-            setattr(found, self.unread, words)
-            return found, []
-        if self.rest is None or "--" not in words:
-            return super().parse_known_args(words, namespace)
-        at = words.index("--")
-        found, unknown = super().parse_known_args(words[:at], namespace)
-        setattr(found, self.rest, words[at + 1 :])
-        return found, unknown
-
-    def add_subparsers(self, **named: Any) -> argparse._SubParsersAction[Parser]:  # type: ignore[override]  # narrower
-        """As in argparse. What follows a command is the command's own, which says better whose value is empty."""
-        commands = super().add_subparsers(**named)
-        commands.type = str
-        return commands
 
 
 def old_name(parser: argparse.ArgumentParser, old: str, new: str) -> None:
@@ -104,61 +68,59 @@ class _OldName(argparse.Action):
         self._option(parser, namespace, values, option_string)
 
 
-def word(text: str) -> str:
-    """A text that says something."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is empty; allowed: any other text (is a variable of the shell not set?)"
-        )
-    return text
+def results_folder(added: Parser) -> None:
+    """Where runs lie."""
+    added.section(WRITTEN).add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    )
 
 
-def path(text: str) -> Path:
-    """A file or folder. An empty text would be the working folder."""
-    return Path(word(text))
-
-
-def whole(text: str) -> int:
-    """A whole number."""
-    return _as_whole(word(text))
+def formats(added: Parser, names: Iterable[str]) -> None:
+    """As what the answer is printed; the first one is the default."""
+    first, *_ = allowed = tuple(names)
+    told = f"as what the answer is printed; {', '.join(allowed)}; default: {first}"
+    added.section(WRITTEN).add_argument("--format", choices=allowed, default=first, metavar="FORMAT", help=told)
 
 
 def measuring_options(
-    added: argparse.ArgumentParser,
+    added: Parser,
     told: str = "wall time for all of it; default: 3m, or BENCH_BUDGET",
     *,
+    timeout: str = "60s",
     old_names: bool = True,
 ) -> None:
     """How long, how exactly and on what a run measures.
 
     Args:
         told: what `--budget` is, for the help.
+        timeout: how long an answer of an arm may take where nothing is said, for the help.
         old_names: whether options have the names of earlier versions, too; commands that these had not have none.
     """
-    added.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
+    measuring = added.section(MEASURING)
+    measuring.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
     told = "stop at ratios known to +- this; default: 1%%"
-    added.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
+    measuring.add_argument("--precision-goal", type=as_fraction, metavar="P", help=told)
     if old_names:
         old_name(added, "--target", "--precision-goal")
-    added.add_argument("--timeout", type=as_duration, metavar="TIME", help="for one answer of an arm; default: 60s")
-    added.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
-    added.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
-    added.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
-    added.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
+    measuring.add_argument(
+        "--timeout", type=as_duration, metavar="TIME", help=f"for one answer of an arm; default: {timeout}"
     )
+    measuring.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
+    measuring.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
+    measuring.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
+    results_folder(added)
 
 
-def until(added: argparse.ArgumentParser) -> None:
+def until(added: Parser) -> None:
     """A question that ends a run."""
-    added.add_argument(
+    added.section(MEASURING).add_argument(
         "--until",
         metavar="CONDITION",
         help='stop when this is decided: "trainer < 5%%", "fabric/plain < 30us and trainer > 1.05x"',
     )
 
 
-def selection(added: argparse.ArgumentParser, *, option: bool = False, default: str = DEFAULT_SUITE) -> None:
+def selection(added: Parser, *, option: bool = False, default: str = DEFAULT_SUITE) -> None:
     """Which cells.
 
     Args:
@@ -166,19 +128,22 @@ def selection(added: argparse.ArgumentParser, *, option: bool = False, default: 
         option: whether suites are named by `--suite`, since the command's words are something else.
     """
     told = f"suites; default: {default}"
+    cells = added.section(CELLS)
     if option:
-        added.add_argument("--suite", dest="suites", action="append", default=[], metavar="SUITE", help=told)
+        cells.add_argument("--suite", dest="suites", action="append", default=[], metavar="SUITE", help=told)
     else:
-        added.add_argument("suites", nargs="*", metavar="SUITE", help=told)
-    added.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
-    added.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
-    added.add_argument("--compare", metavar="AXIS", help="compare along this axis; its first value is the baseline")
+        cells.add_argument("suites", nargs="*", metavar="SUITE", help=told)
+    cells.add_argument("-k", dest="select", metavar="EXPR", help="cells whose id matches: words, and, or, not")
+    cells.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2", help="take these values of an axis"
+    )
+    cells.add_argument("--compare", metavar="AXIS", help="compare along this axis; its first value is the baseline")
     suite_folders(added)
 
 
-def suite_folders(added: argparse.ArgumentParser) -> None:
+def suite_folders(added: Parser) -> None:
     """Where suites are looked for besides."""
-    added.add_argument(
+    added.section(CELLS).add_argument(
         "--suites",
         dest="folders",
         action="append",
@@ -189,18 +154,19 @@ def suite_folders(added: argparse.ArgumentParser) -> None:
     )
 
 
-def copies(added: argparse.ArgumentParser) -> None:
+def copies(added: Parser) -> None:
     """On how many tasks each group is measured."""
-    added.add_argument(
+    added.section(MACHINES).add_argument(
         "--copies", type=positive, metavar="N", help=f"tasks that measure each group; default: {GROUP_COPIES}"
     )
 
 
-def running_options(added: argparse.ArgumentParser, *, old_names: bool = True) -> None:
+def running_options(added: Parser, *, old_names: bool = True) -> None:
     """Which cells a run measures, and how: what `bench run` and `bench submit` share."""
     selection(added)
     measuring_options(added, old_names=old_names)
-    added.add_argument(
+    measuring = added.section(MEASURING)
+    measuring.add_argument(
         "--instrument",
         type=count_from_zero,
         nargs="?",
@@ -209,18 +175,18 @@ def running_options(added: argparse.ArgumentParser, *, old_names: bool = True) -
         help=f"instrumented launches of each group, which carry callbacks; default: {INSTRUMENTED_LAUNCHES}, "
         "as far as the budget goes",
     )
-    added.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
+    measuring.add_argument("--no-instrument", dest="instrument", action="store_const", const=0, help="time only")
     if old_names:
         old_name(added, "--look", "--instrument")
         old_name(added, "--no-look", "--no-instrument")
-    added.add_argument(
+    measuring.add_argument(
         "--seeds",
         dest="launches",
         type=positive,
         metavar="N",
         help="of suites that train for a goal: trainings of each",
     )
-    added.add_argument(
+    measuring.add_argument(
         "--turn",
         type=as_duration,
         metavar="TIME",
@@ -230,11 +196,14 @@ def running_options(added: argparse.ArgumentParser, *, old_names: bool = True) -
     copies(added)
 
 
-def which(added: argparse.ArgumentParser) -> None:
+def which(added: Parser) -> None:
     added.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
-    added.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
+    run_options(added)
+
+
+def run_options(added: Parser) -> None:
+    """Where runs are looked for, and the step that their costs are told for."""
+    results_folder(added)
     added.add_argument("--step", type=as_step, default=0.012, metavar="TIME", help="your step; default: 12ms")
 
 
@@ -259,7 +228,6 @@ as_step = _typed(quantities.step, "Seconds of one step, with its unit.")
 as_fraction = _typed(quantities.fraction, "A fraction from `1%` or `0.01`.")
 as_size = _typed(quantities.size, "Bytes from `4GiB`, `512MiB` or a number.")
 positive = _typed(quantities.ABOVE_ZERO.read, "A whole number above 0.")
-_as_whole = _typed(quantities.ANY_WHOLE.read, "A whole number.")
 
 
 def count_from_zero(text: str) -> int:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from bench.borders import json_text
-from bench.cli.arguments import Adder, as_duration, positive, selection, selection_of_arguments
+from bench.cli.arguments import Adder, as_duration, formats, positive, selection, selection_of_arguments
 from bench.cli.output import say
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
 from bench.results.record import FAILED_OUTCOMES
@@ -29,7 +29,7 @@ def add(command: Adder) -> None:
     counting.add_argument(
         "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer of an arm; default: 60s"
     )
-    counting.add_argument("--format", choices=("table", "json"), default="table")
+    formats(counting, ("table", "json"))
 
 
 def count_suites(arguments: argparse.Namespace) -> Ending:
@@ -43,7 +43,7 @@ def count_suites(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(done.to_json(), indent=1))
     else:
-        say(layout.render(done), end="")
+        say(layout.render(done), end="", coloured=True)
     if done.interrupted:
         return INTERRUPTED
     return CELLS_FAILED if any(one.outcome in FAILED_OUTCOMES for one in done.cells) else DONE

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.borders import json_text
-from bench.cli.arguments import Adder, command_line, given_options, measuring_options
+from bench.cli.arguments import Adder, command_line, formats, given_options, measuring_options
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
 
@@ -20,10 +20,14 @@ def add(command: Adder) -> None:
     asked.rest = "arguments"
     asked.usage = "bench doctor TARGET [options] [-- ARGS of the script, or NAME=VALUE of a module's Trainer]"
     asked.add_argument("--data", metavar="TARGET", help="of a module: a DataModule, or what gives loaders")
-    asked.add_argument("--features", action="store_true", help="price each feature of its Trainer, too; default: 405s")
+    asked.add_argument(
+        "--features",
+        action="store_true",
+        help="price each feature of its Trainer, too, in 405s where no budget is given",
+    )
     asked.add_argument("--fix", action="store_true", help="print the change that the advice asks for, as a patch")
-    asked.add_argument("--format", choices=("table", "json"), default="table")
-    measuring_options(asked, "wall time for all of it; default: 165s", old_names=False)
+    formats(asked, ("table", "json"))
+    measuring_options(asked, "wall time for all of it; default: 165s", timeout="120s", old_names=False)
 
 
 def examine_training(arguments: argparse.Namespace) -> Ending:
@@ -54,7 +58,7 @@ def examine_training(arguments: argparse.Namespace) -> Ending:
         }
         say(layout.render_fix(found, found.patch(sources)), end="")
     else:
-        say(layout.render_diagnosis(found), end="")
+        say(layout.render_diagnosis(found), end="", coloured=True)
     return INTERRUPTED if found.interrupted else DONE
 
 

@@ -13,8 +13,10 @@ from bench.cli.arguments import (
     as_duration,
     as_fraction,
     as_size,
+    formats,
     old_name,
     positive,
+    results_folder,
     selection,
     selection_of_arguments,
 )
@@ -62,28 +64,22 @@ def add(command: Adder) -> None:
     gating.add_argument("--counts", action="store_true", help=told)
     told = f"more of it a step is a regression, at any time; of {', '.join(COUNT_METRICS)}"
     gating.add_argument("--no-more", action="append", default=[], metavar="METRIC", help=told)
-    gating.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
-    gating.add_argument("--format", choices=("table", "json", "md", "junit"), default="table")
+    results_folder(gating)
+    formats(gating, ("table", "json", "md", "junit"))
     gating.add_argument("--summary", type=Path, metavar="FILE", help="append Markdown to it, e.g. $GITHUB_STEP_SUMMARY")
     gating.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML to it")
     comparing = command("compare", run_compare, "two runs or baselines, cell by cell; B over A")
     comparing.add_argument("a", metavar="A", help="a baseline's name, a run's id or folder")
-    comparing.add_argument("b", metavar="B")
+    comparing.add_argument("b", metavar="B", help="the other one, which is over A")
     comparing.add_argument("--allow-environment-mismatch", action="store_true", help="compare other machines, versions")
-    comparing.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
-    comparing.add_argument("--format", choices=("table", "json", "md"), default="table")
+    results_folder(comparing)
+    formats(comparing, ("table", "json", "md"))
     naming = command("baseline", run_baseline, "named runs: save NAME [RUN], list, delete NAME")
-    naming.add_argument("what", choices=("save", "list", "delete"))
-    naming.add_argument("name", nargs="?", metavar="NAME")
+    naming.add_argument("what", choices=("save", "list", "delete"), metavar="WHAT", help="save, list or delete")
+    naming.add_argument("name", nargs="?", metavar="NAME", help="of the baseline; of save and delete")
     naming.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
-    naming.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
-    naming.add_argument("--format", choices=("table", "json"), default="table")
+    results_folder(naming)
+    formats(naming, ("table", "json"))
 
 
 def gate_suites(arguments: argparse.Namespace) -> Ending:
@@ -127,7 +123,7 @@ def print_gate(found: Gate, arguments: argparse.Namespace, folder: Path) -> Endi
         say(json_text({**found.to_json(), "tally": sentence, "folder": str(folder)}, indent=1))
     else:
         write = {"table": gate.console, "md": gate.markdown, "junit": gate.junit}[arguments.format]
-        say(write(found, sentence), end="")
+        say(write(found, sentence), end="", coloured=arguments.format == "table")
     if arguments.summary is not None:
         files.append(arguments.summary, gate.markdown(found, sentence) + "\n")
     if arguments.junit is not None:
@@ -146,7 +142,8 @@ def run_compare(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(found.to_json(), indent=1))
     else:
-        say({"table": comparison.console, "md": comparison.markdown}[arguments.format](found), end="")
+        write = {"table": comparison.console, "md": comparison.markdown}[arguments.format]
+        say(write(found), end="", coloured=arguments.format == "table")
     return Ending("invalid") if found.invalid else DONE
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from bench.borders import json_text
 from bench.cli.arguments import (
     Adder,
-    Parser,
     as_duration,
+    formats,
     given_options,
     positive,
+    results_folder,
     running_options,
     selection_of_arguments,
 )
+from bench.cli.command_parser import Parser
 from bench.cli.output import say
 from bench.commands.endings import DONE, Ending
 from bench.plan.shares import GROUP_COPIES
@@ -49,7 +50,7 @@ def add(command: Adder) -> None:
     )
     asking = command("status", show_status, "what became of jobs that were submitted")
     job_name(asking, optional=True)
-    asking.add_argument("--format", choices=("table", "json"), default="table")
+    formats(asking, ("table", "json"))
     cancelling = command("cancel", cancel_job, "end a job, or take it out of the queue; what it measured is kept")
     job_name(cancelling, optional=False)
 
@@ -58,9 +59,7 @@ def job_name(added: Parser, *, optional: bool) -> None:
     """Which job, and where they lie."""
     told = "a job's name, folder or number" + ("; default: all" if optional else "")
     added.add_argument("job", nargs="?" if optional else None, metavar="JOB", help=told)
-    added.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
+    results_folder(added)
 
 
 def submit_run(arguments: argparse.Namespace) -> Ending:
@@ -99,7 +98,10 @@ def show_status(arguments: argparse.Namespace) -> Ending:
     from bench.report.jobs import jobs_document, jobs_table
 
     found = task_statuses(arguments.job, arguments.out)
-    say(json_text(jobs_document(found), indent=1) if arguments.format == "json" else jobs_table(found))
+    if arguments.format == "json":
+        say(json_text(jobs_document(found), indent=1))
+    else:
+        say(jobs_table(found), coloured=True)
     return DONE
 
 

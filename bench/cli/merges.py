@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.borders import json_text
-from bench.cli.arguments import Adder
+from bench.cli.arguments import Adder, formats, results_folder
 from bench.cli.output import complain, say
 from bench.commands.endings import DONE, Ending
 from bench.commands.merge import merge_of_runs, named_texts, price_of_an_hour
@@ -39,10 +39,8 @@ def add(command: Adder) -> None:
         metavar="DIR",
         help="a folder with other runs of these machines, which tell how runs differ; default: where the runs lie",
     )
-    merging.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
-    merging.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
+    results_folder(merging)
+    formats(merging, ("table", "md", "csv", "json"))
     merging.add_argument("--html", type=Path, metavar="FILE", help="also write one self-contained page")
 
 
@@ -67,7 +65,7 @@ def show_merge(arguments: argparse.Namespace) -> Ending:
         say(json_text(found.to_json(), indent=1))
     else:
         write = {"table": layout.console, "md": layout.markdown, "csv": layout.merge_csv}[arguments.format]
-        say(write(found), end="")
+        say(write(found), end="", coloured=arguments.format == "table")
     if arguments.html is not None:
         complain(f"its page: {arguments.html}")
     return Ending("invalid") if found.invalid else DONE

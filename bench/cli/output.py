@@ -6,7 +6,10 @@ import os
 import sys
 
 from bench.borders import terminal
+from bench.cli.colour import paint
 from bench.errors import BenchError
+from bench.machine.terminal import takes_colour
+from bench.report.text_layout import fold_lines
 from bench.results.files import discard
 
 
@@ -30,10 +33,13 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str, end: str = "\n") -> None:
+def say(text: str, end: str = "\n", *, coloured: bool = False) -> None:
     """Print text to standard output, and wait until it has gone there.
 
     A reader that has seen enough, `head` say, ends what is said and nothing else.
+
+    Args:
+        coloured: whether it is for people: in lines of the terminal's width, with colour where that is wanted.
 
     Raises:
         OutputError: it cannot be written: the disk is full, or there is no standard output.
@@ -41,7 +47,10 @@ def say(text: str, end: str = "\n") -> None:
     if sys.stdout is None:
         raise OutputError("standard output is closed; nothing could be said there")
     try:
-        sys.stdout.write(terminal(text) + end)
+        said = terminal(text)
+        if coloured:
+            said = paint(fold_lines(said)) if takes_colour(sys.stdout) else fold_lines(said)
+        sys.stdout.write(said + end)
         sys.stdout.flush()
     except BrokenPipeError:
         discard(sys.stdout)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.borders import json_text, one_line
-from bench.cli.arguments import Adder, as_duration, positive, which
+from bench.cli.arguments import Adder, as_duration, formats, positive, run_options, which
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
-from bench.errors import SpecError, quote
+from bench.errors import RunError, SpecError, quote
 from bench.machine import environment
 from bench.report import SUMMARY_FORMATS, renderer
-from bench.results import baselines, files, store
+from bench.results import baselines, files, report_places, store
 
 if TYPE_CHECKING:
     from bench.analysis.frames import Frames
@@ -28,21 +28,31 @@ def add(command: Adder) -> None:
     showing = command("show", show, "print a run")
     which(showing)
     goal(showing)
-    showing.add_argument("--format", choices=(*SUMMARY_FORMATS, "json"), default="table")
-    reporting = command("report", write_page, "write a run's page, one self-contained HTML file")
-    which(reporting)
+    formats(showing, (*SUMMARY_FORMATS, "json"))
+    reporting = command(
+        "report", write_page, "write a run's page, one self-contained HTML file; of several, one for all"
+    )
+    several(reporting)
     goal(reporting)
-    reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: report.html in the run's folder")
-    verifying = command("verify", verify_run, "recompute every figure of a run's page from its raw records")
-    which(verifying)
-    verifying.add_argument("--report", type=Path, metavar="FILE", help="default: report.html in the run's folder")
+    formats(reporting, ("html", "pdf"))
+    told = "default: reports/RUN/index.html, and reports/index.html lists all"
+    reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
+    verifying = command("verify", verify_run, "recompute every figure of a page from the raw records of its runs")
+    several(verifying)
+    verifying.add_argument("--report", type=Path, metavar="FILE", help="default: reports/RUN/index.html")
     env = command("env", show_environment, "the machine and the software, as runs record them")
-    env.add_argument("--format", choices=("table", "json"), default="table")
+    formats(env, ("table", "json"))
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
     env.add_argument("--threads", type=positive, default=1, metavar="N", help="of every arm; default: 1")
     env.add_argument("--fit", action="store_true", help="the smallest slowdown that a gate would see here")
     told = "of --calibrate, wall time of each accelerator, 24s; of --fit, of the gate that is foreseen, 60s"
     env.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
+
+
+def several(added: argparse.ArgumentParser) -> None:
+    """The runs of a page."""
+    added.add_argument("runs", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
+    run_options(added)
 
 
 def goal(added: argparse.ArgumentParser) -> None:
@@ -90,7 +100,7 @@ def print_run(run: store.StoredRun) -> None:
     from bench.analysis.summary import summarize
     from bench.report import console
 
-    say(console.render(summarize(run)))
+    say(console.render(summarize(run)), coloured=True)
 
 
 def show(arguments: argparse.Namespace) -> Ending:
@@ -100,30 +110,63 @@ def show(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(summary.to_json(), indent=1))
     else:
-        say(renderer(arguments.format)(summary))
+        say(renderer(arguments.format)(summary), coloured=arguments.format == "table")
     return DONE
 
 
 def write_page(arguments: argparse.Namespace) -> Ending:
     """`bench report`"""
     from bench.analysis.frames import frames_of
-    from bench.report import html
+    from bench.report.pdf import print_page
+    from bench.report.run_page import write_run_page
+    from bench.report.side_by_side_page import write_shared_page
 
-    run = choose_run(arguments.which, arguments.out)
-    path: Path = arguments.output or run.folder / store.REPORT
-    frames = frames_of(run)
-    files.write_aside(path, html.render(run, summary_of(run, arguments, frames), frames=frames))
-    say(str(path))
+    runs, printed = _runs(arguments), arguments.format == "pdf"
+    place = None if printed else arguments.output
+    if len(runs) > 1:
+        page = write_shared_page([(run, summary_of(run, arguments)) for run in runs], place)
+    else:
+        frames = frames_of(runs[0])
+        page = write_run_page(runs[0], summary_of(runs[0], arguments, frames), place, frames)
+    if printed:
+        path: Path = arguments.output or page.with_suffix(".pdf")
+        files.write_aside(path, print_page(page.read_text(encoding="utf-8")))
+        page = path
+    say(str(page))
     return DONE
+
+
+def _runs(arguments: argparse.Namespace) -> list[store.StoredRun]:
+    """Those that are named, or the newest.
+
+    Raises:
+        RunError: some cannot be read; says of each why.
+    """
+    found, unread = [], []
+    for text in arguments.runs or [None]:
+        try:
+            found.append(choose_run(text, arguments.out))
+        except RunError as error:
+            unread.append(str(error))
+    if unread:
+        raise RunError("\n".join(dict.fromkeys(unread)))
+    return found
 
 
 def verify_run(arguments: argparse.Namespace) -> Ending:
     """`bench verify`"""
+    from bench.report.side_by_side_page import verify_shared_page
     from bench.report.verify import verify_page
 
-    run = choose_run(arguments.which, arguments.out)
-    path: Path = arguments.report or run.folder / store.REPORT
-    found = verify_page(run, path)
+    runs = _runs(arguments)
+    if len(runs) > 1:
+        path: Path = (
+            arguments.report or report_places.shared_folder([run.folder for run in runs]) / report_places.PAGE_FILE
+        )
+        found = verify_shared_page(runs, path)
+    else:
+        path = arguments.report or report_places.page_there(runs[0].folder)
+        found = verify_page(runs[0], path)
     for difference in found.differences:
         say(one_line(difference))
     say(f"{path}: {found.sentence}")
@@ -145,7 +188,7 @@ def show_environment(arguments: argparse.Namespace) -> Ending:
         say(json_text(values, indent=1))
     else:
         width = max(map(len, values))
-        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()))
+        say("\n".join(f"{key:<{width}}  {value}" for key, value in values.items()), coloured=True)
     return DONE
 
 
@@ -167,7 +210,7 @@ def run_calibrate(arguments: argparse.Namespace) -> Ending:
     lines = [f"{kind}: not measured: {reason}" for kind, reason in done.reasons.items()]
     for path, one in done.files.items():
         lines += [table(one), f"  kept in {path}"]
-    say("\n".join(lines))
+    say("\n".join(lines), coloured=True)
     return DONE
 
 
@@ -182,5 +225,5 @@ def run_fit(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text({**found.to_json(), "sentences": [fit.sentence(gate) for gate in found.gates]}, indent=1))
     else:
-        say(fit.fit_table(found))
+        say(fit.fit_table(found), coloured=True)
     return DONE

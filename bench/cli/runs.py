@@ -14,6 +14,7 @@ from bench.cli.arguments import (
     Adder,
     as_duration,
     command_line,
+    formats,
     given_options,
     measuring_options,
     positive,
@@ -23,6 +24,7 @@ from bench.cli.arguments import (
     suite_folders,
     until,
 )
+from bench.cli.command_parser import MACHINES, WRITTEN
 from bench.cli.debug import debug
 from bench.cli.output import complain, say
 from bench.cli.pages import print_run
@@ -42,25 +44,29 @@ def add(command: Adder) -> None:
     """The commands of this file."""
     listing = command("list", list_cells, "suites, their cells, and what cannot run here and why")
     selection(listing)
-    running = command("run", run_suites, "measure")
+    running = command("run", run_suites, "race the cells of suites, and keep what was measured")
     running_options(running)
-    running.add_argument("--share", metavar="K/N", help="only the groups of task K of N; bench merge pools the runs")
-    running.add_argument("--name", metavar="NAME", help="of the run's folder; default: the time and a random suffix")
-    running.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
-    running.add_argument(
-        "--launcher", choices=launchers.NODE_LAUNCHERS, help="what starts a program on each node of a cluster"
+    machines, written = running.section(MACHINES), running.section(WRITTEN)
+    machines.add_argument("--share", metavar="K/N", help="only the groups of task K of N; bench merge pools the runs")
+    written.add_argument("--name", metavar="NAME", help="of the run's folder; default: the time and a random suffix")
+    written.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
+    machines.add_argument(
+        "--launcher",
+        choices=launchers.NODE_LAUNCHERS,
+        metavar="NAME",
+        help=f"what starts a program on each node of a cluster: {', '.join(launchers.NODE_LAUNCHERS)}",
     )
-    running.add_argument("--nodes", type=positive, metavar="N", help="machines of the launcher; default: all it has")
-    running.add_argument("--devices", type=positive, metavar="N", help="of each node, with a rank each")
-    running.add_argument("--address", metavar="HOST", help="of this machine, as the nodes reach it")
-    running.add_argument("--port", type=positive, metavar="N", help="at which nodes knock; default: any")
+    machines.add_argument("--nodes", type=positive, metavar="N", help="machines of the launcher; default: all it has")
+    machines.add_argument("--devices", type=positive, metavar="N", help="of each node, with a rank each")
+    machines.add_argument("--address", metavar="HOST", help="of this machine, as the nodes reach it")
+    machines.add_argument("--port", type=positive, metavar="N", help="at which nodes knock; default: any")
     running.add_argument(
         "--debug", action="store_true", help="a few steps of one cell in this process, where breakpoint() works"
     )
     checking = command("check", check_one, "try on one suite what every suite must be able to do")
     checking.add_argument("suite", metavar="SUITE", help="its name, or the path of its file")
     suite_folders(checking)
-    checking.add_argument("--format", choices=("table", "json"), default="table")
+    formats(checking, ("table", "json"))
     scripts = command("race", race_training, "race training scripts as they are; the first is the baseline")
     scripts.add_argument(
         "scripts", nargs="+", metavar="SCRIPT", help='e.g. "train.py" "train.py --precision bf16-mixed"'
@@ -76,10 +82,17 @@ def add(command: Adder) -> None:
     scripts.add_argument(
         "--epochs", action="store_true", help="turns are whole epochs: validation, checkpoints, workers"
     )
-    scripts.add_argument("--equal", choices=tuple(EQUALITIES), help="what work must be equal for a ratio")
-    scripts.add_argument("--devices", type=positive, default=1, metavar="N", help="of each node, with a rank each")
+    scripts.add_argument(
+        "--equal",
+        choices=tuple(EQUALITIES),
+        metavar="WORK",
+        help=f"that must be equal for a ratio: {', '.join(EQUALITIES)}",
+    )
+    scripts.add_argument(
+        "--devices", type=positive, default=1, metavar="N", help="of each node, with a rank each; default: 1"
+    )
     until(scripts)
-    measuring_options(scripts, "wall time for all of it; default: 55s", old_names=False)
+    measuring_options(scripts, "wall time for all of it; default: 55s", timeout="120s", old_names=False)
     racing = command("versions", race_versions, "race environments: requirements, folders, git:COMMIT; baseline first")
     racing.add_argument("sides", nargs="+", metavar="SIDE", help='e.g. "lightning==2.5.*" "lightning==2.6.*"')
     racing.add_argument(
@@ -97,9 +110,9 @@ def add(command: Adder) -> None:
     trace.add_argument(
         "--out", type=Path, default=Path("traces"), metavar="DIR", help="where traces lie; default: traces"
     )
-    trace.add_argument("--format", choices=("table", "json"), default="table")
+    formats(trace, ("table", "json"))
     testing = command("selftest", run_selftest, "measure the tool itself on this machine")
-    testing.add_argument("--format", choices=("table", "json"), default="table")
+    formats(testing, ("table", "json"))
     testing.add_argument("-k", dest="select", metavar="CHECK", action="append", default=[], help="only this check")
     testing.add_argument("--quick", action="store_true", help="fewer repetitions: a glance, not a measurement")
     testing.add_argument("--power", action="store_true", help="gates with known slowdowns instead: what it sees here")
@@ -114,17 +127,18 @@ def list_cells(arguments: argparse.Namespace) -> Ending:
     plan = plan_everything(selection_of_arguments(arguments), complain)
     for name in accelerators():
         reason = accelerator(name).unavailable()
-        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"))
+        say(f"accelerator {name}: " + (f"not here: {reason}" if reason else "here"), coloured=True)
     for name, suite in plan.suites.items():
-        say(f"{name}: {suite.title}")
-        say(f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin")
+        say(f"{name}: {suite.title}", coloured=True)
+        told = f"  compares {suite.compare}, baseline {suite.baseline}; each group also runs the baseline's twin"
+        say(told, coloured=True)
         for own, told in sets_in_words(named_sets(suite, plan.cells), suite.ladder).items():
-            say(f"  trainer {own}: {told}")
+            say(f"  trainer {own}: {told}", coloured=True)
         for loop in suite.own_loops:
             say(f"  its own loop {loop.name}: {loop.title}")
         for cell in plan.cells:
             if cell.suite == name and not cell.twin:
-                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""))
+                say(f"  {cell.id}" + (f"   unsupported: {cell.unsupported}" if cell.unsupported else ""), coloured=True)
     return DONE
 
 
@@ -184,7 +198,10 @@ def check_one(arguments: argparse.Namespace) -> Ending:
 
     with progress(sys.stderr) as told:
         done = check_suite(Selection((arguments.suite,), folders=tuple(arguments.folders)), told)
-    say(json_text(done.to_json(), indent=1) if arguments.format == "json" else suite_checks_table(done))
+    if arguments.format == "json":
+        say(json_text(done.to_json(), indent=1))
+    else:
+        say(suite_checks_table(done), coloured=True)
     if done.interrupted:
         return INTERRUPTED
     return DONE if done.ok else CELLS_FAILED
@@ -227,9 +244,9 @@ def print_measured(run: store.StoredRun, *, resumable: bool) -> Ending:
     from bench.commands.run import has_failures, was_interrupted
 
     print_run(run)
-    say(f"\nrun {run.folder}; its page: bench report {run.folder}")
+    say(f"\nrun {run.folder}; its page: bench report {run.folder}", coloured=True)
     if was_interrupted(run):
-        say("interrupted" + (f"; to go on: bench run --resume {run.folder}" if resumable else ""))
+        say("interrupted" + (f"; to go on: bench run --resume {run.folder}" if resumable else ""), coloured=True)
         return INTERRUPTED
     return CELLS_FAILED if has_failures(run) else DONE
 
@@ -248,7 +265,7 @@ def trace_suites(arguments: argparse.Namespace) -> Ending:
         say(json_text(done.to_json(), indent=1))
     else:
         for group, cells in done.groups:
-            say(layout.render(done.suites[group.suite], group, cells, done.steps), end="\n\n")
+            say(layout.render(done.suites[group.suite], group, cells, done.steps), end="\n\n", coloured=True)
         say(layout.footnote())
         say(
             f"\n{done.folder}: open a .json.gz at https://ui.perfetto.dev, or all of them: "
@@ -278,7 +295,7 @@ def run_selftest(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text({"checks": checks}, indent=1))
     else:
-        say(checks_table(checks))
+        say(checks_table(checks), coloured=True)
     return DONE if all(check["ok"] for check in checks) else CELLS_FAILED
 
 
@@ -300,5 +317,5 @@ def measure_power(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(gate_power.power_document(points, sentence), indent=1))
     else:
-        say(power_table(points, sentence))
+        say(power_table(points, sentence), coloured=True)
     return DONE if gate_power.keeps_its_promise(points, rule) else CELLS_FAILED

@@ -6,7 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.cli.arguments import Adder, as_duration, as_fraction, as_size, command_line, positive, suite_folders
+from bench.cli.arguments import (
+    Adder,
+    as_duration,
+    as_fraction,
+    as_size,
+    command_line,
+    formats,
+    positive,
+    results_folder,
+    suite_folders,
+)
+from bench.cli.command_parser import CELLS
 from bench.cli.output import complain, say
 from bench.commands.endings import DONE, INTERRUPTED, Ending
 from bench.commands.tune_request import TUNE_BUDGET, TuneRequest
@@ -26,7 +37,9 @@ def add(command: Adder) -> None:
     asked.set_defaults(arguments=[])
     asked.rest = "arguments"
     asked.usage = "bench tune [TARGET] [options] [-- ARGS of the script, or NAME=VALUE of a module's Trainer]"
-    asked.add_argument("--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2")
+    asked.section(CELLS).add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2", help="take these values of an axis"
+    )
     asked.add_argument(
         "--arg", dest="args", action="append", default=[], metavar="NAME=V1,V2", help="of a script, --NAME V1 or V2"
     )
@@ -46,7 +59,12 @@ def add(command: Adder) -> None:
     asked.add_argument(
         "--loss-margin", type=as_fraction, metavar="P", help="that a loss may be above the default's; default: 2%%"
     )
-    asked.add_argument("--sampler", choices=SAMPLERS, help="that proposes what is tried; default: tpe")
+    asked.add_argument(
+        "--sampler",
+        choices=SAMPLERS,
+        metavar="NAME",
+        help=f"that proposes what is tried: {', '.join(SAMPLERS)}; default: tpe",
+    )
     asked.add_argument("--storage", type=Path, metavar="FILE", help="the study's SQLite file; default: in its folder")
     asked.add_argument(
         "--resume", metavar="RUN", help="go on with a run that was stopped; here with a search, by its id or folder"
@@ -56,11 +74,9 @@ def add(command: Adder) -> None:
     asked.add_argument("--seed", type=int, metavar="N", help="of orders, data and weights; default: 0")
     asked.add_argument("--threads", type=positive, metavar="N", help="of every arm; default: 1")
     asked.add_argument("--memory-limit", type=as_size, metavar="SIZE", help="an arm may allocate, e.g. 4GiB")
-    asked.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
+    results_folder(asked)
     suite_folders(asked)
-    asked.add_argument("--format", choices=("table", "md", "csv", "json"), default="table")
+    formats(asked, ("table", "md", "csv", "json"))
 
 
 def tune_target(arguments: argparse.Namespace) -> Ending:
@@ -78,7 +94,7 @@ def tune_target(arguments: argparse.Namespace) -> Ending:
             )
         else:
             found = begin_search(_request(arguments), arguments.out, told, command=command_line())
-    say(layout.TUNE_FORMATS[arguments.format](found), end="")
+    say(layout.TUNE_FORMATS[arguments.format](found), end="", coloured=arguments.format == "table")
     page = found.folder / PAGE
     files.write_aside(page, render_tune_page(found))
     complain(f"trials, races and picture: {page}")

@@ -20,6 +20,7 @@ from bench.axes.trainer_sets import set_in_words
 from bench.errors import RunError
 from bench.machine import environment
 from bench.plan.cell import SIDES
+from bench.plan.public_names import face
 from bench.results import identity, store
 from bench.results.record import Record
 from bench.results.work_ledger import LOSS_TOLERANCE
@@ -87,6 +88,9 @@ class Comparison:
     @property
     def exit_code(self) -> int:
         return 3 if self.invalid else 0
+
+    def _repr_html_(self) -> str:
+        return str(face("comparison_html")(self))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""

@@ -95,10 +95,10 @@ def _suspicions(
 
     A cell that both suspect goes by its ratio, in which the machine's changes between two runs are not.
     """
-    from bench.analysis import history
+    from bench.analysis import history, history_points
 
     found: dict[tuple[str, str], dict[tuple[str, str], Suspicion]] = {}
-    for metric in ("step_time", history.RATIO):
+    for metric in ("step_time", history_points.RATIO):
         try:
             read = read_history(out, repository, metric, tell=tell if metric == "step_time" else lambda _: None)
         except RunError:

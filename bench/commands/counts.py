@@ -10,7 +10,7 @@ from bench.commands.counting import Counts, count_plan, whole_periods
 from bench.commands.python_arguments import listener, selection_of
 from bench.commands.selection import Selection, plan_selection
 from bench.engine.fleet import Fleet
-from bench.engine.options import Progress
+from bench.engine.options import Progress, ticks_of
 from bench.machine.scratch import scratch_folder
 from bench.plan.quantities import seconds
 from bench.results import store
@@ -56,4 +56,5 @@ def count_selection(selection: Selection, steps: int, timeout: float, progress: 
     steps = whole_periods(steps)
     plan, files = plan_selection(selection, tell=progress.note)
     with scratch_folder("counts-") as home, Fleet(selection.threads, home / store.LOGS) as fleet:
+        fleet.while_waiting = ticks_of(progress)
         return count_plan(plan, files, home / store.LOGS, steps, timeout, progress, fleet)

@@ -12,6 +12,7 @@ from bench.commands.endings import CODES
 from bench.commands.gate_exact import COUNTS, Exact, exact_metrics
 from bench.errors import RunError
 from bench.plan.cell import Cell, Group, Plan
+from bench.plan.public_names import face
 from bench.results import store
 from bench.results.record import Record
 from bench.results.turns import Turns
@@ -60,6 +61,9 @@ class Gate:
     @property
     def exit_code(self) -> int:
         return 130 if self.interrupted else CODES[self.verdict]
+
+    def _repr_html_(self) -> str:
+        return str(face("gate_html")(self))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""

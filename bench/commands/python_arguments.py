@@ -21,7 +21,7 @@ from bench.engine.progress import progress as shown_progress
 from bench.errors import SpecError, quote
 from bench.plan import discovery, guard
 from bench.plan.quantities import ABOVE_ZERO, ANY_WHOLE, FROM_ZERO, number_of_bytes, seconds, share
-from bench.results import store
+from bench.results import report_places
 from bench.stats.gate_rule import Rule
 
 if TYPE_CHECKING:
@@ -93,17 +93,31 @@ def _several(name: str, values: Iterable[Any]) -> list[Any]:
     return list(values)
 
 
-def page_of(run: Run, path: str | Path | None) -> Path:
-    """Where a run's page is: `path`, or report.html in the run's folder.
+def page_to_write(run: Run, path: str | Path | None) -> Path | None:
+    """Where a run's page is written: `path`; None: the run's place in reports/.
 
     Raises:
         SpecError: the run is none that was measured or loaded, or the path is none.
     """
+    _folder_of(run)
+    return None if path is None else path_of("path", path)
+
+
+def page_to_read(run: Run, path: str | Path | None) -> Path:
+    """Where a run's page is: `path`, or the run's place in reports/, or, of earlier versions, the run's folder.
+
+    Raises:
+        SpecError: the run is none that was measured or loaded, or the path is none.
+    """
+    return report_places.page_there(_folder_of(run)) if path is None else path_of("path", path)
+
+
+def _folder_of(run: Run) -> Path:
     from bench.analysis.run import Run
 
     if not isinstance(run, Run):
         raise SpecError(f"run: {quote(run)} is not possible; allowed: what bench.run and bench.load give")
-    return run.folder / store.REPORT if path is None else path_of("path", path)
+    return run.folder
 
 
 def options_of(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.analysis import confirmation
+from bench.commands.history_cache import cached_points
 from bench.errors import RunError
 from bench.machine import git
 from bench.results import store
@@ -29,16 +30,17 @@ def read_history(
         RunError: there are no runs, or none that belongs to a commit; says why not.
     """
     from bench.analysis import history
+    from bench.analysis.history_points import RATIO, table_of
 
     runs, unread = [], []
     for folder in store.every(out):
         try:
-            runs.append(store.intact(store.read_run(folder)))
+            runs.append(cached_points(folder))
         except RunError as error:
             unread.append(str(error))
-    table, left_out = history.points(runs, history.RATIO if metric is None else metric, suites)
+    table, left_out = table_of(runs, RATIO if metric is None else metric, suites)
     if table.empty and metric is None:
-        table, left_out = history.points(runs, "step_time", suites)
+        table, left_out = table_of(runs, "step_time", suites)
         if not table.empty:
             left_out.append("ratios: no cell of these runs has a baseline beside it, so these are step times")
     left_out = unread + left_out

@@ -260,7 +260,7 @@ def _rest(
     differ = environment.mismatches(info["environment"], environment.environment(options.threads))
     if differ:
         raise RunError(f"{path}: this is another environment than the run's: {'; '.join(differ)}")
-    suites, files = _its_suites(info, folders)
+    suites, files = suites_of_run(info, folders)
     _check_files(run, files, progress)
     plan = plan_of_document(info["plan"], suites, options.threads, options.nodes)
     info["options"] = vars(options)
@@ -269,7 +269,7 @@ def _rest(
     return Measurement(plan, files, options, done=(*run.records, *run.instrumented)), info
 
 
-def _its_suites(info: Mapping[str, Any], folders: Sequence[Path]) -> tuple[dict[str, Suite], dict[str, str]]:
+def suites_of_run(info: Mapping[str, Any], folders: Sequence[Path]) -> tuple[dict[str, Suite], dict[str, str]]:
     """The suites of a run, and the file of each: by its name in the folders that are named, else that which it was made
     from, or, where this is gone, by its name wherever suites are.
 

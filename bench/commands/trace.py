@@ -20,7 +20,7 @@ from bench.engine.arm_request import downgrades, request, requested_settings
 from bench.engine.fleet import Fleet
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.merge_ranks import ArmResult
-from bench.engine.options import Progress
+from bench.engine.options import Progress, ticks_of
 from bench.engine.processes import ArmLost
 from bench.errors import BenchError, SpecError
 from bench.machine.cores import layout
@@ -97,6 +97,7 @@ def trace(
         traces = _trace(plan, TraceBench(fleet, files, folder, steps, timeout), folder, steps, progress)
     else:
         with Fleet(1, folder / store.LOGS) as own:
+            own.while_waiting = ticks_of(progress)
             traces = _trace(plan, TraceBench(own, files, folder, steps, timeout), folder, steps, progress)
     path = folder / SUMMARY
     try:

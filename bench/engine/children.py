@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
@@ -91,6 +91,7 @@ class Children:
         self.coming: list[str] = []
         self.arms: dict[str, Arm] = {}
         self.meters = TurnMeters()
+        self.while_waiting: Callable[[], None] = lambda: None  # is called now and then while interpreters import
 
     def __enter__(self) -> Self:
         return self
@@ -167,6 +168,7 @@ class Children:
         patience = Patience(FORK_SERVER_PATIENCE)
         while missing := [server for name in names if (server := self.fork_servers.get(name)) and not server.channel]:
             self.wait([], patience)
+            self.while_waiting()
             dead = next((server for server in missing if self.trouble(server)), None)
             if dead is not None and (gone := self.node(dead).gone):
                 self.bury(dead, gone)  # its cells say so; the others go on

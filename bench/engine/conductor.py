@@ -29,12 +29,12 @@ from bench.engine.fleet import Fleet
 from bench.engine.goal_race import GoalRace
 from bench.engine.group_state import GroupState, never_started
 from bench.engine.instrumented_launches import Host, Instrumenter, reserve
-from bench.engine.interpreter_sets import STANDING, InterpreterSets, interpreters_of
+from bench.engine.interpreter_sets import STANDING, InterpreterSets, interpreters_of, starting_words
 from bench.engine.launch import Race, heap_padding
 from bench.engine.launch_records import arm_record
 from bench.engine.launchers import Launcher
 from bench.engine.lost_devices import LostDevices
-from bench.engine.options import Options, Progress
+from bench.engine.options import Options, Progress, ticks_of
 from bench.engine.processes import Arm
 from bench.engine.stopping import SIGNALS_APART, Interrupted, heard_within, heed_signals
 from bench.engine.until import Until
@@ -135,6 +135,7 @@ class Conductor:
 
     def _run(self, fleet: Fleet) -> dict[str, dict[str, Any]]:
         options = self._options
+        fleet.while_waiting = ticks_of(self._progress)
         with heed_signals(fleet):
             try:
                 self._place(fleet)
@@ -196,7 +197,7 @@ class Conductor:
             elif all(state.wanted(options.launches) is None for state in states):
                 self._progress.note(told.sentence())
         if missing:
-            self._progress.phase(f"starting {budget.in_words(len(missing), 'interpreter')}")
+            self._progress.phase(starting_words(missing))
         self._fork_servers(lambda: sets.ensure(wanted))
         self._timed_budget = options.budget - reserve(self._plan, options, fleet.imports)
         least = work.launches()
@@ -236,6 +237,7 @@ class Conductor:
             if not state.stop:
                 state.stop = "void" if self._voids >= VOIDS else self._stop(fleet, state)
         waiting = [state for state in self._states if not state.stop]
+        group_state.tell_cells(self._progress, self._states, options=self._options)
         if not waiting:
             return None
         fewest = min(state.measured for state in waiting)
@@ -273,17 +275,16 @@ class Conductor:
         began, started = time.monotonic(), timestamp()
         number, options, nodes = state.launches, self._options, len(fleet.placement.live)
         self._fork_servers(lambda: sets.begin_launch(interpreters_of([state.cells])))
+        self._progress.update(self._elapsed(), options.budget, f"{state.group.id} launch {number + 1}, starting")
         places = sets.places(state.group.id, state.cells)
         order = list(range(len(state.cells)))
         self._random.shuffle(order)
         arms: dict[str, Arm] = {}
         for index in order:
             cell = state.cells[index]
-            name = f"{file_name(cell.id)}-{number}"
             asked = self._request(cell, number, state.caches(fleet.caches), alone=state.alone)
-            arms[cell.id] = fleet.start_arm(
-                cell.preload, asked, self._folder.log(name), number=sets.number(places[cell.id])
-            )
+            log, seat = self._folder.log(f"{file_name(cell.id)}-{number}"), sets.number(places[cell.id])
+            arms[cell.id] = fleet.start_arm(cell.preload, asked, log, number=seat)
             if state.alone:
                 fleet.await_ready([arms[cell.id]], options.timeout)
         fleet.await_ready(list(arms.values()), options.timeout)

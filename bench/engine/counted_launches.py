@@ -15,9 +15,10 @@ from bench.borders import file_name
 from bench.engine.arm_request import downgrades, request, requested_settings, widest_layout
 from bench.engine.equal_work import judge_work
 from bench.engine.fleet import Fleet
+from bench.engine.interpreter_sets import starting_words
 from bench.engine.launch import AUDITED_STEPS
 from bench.engine.options import Progress
-from bench.engine.processes import ArmLost
+from bench.engine.processes import ArmLost, fork_server_id
 from bench.machine.cores import Layout
 from bench.plan.cell import Cell, Plan
 from bench.protocol import Go
@@ -82,6 +83,8 @@ class CountedLaunches:
         """
         preloads = list(dict.fromkeys(cell.preload for cell in cells))
         wanted = [(number, preload) for number in range(INTERPRETERS) for preload in preloads]
+        if missing := [own for number, own in wanted if fork_server_id(own, number) not in self._fleet.fork_servers]:
+            progress.phase(starting_words(missing))
         self._fleet.ensure_fork_servers(wanted, self._seed)
         suite = self._plan.suites[cells[0].suite]
         found = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.engine import budget
 from bench.engine.instrumented_launches import GroupInstrumentation
 from bench.engine.interpreter_sets import interpreters_of
+from bench.engine.options import CellProgress, LiveProgress, Options, Progress
 from bench.plan.cell import Cell, Group
 from bench.plan.goal import Goal
 from bench.results.record import Outcome, Record
@@ -38,6 +39,7 @@ class GroupState:
     errors: list[float] = field(default_factory=list)  # standard errors of these within their launches
     turns: list[float] = field(default_factory=list)  # seconds of turns of each launch that has ratios
     widths: list[float | None] = field(default_factory=list)
+    half_widths: dict[str, float | None] = field(default_factory=dict)  # of each cell's ratio, as it is known now
     costs: list[float] = field(default_factory=list)  # wall seconds of each launch
     overheads: list[float] = field(default_factory=list)  # of these, what was not in turns
     stop: str = ""
@@ -164,10 +166,33 @@ class GroupState:
                     self.uncrossed.add(cell)
                 if math.isfinite(found.error):
                     self.errors.append(found.error)
-        widths = [intervals.half_width(self.interval(cell.id)) for cell in self.cells if cell.id in self.ratios]
+        self.half_widths = {
+            cell.id: intervals.half_width(self.interval(cell.id)) for cell in self.cells if cell.id in self.ratios
+        }
+        widths = list(self.half_widths.values())
         self.widths.append(
             None if not widths or None in widths else max(width for width in widths if width is not None)
         )
+
+
+def tell_cells(progress: Progress, states: Sequence[GroupState], *, options: Options) -> None:
+    """Say how far each cell is, twins among them, to whoever has a use for it."""
+    if not isinstance(progress, LiveProgress):
+        return
+    goal = None if options.until is not None or options.launches is not None else options.precision_goal
+    running = {state.group.id: {cell.id for cell in state.cells} for state in states}
+    found = [
+        CellProgress(
+            cell.id,
+            cell is not state.group.cells[0],
+            state.half_widths.get(cell.id),
+            None if state.goal is not None else goal,
+            bool(state.stop) or cell.id not in running[state.group.id],
+        )
+        for state in states
+        for cell in state.group.cells
+    ]
+    progress.cells(found)
 
 
 def never_started(cell: Cell, outcome: Outcome, reason: str) -> Record:

@@ -19,6 +19,7 @@ from bench.engine.fleet import Fleet
 from bench.engine.interpreter_sets import SEATS
 from bench.engine.launch import Race
 from bench.engine.processes import Arm, ArmLost, fork_server_id
+from bench.engine.sampled_launches import RUN_SECONDS, Place, headline_pair, price_of_samples, sample_pair
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
 from bench.machine.cores import Layout
@@ -26,6 +27,7 @@ from bench.plan.cell import Cell, Group, Plan
 from bench.protocol import Go
 from bench.results.record import Record
 from bench.results.run_info import timestamp
+from bench.results.stacks import add_stacks, read_stacks
 from bench.results.store import RunFolder
 
 if TYPE_CHECKING:
@@ -136,7 +138,7 @@ def reserve(plan: Plan, options: Options, imports: Mapping[tuple[str, ...], floa
     own = preload(cells[0])
     there = own in took or any(cell.preload == preload(cell) for cell in cells)
     extra = 0.0 if there else budget.seconds_of_imports([own], took, 1)
-    kept = min(LARGEST_SHARE * options.budget, extra + sum(each))
+    kept = min(LARGEST_SHARE * options.budget, extra + sum(each) + price_of_samples())
     return kept if kept >= extra + min(each) else 0.0
 
 
@@ -193,7 +195,44 @@ class Instrumenter:
                 if self._disturbed(group, cells, known) and self._disturbed(group, cells, known):
                     self._given_up = True
                     self._progress.note("no more instrumented launches: two in a row are void; what was timed stands")
+            if not sweep:
+                self._sample([(group, cells) for group, cells, _ in groups])
         return len(left_out)
+
+    def _sample(self, groups: Sequence[tuple[Group, Sequence[Cell]]]) -> None:
+        """Sample the stacks of the headline's two cells, for `bench explain` and the page, if there is time for it.
+
+        Args:
+            groups: each with those of its cells that still run.
+        """
+        pair = headline_pair(groups)
+        folder, room = self._host.folder, self._options.budget - self._host.elapsed()
+        if pair is None or self._fleet.interrupts or self._given_up:
+            return
+        if any(one.of(pair[0].id, pair[1].id) for one in read_stacks(folder.folder)):
+            return  # of a run that is gone on with
+        there = all(fork_server_id(cell.preload, self._number) in self._fleet.fork_servers for cell in pair)
+        if price_of_samples() > room or not there:
+            self._progress.note(
+                f"no stacks are sampled: no time is left; `bench explain` samples those of {folder.folder}"
+            )
+            return
+        self._progress.update(self._host.elapsed(), self._options.budget, f"{pair[0].group} sampled launch")
+        place = Place(
+            self._fleet,
+            self._place,
+            lambda cell: self._host.request(cell, 0),
+            folder.log,
+            self._options.seed,
+            self._options.timeout,
+            self._number,
+        )
+        try:
+            add_stacks(folder.folder, sample_pair(pair, place, RUN_SECONDS))
+        except (BenchError, ArmLost) as error:
+            self._progress.note(f"no stacks are sampled: {error}; what was timed stands")
+        except Interrupted:
+            self._interrupted()
 
     def _disturbed(self, group: Group, cells: Sequence[Cell], known: GroupInstrumentation) -> bool:
         """Make an instrumented launch; whether it is void, so that it is to be made again."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench.engine import budget
 from bench.engine.fleet import Fleet
 from bench.engine.processes import fork_server_id
 from bench.plan.cell import Cell
@@ -114,3 +115,9 @@ class InterpreterSets:
 
 def _number(set_number: int, seat: int) -> int:
     return SEATS * set_number + seat
+
+
+def starting_words(missing: Sequence[Preload]) -> str:
+    """How many interpreters are started, and what they import: `starting 2 interpreters (torch; torch, lightning)`."""
+    what = "; ".join(dict.fromkeys(", ".join(own) for own in missing))
+    return f"starting {budget.in_words(len(missing), 'interpreter')} ({what})"

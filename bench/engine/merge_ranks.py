@@ -12,6 +12,7 @@ import msgspec
 
 from bench.protocol import CallbackMetrics, Result, TurnReport
 from bench.results.sample_counts import sample_faults
+from bench.results.stacks import SampledStacks
 from bench.results.step_counts import StepCounts
 
 # Failures that another rank's failure brings about: the peer's connection is gone.
@@ -50,6 +51,7 @@ class ArmResult:
     samples_per_step: int
     instrumented: CallbackMetrics
     counts: Sequence[StepCounts] = ()  # of each rank
+    stacks: SampledStacks | None = None  # of the first
 
 
 def turn(replies: Sequence[TurnReport], *, uncounted: int = 1) -> Turn:
@@ -88,7 +90,7 @@ def arm_result(replies: Sequence[Result]) -> ArmResult:
         memory = {name: max(reply.memory.get(name, 0) for reply in replies) for name in first.memory}
     counted = round(ledger["samples"] / ledger["steps"]) if ledger["steps"] else 0
     counts = tuple(reply.counts for reply in replies if reply.counts is not None)
-    return ArmResult(ledger, effective, memory, counted, first.instrumented, counts)
+    return ArmResult(ledger, effective, memory, counted, first.instrumented, counts, first.stacks)
 
 
 def _plain(reply: Result) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,24 @@ class Quiet:
         pass
 
 
+@dataclass(frozen=True)
+class CellProgress:
+    """How far a cell is.
+
+    Attributes:
+        name: its id.
+        compared: whether it has a ratio, which is known to plus or minus `half_width` (0.01 is 1 %), and is to be
+            known to `goal`; None: nothing is known yet, or the run ends by something else.
+        done: whether nothing more is measured of it.
+    """
+
+    name: str
+    compared: bool
+    half_width: float | None
+    goal: float | None
+    done: bool
+
+
 class Progress(Protocol):
     """What a run says while it goes on; the terminal is `cli`'s."""
 
@@ -65,3 +84,17 @@ class Progress(Protocol):
     def update(self, spent: float, budget: float, text: str) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+
+@runtime_checkable
+class LiveProgress(Protocol):
+    """What may be told besides, to those that have a use for it."""
+
+    def cells(self, cells: Sequence[CellProgress]) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+def ticks_of(progress: Progress) -> Callable[[], None]:
+    """What is to be called now and then while something takes its time."""
+    return progress.tick if isinstance(progress, LiveProgress) else lambda: None

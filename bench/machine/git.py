@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -51,6 +52,35 @@ def commit_here() -> str:
     if head.returncode or status.returncode:
         return "none"
     return head.stdout.strip() + ("-dirty" if status.stdout.strip() else "")
+
+
+def commit_pages(repository: Path) -> str:
+    """The address of a commit's page, with `{commit}` where its hash is to stand; "" where no web host is known.
+
+    Names and passwords that the address of the remote has are left out.
+    """
+    answer = git("remote", "get-url", "origin", repository=repository)
+    return "" if answer.returncode else web_address(answer.stdout.strip())
+
+
+def web_address(remote: str) -> str:
+    """The same of a remote's address: `https://`, `ssh://`, or `git@host:path`, at a host that shows commits."""
+    match = _REMOTE.fullmatch(remote) or _SHORT_REMOTE.fullmatch(remote)
+    host = match["host"].lower() if match else ""
+    kind = next((name for name in _COMMIT_PAGES if host == name or host.startswith(name.partition(".")[0] + ".")), "")
+    return f"https://{host}/{match['path']}/{_COMMIT_PAGES[kind]}" if match and kind else ""
+
+
+# Where hosts, and those that people run of the same programs, show a commit.
+_COMMIT_PAGES = {
+    "github.com": "commit/{commit}",
+    "gitlab.com": "-/commit/{commit}",
+    "codeberg.org": "commit/{commit}",
+    "bitbucket.org": "commits/{commit}",
+}
+_PATH = r"(?P<path>[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+?)+?)(?:\.git)?/?"
+_REMOTE = re.compile(r"(?:https?|ssh|git)://(?:[^@/\s]*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/" + _PATH)
+_SHORT_REMOTE = re.compile(r"(?:[A-Za-z0-9_.-]+@)?(?P<host>[A-Za-z0-9.-]+\.[A-Za-z0-9-]+):" + _PATH)
 
 
 def git(*arguments: str, repository: Path | None = None, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ every arm does, so both must be quick.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 HOMES: Mapping[str, str] = {
     "Accelerator": "bench.axes.accelerators.base",
@@ -35,7 +35,24 @@ HOMES: Mapping[str, str] = {
     "submit": "bench.commands.jobs",
     "tune": "bench.commands.tune",
     "watch": "bench.axes.watch",
+    "write_tables": "bench.report.export_tables",
 }
+
+# How values of the wings below look to people: functions of `report`, which imports those wings and not they it.
+# docs/decisions/0024-how-a-value-looks.md
+FACES: Mapping[str, str] = {
+    "comparison_html": "bench.report.notebook",
+    "gate_html": "bench.report.notebook",
+    "merge_html": "bench.report.notebook",
+    "plot_run": "bench.report.plots",
+    "run_html": "bench.report.notebook",
+}
+
+
+def face(name: str) -> Callable[..., object]:
+    """The function of FACES with this name, imported now."""
+    shown: Callable[..., object] = getattr(importlib.import_module(FACES[name]), name)
+    return shown
 
 
 def public_name(name: str, allowed: Iterable[str]) -> object:

@@ -31,6 +31,12 @@ def package_of(file: Path) -> str:
     return PACKAGE_PREFIX + encoded.decode("ascii")
 
 
+def without_folder(name: str) -> str:
+    """A module's or function's name without the path of its suite's folder: sides of a gate have their own."""
+    rest = name.removeprefix(PACKAGE_PREFIX)
+    return name if rest == name else rest.partition(".")[2]
+
+
 def _file_of(package: str) -> Path:
     encoded = package.removeprefix(PACKAGE_PREFIX).encode("ascii")
     return Path(os.fsdecode(re.sub(rb"_([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), encoded)))

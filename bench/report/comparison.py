@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import bench.borders as borders
 from bench.analysis import claims
+from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
 from bench.commands.compare import CAUTION, CellRatio, Comparison
+from bench.report.markdown_parts import Part, entry, listed, markdown_page, table_head, table_row
 from bench.report.text_layout import titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.intervals import RUNS_THAT_TELL
@@ -15,7 +16,7 @@ from bench.stats.intervals import RUNS_THAT_TELL
 COMPARISON_COLUMNS = ("cell", "A", "B", "B / A", "launches")
 
 
-def _row(cell: CellRatio) -> list[str]:
+def comparison_row(cell: CellRatio) -> list[str]:
     times = [
         "–" if value is None or cell.ratio is None else quantity(value, "s")
         for value in (cell.a_step_time, cell.b_step_time)
@@ -51,21 +52,18 @@ def console(found: Comparison) -> str:
     if found.invalid:
         return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for cell in found.cells:
-        name, a, b, told, launches = _row(cell)
+        name, a, b, told, launches = comparison_row(cell)
         lines += wrap_text(name) + wrap_text(f"A {a}, B {b}, B / A {told} ({launches} launches)", "    ")
     return "\n".join([*lines, "", *wrap_text(CAUTION)]) + "\n"
 
 
 def markdown(found: Comparison) -> str:
     """A section that can be pasted into an issue or a pull request."""
-    lines = [f"## {safe(found.b)} against {safe(found.a)}", ""]
+    parts = [Part("", [f"## {safe(found.b)} against {safe(found.a)}", ""])]
     for title, texts in difference_lists(found):
-        if texts:
-            lines += [safe(title), "", *(f"- {safe(text)}" for text in texts), ""]
+        parts += listed(safe(title), texts, name=title)
+    rest = "All of it: `bench compare`."
     if found.invalid:
-        return "\n".join([*lines, f"**invalid**: {safe(found.invalid)}"]) + "\n"
-    lines += ["| " + " | ".join(COMPARISON_COLUMNS) + " |", "| --- |" + " ---: |" * 4]
-    for cell in found.cells:
-        name, *rest = _row(cell)
-        lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
-    return "\n".join([*lines, "", CAUTION]) + "\n"
+        return markdown_page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
+    rows = [table_row([markdown_code(name), *map(entry, others)]) for name, *others in map(comparison_row, found.cells)]
+    return markdown_page([*parts, Part("cells", table_head(COMPARISON_COLUMNS), rows, ["", CAUTION])], rest)

@@ -35,14 +35,15 @@ def render(counts: Counts) -> str:
 
 def _group(suite: Suite, group: Group, cells: Sequence[CountedCell], steps: int) -> str:
     label = {one.cell.id: one_line(as_text(one.cell.point[suite.compare])) for one in cells}
-    lines = [one_line(f"{group.id}: a step, over {steps} steps; baseline {as_text(suite.baseline)}")]
+    lines = wrap_text(f"{group.id}: a step, over {steps} steps; baseline {as_text(suite.baseline)}")
     seen = [one for one in cells if one.metrics]
     if seen:
         names = list(seen[0].metrics)
         table = [["", *(COUNT_WORDS[name][1].removeprefix("objects of ") for name in names)]]
         table += [[label[one.cell.id], *(_figure(one.metrics[name]) for name in names)] for one in seen]
         lines += align_rows(table)
-    lines += [f"  {one_line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
+    for one in cells:
+        lines += wrap_text(f"{one.cell.id}: {one.outcome}: {one.reason}", "  ") if one.reason else []
     lines += ["", *titled_list("Not compared:", [text for one in seen for text in _not_exact(label[one.cell.id], one)])]
     base = label.get(group.cells[0].id, as_text(suite.baseline))
     if not any(one.cell.id == group.cells[0].id for one in seen):

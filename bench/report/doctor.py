@@ -159,7 +159,7 @@ def _observed(found: Diagnosis) -> list[str]:
         rows.append(["between two epochs", quantity(seen.between_seconds, "s"), "", ""])
     if found.memory:
         rows.append(["peak memory", quantity(found.memory, "bytes"), "", ""])
-    lines = [*align_rows([[one_line(text) for text in row] for row in rows]), ""]
+    lines = [*align_rows(rows, headed=False), ""]
     return [*lines, *titled_list("It drifts:", [found.slope] if found.slope else [])]
 
 

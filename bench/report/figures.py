@@ -1,381 +1,231 @@
-"""The report's figures, drawn by seaborn and given as inline SVG that takes its text colour from the page."""
+"""The figures of a run: which there are, for which groups and cells, and what is left out. Drawn by matplotlib."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import matplotlib
-import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-import bench.borders as borders
 from bench.analysis import costs
-from bench.analysis.estimates import LOOKED_AT_MOST
+from bench.analysis.estimates import CellSummary
 from bench.analysis.frames import Frames, frames_of
 from bench.analysis.pairs import MEASURED
 from bench.analysis.summary import Summary
 from bench.report import tables
+from bench.report.break_even_figure import break_evens, draw_break_evens
+from bench.report.ceiling_figure import ceiling_rows, draw_ceilings, draw_roof, roof_points
+from bench.report.cell_figure import cell_samples, draw_cell, turn_order
 from bench.report.convergence_figure import draw_curves
-from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
+from bench.report.cost_figure import cost_curves, draw_cost
+from bench.report.distribution_figure import draw_ratios, draw_spreads, ratio_rows, spreads_of
+from bench.report.drawing import STYLE, Drawing
+from bench.report.flame_figure import draw_flames
 from bench.report.ladder_figure import draw_ladders
-from bench.report.sentences import places
-from bench.report.tables import label
-from bench.report.units import chosen_quantity
+from bench.report.memory_figure import DEVICE_PEAK, HOST_PEAK, draw_memory, memory_rows
+from bench.report.precision_figure import draw_precision, last_losses, precision_points
+from bench.report.row_figure import ArmStyles
+from bench.report.scaling_figure import draw_scaling, scaling_points
+from bench.report.share_figure import draw_shares, shares_of
+from bench.results.forms import RANK_AXES
+from bench.results.record import Record
 from bench.results.store import StoredRun
-from bench.stats.rounding import percent_of
 
-_TWIN = "#8a8f98"
-# Groups, and lines of cost, that are drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
+# Groups of which all is drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
 DRAWN = 12
-# The slowest turns, stalls of tens of milliseconds, would squeeze all others into a line.
-_SHOWN = (0.005, 0.985)
+# Cells that have a figure of their own: 20 KB and a tenth of a second each.
+CELLS = 48
 
 
-def draw_run(run: StoredRun, summary: Summary, frames: Frames | None = None) -> list[Drawing]:
-    """The figures of a run, those left out for which there is no data; of the first DRAWN groups."""
+def draw_run(
+    run: StoredRun,
+    summary: Summary,
+    frames: Frames | None = None,
+    chosen: Collection[str] = (),
+    only: Sequence[str] | None = None,
+) -> list[Drawing]:
+    """The figures of a run, those left out for which there is no data.
+
+    Args:
+        chosen: groups that are drawn whatever their number; of more than DRAWN else only those of the headline are.
+        only: the groups that are drawn, and no others.
+    """
     frames = frames or frames_of(run)
-    groups = list(tables.by_group_of_cells(summary))[:DRAWN]
-    turns = frames.turns[frames.turns["outcome"].isin(list(MEASURED)) & frames.turns["group"].isin(groups)]
-    pairs = frames.pairs[frames.pairs["group"].isin(groups)]
-    style = _Style.of(summary)
-    drawings = []
+    groups = drawn_groups(summary, chosen) if only is None else list(only)
+    own = _Run.of(run, summary, frames, groups)
     with matplotlib.rc_context(STYLE):
-        if len(turns):
-            drawings.append(_distribution(summary, style, turns, frames.launches))
-        if len(pairs):
-            drawings.append(_ratios(summary, style, pairs))
-        models = costs.models(run.info["plan"], frames.pairs)
-        for name in run.info["plan"]["suites"]:
-            known = [index for index, cost in enumerate(summary.costs) if cost.suite == name and cost.figure]
-            if known:
-                drawings.append(_cost(summary, style, known, models, pairs[pairs["suite"] == name]))
-        drawings = [*draw_curves(summary, DRAWN), *draw_ladders(summary, DRAWN), *drawings]
-        wholes = [_parts(summary, style, whole, names) for whole, names in tables.parts(summary).items()]
-        drawings += [one for one in wholes if one is not None]
-    return [replace(drawing, caption=drawing.caption + _left_out(summary)) for drawing in drawings]
+        drawings = [*own.costs()]
+        for group in groups:
+            drawings += own.group(group)
+        drawings += own.roofs()
+        drawings += [*draw_curves(summary, groups, own.style), *draw_ladders(summary, groups, own.style)]
+        drawings += own.each_cell()
+    drawings += draw_flames(run)
+    order = list(dict.fromkeys(drawing.section for drawing in sorted(drawings, key=_first)))
+    drawings.sort(key=lambda drawing: order.index(drawing.section))
+    said = left_out(summary, groups)
+    # A suite's cost is of all of its groups, and a comparison of two cells of these.
+    whole = ("cost", "flame")
+    return [one if one.section in whole else replace(one, caption=one.caption + said) for one in drawings]
 
 
-def _left_out(summary: Summary) -> str:
-    groups = len(tables.by_group_of_cells(summary))
-    return f" Only the first {DRAWN} of {groups} groups are drawn; the tables have all." if groups > DRAWN else ""
+# What comes first on a page; all else in the order in which it is made.
+_FIRST = (
+    "cost",
+    "flame",
+    "goal",
+    "ladder",
+    "distributions",
+    "precision",
+    "scaling",
+    "compile",
+    "phases",
+    "memory",
+    "ceilings",
+)
+
+
+def _first(drawing: Drawing) -> int:
+    return _FIRST.index(drawing.section) if drawing.section in _FIRST else len(_FIRST)
+
+
+def drawn_groups(summary: Summary, chosen: Collection[str] = ()) -> list[str]:
+    """The groups that are drawn, in the plan's order.
+
+    All where there are few; else of each suite that whose baseline's step is nearest to the user's, of which the
+    headline tells, and those that were chosen.
+    """
+    groups = tables.by_group_of_cells(summary)
+    if len(groups) <= DRAWN:
+        return list(groups)
+    nearest: dict[str, tuple[float, str]] = {}
+    for group, cells in groups.items():
+        off = distance_from_step(cells, summary.reference_step)
+        if cells[0].suite not in nearest or off < nearest[cells[0].suite][0]:
+            nearest[cells[0].suite] = (off, group)
+    wanted = [group for _, group in nearest.values()][:DRAWN]
+    return [group for group in groups if group in wanted or group in chosen]
+
+
+def distance_from_step(cells: Sequence[CellSummary], step: float) -> float:
+    """How far a group's baseline step is from a step, as a log; infinite where it is not known."""
+    known = [cell.metrics["step_time"] for cell in cells if cell.versus is None and "step_time" in cell.metrics]
+    return min((abs(math.log(one.estimate / step)) for one in known if one.estimate > 0), default=math.inf)
+
+
+def left_out(summary: Summary, groups: Sequence[str]) -> str:
+    """What a caption says of groups that are not drawn; "" where all are."""
+    every = len(tables.by_group_of_cells(summary))
+    if len(groups) == every:
+        return ""
+    titles = tables.titles(summary)
+    named = "; ".join(titles[group] for group in groups)
+    drawn = f"only {len(groups)} are drawn, nearest to your step or chosen: {named}"
+    return f" Of {every} groups {drawn}; the tables have all."
 
 
 @dataclass(frozen=True)
-class _Style:
-    """How cells are called and coloured in all figures of a page.
+class _Run:
+    """What the figures of one run are made of: of its drawn groups, and for costs the pairs of all."""
 
-    Attributes:
-        names: of each cell, by its id; different values have different names, though they may be shown alike.
-        colours: by name.
-        titles: of each group.
-    """
-
-    names: Mapping[str, str]
-    colours: Mapping[str, Any]
-    titles: Mapping[str, str]
+    summary: Summary
+    style: ArmStyles
+    cells: Mapping[str, Sequence[CellSummary]]
+    records: Mapping[str, Sequence[Record]]
+    turns: Mapping[str, pd.DataFrame]
+    steps: Mapping[str, pd.DataFrame]
+    pairs: pd.DataFrame
+    every_pair: pd.DataFrame
+    models: Sequence[costs.Model]
 
     @staticmethod
-    def of(summary: Summary) -> _Style:
-        taken: dict[str, str] = {}
-        names: dict[str, str] = {}
-        used: set[str] = set()
-        twins: set[str] = set()
-        for cell in summary.cells:
-            raw = f"{cell.point[summary.compare[cell.suite]]}{' (twin)' if cell.twin else ''}"
-            if raw not in taken:
-                name = figure_text(raw)
-                taken[raw] = name if name not in used else f"{name} ({len(used) + 1})"
-                used.add(taken[raw])
-            names[cell.id] = taken[raw]
-            if cell.twin:
-                twins.add(taken[raw])
-        arms = [name for name in taken.values() if name not in twins]
-        colours = dict(zip(arms, sns.color_palette("colorblind", max(len(arms), 1)).as_hex(), strict=False))
-        return _Style(names, {**colours, **dict.fromkeys(twins, _TWIN)}, tables.titles(summary))
-
-
-def _panels(arms: Mapping[str, Sequence[str]], style: _Style) -> tuple[Figure, dict[str, Axes]]:
-    """One panel per group, as high as its arms need."""
-    groups = list(arms)
-    heights = [len(arms[group]) + 1.2 for group in groups]
-    figure = Figure(figsize=(FIGURE_WIDTH, 0.34 * sum(heights) + 0.45 * len(groups) + 0.2), layout="constrained")
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        layout.set(h_pad=0.1)  # type: ignore[call-arg]
-    axes = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for group, panel in zip(groups, axes, strict=True):
-        panel.set_title(figure_text(style.titles[group], TITLE_LETTERS))
-    return figure, dict(zip(groups, axes, strict=True))
-
-
-def _arms(summary: Summary, style: _Style, data: pd.DataFrame) -> dict[str, list[str]]:
-    """The arms of each group that are in the data, in the plan's order."""
-    present = set(data["cell"])
-    arms: dict[str, list[str]] = {}
-    for cell in summary.cells:
-        if cell.id in present:
-            arms.setdefault(cell.group, []).append(style.names[cell.id])
-    return arms
-
-
-def _named(style: _Style, data: pd.DataFrame) -> pd.DataFrame:
-    return data.assign(arm=data["cell"].map(style.names))
-
-
-def _distribution(summary: Summary, style: _Style, turns: pd.DataFrame, launches: pd.DataFrame) -> Drawing:
-    turns = _named(style, turns).assign(ms=turns["step_time"] * 1e3)
-    of_steps = launches[(launches["metric"] == "step_time") & ~launches["instrumented"]]
-    means = _named(style, of_steps).assign(ms=of_steps["value"] * 1e3)
-    palette = style.colours
-    arms = _arms(summary, style, turns)
-    figure, panels = _panels(arms, style)
-    outside = 0
-    for group, panel in panels.items():
-        own = turns[turns["group"] == group]
-        low, high = own["ms"].quantile(list(_SHOWN))
-        margin = 0.04 * (high - low) or 0.05 * high
-        seen = own[own["ms"].between(low - margin, high + margin)]
-        outside += len(own) - len(seen)
-        order = arms[group]
-        sns.violinplot(
-            seen,
-            x="ms",
-            y="arm",
-            order=order,
-            hue="arm",
-            palette=palette,
-            legend=False,
-            inner=None,
-            cut=0,
-            density_norm="width",
-            width=0.85,
-            linewidth=0,
-            alpha=0.4,
-            gridsize=80,
-            ax=panel,
+    def of(run: StoredRun, summary: Summary, frames: Frames, groups: Sequence[str]) -> _Run:
+        wanted = set(groups)
+        turns = frames.turns[frames.turns["group"].isin(wanted)]
+        turns = turns[turns["outcome"].isin(list(MEASURED))]
+        launches = frames.launches[frames.launches["group"].isin(wanted)]
+        steps = launches[(launches["metric"] == "step_time") & ~launches["instrumented"]]
+        pairs = frames.pairs[frames.pairs["group"].isin(wanted)]
+        records: dict[str, list[Record]] = {group: [] for group in groups}
+        for record in run.records:
+            if record.group in wanted:
+                records[record.group].append(record)
+        by_group = tables.by_group_of_cells(summary)
+        return _Run(
+            summary,
+            ArmStyles.of(summary),
+            {group: by_group[group] for group in groups},
+            records,
+            {str(group): own for group, own in turns.groupby("group", sort=False)},
+            {str(group): own for group, own in steps.groupby("group", sort=False)},
+            pairs,
+            frames.pairs,
+            costs.models(run.info["plan"], frames.pairs) if summary.costs else (),
         )
-        sns.stripplot(
-            means[means["group"] == group],
-            x="ms",
-            y="arm",
-            order=order,
-            hue="arm",
-            palette=palette,
-            legend=False,
-            jitter=False,
-            size=4.5,
-            linewidth=0.7,
-            edgecolor=INK,
-            ax=panel,
-        )
-        panel.set(xlim=(low - margin, high + margin), xlabel="", ylabel="")
-    list(panels.values())[-1].set_xlabel("step time, ms")
-    share = outside / len(turns)
-    return Drawing(
-        "Step time",
-        "Shape: the turns of all launches. Dots: the mean step of each launch, from which the "
-        f"intervals come. Each group has its own scale. {percent_of(share, 1)} of the turns lie outside of "
-        "what is shown; all figures use them.",
-        svg(figure, "distribution"),
-        "distributions",
-    )
 
+    def costs(self) -> Iterator[Drawing]:
+        """Of each suite with a cost."""
+        for suite in self.summary.compare:
+            own = self.every_pair[self.every_pair["suite"] == suite]
+            curves = cost_curves(self.summary, self.style, suite, self.models, own)
+            if curves is not None:
+                yield draw_cost(curves, self.summary, self.style)
 
-def _ratios(summary: Summary, style: _Style, pairs: pd.DataFrame) -> Drawing:
-    pairs = _named(style, pairs).assign(percent=np.expm1(pairs["log_ratio"]) * 100)
-    palette = style.colours
-    arms = _arms(summary, style, pairs)
-    figure, panels = _panels(arms, style)
-    groups = tables.by_group_of_cells(summary)
-    for group, panel in panels.items():
-        cells = {style.names[cell.id]: cell.versus for cell in groups[group] if cell.versus}
-        order = arms[group]
-        own = pairs[pairs["group"] == group]
-        # A quarter of a line below the bar; random jitter would make every page another.
-        own = own.assign(place=own["arm"].map(order.index) + 0.25)
-        twin = summary.twin.ratio if summary.twin else None
-        if twin and twin.low is not None and twin.high is not None:
-            panel.axvspan((twin.low - 1) * 100, (twin.high - 1) * 100, color=_TWIN, alpha=0.22, linewidth=0)
-        panel.axvline(0, color=INK, linewidth=0.8)
-        sns.scatterplot(
-            own,
-            x="percent",
-            y="place",
-            hue="arm",
-            palette=palette,
-            legend=False,
-            s=14,
-            alpha=0.7,
-            linewidth=0,
-            ax=panel,
-        )
-        for place, arm in enumerate(order):
-            versus = cells[arm]
-            assert versus is not None
-            ratio = versus.ratio
-            panel.plot([(ratio.estimate - 1) * 100], [place], "D", color=palette[arm], markersize=5, zorder=5)
-            if ratio.low is not None and ratio.high is not None:
-                panel.plot(
-                    [(ratio.low - 1) * 100, (ratio.high - 1) * 100],
-                    [place] * 2,
-                    color=palette[arm],
-                    linewidth=2.4,
-                    solid_capstyle="butt",
-                    zorder=4,
-                )
-        panel.set(xlabel="", ylabel="", ylim=(len(order) - 0.4, -0.6))
-        panel.set_yticks(range(len(order)), order)
-    list(panels.values())[-1].set_xlabel("step time against the baseline, %")
-    return Drawing(
-        "Ratio to the baseline",
-        "Diamond and bar: estimate and 95 % interval over launches. Dots: each "
-        "launch. Grey band: the interval of the twin, the same code as the baseline, over all groups.",
-        svg(figure, "ratios"),
-        "distributions",
-    )
+    def group(self, group: str) -> list[Drawing]:
+        """Of one group, whatever there is."""
+        cells, style, summary = self.cells[group], self.style, self.summary
+        axis = summary.compare[cells[0].suite]
+        found: list[Drawing] = []
+        if group in self.turns:
+            steps = self.steps.get(group, pd.DataFrame({"cell": [], "value": []}))
+            found.append(draw_spreads(group, spreads_of(cells, self.turns[group], steps), style))
+        if ratios := ratio_rows(cells, self.pairs[self.pairs["group"] == group]):
+            found.append(draw_ratios(group, ratios, summary, style))
+        if axis == "precision":
+            points = precision_points(cells, last_losses(self.records[group]))
+            if sum(point.gap is not None for point in points) > 1:
+                found.append(draw_precision(group, points, style))
+        if axis in RANK_AXES and (scaled := scaling_points(cells, axis, summary.answers)):
+            found.append(draw_scaling(group, scaled, axis, style))
+        if axis == "compile" and (paid := break_evens(cells, axis, summary.answers)):
+            found.append(draw_break_evens(group, paid, style))
+        for whole, names in tables.parts(summary).items():
+            if bars := shares_of(cells, whole, names):
+                found.append(draw_shares(group, bars, whole, summary, style))
+        starts = {
+            record.cell: float(record.memory["start_memory_host"])
+            for record in self.records[group]
+            if "start_memory_host" in record.memory
+        }
+        for name in (HOST_PEAK, DEVICE_PEAK):
+            if rows := memory_rows(cells, starts if name == HOST_PEAK else {}, name):
+                found.append(draw_memory(group, rows, name, style))
+        if rates := ceiling_rows(cells):
+            found.append(draw_ceilings(group, rates, style))
+        return found
 
+    def roofs(self) -> Iterator[Drawing]:
+        """Of each suite whose steps differ in their arithmetic; of one with several, over the groups that are drawn."""
+        for suite in self.summary.compare:
+            cells = [cell for own in self.cells.values() for cell in own if cell.suite == suite]
+            if points := roof_points(ceiling_rows(cells), self.style):
+                several = f" ({suite})" if len(self.summary.compare) > 1 else ""
+                yield draw_roof(suite, points, f"Arithmetic a second by arithmetic a step{several}", self.style)
 
-def _cost(
-    summary: Summary, style: _Style, known: Sequence[int], models: Sequence[costs.Model], pairs: pd.DataFrame
-) -> Drawing:
-    """Cost against step length of one suite: `known` are the places of its costs in the summary and in `models`."""
-    own = _named(style, pairs).assign(ms=pairs["baseline_step_time"] * 1e3, us=pairs["difference"] * 1e6)
-    palette = style.colours
-    suite = summary.costs[known[0]].suite
-    wheres = places(summary.costs)
-    styles = dict(zip(dict.fromkeys(wheres[index] for index in known), itertools.cycle(("-", "-.", ":")), strict=False))
-    groups = tables.by_group_of_cells(summary)
-    figure = Figure(figsize=(FIGURE_WIDTH, 4.2), layout="constrained")
-    panel = figure.subplots()
-    reference = summary.reference_step
-    there = set(own["group"])
-    drawn = [index for index in known if not there.isdisjoint(summary.costs[index].groups)]
-    edges = [*own["baseline_step_time"].tolist(), *(step for index in drawn for step in models[index].steps.values())]
-    # Where no cost may be stated for the user's step, the figure does not reach it.
-    reaches = any(summary.costs[index].stated for index in drawn)
-    edges += [reference] if reaches else []
-    # The fit is drawn at 24 steps, by stating the cost for each of them; where it may not be stated there is no line.
-    grid = np.geomspace(min(edges) * 0.9, max(edges) * 1.1, 24)
-    for index in drawn[:DRAWN]:
-        cost = summary.costs[index]
-        arm = next(
-            style.names[cell.id]
-            for cell in groups[cost.groups[0]]
-            if cell.twin == cost.twin and cell.point[cost.axis] == cost.value
-        )
-        name = f"twin of {label(cost.axis, cost.baseline)}" if cost.twin else label(cost.axis, cost.value)
-        name += f" ({wheres[index]})" if wheres[index] else ""
-        line = [(step, at.cost) for step in grid if (at := models[index].at(float(step))).stated]
-        told = [(step, at) for step, at in line if at is not None and at.low is not None]
-        if not told:
-            continue
-        steps = [float(step) * 1e3 for step, _ in told]
-        panel.plot(
-            steps,
-            [at.estimate * 1e6 for _, at in told],
-            color=palette[arm],
-            linewidth=1.6,
-            label=figure_text(name),
-            linestyle="--" if cost.twin else styles[wheres[index]],
-        )
-        panel.fill_between(
-            steps,
-            [(at.low or 0.0) * 1e6 for _, at in told],
-            [(at.high or 0.0) * 1e6 for _, at in told],
-            color=palette[arm],
-            alpha=0.15,
-            linewidth=0,
-        )
-    sns.scatterplot(
-        own, x="ms", y="us", hue="arm", palette=palette, s=22, alpha=0.75, linewidth=0, legend=False, ax=panel
-    )
-    panel.axhline(0, color=INK, linewidth=0.8)
-    if reaches:
-        panel.axvline(reference * 1e3, color=INK, linewidth=0.8, linestyle=":")
-        panel.annotate(
-            f"your step, {chosen_quantity(reference, 's')}",
-            (reference * 1e3, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=9,
-        )
-    panel.set(xscale="log", xlabel="step time of the baseline, ms", ylabel="cost a step, µs")
-    ticks = [
-        tick
-        for tick in (m * 10.0**e for e in range(-3, 5) for m in (1, 2, 5))
-        if grid[0] * 1e3 <= tick <= grid[-1] * 1e3
-    ]
-    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    panel.minorticks_off()
-    panel.grid(axis="y")
-    if panel.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper left", ncols=5, handlelength=1.6)
-    several = f" ({suite})" if isinstance(summary.suite, list) else ""
-    more = f" The first {DRAWN} of {len(drawn)} lines." if len(drawn) > DRAWN else ""
-    return Drawing(
-        f"Cost against step length{several}",
-        "Dots: each launch. Lines: the fit cost = fixed + share × "
-        "step, with its 95 % interval over sweeps, one launch of every group each; level where the measured "
-        f"steps do not differ enough for a fit, and only where a cost may be stated.{more}",
-        svg(figure, f"cost-{borders.file_name(suite)}"),
-        "cost",
-    )
-
-
-def _parts(summary: Summary, style: _Style, whole: str, names: Sequence[str]) -> Drawing | None:
-    """What a metric of instrumented launches is made of: a bar for each cell, the shares of its parts in a row.
-
-    None where no cell has shares.
-    """
-    shares = {
-        cell.id: [cell.share(name, whole) or 0.0 for name in names]
-        for cell in summary.cells
-        if any(cell.share(name, whole) is not None for name in names)
-    }
-    groups = {
-        group: [cell for cell in cells if cell.id in shares]
-        for group, cells in tables.by_group_of_cells(summary).items()
-    }
-    groups = {group: groups[group] for group in [group for group, cells in groups.items() if cells][:DRAWN]}
-    if not groups:
-        return None
-    arms = {group: [style.names[cell.id] for cell in cells] for group, cells in groups.items()}
-    figure, panels = _panels(arms, style)
-    colours = sns.color_palette("colorblind", len(names)).as_hex()
-    for group, panel in panels.items():
-        cells = groups[group]
-        ends = [0.0] * len(cells)
-        for place, (words, colour) in enumerate(zip(tables.short_names(names), colours, strict=True)):
-            sizes = [100 * shares[cell.id][place] for cell in cells]
-            panel.barh(
-                range(len(cells)),
-                sizes,
-                left=ends,
-                height=0.62,
-                color=colour,
-                linewidth=0,
-                label=figure_text(words) if group == next(iter(panels)) else None,
-            )
-            ends = [end + size for end, size in zip(ends, sizes, strict=True)]
-        panel.set(xlabel="", ylabel="", ylim=(len(cells) - 0.4, -0.6), xlim=(0, None))
-        panel.set_yticks(range(len(cells)), arms[group])
-    words = whole.replace("_", " ")
-    list(panels.values())[-1].set_xlabel(figure_text(f"share of {words}, %"))
-    figure.legend(loc="outside upper left", ncols=len(names), handlelength=1.2)
-    return Drawing(
-        "Where a step's time goes" if summary.declared[whole].unit == "s" else f"What {words} is made of",
-        f"From instrumented launches: callbacks were on, arms ran one after the other, and nothing is compared. "
-        f"Whole bar: {summary.declared[whole].description}. A cell whose step took over {LOOKED_AT_MOST} times the "
-        "timed one there has no bar.",
-        svg(figure, f"parts-{borders.file_name(whole)}"),
-        "phases",
-    )
+    def each_cell(self) -> Iterator[Drawing]:
+        """Of each cell of the first groups, as many whole groups as have CELLS cells at most."""
+        count = 0
+        for group, cells in self.cells.items():
+            count += len(cells)
+            if count > CELLS and count > len(cells):
+                return
+            by_cell: dict[str, list[Record]] = {}
+            for record in self.records[group]:
+                by_cell.setdefault(record.cell, []).append(record)
+            order = turn_order(self.records[group])
+            for cell in cells:
+                samples = cell_samples(by_cell.get(cell.id, ()), order, cell.id, cell.drift)
+                if samples is not None:
+                    yield draw_cell(samples, self.style)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from xml.etree import ElementTree
 
-import bench.borders as borders
 from bench.analysis.count_differences import per_step
+from bench.borders import markdown_code, terminal
 from bench.borders import markdown_text as safe
-from bench.borders import terminal
 from bench.commands.gate_exact import A_STEP, Exact
 from bench.commands.gate_judgement import Gate
-from bench.report.text_layout import align_rows, titled_list, wrap_text
+from bench.report.markdown_parts import Part, entry, listed, markdown_page, table_head, table_row
+from bench.report.text_layout import lay_out, titled_list, wrap_text
 from bench.report.units import quantity, ratio
 from bench.stats.gate_rule import Decision
 from bench.stats.intervals import Interval
@@ -36,7 +35,7 @@ def _ratio(found: Interval | None) -> str:
     return "–" if found is None else ratio(found.estimate, found.low, found.high)
 
 
-def _row(one: Decision) -> list[str]:
+def decision_row(one: Decision) -> list[str]:
     return [
         one.cell,
         one.verdict,
@@ -100,14 +99,13 @@ def console(gate: Gate, tally: str) -> str:
     lines = titled_list("What differs between the sides besides the compared axis:", gate.differences)
     names = {one.cell: f"({number})" for number, one in enumerate(gate.decisions, start=1)}
     if gate.decisions:
-        table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *_row(one)[1:-1]] for one in gate.decisions]
-        for row, one in zip(align_rows(table, left=()), [None, *gate.decisions], strict=True):
-            if one is not None:
-                lines += wrap_text(
-                    f"{names[one.cell]} {one.cell}{' (the A/A control)' if one.twin else ''}: {one.reason}"
-                )
-            lines.append(row)
-        lines.append("")
+        table = [["", *GATE_COLUMNS[1:-1]]] + [[names[one.cell], *decision_row(one)[1:-1]] for one in gate.decisions]
+        laid = lay_out(table, left=(), keep=(0, 1, 2, 3))
+        lines += laid.header
+        for row, one in zip(laid.rows, gate.decisions, strict=True):
+            lines += wrap_text(f"{names[one.cell]} {one.cell}{' (the A/A control)' if one.twin else ''}: {one.reason}")
+            lines += row
+        lines += [*laid.note, ""]
     lines += titled_list("Without statistics:", exact_lines(gate))
     lines += titled_list("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
     lines += titled_list("Why:", gate.reasons)
@@ -118,22 +116,17 @@ def console(gate: Gate, tally: str) -> str:
 
 def markdown(gate: Gate, tally: str) -> str:
     """For a job summary or a comment."""
-    lines = [f"## {MARKS[gate.verdict]} {headline(gate)}", ""]
-    lines += _listed("What differs between the sides besides the compared axis:", gate.differences)
+    parts = [Part("", [f"## {MARKS[gate.verdict]} {headline(gate)}", ""])]
+    parts += listed("What differs between the sides besides the compared axis:", gate.differences)
     if gate.decisions:
-        lines += ["| " + " | ".join(GATE_COLUMNS) + " |", "| --- | --- |" + " ---: |" * 5 + " --- |"]
-        for one in gate.decisions:
-            name, *rest = _row(one)
-            lines.append("| " + " | ".join([borders.markdown_code(name), *map(safe, rest)]) + " |")
-        lines.append("")
-    lines += _listed("Without statistics:", exact_lines(gate))
-    lines += _listed("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
-    lines += _listed("Why:", gate.reasons)
-    return "\n".join([*lines, *(f"<sub>{safe(note)}</sub>\n" for note in notes(gate, tally))])
-
-
-def _listed(title: str, sentences: Sequence[str]) -> list[str]:
-    return [title, "", *(f"- {safe(text)}" for text in sentences), ""] if sentences else []
+        head = table_head(GATE_COLUMNS, left=(0, 1, len(GATE_COLUMNS) - 1))
+        rows = [table_row([markdown_code(one.cell), *map(entry, decision_row(one)[1:])]) for one in gate.decisions]
+        parts.append(Part("cells", head, rows, [""]))
+    parts += listed("Without statistics:", exact_lines(gate))
+    parts += listed("Not gated:", [f"{cell}: {reason}" for cell, reason in gate.skipped])
+    parts += listed("Why:", gate.reasons)
+    parts.append(Part("notes", (), [f"<sub>{safe(note)}</sub>\n" for note in notes(gate, tally)]))
+    return markdown_page(parts, "All of it: gate.json in the folder of this gate.")
 
 
 def junit(gate: Gate, tally: str) -> str:
@@ -148,7 +141,9 @@ def junit(gate: Gate, tally: str) -> str:
             counts[counter] += 1
             ElementTree.SubElement(case, tag, message=terminal(f"{one.verdict}: {one.reason}"))
         seen = ElementTree.SubElement(case, "system-out")
-        seen.text = terminal("; ".join(f"{name}: {text}" for name, text in zip(GATE_COLUMNS, _row(one), strict=True)))
+        seen.text = terminal(
+            "; ".join(f"{name}: {text}" for name, text in zip(GATE_COLUMNS, decision_row(one), strict=True))
+        )
     for cell, reason in gate.skipped:
         case = ElementTree.SubElement(suite, "testcase", classname="not gated", name=terminal(cell))
         counts["skipped"] += 1

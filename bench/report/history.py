@@ -1,35 +1,23 @@
-"""The history of all series: for the console, and as one self-contained page that needs no network."""
+"""The history of all series in words, and for the console."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
-import matplotlib
-import seaborn as sns
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-import bench.borders as borders
-from bench.analysis.history import RATIO, Change, History, MetricSeries, suspects
-from bench.borders import one_line
-from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, TITLE_LETTERS, Drawing, figure_text, svg
-from bench.report.html import template_environment
+from bench.analysis.history import Change, History, MetricSeries, suspects
+from bench.analysis.history_points import RATIO
 from bench.report.text_layout import align_rows, wrap_text
-from bench.report.units import percent, quantity, ratio, scale
-from bench.stats import change_points
-
-_COLOURS = {"suspected": "#9a6200", "confirmed": "#b3261e", "not confirmed": "#8a8f98"}
-_LINES = {"suspected": "--", "confirmed": "-", "not confirmed": ":"}
-_TICKS = 12
+from bench.report.units import percent, quantity, ratio
 
 
 def short_commit(commit: str) -> str:
+    """As much of a hash as people read."""
     return commit[:8]
 
 
-def value(series: MetricSeries, number: float) -> str:
+def value_words(series: MetricSeries, number: float) -> str:
+    """A point's value, with its unit."""
     return ratio(number) if series.metric == RATIO else quantity(number, series.unit)
 
 
@@ -108,9 +96,9 @@ def remarks(history: History) -> list[str]:
 
 def console(history: History) -> str:
     """All series as a table, and what changed in them."""
-    lines = [one_line(f"history of {history.metric.replace('_', ' ')}")]
-    for machine, members in _by_machine(history).items():
-        lines += ["", one_line(machine), *align_rows([_row(own) for own in members], left=range(9))]
+    lines = wrap_text(f"history of {history.metric.replace('_', ' ')}")
+    for machine, members in by_machine(history).items():
+        lines += ["", *wrap_text(machine), *align_rows([_row(own) for own in members], left=range(9), headed=False)]
     lines += [""]
     for commit, what, count in boundaries(history):
         lines += wrap_text(
@@ -118,7 +106,7 @@ def console(history: History) -> str:
         )
     for (before, after), changed in suspects(history).items():
         lines += wrap_text(between(before, after, changed), "* ")
-        lines += align_rows([_change(own, change) for own, change in changed], left=range(9))
+        lines += align_rows([_change(own, change) for own, change in changed], left=range(9), headed=False)
     lines += [part for text in alarms(history) for part in wrap_text(text, "! ")]
     if not suspects(history):
         lines.append("no change point" + ("" if all(own.note for own in history.series) else " found"))
@@ -126,7 +114,7 @@ def console(history: History) -> str:
 
 
 def _row(own: MetricSeries) -> list[str]:
-    first, last = value(own, own.points[0].value), value(own, own.points[-1].value)
+    first, last = value_words(own, own.points[0].value), value_words(own, own.points[-1].value)
     return [own.cell, f"{len(own.points)} points", f"first {first}", f"last {last}", f"{len(own.changes)} changes"]
 
 
@@ -136,89 +124,9 @@ def _change(own: MetricSeries, change: Change) -> list[str]:
     return [own.cell, percent(change.relative), direction, change.state, f"p {change.p:.2g}", points, change.race]
 
 
-def _by_machine(history: History) -> dict[str, list[MetricSeries]]:
+def by_machine(history: History) -> dict[str, list[MetricSeries]]:
+    """The series of each machine."""
     found: dict[str, list[MetricSeries]] = {}
     for own in history.series:
         found.setdefault(own.machine, []).append(own)
     return found
-
-
-def page(history: History) -> str:
-    """One self-contained HTML page: no script that runs, nothing fetched."""
-    rows = [(own, change) for members in suspects(history).values() for own, change in members]
-    return (
-        template_environment()
-        .get_template("history.html.jinja")
-        .render(
-            history=history,
-            sentences=change_sentences(history),
-            remarks=remarks(history),
-            rows=rows,
-            percent=percent,
-            short=short_commit,
-            boundaries=boundaries(history),
-            drawings=draw_history(history),
-            harmless=percent(change_points.HARMLESS, signed=False),
-            data=borders.json_text(history.to_json(), indent=1).replace("<", "\\u003c"),
-        )
-    )
-
-
-def draw_history(history: History) -> list[Drawing]:
-    """A figure for each group and machine, a panel for each cell."""
-    groups: dict[tuple[str, str], list[MetricSeries]] = {}
-    for own in history.series:
-        groups.setdefault((own.group, own.machine), []).append(own)
-    with matplotlib.rc_context({**STYLE, "axes.grid.axis": "y"}):
-        return [
-            _drawing(number, group, machine, members)
-            for number, ((group, machine), members) in enumerate(groups.items())
-        ]
-
-
-def _drawing(number: int, group: str, machine: str, members: Sequence[MetricSeries]) -> Drawing:
-    figure = Figure(figsize=(FIGURE_WIDTH, 1.9 * len(members) + 0.4), layout="constrained")
-    panels: list[Axes] = list(figure.subplots(len(members), 1, squeeze=False)[:, 0])
-    colour = sns.color_palette("colorblind").as_hex()[0]
-    for panel, own in zip(panels, members, strict=True):
-        _panel(panel, own, colour)
-    return Drawing(
-        group,
-        f"{machine}. Dots: runs, in the order of commits; bars: one standard error over launches; lines: levels. "
-        "Upright lines: changes, dashed while suspected, solid once a race of the two commits has confirmed them, "
-        "dotted where it has not. Grey: the environment or the workload changed.",
-        svg(figure, f"history-{number}"),
-    )
-
-
-def _panel(panel: Axes, own: MetricSeries, colour: str) -> None:
-    highest = max(point.high or point.value for point in own.points)
-    factor, prefixed = (1.0, "") if own.metric == RATIO else scale(highest, own.unit)
-    places = range(len(own.points))
-    panel.plot(places, [point.value / factor for point in own.points], ".", color=colour, markersize=5, zorder=3)
-    for place, point in zip(places, own.points, strict=True):
-        if point.low is not None and point.high is not None:
-            panel.plot(
-                [place, place], [point.low / factor, point.high / factor], color=colour, linewidth=0.9, alpha=0.5
-            )
-    for start, end, level in own.levels:
-        panel.plot([start - 0.4, end - 0.6], [level / factor] * 2, color=INK, linewidth=1.2)
-    for boundary in own.boundaries:
-        panel.axvline(boundary.index - 0.5, color=_COLOURS["not confirmed"], linewidth=4, alpha=0.35)
-    for change in own.changes:
-        panel.axvline(change.index - 0.5, color=_COLOURS[change.state], linestyle=_LINES[change.state], linewidth=1.3)
-        panel.annotate(
-            percent(change.relative),
-            (change.index - 0.5, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
-            textcoords="offset points",
-            va="top",
-            fontsize=8.5,
-            color=_COLOURS[change.state],
-        )
-    step = max(1, math.ceil(len(own.points) / _TICKS))
-    ticks = list(itertools.islice(places, 0, None, step))
-    panel.set_xticks(ticks, [figure_text(short_commit(own.points[tick].commit)) for tick in ticks], fontsize=8)
-    words = f"{own.metric.replace('_', ' ')}{', ' if prefixed else ''}{prefixed}"
-    panel.set(title=figure_text(own.cell, TITLE_LETTERS), xlabel="", ylabel=figure_text(words))

@@ -6,13 +6,13 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-import bench.borders as borders
 from bench.analysis.merge_figures import MERGED_METRICS
 from bench.analysis.merge_nodes import PooledRatio
 from bench.analysis.merge_values import SPREADS, MachineFigure, MachineRatio, Merge, MergedRow, MergedWork
-from bench.borders import csv_cell
+from bench.borders import csv_cell, markdown_code
 from bench.borders import markdown_text as safe
-from bench.report.text_layout import align_rows, cut, titled_list, wrap_text
+from bench.report.markdown_parts import Part, entry, listed, markdown_page, table_head, table_row
+from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity, ratio
 from bench.stats.intervals import Interval
 
@@ -254,7 +254,7 @@ def console(found: Merge) -> str:
     if found.invalid:
         return "\n".join([*lines, *wrap_text(f"invalid: {found.invalid}")]) + "\n"
     for work in found.works:
-        lines += [cut(work.name), *_stacked(work)]
+        lines += [*wrap_text(work.name), *_stacked(work)]
         for sentence in (*no_ratios(work), *other_ratios(work)):
             lines += wrap_text(sentence, "    ")
         lines.append("")
@@ -279,7 +279,8 @@ def _stacked(work: MergedWork) -> list[str]:
         ["", *(MERGE_COLUMNS[column] for column in upper)],
         *([row.name, *row_entries(row, upper)] for row in work.rows),
     ]
-    lines = align_rows([[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)])
+    stacked = [[*line[:2], over, *line[2:]] for line, over in zip(table, ratios, strict=True)]
+    lines = align_rows(stacked, keep=(0, 1, 2))
     sound = [row for row in work.rows if row.outcome == "ok" and row.figures]
     if not lower or not sound:
         return lines
@@ -299,34 +300,34 @@ _UPPER = ("throughput", "price_per_million")
 
 def markdown(found: Merge) -> str:
     """A section that can be pasted into an issue or a pull request."""
-    lines = [f"## {safe(', '.join(one.name for one in found.machines))}", ""]
+    parts = [Part("", [f"## {safe(', '.join(one.name for one in found.machines))}", ""])]
     for title, kind in ((COMPARED_TITLE, "compared"), (ACCIDENTS_TITLE, "accident")):
         if table := difference_table(found, kind):
-            lines += [title, "", *_markdown_table(table), ""]
-    for title, sentences in (("Machines:", machine_lines(found)), ("Notes:", found.notes)):
-        if sentences:
-            lines += [title, "", *(f"- {safe(text)}" for text in sentences), ""]
+            parts.append(_table_part(title, [title, ""], table))
+    parts += listed("Machines:", machine_lines(found)) + listed("Notes:", found.notes)
+    rest = "All of it: `bench merge`."
     if found.invalid:
-        return "\n".join([*lines, f"**invalid**: {safe(found.invalid)}"]) + "\n"
+        return markdown_page([*parts, Part("why it is invalid", (), [f"**invalid**: {safe(found.invalid)}"])], rest)
     for work in found.works:
         columns = shown_columns(work)
         table = [["", "over the baseline's", *(MERGE_COLUMNS[column] for column in columns)]]
         table += [[row.name, ratio_entry(row), *row_entries(row, columns)] for row in work.rows]
-        lines += [f"### {borders.markdown_code(work.name)}", "", *_markdown_table(table), ""]
-        sentences = (*no_ratios(work), *other_ratios(work))
-        lines += [*(f"- {safe(text)}" for text in sentences), ""] if sentences else []
+        parts.append(_table_part(work.name, [f"### {markdown_code(work.name)}", ""], table))
+        parts += listed("", (*no_ratios(work), *other_ratios(work)), name=f"sentences of {work.name}")
     for (machine, clusters), paired in node_tables(found).items():
-        lines += [f"### {NODES_TITLES[clusters]}: {safe(machine)}", ""]
-        lines += [*_markdown_table([list(NODE_HEADER), *map(node_entries, paired)]), ""]
-    lines += [f"- {safe(text)}" for text in (*claims_of_merge(found), *alone_sentences(found))]
-    lines += ["", *(part for text in remarks_of_merge(found) for part in (safe(text), ""))] if found.works else []
-    return "\n".join(lines).rstrip() + "\n"
+        title = NODES_TITLES[clusters]
+        table = [list(NODE_HEADER), *map(node_entries, paired)]
+        parts.append(_table_part(title, [f"### {title}: {safe(machine)}", ""], table))
+    parts += listed("", (*claims_of_merge(found), *alone_sentences(found)), name="what may be said")
+    parts += [Part("remarks", (), [f"{safe(text)}\n" for text in remarks_of_merge(found)])] if found.works else []
+    return markdown_page(parts, rest)
 
 
-def _markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
+def _table_part(name: str, before: Sequence[str], table: Sequence[Sequence[str]]) -> Part:
     header, *rows = table
-    lines = ["| " + " | ".join(map(safe, header)) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
-    return lines + ["| " + " | ".join(map(safe, row)) + " |" for row in rows]
+    return Part(
+        name, [*before, *table_head(list(map(safe, header)))], [table_row([*map(entry, row)]) for row in rows], [""]
+    )
 
 
 _WHERE = ("machine", "accelerator", "device", "devices", "num_nodes")

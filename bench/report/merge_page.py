@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 import bench.borders as borders
 from bench.analysis.merge_values import SPREADS, Merge
 from bench.report import merge as words
-from bench.report.drawing import FIGURE_WIDTH, STYLE, Drawing, figure_text, svg
+from bench.report.cell_markup import labelled_svg
+from bench.report.drawing import COLOURS, NARROW, STYLE, TEXT, Drawing, figure_text, svg
 from bench.report.html import template_environment
 from bench.report.units import quantity
 
@@ -26,15 +27,18 @@ def draw_merge(found: Merge) -> Drawing | None:
     if not works:
         return None
     names = list(dict.fromkeys(row.name for work in works for row in work.rows if "throughput" in row.figures))
-    colours = dict(zip(names, sns.color_palette("colorblind", len(names)).as_hex(), strict=True))
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(names)}
     lines = sum(len(work.rows) for work in works)
     with matplotlib.rc_context({**STYLE, "axes.grid.axis": "x"}):
-        figure = Figure(figsize=(FIGURE_WIDTH, 0.2 * (lines + 0.6 * len(works)) + 1.3), layout="constrained")
+        figure = Figure(figsize=(NARROW, 0.2 * (lines + 1.6 * len(works)) + 1.5), layout="constrained")
         panel = figure.subplots()
-        place, ticks = 0.0, []
+        place = 0.0
         for work in works:
             shown = [row for row in work.rows if "throughput" in row.figures]
-            ticks.append((place + (len(shown) - 1) / 2, work.name))
+            # Beside its rows a name would leave them no place on a telephone.
+            named: Any = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": TEXT}
+            panel.text(0, place, figure_text(work.name), **named)
+            place += 1
             for row in shown:
                 own = row.figures["throughput"]
                 marker = "o" if own.spread == "runs" else "D"
@@ -46,23 +50,23 @@ def draw_merge(found: Merge) -> Drawing | None:
             place += 0.6
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, "samples/s")))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value, "").strip()))
         panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set_yticks([at for at, _ in ticks], [figure_text(name) for _, name in ticks])
+        panel.set_yticks([])
         panel.invert_yaxis()
-        panel.set_xlabel("throughput")
+        panel.set_xlabel("throughput, samples/s")
         handles = [
-            panel.plot([math.nan], [math.nan], "o", color=colour, label=figure_text(name))[0]
+            panel.plot([math.nan], [math.nan], "o", color=colour, label=figure_text(name, 22))[0]
             for name, colour in colours.items()
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(3, len(handles)))
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(2, len(handles)))
     more = len(found.works) - len(works)
     return Drawing(
         "Throughput",
         f"Dots with solid lines: 95 % intervals {SPREADS['runs']}. Diamonds with dotted lines: {SPREADS['launches']}. "
         "The axis is of logs: equal distances are equal ratios."
         + (f" {more} more works are in the tables only." if more else ""),
-        svg(figure, "merged"),
+        svg(figure, "merged", "Throughput of every row of every work"),
     )
 
 
@@ -98,6 +102,7 @@ def render_merge_page(found: Merge, drawings: Sequence[Drawing] | None = None) -
             claims=words.claims_of_merge(found),
             alone=words.alone_sentences(found),
             drawings=drawings,
+            labelled_svg=labelled_svg,
             works=works,
             nodes=nodes,
             node_header=words.NODE_HEADER,

@@ -27,10 +27,11 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
     """One group: its totals, the cells without a trace and why, then each cell against the baseline."""
     label = {traced.cell.id: one_line(as_text(traced.cell.point[suite.compare])) for traced in cells}
     seen = [(label[traced.cell.id], traced.profile) for traced in cells if traced.profile is not None]
-    lines = [one_line(f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}")]
+    lines = wrap_text(f"{group.id}: per step, over {steps} steps; baseline {as_text(suite.baseline)}")
     if seen:
-        lines += align_rows(_totals(seen))
-    lines += [f"  {one_line(f'{one.cell.id}: {one.outcome}: {one.reason}')}" for one in cells if one.reason]
+        lines += align_rows(_totals(seen), elsewhere="summary.json")
+    for one in cells:
+        lines += wrap_text(f"{one.cell.id}: {one.outcome}: {one.reason}", "  ") if one.reason else []
     lines += [part for traced in cells for part in _ranks(traced)]
     baseline = baseline_of(group, cells)
     if baseline is None or baseline.profile is None:
@@ -41,10 +42,10 @@ def render(suite: Suite, group: Group, cells: Sequence[TracedCell], steps: int) 
         name, mine = label[traced.cell.id], label[baseline.cell.id]
         found = operator_differences(baseline.profile, traced.profile)
         told = "calls, and self time *" if found else "nowhere"
-        lines += ["", f"{name} per step, where its calls are not those of {mine}: {told}"]
+        lines += ["", *wrap_text(f"{name} per step, where its calls are not those of {mine}: {told}")]
         if found:
             header = ["", "kind", mine, name, "difference", f"{mine} *", f"{name} *"]
-            lines += align_rows([header, *map(_row, found[:ROWS])], left=(0, 1))
+            lines += align_rows([header, *map(_row, found[:ROWS])], left=(0, 1), keep=(0, 4), elsewhere="summary.json")
         if len(found) > ROWS:
             lines.append(f"  and {len(found) - ROWS} names more, in summary.json")
     return "\n".join(lines)
@@ -80,7 +81,7 @@ def _ranks(traced: TracedCell) -> list[str]:
         names = [item.name for item in operator_differences(traced.profile, rank)] if traced.profile is not None else []
         if names:
             told = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            lines.append(f"  {one_line(f'{traced.cell.id}: rank {number} differs from rank 0 in {told}')}")
+            lines += wrap_text(f"{traced.cell.id}: rank {number} differs from rank 0 in {told}", "  ")
     return lines
 
 

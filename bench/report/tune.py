@@ -11,6 +11,7 @@ from bench.analysis.tuning import Finalist
 from bench.borders import csv_cell, markdown_text, one_line
 from bench.commands.tune import Tuned, as_json
 from bench.commands.tune_study import TrialRow
+from bench.report.markdown_parts import Part, entry, markdown_page, table_head, table_row
 from bench.report.text_layout import align_rows, titled_list, wrap_text
 from bench.report.units import percent, quantity
 
@@ -81,12 +82,13 @@ def render_tuned(found: Tuned) -> str:
         unsaid = ", ".join(found.config.unsaid)
         lines += [*wrap_text(f"The command has no word for {unsaid}; the claim is with it."), ""]
     if found.result.finalists:
-        lines += ["Final race, which alone is the claim:", *align_rows(_finalist_rows(found)), ""]
+        lines += ["Final race, which alone is the claim:", *align_rows(_finalist_rows(found), keep=(0, 1, 4)), ""]
     rows = _trial_rows(found)
     shown = rows[:SHOWN_TRIALS]
     more = f", the best {SHOWN_TRIALS} of {len(rows)}" if len(rows) > SHOWN_TRIALS else ""
     if rows:
-        lines += [f"Trials by their last race{more}:", *align_rows([TRIAL_HEADER, *shown], left=(0, 1, 6)), ""]
+        table = align_rows([TRIAL_HEADER, *shown], left=(0, 1, 6), keep=(0, 1, 3), elsewhere="--format csv")
+        lines += [f"Trials by their last race{more}:", *table, ""]
     lines += titled_list("", list(_notes(found))) if found.result.notes and found.result.finalists else []
     lines += wrap_text(
         f"{found.spent:.0f} s in all. Study {found.study} in {found.storage}; optuna-dashboard sqlite:///"
@@ -142,17 +144,18 @@ def trial_cells(row: TrialRow) -> list[str]:
 
 def tune_markdown(found: Tuned) -> str:
     """Markdown: the claim, the final race, all trials."""
-    parts = [markdown_text(claim_sentence(found)), ""]
+    parts = [Part("", [markdown_text(claim_sentence(found)), ""])]
     if found.result.finalists:
         header, *rows = _finalist_rows(found)
-        parts += [*_markdown_table(header, rows), ""]
-    parts += _markdown_table(TRIAL_HEADER, _trial_rows(found))
-    return "\n".join(parts).rstrip() + "\n"
+        parts.append(_table_part("the final race", header, rows))
+    return markdown_page(
+        [*parts, _table_part("trials", TRIAL_HEADER, _trial_rows(found))], "All of it: `bench tune --format csv`."
+    )
 
 
-def _markdown_table(header: Any, rows: Any) -> list[str]:
-    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
-    return [*lines, *(f"| {' | '.join(map(markdown_text, row))} |" for row in rows)]
+def _table_part(name: str, header: Any, rows: Any) -> Part:
+    head = table_head(header, left=range(len(header)))
+    return Part(name, head, [table_row([*map(entry, row)]) for row in rows], [""])
 
 
 def tune_csv(found: Tuned) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.tuning import RacedConfiguration, pareto_front
 from bench.commands.tune import Tuned, default_of
-from bench.report.drawing import FIGURE_WIDTH, INK, STYLE, Drawing, figure_text, svg
+from bench.report.drawing import INK, NARROW, STYLE, TEXT, Drawing, figure_text, svg
 from bench.report.html import template_environment
 from bench.report.tune import TRIAL_HEADER, claim_sentence, last_seen, ranked_trials, trial_cells
 from bench.report.units import scale
@@ -72,7 +72,7 @@ def draw_tuned(found: Tuned) -> Drawing | None:
     factor, unit = scale(max(point.memory for point in points), "bytes")
     front = pareto_front({point.label: (point.speed, point.memory) for point in points if point.kept})
     with matplotlib.rc_context({**STYLE, "axes.grid.axis": "both"}):
-        figure = Figure(figsize=(FIGURE_WIDTH, 5.2), layout="constrained")
+        figure = Figure(figsize=(NARROW, 4.4), layout="constrained")
         panel = figure.subplots()
         on = sorted((one for one in points if one.label in front), key=lambda one: one.memory)
         panel.step(
@@ -95,18 +95,19 @@ def draw_tuned(found: Tuned) -> Drawing | None:
         named = dict.fromkeys([found.default, *front[:6]])
         for number, point in enumerate(one for one in points if one.label in named):
             panel.annotate(
-                figure_text(_short(point.label, found.default)),
+                figure_text(_short(point.label, found.default), 30),
                 (point.memory / factor, point.speed),
-                xytext=(7, 5 if number % 2 else -11),
+                xytext=(0, 6 if number % 2 else -14),
                 textcoords="offset points",
-                fontsize=8,
+                ha="center",
+                fontsize=TEXT,
             )
         if found.limits.memory is not None:
             panel.axvline(found.limits.memory / factor, color=_FAINT, linestyle="--", linewidth=1)
         panel.axhline(1.0, color=INK, linewidth=0.6, alpha=0.5)
         panel.set_xlabel(f"peak memory, {unit}")
         panel.set_ylabel("samples/s over the default's")
-        panel.margins(x=0.16)
+        panel.margins(x=0.16, y=0.12)
     loss = (
         f"Colour: validation loss above the default's, from none (light) to {100 * LOSS_SHOWN:.0f} % and more (dark). "
         if judged
@@ -118,7 +119,7 @@ def draw_tuned(found: Tuned) -> Drawing | None:
         + loss
         + "Line: nothing that was tried is faster without more memory. By its longest race each; only the final race's "
         "figures are a claim.",
-        svg(figure, "tuned"),
+        svg(figure, "tuned", "Speed, memory, loss"),
     )
 
 

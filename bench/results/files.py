@@ -118,6 +118,30 @@ def write_aside(path: Path, content: str | bytes) -> None:
         raise unwritable(path, error) from None
 
 
+@contextmanager
+def filled_aside(path: Path) -> Iterator[Path]:
+    """A path to be written to, bit by bit; it takes the place of `path` when it is whole, and is gone if that fails.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        path = path.resolve()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f".{secrets.token_hex(8)}.part"
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+        sync_folder(path.parent)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
 def append(path: Path, content: str) -> None:
     """Append lines with one write, and wait until they are on the disk; where that fails, the file is as it was.
 

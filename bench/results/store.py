@@ -20,7 +20,7 @@ from bench.results.chain import Anchor
 from bench.results.record import RECORD_SCHEMA, Record, decode_line, encode_record
 from bench.results.record_sharing import RecordSharing
 
-RUN, RECORDS, LOGS, LOCK, REPORT = "run.json", "records.jsonl", "logs", "lock", "report.html"
+RUN, RECORDS, LOGS, LOCK = "run.json", "records.jsonl", "logs", "lock"
 ANCHOR = "records.anchor"  # where the chain of the records stands, after every append
 GATE = "gate.json"  # in a gate's folder, beside a run's folder for each of its stages
 CONFIRMATIONS = "confirmations.jsonl"  # beside the runs: what races of two commits said of the history

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 from msgspec import Meta
@@ -149,11 +150,13 @@ class Turns:
         """The same, with the seconds of every step in a third of the memory: of a record they are the most."""
         if not self.seconds:
             return self
-        return replace(self, seconds=tuple(Doubles("d", turn) for turn in self.seconds))  # type: ignore[misc]  # as read
+        small = copy(self)  # not checked again: it says what this says
+        object.__setattr__(small, "seconds", tuple(Doubles("d", turn) for turn in self.seconds))
+        return small
 
     def __post_init__(self) -> None:
-        columns = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in NO_COLUMNS}
-        lengths = {len(column) for name, column in columns.items() if name not in LATER or column}
+        lengths = {len(getattr(self, name)) for name in _COLUMNS}
+        lengths |= {len(column) for name in LATER if (column := getattr(self, name))}
         if len(lengths) > 1:
             raise RunError(f"turns: columns of unequal length {sorted(lengths)}")
         if self.seconds and (self.steps or self.first or self.counted):
@@ -162,3 +165,6 @@ class Turns:
             raise RunError("turns: sums of 0 steps")
         if short := [number for number, turn in enumerate(self.seconds) if len(turn) <= self.cold]:
             raise RunError(f"turns: turn {short[0]} has {len(self.seconds[short[0]])} steps; more than {self.cold}")
+
+
+_COLUMNS = tuple(item.name for item in fields(Turns) if item.name not in {*NO_COLUMNS, *LATER})

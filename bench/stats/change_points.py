@@ -156,9 +156,9 @@ def without_outliers(values: Array, scale: float) -> Array:
 
     Only cutting them down to 4 sd leaves enough of a pair for a piece of its own.
     """
-    n = len(values)
-    starts = np.clip(np.arange(n) - 2, 0, max(0, n - 5))
-    middle = np.array([np.median(values[start : start + 5]) for start in starts])
+    n, width = len(values), min(5, len(values))
+    starts = np.clip(np.arange(n) - 2, 0, n - width)
+    middle = np.median(values[starts[:, None] + np.arange(width)], axis=1) if n else values
     return np.where(np.abs(values - middle) > SPIKE * scale, middle, values)
 
 

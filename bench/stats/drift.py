@@ -7,8 +7,7 @@ part of the launch), launches give its interval, and steps drift when that would
 from __future__ import annotations
 
 import itertools
-import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -124,7 +123,7 @@ def in_blocks(values: Sequence[float]) -> list[float]:
         return list(values)
     count = BLOCKS
     ends = [round(number * len(values) / count) for number in range(count + 1)]
-    return [statistics.median(values[start:end]) for start, end in itertools.pairwise(ends)]
+    return [_median(values[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 _Points = dict[tuple[int, int], tuple[float, float]]
@@ -149,22 +148,22 @@ def time_slope(
         chosen = list(points.values())
     else:
         base = {part: level for part, (_, level) in known[id(baseline)].items()}
-        middle = statistics.median(base.values()) if base else 0.0
+        middle = _median([*base.values()]) if base else 0.0
         chosen = [(at, level * middle / base[part]) for part, (at, level) in points.items() if base.get(part)]
     if len(chosen) < DRIFT_POINTS:
         return None
     places, values = in_blocks([at for at, _ in chosen]), in_blocks([level for _, level in chosen])
     half, slope = len(values) // 2, theil_sen(places, values)
-    level = statistics.median(values)
+    level = _median(values)
     above = [value - slope * place for place, value in zip(places, values, strict=True)]
-    start = statistics.median(above)
+    start = _median(above)
     return LaunchSlope(
         slope,
         slope,
         theil_sen(places[half:], values[half:]),
         level,
         round(chosen[-1][0] - chosen[0][0]),
-        statistics.median(abs(value - start) for value in above) / level,
+        _median(abs(value - start) for value in above) / level,
     )
 
 
@@ -183,7 +182,7 @@ def memory_slope(turns: Turns, column: Sequence[int]) -> LaunchSlope | None:
     began = [start + taken for start, taken in zip(_began(turns), turns.taken, strict=True)]
     starts = (len(column) * quarter // 4 for quarter in (0, 2, 3))
     whole, slope, later = (min(_slope_from(start, began, edge) for edge in (least, most)) for start in starts)
-    return LaunchSlope(slope, max(whole, slope), later, statistics.median(column), round(began[-1] - began[0]))
+    return LaunchSlope(slope, max(whole, slope), later, _median(column), round(began[-1] - began[0]))
 
 
 def _slope_from(start: int, places: Sequence[float], values: Sequence[float]) -> float:
@@ -212,7 +211,7 @@ def _points(turns: Turns) -> _Points:
     return found
 
 
-def _median(values: Sequence[float]) -> float:
+def _median(values: Iterable[float]) -> float:
     """What statistics.median gives of a handful, in half of its time."""
     ordered = sorted(values)
     count = len(ordered)
@@ -230,9 +229,9 @@ def drift_of_launches(slopes: Sequence[LaunchSlope | None], unit: str, least: fl
         return None
     values = [slope.slope for slope in known]
     shown = interval_of_differences(values)
-    level = statistics.median(slope.level for slope in known)
-    steps = statistics.median(slope.steps for slope in known)
-    pace, later = (statistics.median(column) for column in zip(*((one.pace, one.later) for one in known), strict=True))
+    level = _median(slope.level for slope in known)
+    steps = _median(slope.steps for slope in known)
+    pace, later = (_median(column) for column in zip(*((one.pace, one.later) for one in known), strict=True))
     goes_on = later * shown.estimate > 0 and abs(later) >= GOES_ON * abs(pace)
     material = goes_on and surely(interval_of_differences(values, SURE)) * steps > least * level
     return Drift(unit, shown.estimate, shown.low, shown.high, shown.launches, level, steps, material)
@@ -262,7 +261,7 @@ def drifts_of_group(
         time_slope(turns, base, known) for turns, base in launches if steady and turns is not None and base is not None
     ]
     one, other = ([slope.scatter for slope in slopes if slope is not None] for slopes in (alone, paired))
-    best = paired if other and statistics.median(one) > OWN_SCATTER * statistics.median(other) else alone
+    best = paired if other and _median(one) > OWN_SCATTER * _median(other) else alone
     found = drift_of_launches(best, "s", MATERIAL_TIME)
     return found and replace(found, material=found.material and found.launches >= DRIFT_LAUNCHES)
 

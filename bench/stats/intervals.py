@@ -128,7 +128,9 @@ def _of_middle(values: Sequence[float], confidence: float) -> Interval:
     if n == 1:
         return Interval(mean, None, None, n)
     pulled_in = [*[middle[0]] * left_out, *middle, *[middle[-1]] * left_out]
-    squares = statistics.variance(pulled_in) * (n - 1)
+    # By hand: `statistics` computes in fractions, a hundred times as long for the same to the 15th digit.
+    about = math.fsum(pulled_in) / n
+    squares = math.fsum((value - about) ** 2 for value in pulled_in)
     spread = math.sqrt(squares / (taken * (taken - 1))) * t_quantile(taken - 1, confidence)
     return Interval(mean, mean - spread, mean + spread, n)
 

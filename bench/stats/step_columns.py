@@ -44,6 +44,7 @@ class StepColumns:
         self.settled = self.place >= cold
         self.cold = cold
         self.turns = len(kept)
+        self.contended: frozenset[int] | None = None  # what `contended_rounds` found, where it was asked
 
     @cached_property
     def levels_of_turns(self) -> Floats:

@@ -114,6 +114,13 @@ def contended_rounds(turns: Turns) -> frozenset[int]:
     """The rounds in which this arm was pushed off its processor; see CONTENDED_SHARE."""
     if not turns.round:
         return frozenset()
+    columns = columns_of(turns)
+    if columns.contended is None:
+        columns.contended = _contended(turns)
+    return columns.contended
+
+
+def _contended(turns: Turns) -> frozenset[int]:
     share = [cpu / entire for cpu, entire in zip(turns.cpu, turns.entire, strict=True)]
     least, usual = CONTENDED_SHARE * statistics.median(share), statistics.median(turns.involuntary)
     columns = zip(turns.round, share, turns.involuntary, turns.stolen, strict=True)

@@ -24,7 +24,8 @@ from bench import cli
 from bench.analysis import confirmation as confirming
 from bench.analysis import history
 from bench.analysis.confirmation import Confirmation, Suspicion
-from bench.analysis.history import HISTORY_COLUMNS, History
+from bench.analysis.history import History
+from bench.analysis.history_points import HISTORY_COLUMNS
 from bench.commands.confirm import cell_id_parts
 from bench.commands.read_history import read_history
 from bench.errors import RunError
@@ -333,7 +334,7 @@ def test_ids_are_read_back() -> None:
 
 
 class Fetches(HTMLParser):
-    """Everything in a page that would be fetched or run."""
+    """Everything in a page that would be fetched; a link is followed only by its reader."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -341,9 +342,9 @@ class Fetches(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            if name in ("src", "href", "xlink:href") and not (value or "").startswith("#"):
+            if name in ("src", "href", "xlink:href") and tag != "a" and not (value or "").startswith("#"):
                 self.found.append(f"{tag} {name}={value}")
-        if tag in ("link", "iframe") or (tag == "script" and ("type", "application/json") not in attrs):
+        if tag in ("link", "iframe"):
             self.found.append(tag)
 
 
@@ -384,10 +385,15 @@ def test_the_command_tells_what_changed_where(told: tuple[Path, list[str]]) -> N
     reader = Fetches()
     reader.feed(text)
     assert reader.found == []
-    assert text.count("<svg") == 2  # a figure for each group
+    assert text.count("<svg") == 6  # a drawing for each series
     embedded = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text, re.DOTALL)
     assert embedded is not None
-    assert json.loads(embedded[1]) == shown
+    data = json.loads(embedded[1])
+    assert [run[:3] for run in data["runs"]] == [[run["run"], run["commit"], run["started"]] for run in shown["runs"]]
+    for series, own in zip(data["series"], shown["series"], strict=True):
+        assert (series["cell"], series["changes"]) == (own["cell"], own["changes"])
+        for name, column in (("value", "values"), ("low", "low"), ("high", "high"), ("launches", "launches")):
+            assert series[column] == pytest.approx([point[name] for point in own["points"]], rel=1e-5)
     assert not re.search(r"\bnan\b", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL), re.IGNORECASE)
 
 

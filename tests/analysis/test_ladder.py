@@ -16,8 +16,9 @@ from bench.analysis.run import Run
 from bench.analysis.summary import Summary, summarize
 from bench.borders import json_text
 from bench.report import console, html, markdown
-from bench.report.ladder import ladder_sentences, said_of
-from bench.report.ladder_figure import draw_ladders
+from bench.report.ladder import ladder_sentences, ladder_tables, said_of
+from bench.report.ladder_figure import draw_ladders, waterfall_of
+from bench.report.row_figure import ArmStyles
 from bench.report.verify import page_differences
 from bench.results.record import Record
 from bench.results.store import StoredRun
@@ -251,17 +252,17 @@ def test_sentences_name_the_dearest_and_what_is_noise(summary: Summary) -> None:
 @pytest.mark.parametrize(
     ("run", "drawn"),
     [
-        (made(launches=1), 1),
-        (made(launches=2, noise=replace(NOISE, process=0.3)), 1),
+        (made(launches=1), 2),
+        (made(launches=2, noise=replace(NOISE, process=0.3)), 2),
         (made(launches=0), 0),
         (made(ladder={}), 0),
-        (made(without=[name for name in RUNGS if name != "bare"]), 1),  # of the twin alone
+        (made(without=[name for name in RUNGS if name != "bare"]), 2),  # of the twin alone
     ],
     ids=["one launch", "loud", "nothing", "no ladder", "twin"],
 )
 def test_whatever_was_measured_can_be_shown(run: StoredRun, drawn: int) -> None:
     summary = summarize(run)
-    assert len(draw_ladders(summary, 12)) == drawn
+    assert len(draw_ladders(summary, [cell.group for cell in summary.cells], ArmStyles.of(summary))) == drawn
     page = html.render(run, summary, ())
     assert page_differences(run, page, ()) == []
     assert console.render(summary)
@@ -269,9 +270,37 @@ def test_whatever_was_measured_can_be_shown(run: StoredRun, drawn: int) -> None:
     assert len(Run(run).ladder) == len(summary.ladder)
 
 
+def test_a_bar_begins_where_the_rung_below_ends_and_ends_at_what_all_to_it_cost(summary: Summary) -> None:
+    """Planted: what each rung's step takes longer than the lowest one's is where its bar ends."""
+    rows = ladder_tables(summary)["climb"]
+    for place, truth in enumerate((lambda rung: rung.mean, lambda rung: rung.whole)):
+        bars = {bar.name.split(" over ")[0]: bar for bar in waterfall_of(rows, place)}
+        assert set(bars) == {*LADDER, "bare (twin)"}
+        for name, below in LADDER.items():
+            bar = bars[name]
+            assert bar.start == (bars[below].end if below in bars else 0.0)
+            planted = truth(RUNGS[name]) - truth(RUNGS["bare"])
+            assert bar.end == pytest.approx(planted, abs=(30e-6, 0.6e-3)[place]), name
+            assert bar.low is not None
+            assert bar.high is not None
+            assert bar.low < bar.end < bar.high
+            assert bar.text == next(row for row in rows if row.name == name).entries[("a step", "an epoch")[place]].text
+        twin = bars["bare (twin)"]
+        assert (twin.start, twin.below, twin.twin) == (0.0, None, True)
+
+
+def test_a_rung_over_one_without_figures_begins_at_the_nearest_below() -> None:
+    rows = ladder_tables(summarize(made(without=["validation"])))["climb"]
+    bars = {bar.name.split(" over ")[0]: bar for bar in waterfall_of(rows, 0)}
+    assert "validation" not in bars
+    assert bars["summary"].name == "summary over log"
+    assert bars["summary"].start == bars["log"].end
+
+
 def test_the_page_has_table_and_picture_and_verify_follows_them(climbed: StoredRun, summary: Summary) -> None:
-    drawings = draw_ladders(summary, 12)
-    assert [drawing.title for drawing in drawings] == ["What each rung costs over the one below"]
+    drawings = draw_ladders(summary, ["climb"], ArmStyles.of(summary))
+    title = "What each rung costs over the one below"
+    assert [drawing.title for drawing in drawings] == [f"{title}, a step", f"{title}, an epoch, besides its steps"]
     assert all(name in drawings[0].svg for name in RUNGS if name != "bare")
     page = html.render(climbed, summary, drawings)
     assert page_differences(climbed, page, drawings) == []

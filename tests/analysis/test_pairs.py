@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from synthetic import PLAIN, TRAINER, cell_id, make
 
 from bench.analysis import frames
-from bench.analysis.pairs import shared_sets
+from bench.analysis.pairs import columns_by_cell, shared_sets
 from bench.analysis.summary import summarize
 from bench.results.record import RECORD_SCHEMA
 from bench.results.store import StoredRun
@@ -26,12 +27,17 @@ def with_seats(schema: int, seats: dict[str, int], launches: int = 8) -> StoredR
     return replace(run, records=records, info={**run.info, "schema": schema})
 
 
+def sets_of(own: pd.DataFrame) -> list[int] | None:
+    (columns,) = columns_by_cell(own.assign(cell="one"), "crossed", "set").values()
+    return shared_sets(columns["crossed"], columns["set"])
+
+
 def test_launches_of_arms_that_change_places_share_nothing_and_those_of_others_their_set() -> None:
     found = frames.pairs(with_seats(6, {TWIN: 1, OTHER: 0}))
     twin, other = (found[found["cell"] == cell] for cell in (TWIN, OTHER))
     assert (twin["crossed"].all(), other["crossed"].any()) == (True, False)
-    assert shared_sets(twin) is None
-    assert shared_sets(other) == [0, 1] * 4
+    assert sets_of(twin) is None
+    assert sets_of(other) == [0, 1] * 4
     assert list(found["set"]) == list(found["launch"] % 2)
 
 
@@ -48,7 +54,7 @@ def test_what_few_sets_may_do_is_in_the_interval_of_arms_that_do_not_change_plac
 
 
 def test_of_older_records_it_is_not_known_what_launches_share() -> None:
-    assert shared_sets(frames.pairs(with_seats(5, {}))) is None
+    assert sets_of(frames.pairs(with_seats(5, {}))) is None
 
 
 def test_the_mean_stands_beside_the_typical_step() -> None:

@@ -75,13 +75,14 @@ LEAST = {
     "gate": [],
     "compare": ["a", "b"],
     "baseline": ["list"],
-    "export": ["asv"],
+    "export": ["csv"],
     "confirm": ["a", "b"],
     "versions": ["a", "b"],
     "race": ["a.py"],
     "doctor": ["a.py"],
     "merge": ["a"],
     "cancel": ["a"],
+    "completion": ["bash"],
 }
 
 

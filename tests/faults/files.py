@@ -183,26 +183,26 @@ PAGES = (
           before=f"edit {RECORDS} 1 'r[\"turns\"][\"counted\"] = [2 * x for x in r[\"turns\"][\"counted\"]]'",
           listed="edited figure, page unchanged", quick=True, says="step_time|records"),
     Fault("page.digit", "a digit of the page is another one", ('bench verify "$BAD"',), codes(3), quick=True,
-          before="\"$PYTHON\" - \"$BAD/report.html\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
+          before="\"$PYTHON\" - \"$BADPAGE\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
                  "t = re.sub(r'(\\d)(\\d)( µs)', lambda m: m[1] + str((int(m[2]) + 1) % 10) + m[3], s, count=1)\n"
                  "assert s != t\nopen(p, 'w').write(t)\nE"),
     Fault("page.drawing-removed", "a drawing is removed from the page", ('bench verify "$BAD"',), codes(3), quick=True,
-          before="\"$PYTHON\" - \"$BAD/report.html\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
+          before="\"$PYTHON\" - \"$BADPAGE\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
                  "t = re.sub(r'(?s)<svg.*?</svg>', '', s, count=1)\nassert s != t\nopen(p, 'w').write(t)\nE"),
     Fault("page.outcome-edited", "an outcome word of the page is another one", ('bench verify "$BAD"',), codes(3),
-          before="\"$PYTHON\" - \"$BAD/report.html\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
+          before="\"$PYTHON\" - \"$BADPAGE\" <<'E'\nimport re, sys\np = sys.argv[1]\ns = open(p).read()\n"
                  "t = re.sub(r'>(ok|noisy)<', '>crashed<', s, count=1)\nassert s != t\nopen(p, 'w').write(t)\nE"),
     Fault("page.environment-edited", "the processor's name on the page is another one", ('bench verify "$BAD"',), codes(3),
-          before="\"$PYTHON\" - \"$BAD\" <<'E'\nimport html, json, sys\np = sys.argv[1] + '/report.html'\n"
+          before="\"$PYTHON\" - \"$BAD\" \"$BADPAGE\" <<'E'\nimport html, json, sys\np = sys.argv[2]\n"
                  "cpu = html.escape(json.load(open(sys.argv[1] + '/run.json'))['environment']['cpu'])\n"
                  "s = open(p).read()\nassert cpu in s\nopen(p, 'w').write(s.replace(cpu, 'Another processor'))\nE"),
     Fault("page.not-utf8", "the page is not UTF-8", ('bench verify "$BAD"',), codes(2, 3),
-          before='printf "\\377\\376" >> "$BAD/report.html"', listed="records.jsonl a folder; page not UTF-8", quick=True,
+          before='printf "\\377\\376" >> "$BADPAGE"', listed="records.jsonl a folder; page not UTF-8", quick=True,
           says="report|page"),
     Fault("page.folder", "the page is a folder", ('bench verify "$BAD"', 'bench report "$BAD"'), codes(2),
-          before='rm "$BAD/report.html"; mkdir "$BAD/report.html"', says="report", quick=True),
-    Fault("page.empty", "the page is empty", ('bench verify "$BAD"',), codes(2, 3), before=': > "$BAD/report.html"'),
-    Fault("page.cut", "the page is cut", ('bench verify "$BAD"',), codes(2, 3), before='truncate -s 9000 "$BAD/report.html"'),
+          before='rm "$BADPAGE"; mkdir "$BADPAGE"', says="report", quick=True),
+    Fault("page.empty", "the page is empty", ('bench verify "$BAD"',), codes(2, 3), before=': > "$BADPAGE"'),
+    Fault("page.cut", "the page is cut", ('bench verify "$BAD"',), codes(2, 3), before='truncate -s 9000 "$BADPAGE"'),
     Fault("page.other-run", "the page is that of another run", ('bench verify "$BAD" --report other.html',), codes(2, 3),
           before=f"edit {RECORDS} 1 'r[\"warmup\"][0] = 9.0'; bench report \"$BAD\" -o other.html || :; "
                  "[ -f other.html ] || cp README.md other.html 2>/dev/null || echo '<html></html>' > other.html; cp \"$GOOD/records.jsonl\" \"$BAD/\"; sed -i 's/ µs/9 µs/' other.html"),

@@ -59,7 +59,7 @@ def attempt(fault: Fault, template: Template, *, keep: bool = False, patience: f
 def _do(fault: Fault, sandbox: Sandbox, watch: Watch, seen: Seen, patience: float) -> None:
     texts = (fault.before, fault.during, fault.check, *fault.commands, *fault.after, *fault.reads)
     if any("$BAD" in text for text in texts):
-        _inject('cp -r "$GOOD" "$BAD"', sandbox)
+        _inject('cp -r "$GOOD" "$BAD" && cp -r "reports/${GOOD#*/}" "reports/${BAD#*/}"', sandbox)
     if fault.before and (wrong := _inject(fault.before, sandbox)):
         seen.untried = wrong
         return

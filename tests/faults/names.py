@@ -150,7 +150,7 @@ ROWS = {"mathtext": "`$a^$` in a value", "formula": "CSV: =cmd|…", "pipe": "Ma
         "newline": "Markdown of `show`: |, newline, < in ids, units", "image": "Markdown of `show`: |, newline, < in ids, units"}  # fmt: skip
 LISTED = {"html", "path", "long", "emoji", "right-to-left", "jinja", *ROWS}
 PAGE_IS_SAFE = """
-for page in $(new results/*/report.html); do
+for page in $(new reports/*/index.html); do
   ! grep -q -i -e '<script>alert' -e '<img src=x' -e 'javascript:alert' "$page" || die "the page has active elements"
 done
 """

@@ -63,7 +63,7 @@ def environment(folder: Path, mark: str) -> dict[str, str]:
 
     dropped = ("BENCH_", "XDG_", "GIT_", "PYTEST", "PYTHON", "COLUMNS", "LC_", "LANG", "UV_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    runs = sorted(path.parent.name for path in (folder / "results").glob("*/report.html"))
+    runs = sorted(path.parent.name for path in (folder / "reports").glob("[!.]*/index.html"))
     good = f"results/{runs[0]}" if runs else "results/none"
     return {
         **kept,
@@ -82,6 +82,7 @@ def environment(folder: Path, mark: str) -> dict[str, str]:
         "GIT_COMMITTER_EMAIL": "faults@example.invalid",
         "GOOD": good,
         "BAD": f"{good.rpartition('-')[0]}-zzzz",
+        "BADPAGE": f"{good.rpartition('-')[0]}-zzzz/index.html".replace("results/", "reports/"),
         MARK: mark,
     }
 
@@ -114,7 +115,7 @@ class Template:
 
     def with_run(self) -> Template:
         """With one real, finished run and its page."""
-        if not list((self.folder / "results").glob("*/report.html")):
+        if not list((self.folder / "reports").glob("*/index.html")):
             self._shell(TINY_RUN)
             self._shell("bench report")
         return self

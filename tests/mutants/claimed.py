@@ -76,7 +76,7 @@ CLAIMED: tuple[Mutant, ...] = (
            ("tests/stats/test_change_points.py::test_of_many_series_fewer_keep_their_breaks",
             "tests/analysis/test_history.py::test_of_many_series_a_break_that_one_may_have_by_chance_is_not_told")),
     Mutant(60, "step times are the history unless asked", "bench/commands/read_history.py",
-           "history.RATIO if metric is None else metric", '"step_time" if metric is None else metric',
+           "RATIO if metric is None else metric", '"step_time" if metric is None else metric',
            ("tests/analysis/test_history.py::test_the_command_tells_ratios_unless_asked_for_more",)),
     Mutant(60, "a step that the looking changed has shares", "bench/analysis/estimates.py",
            "LOOKED_AT_MOST = 1.25", "LOOKED_AT_MOST = 9.0",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from .claimed import CLAIMED
 from .counted import COUNTED
+from .drawn import DRAWN
 from .harness import Mutant
 from .merged import MERGED
 from .metered import METERED
+from .paged import PAGED
 from .placed import PLACED
 from .raced import RACED
 from .reached import REACHED
@@ -392,8 +394,10 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAIMED,
     *SETTLING,
     *COUNTED,
+    *DRAWN,
     *MERGED,
     *METERED,
+    *PAGED,
     *PLACED,
     *RACED,
     *REACHED,

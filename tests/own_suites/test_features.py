@@ -19,7 +19,7 @@ from bench.plan import plan
 from bench.plan.suite import Suite
 from bench.plan.trainer_ladder import ladder_suite
 from bench.report import console
-from bench.results import store
+from bench.results import report_places, store
 
 BATCHES, STEP, END = 24, 2e-3, 150e-3  # as tests/suites/climbing.py has them
 
@@ -79,7 +79,7 @@ def test_the_documented_command_prices_the_rungs_that_it_names(tmp_path: Path) -
     for arguments in (("report", str(folder)), ("verify", str(folder))):
         done = call(*arguments, timeout=120)
         assert done.returncode == 0, done.stderr + done.stdout
-    assert "What each rung costs" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "What each rung costs" in report_places.page_of_folder(folder).read_text(encoding="utf-8")
 
 
 def test_a_ladder_of_ones_own_module_is_planned_with_every_rung() -> None:

@@ -23,6 +23,7 @@ from bench.report.convergence import across_sentences, goal_levels, goal_sentenc
 from bench.report.convergence_figure import draw_curves, points_of
 from bench.report.interval_count import all_hold, shown_intervals
 from bench.report.pages import parse_page
+from bench.report.row_figure import ArmStyles
 from bench.report.sentences import headlines
 from bench.report.verify import page_differences
 from bench.results.store import StoredRun
@@ -139,7 +140,11 @@ def test_every_format_has_it_and_the_page_verifies() -> None:
 def test_tables_without_goals_are_as_they_were() -> None:
     summary = summarize(make(launches=2))
     assert goal_tables(summary) == {}
-    assert (goal_levels(summary), draw_curves(summary, 3), across_sentences(summary)) == ([], [], [])
+    assert (
+        goal_levels(summary),
+        draw_curves(summary, [summary.cells[0].group], ArmStyles.of(summary)),
+        across_sentences(summary),
+    ) == ([], [], [])
     assert "to_target" not in csv_report.render(summary)
 
 
@@ -214,12 +219,12 @@ def test_show_report_and_verify_take_another_target(tmp_path: Path, capsys: pyte
     data = json.loads(capsys.readouterr().out)["convergence"]
     assert (data["chosen"], {cell["target"] for cell in data["cells"]}) == (0.3, {0.3})
     assert cli.exit_code(["report", *there, "--target", "0.3"]) == 0
-    page = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "reports" / name / "index.html").read_text(encoding="utf-8")
     assert "plain PyTorch reaches 0.3 in " in page
     assert cli.exit_code(["verify", *there]) in (0, 3)  # made-up records have no ledger that could be judged again
     said = capsys.readouterr().out
     assert "convergence" not in said
-    assert "drawing" not in said.rpartition("report.html:")[0]
+    assert "drawing" not in said.rpartition("index.html:")[0]
 
 
 @pytest.mark.parametrize("wrong", ["nan", "soon", "inf"])

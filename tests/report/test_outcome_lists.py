@@ -26,7 +26,7 @@ def test_a_list_of_outcomes_has_them_all(page: Path) -> None:
 
 
 def test_there_are_lists_to_look_at() -> None:
-    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/glossary.md")]
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("docs/index.md", "docs/glossary.md")]
     assert all(len(set(re.findall(r"`([\w-]+)`", text)) & set(OUTCOMES)) == len(OUTCOMES) for text in texts)
 
 

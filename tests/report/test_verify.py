@@ -144,7 +144,7 @@ def test_a_mistake_in_the_statistics_is_found(monkeypatch: pytest.MonkeyPatch) -
 
 JUDGED = replace(RUN, info={**RUN.info, "schema": RECORD_SCHEMA}, covered=True)
 DRAWINGS = figures_of.draw_run(JUDGED, summarize(JUDGED))
-SECOND = cell_id(FABRIC, 32)
+FIRST, SECOND = cell_id(PLAIN, 32), cell_id(FABRIC, 32)
 WHOLE = html.render(JUDGED, summarize(JUDGED), DRAWINGS)
 
 
@@ -164,11 +164,11 @@ def test_all_that_was_checked_is_claimed_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        (r"<figure>.*?</figure>", "", "drawing 'Step time': missing in the report"),
-        (r"(<figure>.*?)<svg.*?</svg>", r"\1", "drawing 'Step time': not the one"),
+        (r"<figure>.*?</figure>", "", f"drawing 'Turns of {FIRST}': missing in the report"),
+        (r"(<figure>.*?)<svg.*?</svg>", r"\1", f"drawing 'Turns of {FIRST}': not the one"),
         (r"<figure>", '<figure onclick="x()">', "its elements"),
-        (r'(<figure>.*?<svg.*?) d="M', r'\1 d="M 1', "drawing 'Step time': not the one"),
-        (r"lie outside of what is shown", "lie inside", "drawing 'Step time' (its text)"),
+        (r'(<figure>.*?<svg.*?) d="M', r'\1 d="M 1', f"drawing 'Turns of {FIRST}': not the one"),
+        (r"lie outside of what is shown", "lie inside", "drawing 'Step time (batch_size 32)' (its text)"),
         (r"Trainer costs", "Trainer only costs", "headlines/1 (as text): the report says"),
         (r'outcome ok">ok</span>', 'outcome ok">noisy</span>', "outcome: the report says noisy"),
         (r"<dd>a &lt;fast&gt; one", "<dd>a slow one", "Environment / cpu: the report says a slow one"),
