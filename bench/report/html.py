@@ -84,7 +84,7 @@ def render(
         if drawing.cell:
             of_cells.setdefault(drawing.cell, []).append(drawing)
     ledgers = ledger_rows(run, summary)
-    details = CellDetails(shared, ledgers, of_cells, cell_log_tails(run, of_cells), summary.stops)
+    details = CellDetails(shared, ledgers, of_cells, cell_log_tails(run), summary.stops)
     first_sections, more_sections = cell_sections(summary, details)
     script, choices = script_text(), _choices(run, summary, frames)
     rows = tables.cell_rows(summary)
