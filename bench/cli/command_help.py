@@ -171,9 +171,6 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
             ("bench report --format pdf", "by a browser, where there is one"),
         ),
     ),
-    "explain": CommandHelp(
-        "read", _examples(("bench explain plain trainer", "of the newest run")), {3: "no stacks could be sampled"}
-    ),
     "export": CommandHelp(
         "read",
         _examples(
