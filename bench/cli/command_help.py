@@ -255,6 +255,7 @@ METAVARS: Mapping[str, str] = {
     "NAME=2.50/h": "a machine's name, and a number",
     "NAME=V1,V2": "a name and the values to choose from",
     "NAME=VALUE": "",
+    "OTHER": "",
     "P": "a share: 1% or 0.01",
     "REQ": "a requirement as pip takes it",
     "REV": "a commit, as git takes it",
