@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from histories import save
 from synthetic import TRAINER, make
 
 from bench import cli
@@ -112,14 +113,26 @@ RUN = make(launches=3, instrument=1, failures={(TRAINER, 32, 1): ("crashed", "no
 def test_a_pdf_that_cannot_be_made_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bench.cli import pages
-
-    monkeypatch.setattr(pages, "choose_run", lambda which, out: RUN)
+    folder = save(RUN, tmp_path / "results")
     monkeypatch.setattr(pdf, "found_browsers", list)
     (tmp_path / "x.pdf").write_text("mine")
-    assert cli.exit_code(["report", "--format", "pdf", "-o", str(tmp_path / "x.pdf")]) == 2
+    assert cli.exit_code(["report", str(folder), "--format", "pdf", "-o", str(tmp_path / "x.pdf")]) == 2
     assert "a PDF is printed by a browser" in capsys.readouterr().err
     assert (tmp_path / "x.pdf").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("processes")
+def test_the_command_writes_it_beside_the_page_or_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save(RUN, tmp_path / "results")
+    monkeypatch.setattr(pdf, "BROWSERS", (browser(tmp_path, "one", HONEST),))
+    for more, place in (([], None), (["-o", str(tmp_path / "x.pdf")], tmp_path / "x.pdf")):
+        assert cli.exit_code(["report", str(folder), "--format", "pdf", *more]) == 0
+        said = Path(capsys.readouterr().out.strip())
+        assert place in (None, said)
+        assert said.suffix == ".pdf"
+        assert said.read_bytes().startswith(b"%PDF-1.4 <!DOCTYPE html>")
 
 
 def plain(text: str) -> str:
