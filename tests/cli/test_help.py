@@ -158,8 +158,6 @@ REAL: Mapping[tuple[str, str], Any] = {
     ("export", "--results-dir"): exports.ASV_FOLDER,
     ("tune", "target"): tune_request.TUNED_SUITE,
     ("tune", "--loss-margin"): tune_request.TuneRequest().loss_margin,
-    ("export", "--into"): "exports",
-    ("export", "--results-dir"): ".asv/results",
     ("tune", "--sampler"): tune_request.TuneRequest().sampler,
 }
 # Defaults that are no value but are found when it runs.
