@@ -16,6 +16,8 @@ from bench.machine.git import Commit
 from bench.results import store
 
 EXPORT_FORMATS = ("asv", "csv", "parquet")
+TABLES_FOLDER = "exports"
+ASV_FOLDER = ".asv/results"
 # Options that say something of one format only, by their names in the program; all others are of all.
 _OF_ASV = {"results_dir": "--results-dir", "commit": "--commit", "machine": "--machine"}
 _OF_TABLES = {"what": "--what", "into": "--into"}
@@ -30,9 +32,9 @@ def add(command: Adder) -> None:
     results_folder(exporting)
     told = "of csv and parquet: cells, launches, turns, pairs, ladder, curves, by commas; default: all that have rows"
     exporting.add_argument("--what", metavar="TABLES", help=told)
-    told = "of csv and parquet: the folder that gets a folder for each run; default: exports"
+    told = f"of csv and parquet: the folder that gets a folder for each run; default: {TABLES_FOLDER}"
     exporting.add_argument("--into", type=Path, metavar="DIR", help=told)
-    told = "of asv: as results_dir in asv.conf.json; default: .asv/results"
+    told = f"of asv: as results_dir in asv.conf.json; default: {ASV_FOLDER}"
     exporting.add_argument("--results-dir", type=Path, metavar="DIR", help=told)
     told = "of asv: what the runs measured; default: what they say themselves"
     exporting.add_argument("--commit", metavar="HASH", help=told)
@@ -61,7 +63,7 @@ def export_tables(arguments: argparse.Namespace) -> Ending:
     for which in dict.fromkeys(arguments.which) or [None]:
         try:
             run = Run(choose_run(which, arguments.out))
-            made += write_tables(run, arguments.to, arguments.into or Path("exports"), what)
+            made += write_tables(run, arguments.to, arguments.into or Path(TABLES_FOLDER), what)
         except RunError as error:
             unread.append(str(error))
     if not made:
@@ -93,7 +95,7 @@ def export_to_asv(arguments: argparse.Namespace) -> Ending:
         raise RunError("\n".join(unread))
     for reason in unread:
         complain(f"left out: {reason}")
-    done = asv.export(runs, arguments.results_dir or Path(".asv/results"), arguments.machine)
+    done = asv.export(runs, arguments.results_dir or Path(ASV_FOLDER), arguments.machine)
     for note in done.notes:
         complain(note)
     for path in done.files:

@@ -26,8 +26,9 @@ from bench.report.repeated import repeated
 from bench.report.script_differences import script_differences
 from bench.report.sentences import headlines
 
-# Cells without a ratio that are named before any table; of more it says how many.
-NAMED_FAILURES = 8
+# What is said before any table: so many reasons, each with so many of its cells; of more it says how many.
+NAMED_FATES = 8
+CELLS_A_FATE = 3
 
 
 def render(summary: Summary, longest: int = LONGEST_COMMENT) -> str:
@@ -52,12 +53,19 @@ def render(summary: Summary, longest: int = LONGEST_COMMENT) -> str:
 
 def _not_ok(summary: Summary) -> list[Part]:
     """What has no figures, before those that have: nobody unfolds a table to learn that it is empty."""
-    failed = [cell for cell in summary.cells if cell.outcome != "ok"]
-    if not failed:
+    fates: dict[str, list[str]] = {}
+    for cell in summary.cells:
+        if cell.outcome != "ok":
+            fates.setdefault(_fate(cell), []).append(cell.id)
+    if not fates:
         return []
-    more = f", of which the first {NAMED_FAILURES} are" if len(failed) > NAMED_FAILURES else ""
-    title = f"Not ok: {len(failed)} of {len(summary.cells)} cells{more}"
-    items = [f"- {markdown_code(cell.id)}: {entry(_fate(cell))}" for cell in failed[:NAMED_FAILURES]]
+    items = []
+    for fate, cells in list(fates.items())[:NAMED_FATES]:
+        more = f" and {len(cells) - CELLS_A_FATE} more" if len(cells) > CELLS_A_FATE else ""
+        items.append(f"- {', '.join(map(markdown_code, cells[:CELLS_A_FATE]))}{more}: {entry(fate)}")
+    if len(fates) > NAMED_FATES:
+        items.append(f"- {sum(map(len, list(fates.values())[NAMED_FATES:]))} more, for other reasons")
+    title = f"Not ok: {sum(map(len, fates.values()))} of {len(summary.cells)} cells"
     return [Part("cells that are not ok", [f"{title}:", ""], items, [""])]
 
 

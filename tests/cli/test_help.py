@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, call
 
 from bench import cli
-from bench.cli import arguments
+from bench.cli import arguments, exports
 from bench.cli.command_help import COMMAND_HELP, EVERY_COMMAND, GROUPS, METAVARS, Example
 from bench.cli.command_parser import Parser
 from bench.commands import doctor, fit, gate, gate_power, race, selection, tune_racer, tune_request
@@ -154,10 +154,10 @@ REAL: Mapping[tuple[str, str], Any] = {
     ("", "--copies"): GROUP_COPIES,
     ("", "suites"): selection.DEFAULT_SUITE,
     ("versions", "--suite"): f"{selection.DEFAULT_SUITE} at one step length",
+    ("export", "--into"): exports.TABLES_FOLDER,
+    ("export", "--results-dir"): exports.ASV_FOLDER,
     ("tune", "target"): tune_request.TUNED_SUITE,
     ("tune", "--loss-margin"): tune_request.TuneRequest().loss_margin,
-    ("export", "--into"): "exports",
-    ("export", "--results-dir"): ".asv/results",
     ("tune", "--sampler"): tune_request.TuneRequest().sampler,
 }
 # Defaults that are no value but are found when it runs.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from histories import save
 from synthetic import TRAINER, make
 
 from bench import cli
@@ -76,6 +77,14 @@ def test_what_goes_wrong_is_said_and_the_next_browser_is_tried(tmp_path: Path) -
     assert pdf.print_page("<p>x</p>", browsers=[*wrong, browser(tmp_path, "one", HONEST)]).startswith(b"%PDF-")
 
 
+def lives(number: str) -> bool:
+    """Whether a process is there that has not ended."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{number}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.mark.usefixtures("processes")
 def test_a_browser_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers"
@@ -84,9 +93,10 @@ def test_a_browser_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) 
     with pytest.raises(RunError, match=r"hanging: did not print within 1 s"):
         pdf.print_page("<p>x</p>", patience=1.0, browsers=[hanging])
     assert time.monotonic() - began < 20
-    for number in map(int, numbers.read_text().split()):
-        status = Path(f"/proc/{number}/status")
-        assert not status.exists() or "State:\tZ" in status.read_text()
+    deadline = time.monotonic() + 20
+    while any(map(lives, numbers.read_text().split())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.usefixtures("processes")
@@ -112,14 +122,26 @@ RUN = make(launches=3, instrument=1, failures={(TRAINER, 32, 1): ("crashed", "no
 def test_a_pdf_that_cannot_be_made_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from bench.cli import pages
-
-    monkeypatch.setattr(pages, "choose_run", lambda which, out: RUN)
+    folder = save(RUN, tmp_path / "results")
     monkeypatch.setattr(pdf, "found_browsers", list)
     (tmp_path / "x.pdf").write_text("mine")
-    assert cli.exit_code(["report", "--format", "pdf", "-o", str(tmp_path / "x.pdf")]) == 2
+    assert cli.exit_code(["report", str(folder), "--format", "pdf", "-o", str(tmp_path / "x.pdf")]) == 2
     assert "a PDF is printed by a browser" in capsys.readouterr().err
     assert (tmp_path / "x.pdf").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("processes")
+def test_the_command_writes_it_beside_the_page_or_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save(RUN, tmp_path / "results")
+    monkeypatch.setattr(pdf, "BROWSERS", (browser(tmp_path, "one", HONEST),))
+    for more, place in (([], None), (["-o", str(tmp_path / "x.pdf")], tmp_path / "x.pdf")):
+        assert cli.exit_code(["report", str(folder), "--format", "pdf", *more]) == 0
+        said = Path(capsys.readouterr().out.strip())
+        assert place in (None, said)
+        assert said.suffix == ".pdf"
+        assert said.read_bytes().startswith(b"%PDF-1.4 <!doctype html>")
 
 
 def plain(text: str) -> str:
