@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.borders import json_text, one_line
 from bench.cli.arguments import Adder, as_duration, formats, positive, run_options, which
+from bench.cli.command_parser import Parser
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import RunError, SpecError, quote
@@ -35,11 +36,11 @@ def add(command: Adder) -> None:
     several(reporting)
     goal(reporting)
     formats(reporting, ("html", "pdf"))
-    told = "default: reports/RUN/index.html, and reports/index.html lists all"
+    told = "the page; default: reports/RUN/index.html"
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
     verifying = command("verify", verify_run, "recompute every figure of a page from the raw records of its runs")
     several(verifying)
-    verifying.add_argument("--report", type=Path, metavar="FILE", help="default: reports/RUN/index.html")
+    verifying.add_argument("--report", type=Path, metavar="FILE", help="the page; default: reports/RUN/index.html")
     env = command("env", show_environment, "the machine and the software, as runs record them")
     formats(env, ("table", "json"))
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")
@@ -49,7 +50,7 @@ def add(command: Adder) -> None:
     env.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
 
 
-def several(added: argparse.ArgumentParser) -> None:
+def several(added: Parser) -> None:
     """The runs of a page."""
     added.add_argument("runs", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
     run_options(added)

@@ -161,7 +161,7 @@ REAL: Mapping[tuple[str, str], Any] = {
 # Defaults that are no value but are found when it runs.
 FOUND = {
     *("all", "all it has", "any", "the newest", "none", "Slurm's", "the suite's", "the suite's own", "the program"),
-    *("in its folder", "report.html in the run's folder", "where the runs lie", "what the budget needs"),
+    *("in its folder", "reports/RUN/index.html", "where the runs lie", "what the budget needs"),
     *("what they say themselves", "one made of processor and cores", "as the history tells"),
     *("the time and a random suffix", "CPUs, then fewest devices", "ratio, or step_time where no cell has one"),
     "as start-up and spread of its launches ask for",
