@@ -36,11 +36,11 @@ def add(command: Adder) -> None:
     several(reporting)
     goal(reporting)
     formats(reporting, ("html", "pdf"))
-    told = "default: reports/RUN/index.html, and reports/index.html lists all"
+    told = "the page; default: reports/RUN/index.html"
     reporting.add_argument("-o", "--output", type=Path, metavar="FILE", help=told)
     verifying = command("verify", verify_run, "recompute every figure of a page from the raw records of its runs")
     several(verifying)
-    verifying.add_argument("--report", type=Path, metavar="FILE", help="default: reports/RUN/index.html")
+    verifying.add_argument("--report", type=Path, metavar="FILE", help="the page; default: reports/RUN/index.html")
     env = command("env", show_environment, "the machine and the software, as runs record them")
     formats(env, ("table", "json"))
     env.add_argument("--calibrate", action="store_true", help="measure what this machine can do at most, and keep it")

@@ -164,7 +164,7 @@ REAL: Mapping[tuple[str, str], Any] = {
 FOUND = {
     *("all", "all it has", "any", "the newest", "none", "Slurm's", "the suite's", "the suite's own", "the program"),
     *("in its folder", "where the runs lie", "what the budget needs", "all that have rows"),
-    *("reports/RUN/index.html", "reports/RUN/index.html, and reports/index.html lists all"),
+    "reports/RUN/index.html",
     *("what they say themselves", "one made of processor and cores", "as the history tells"),
     *("the time and a random suffix", "CPUs, then fewest devices", "ratio, or step_time where no cell has one"),
     "as start-up and spread of its launches ask for",

@@ -148,7 +148,7 @@ def test_every_command_reads_an_old_run(tmp_path: Path, capsys: pytest.CaptureFi
     assert "instrumented_step_time" in shown["cells"][0]["instrumented"]
     assert "instrumented_step_time_estimate" in said("show", "--format", "csv")
     assert "instrumented step time" in said("show", "--format", "md")
-    assert str(other) in said("report")
+    assert f"reports/{other.name}/index.html" in said("report")
     assert "outcomes were not judged again" in said("verify")  # by the rules of their time they are what they are
     assert '"a": "20260105-120000-03ab"' in said(
         "compare", "20260105-120000-03ab", "20260106-120000-03ac", "--format", "json", "--allow-environment-mismatch"
