@@ -49,5 +49,5 @@ def explain_pair(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(layout.explanation_document(run, found), indent=1))
     else:
-        say(layout.render_explanation(found, layout.cell_names(run, found)), end="")
+        say(layout.render_explanation(found, layout.cell_names(run, found)), end="", coloured=True)
     return DONE

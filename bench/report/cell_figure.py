@@ -23,6 +23,8 @@ from bench.stats.drift import PER, Drift
 POINTS = 240
 # Rounds of the first launch whose order is drawn.
 ORDER = 16
+# Arms whose turns are drawn beside those of the cell.
+ARMS = 12
 _GAP = 0.02  # of the whole, between two launches
 
 
@@ -138,7 +140,8 @@ def drift_words(drift: Drift | None) -> str:
 def draw_cell(samples: CellSamples, style: ArmStyles) -> Drawing:
     """The figure."""
     present = {cell for one in samples.order for cell in one}
-    arms = [cell for cell in style.names if cell in present]
+    others = [cell for cell in style.names if cell in present and cell != samples.cell][: ARMS - 1]
+    arms = [cell for cell in style.names if cell in others or (cell in present and cell == samples.cell)]
     rows = 0.19 * len(arms)
     height = 2.5 + rows
     figure = Figure(figsize=(NARROW, height))
@@ -171,6 +174,7 @@ def draw_cell(samples: CellSamples, style: ArmStyles) -> Drawing:
     if arms:
         _draw_order(figure, samples, arms, style, (height, rows))
     beyond = sum(value > high for value in everything)
+    more = f" {len(present) - len(arms)} more arms had turns between them." if len(present) > len(arms) else ""
     of_turns = "each turn" if samples.block == 1 else f"the median of {samples.block} turns that follow each other"
     return drawing(
         figure,
@@ -178,7 +182,7 @@ def draw_cell(samples: CellSamples, style: ArmStyles) -> Drawing:
         borders.one_line(f"Turns of {samples.cell}"),
         f"Points: {of_turns}, a mean step. Line: how the step drifts within a launch; upright lines are between "
         f"launches.{f' {beyond} points lie above.' * (beyond > 0)} Below: the turns of the first rounds in the order "
-        "in which they were taken, those of this cell thick.",
+        f"in which they were taken, those of this cell thick.{more}",
         "cell",
         samples.cell,
     )
@@ -198,7 +202,8 @@ def _draw_order(
     panel = figure.add_axes((0.36, 0.48 / height, 0.61, rows / height))
     places: Mapping[str, list[int]] = {arm: [] for arm in arms}
     for place, cell in enumerate(cell for one in samples.order for cell in one):
-        places[cell].append(place)
+        if cell in places:
+            places[cell].append(place)
     for row, arm in enumerate(arms):
         own = arm == samples.cell
         x = [value for place in places[arm] for value in (place, place, math.nan)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgba
 
 import bench.borders as borders
 from bench.analysis.estimates import CellSummary

@@ -24,6 +24,7 @@ from bench.analysis.summary import Summary
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.report import tables
+from bench.report.cell_logs import cell_log_tails
 from bench.report.cell_markup import CellDetails, LedgerRow, cell_sections, labelled_svg, ledger_rows, table_markups
 from bench.report.convergence import GOAL_COLUMNS, GOAL_TITLE, goal_note, goal_tables
 from bench.report.interval_count import all_hold
@@ -83,7 +84,7 @@ def render(
         if drawing.cell:
             of_cells.setdefault(drawing.cell, []).append(drawing)
     ledgers = ledger_rows(run, summary)
-    details = CellDetails(shared, ledgers, of_cells, {}, summary.stops)
+    details = CellDetails(shared, ledgers, of_cells, cell_log_tails(run), summary.stops)
     first_sections, more_sections = cell_sections(summary, details)
     script, choices = script_text(), _choices(run, summary, frames)
     rows = tables.cell_rows(summary)

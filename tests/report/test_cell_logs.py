@@ -9,7 +9,10 @@ from time import process_time
 import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, cell_id, make
 
+from bench.analysis.summary import summarize
+from bench.report import html
 from bench.report.cell_logs import TAIL_BYTES, TAILS, cell_log_tails
+from bench.report.verify import page_differences
 from bench.results.store import StoredRun
 
 FAILED = cell_id(TRAINER, 32)
@@ -81,6 +84,16 @@ def test_control_characters_and_bytes_that_are_no_text_are_written_out(tmp_path:
     (tmp_path / "logs" / "a.log").write_bytes(b"\x1b[31mred\x00\xff\n\xe2\x80\xaeback\rwards <b>")
     text = cell_log_tails(run)[FAILED]
     assert text == "\\x1b[31mred\\x00\ufffd\n\\u202eback\nwards <b>"  # markup is the template's affair
+
+
+def test_a_page_has_it_in_the_cells_section_as_text(tmp_path: Path) -> None:
+    run = failed_run(tmp_path)
+    (tmp_path / "logs" / "a.log").write_text("<script>alert(1)</script>\nTraceback: \x1b[31mboom")
+    page = html.render(run, summarize(run), ())
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#10;Traceback: \\x1b[31mboom" in page
+    assert page_differences(run, page, ()) == []
+    changed = page.replace("Traceback: ", "All is well: ")
+    assert any("All is well" in one for one in page_differences(run, changed, ()))
 
 
 def test_many_failed_cells_have_so_many_logs_and_chosen_ones_come_first(tmp_path: Path) -> None:

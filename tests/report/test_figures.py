@@ -18,7 +18,7 @@ from bench.analysis.summary import Summary, summarize
 from bench.report import figures, tables
 from bench.report.break_even_figure import break_evens, crossing_words
 from bench.report.ceiling_figure import ceiling_rows, ceiling_words, roof_points
-from bench.report.cell_figure import cell_samples, drift_lines, drift_words, turn_order
+from bench.report.cell_figure import cell_samples, draw_cell, drift_lines, drift_words, turn_order
 from bench.report.cost_figure import cost_curves
 from bench.report.distribution_figure import StepSpread, density, frame_of, ratio_rows, spreads_of
 from bench.report.memory_figure import HOST_PEAK, memory_rows, memory_words
@@ -178,6 +178,20 @@ def test_the_order_of_turns_is_that_of_the_records() -> None:
             if record.launch == 0 and record.turns is not None:
                 assert cells.index(record.cell) == record.turns.position[number]
     assert turn_order([]) == []
+
+
+def test_of_many_arms_the_turns_of_some_are_drawn_and_always_the_cells_own() -> None:
+    run = race("loader", {number: Arm(1e-3) for number in range(20)}, launches=2)
+    summary = summarize(run)
+    order = turn_order(run.records)
+    style = ArmStyles.of(summary)
+    for cell in (summary.cells[0], summary.cells[19]):
+        own = [record for record in run.records if record.cell == cell.id]
+        samples = cell_samples(own, order, cell.id, cell.drift)
+        assert samples is not None
+        drawn = draw_cell(samples, style)
+        assert "9 more arms had turns between them." in drawn.caption
+        assert f">{cell.point['loader']}</text>" in drawn.svg
 
 
 def test_a_cell_that_nobody_measured_has_no_figure() -> None:
