@@ -240,7 +240,6 @@ METAVARS: Mapping[str, str] = {
     "COMMIT_A": "",
     "COMMIT_B": "",
     "CONDITION": "",
-    "CELL": "",
     "DIR": "a folder",
     "EXPR": 'parts of cells\' ids with and, or, not and brackets, e.g. "fabric and not 512"',
     "FILE": "a file that is written",
