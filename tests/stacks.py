@@ -97,12 +97,13 @@ def pair(
     costs: tuple[float, float] = (0.0, 0.0),
     held: tuple[float, float] = (0.0, 0.0),
     seed: int | None = None,
+    steps: int = 1000,
 ) -> SampledPair:
     """Both cells, as `sampled` sees them."""
     cells = [
         SampledCell(
             name,
-            sampled(truth, cost=cost, held=own_held, seed=None if seed is None else seed + place),
+            sampled(truth, steps=steps, cost=cost, held=own_held, seed=None if seed is None else seed + place),
             sum(truth.values()),
         )
         for place, (name, truth, cost, own_held) in enumerate(zip(names, (base, own), costs, held, strict=True))

@@ -183,3 +183,26 @@ def test_sampling_that_costs_loops_unlike_is_told() -> None:
     assert explain(STEP, timed(MORE), pair(costs=(0.1, 0.2))).notes == ()
     (note,) = explain(STEP, timed(MORE), pair(costs=(0.1, 0.4))).notes
     assert "1.10 and 1.40 times as long" in note
+
+
+def test_the_largest_five_are_the_same_in_five_draws() -> None:
+    """As a default run samples: some 800 each, of a loop whose parts are as Trainer's are (docs/measurements)."""
+    shares = {
+        "lightning.pytorch.trainer.call:_call_callback_hooks": 0.19,
+        "tqdm.std:tqdm.update": 0.15,
+        "torch.cuda:device_count": 0.13,
+        "lightning.pytorch.loops.loop:_Loop.run": 0.115,
+        "lightning.pytorch.core.module:LightningModule.log": 0.05,
+        "lightning.pytorch.trainer.trainer:Trainer.training": 0.045,
+        "lightning.pytorch.strategies.strategy:Strategy.model": 0.03,
+    }
+    more = 0.8 * STEP
+    own = {**{(*TRAINER_TOP, name): share * more for name, share in shares.items()}}
+    slower = 1 + (1 - sum(shares.values())) * more / STEP
+    own |= {stack: seconds * slower for stack, seconds in PLAIN.items()}
+    seen = []
+    for seed in range(5):
+        found = explain(STEP, timed(more), pair(own=own, seed=2 * seed, steps=500))
+        seen.append({part.name for part in found.entries[:5]})
+        assert found.explained > 0.8
+    assert seen == [{SLOWER_WORK, "calling hooks", "progress bar", "looking for a GPU", "loops"}] * 5

@@ -88,7 +88,16 @@ def test_what_names_no_pair_is_refused_with_what_there_is(tmp_path: Path, asked:
         explain_cells(written(tmp_path), *asked, Silent())
 
 
-@given(st.text(), st.text())
+def test_cells_of_two_groups_are_no_pair() -> None:
+    with pytest.raises(SpecError, match="not of one group"):
+        chosen_pair(synthetic.make(launches=1, rounds=1).info, (BASE, synthetic.cell_id("trainer", 32)))
+
+
+NAMED = st.sampled_from([cell["id"] for cell in synthetic.make(launches=1, rounds=1).info["plan"]["cells"]])
+ASKED = NAMED | st.sampled_from(["plain", "fabric", "trainer", "32", "#twin"]) | st.text()
+
+
+@given(ASKED, ASKED)
 def test_any_two_texts_are_two_cells_of_one_group_or_one_message(one: str, other: str) -> None:
     info = synthetic.make(launches=1, rounds=1).info
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .claimed import CLAIMED
 from .counted import COUNTED
 from .drawn import DRAWN
+from .explained import EXPLAINED_ROWS
 from .harness import Mutant
 from .merged import MERGED
 from .metered import METERED
@@ -398,6 +399,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *MERGED,
     *METERED,
     *PAGED,
+    *EXPLAINED_ROWS,
     *PLACED,
     *RACED,
     *REACHED,
