@@ -67,7 +67,7 @@ def command_line() -> str:
     for words, found in commands():
         parts.append(f"## `{words}`\n")
         parts.append(f"{_cell((found.description or '').strip(), found)}\n")
-        rows = [f"| {_called(action)} | {_cell(action.help or '', found, action)} |" for action in options(found)]
+        rows = [f"| {called(action)} | {_cell(action.help or '', found, action)} |" for action in options(found)]
         if rows:
             parts.append("\n".join(("| it takes | what that is |", "|---|---|", *rows)) + "\n")
         if told := COMMAND_HELP.get(words.removeprefix("bench ")):
@@ -81,7 +81,8 @@ def command_line() -> str:
     return "\n".join(parts)
 
 
-def _called(action: argparse.Action) -> str:
+def called(action: argparse.Action) -> str:
+    """How an option is written, or what stands for a word."""
     value = _value(action)
     if not action.option_strings:
         return f"`{value}`"

@@ -1,7 +1,7 @@
 """Takes the picture of README: the top of a report's page, in Debian's chromium, 1200 px wide.
 
-    python -m tests.picture results/RUN/report.html
-    python -m tests.picture reports/RUN/index.html --out docs/images/report.png --height 900
+python -m tests.picture reports/RUN/index.html
+python -m tests.picture reports/RUN/index.html --out docs/images/report.png --height 900
 """
 
 from __future__ import annotations

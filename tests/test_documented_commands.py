@@ -63,7 +63,7 @@ CLASSES = (
     Class(r"bench list", "run", says="overhead"),
     Class(PREPARING, "run", says="bench report"),
     Class(r"bench run --resume RUN", "run", says="RUN"),
-    Class(r'bench run -k "batch_size=64" --budget 60s', "run", says="bench report"),  # the tutorial's
+    Class(r'bench run -k "batch_size=64" --budget 90s', "run", says="bench report"),  # the tutorial's
     Class(r"bench list --set accelerator=tpu", "run", says="overhead"),
     Class(r"bench help run", "run", says="--budget"),
     Class(r"bench (list|run) overhead --set .*(cpu-again|plain-item).*", "absent", "tests/axes follow docs/adding/"),
@@ -108,6 +108,7 @@ CLASSES = (
         r"bench (report|verify) RUN OTHER", "absent", "two runs, of which tests/report/test_side_by_side.py has some"
     ),
     Class(r"bench report", "run", says="reports/.*/index.html"),
+    Class(r"bench explain .*", "long", "samples stacks in a launch of its own"),
     Class(r"bench tune( .*)?", "long", "a search of minutes"),
     Class(r"bench verify", "run", before="bench report", says="as the records give them"),
     Class(r"bench history( --html history.html| --format json)?", "run"),
@@ -134,7 +135,6 @@ CLASSES = (
     Class(r"bench merge (?!results/2\*).*", "absent", "takes runs of several machines"),
     Class(r"bench (submit|cancel) .*", "absent", "a Slurm, of which nox -s slurm has one"),
     Class(r"bench status( JOB)?", "absent", "a job, of which nox -s slurm has several"),
-    Class(r"bench completion .*", "absent", "shtab, of the extra completion; tests/cli has what it writes"),
     Class(r"bench selftest.*", "long", "measures the tool for minutes, whatever the budget", (0, 3)),
     Class(r'(pip install "nox\[uv\]"( && )?)?(nox -s .*)?', "session"),
     Class(r"python examples/\w+\.py .*", "foreign", "of examples/, which tests/examples runs"),

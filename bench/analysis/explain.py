@@ -22,8 +22,8 @@ from bench.results.store import StoredRun
 from bench.stats.intervals import LAYOUT_SD, interval_of_differences
 from bench.stats.step_times import LEAST_ROUNDS, launch_ratios, step_times
 
-SAME_WORK = "the same work, slower"
-TOLD = 2.0  # standard errors of its samples by which a part differs from zero before it explains anything
+SLOWER_WORK = "the same work, slower"
+_TOLD = 2.0  # standard errors of its samples by which a part differs from zero before it explains anything
 # Sampled and free steps of one launch: where sampling costs one loop so much more than the other, shares are bent.
 UNLIKE_COST = 0.15
 # The same of what the two launches show: their ratios may differ by so much of the timed one's distance from 1.
@@ -55,7 +55,7 @@ class ExplainedPart:
     @property
     def told(self) -> bool:
         """Whether it differs from zero by more than its samples may."""
-        return abs(self.more) > TOLD * self.error
+        return abs(self.more) > _TOLD * self.error
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Explanation:
     @property
     def same_work(self) -> ExplainedPart:
         """All that both have to do, as one part."""
-        return _sum(SAME_WORK, "work", self.work)
+        return _sum(SLOWER_WORK, "work", self.work)
 
     @property
     def entries(self) -> tuple[ExplainedPart, ...]:

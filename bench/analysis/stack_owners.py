@@ -15,9 +15,9 @@ from functools import cache
 from typing import Final, Literal
 
 # work: what every loop has to do. own: what this loop does besides. neutral: its caller's. ours: the stream's, cut out.
-Kind = Literal["work", "own", "neutral", "ours"]
+OwnerKind = Literal["work", "own", "neutral", "ours"]
 
-FORWARD, DATA, CALLBACKS, HOOKS, LINES = (
+FORWARD_PASS, DATA_LOADING, CALLBACK_CODE, CALLING_HOOKS, OWN_LINES = (
     "forward pass",
     "data loading",
     "callbacks",
@@ -27,10 +27,10 @@ FORWARD, DATA, CALLBACKS, HOOKS, LINES = (
 UNNAMED: Final = "unnamed"
 
 # By the beginning of `module:qualified name`, the longest one that fits: what it is, in plain words.
-OWNERS: Final[Mapping[str, tuple[Kind, str]]] = {
-    "torch.nn.modules.module:Module._call_impl": ("work", FORWARD),
-    "torch.nn.modules.module:Module._wrapped_call_impl": ("work", FORWARD),
-    "torch._dynamo.eval_frame:OptimizedModule": ("work", FORWARD),
+OWNERS: Final[Mapping[str, tuple[OwnerKind, str]]] = {
+    "torch.nn.modules.module:Module._call_impl": ("work", FORWARD_PASS),
+    "torch.nn.modules.module:Module._wrapped_call_impl": ("work", FORWARD_PASS),
+    "torch._dynamo.eval_frame:OptimizedModule": ("work", FORWARD_PASS),
     "torch._tensor:Tensor.backward": ("work", "backward pass"),
     "torch.autograd:backward": ("work", "backward pass"),
     "torch.autograd.graph": ("work", "backward pass"),
@@ -38,14 +38,14 @@ OWNERS: Final[Mapping[str, tuple[Kind, str]]] = {
     "torch.amp.grad_scaler": ("work", "scaling of gradients"),
     "torch.nn.parallel": ("work", "exchange of gradients"),
     "torch.distributed": ("work", "exchange of gradients"),
-    "torch.utils.data": ("work", DATA),
+    "torch.utils.data": ("work", DATA_LOADING),
     "bench.axes.loops.job:Job.to_device": ("work", "moving batches"),
     "lightning.fabric.utilities.apply_func:move_data_to_device": ("work", "moving batches"),
     # Both loops ask; with PYTORCH_NVML_BASED_CUDA_CHECK=1, which importing lightning sets, the answer is not kept.
     "torch.accelerator": ("own", "looking for a GPU"),
     "torch.cuda:is_available": ("own", "looking for a GPU"),
     "torch.cuda:device_count": ("own", "looking for a GPU"),
-    "lightning.pytorch.trainer.call": ("own", HOOKS),
+    "lightning.pytorch.trainer.call": ("own", CALLING_HOOKS),
     "lightning.pytorch.trainer.connectors.logger_connector": ("own", "logger connector"),
     "lightning.pytorch.trainer.connectors.data_connector": ("own", "data fetching"),
     "lightning.pytorch.trainer.connectors": ("own", "connectors"),
@@ -56,7 +56,7 @@ OWNERS: Final[Mapping[str, tuple[Kind, str]]] = {
     "lightning.pytorch.callbacks.progress": ("own", "progress bar"),
     "tqdm": ("own", "progress bar"),
     "rich": ("own", "progress bar"),
-    "lightning.pytorch.callbacks": ("own", CALLBACKS),
+    "lightning.pytorch.callbacks": ("own", CALLBACK_CODE),
     "lightning.pytorch.core.optimizer": ("own", "optimizer wrapping"),
     "lightning.fabric.wrappers": ("own", "Fabric's wrappers"),
     "lightning.pytorch.core": ("own", "LightningModule"),
@@ -76,7 +76,7 @@ OWNERS: Final[Mapping[str, tuple[Kind, str]]] = {
     "accelerate": ("own", "Accelerate"),
     "ignite": ("own", "Ignite"),
     "transformers.trainer": ("own", "Transformers' Trainer"),
-    "bench.axes.loops": ("own", LINES),
+    "bench.axes.loops": ("own", OWN_LINES),
     "lightning": ("neutral", ""),
     "lightning_utilities": ("neutral", ""),
     "torch": ("neutral", ""),
@@ -90,7 +90,7 @@ OWNERS: Final[Mapping[str, tuple[Kind, str]]] = {
 
 # Who calls the user's model and loss. What else calls code that the table does not know has it for its own.
 MODEL_CALLERS: Final = (
-    LINES, HOOKS, "strategy", "LightningModule", "Fabric's wrappers", "Fabric", "Accelerate", "Ignite",
+    OWN_LINES, CALLING_HOOKS, "strategy", "LightningModule", "Fabric's wrappers", "Fabric", "Accelerate", "Ignite",
     "Transformers' Trainer",
 )  # fmt: skip
 
@@ -104,7 +104,7 @@ class Owner:
         path: from the function that owns it to the innermost one.
     """
 
-    kind: Kind
+    kind: OwnerKind
     group: str
     path: tuple[str, ...]
 
@@ -114,7 +114,7 @@ class Owner:
 
 
 @cache
-def _entry(function: str) -> tuple[Kind, str] | None:
+def _entry(function: str) -> tuple[OwnerKind, str] | None:
     """The row of a function; None for code of others."""
     fitting = [start for start in OWNERS if function == start or function.startswith((f"{start}.", f"{start}:"))]
     if fitting:
@@ -123,13 +123,13 @@ def _entry(function: str) -> tuple[Kind, str] | None:
     return ("neutral", "") if top in sys.stdlib_module_names or top in ("?", "importlib") else None
 
 
-def _others(caller: str, kind: Kind, group: str) -> tuple[Kind, str]:
+def _others(caller: str, kind: OwnerKind, group: str) -> tuple[OwnerKind, str]:
     """What somebody else's code is, by the function of the table that called it."""
-    if group in (DATA, "data fetching"):
-        return "work", DATA
+    if group in (DATA_LOADING, "data fetching"):
+        return "work", DATA_LOADING
     if caller.endswith(":_call_callback_hooks"):
-        return "own", CALLBACKS
-    return ("work", FORWARD) if group in MODEL_CALLERS else (kind, group)
+        return "own", CALLBACK_CODE
+    return ("work", FORWARD_PASS) if group in MODEL_CALLERS else (kind, group)
 
 
 def owner_of(stack: Sequence[str]) -> Owner:
@@ -149,5 +149,5 @@ def owner_of(stack: Sequence[str]) -> Owner:
                 return Owner(kind, group, tuple(stack[place:]))
             return Owner(*_others(stack[place], kind, group), tuple(stack[others:]))
     if others is not None:
-        return Owner("work", FORWARD, tuple(stack[others:]))
+        return Owner("work", FORWARD_PASS, tuple(stack[others:]))
     return Owner("neutral", UNNAMED, tuple(stack[-1:] or (UNNAMED,)))

@@ -20,9 +20,9 @@ from typing import Any
 from bench.arm.call_count import INLINED
 from bench.errors import Unsupported
 from bench.plan.suite_files import without_folder
-from bench.results.stacks import DEEPEST, LONGEST_FUNCTION, MOST_STACKS, SampledStacks
+from bench.results.stacks import DEEPEST_STACK, LONGEST_FUNCTION, MOST_STACKS, SampledStacks
 
-INTERVAL = 0.001  # seconds; a sample costs some 0.15 ms, most of it caches that are cold after it
+_INTERVAL = 0.001  # seconds; a sample costs some 0.15 ms, most of it caches that are cold after it
 # Wall time over processor time, in ns, below which nobody asks whether the thread slept or others had the core.
 _GAP = 300_000
 _OF_THREAD = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)  # macOS knows no threads here
@@ -35,7 +35,7 @@ class StackSampler:
         interval: seconds of wall time between two samples.
     """
 
-    def __init__(self, interval: float = INTERVAL) -> None:
+    def __init__(self, interval: float = _INTERVAL) -> None:
         self._interval = interval
         self._steps = 0
         self._lost = 0
@@ -75,7 +75,7 @@ class StackSampler:
                 names.setdefault(_name(code, module), len(names))
                 for code, module in frames
                 if code.co_name not in INLINED
-            )[-DEEPEST:]
+            )[-DEEPEST_STACK:]
             entry = found.setdefault(places, [0, 0])
             entry[0] += taken
             entry[1] += samples

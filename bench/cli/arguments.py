@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from bench.cli.command_parser import CELLS, MACHINES, MEASURING, WRITTEN, Parser, word
+from bench.cli.command_parser import CELL_OPTIONS, MACHINES, MEASURING, WRITTEN, Parser, word
 from bench.cli.output import complain
 from bench.commands.endings import Ending
 from bench.commands.selection import DEFAULT_SUITE, Selection
@@ -128,7 +128,7 @@ def selection(added: Parser, *, option: bool = False, default: str = DEFAULT_SUI
         option: whether suites are named by `--suite`, since the command's words are something else.
     """
     told = f"suites; default: {default}"
-    cells = added.section(CELLS)
+    cells = added.section(CELL_OPTIONS)
     if option:
         cells.add_argument("--suite", dest="suites", action="append", default=[], metavar="SUITE", help=told)
     else:
@@ -143,7 +143,7 @@ def selection(added: Parser, *, option: bool = False, default: str = DEFAULT_SUI
 
 def suite_folders(added: Parser) -> None:
     """Where suites are looked for besides."""
-    added.section(CELLS).add_argument(
+    added.section(CELL_OPTIONS).add_argument(
         "--suites",
         dest="folders",
         action="append",

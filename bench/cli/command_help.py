@@ -109,6 +109,11 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
         "measure", _examples(('bench trace overhead -k "batch_size=64"', "with torch's profiler")), _CELLS_FAILED
     ),
     "counts": CommandHelp("measure", _examples(("bench counts null", "over an empty step")), _CELLS_FAILED),
+    "explain": CommandHelp(
+        "read",
+        _examples(("bench explain plain trainer", "of the newest run; samples stacks where it has none")),
+        {3: "an arm was lost while its stacks were sampled"},
+    ),
     "doctor": CommandHelp(
         "measure",
         _examples(
@@ -158,7 +163,22 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
             ("bench show", "the newest run"), ("bench show RUN --step 40ms --format md", "for steps of another length")
         ),
     ),
-    "report": CommandHelp("read", _examples(("bench report", "of the newest run"))),
+    "report": CommandHelp(
+        "read",
+        _examples(
+            ("bench report", "of the newest run"),
+            ("bench report RUN_A RUN_B", "two side by side"),
+            ("bench report --format pdf", "by a browser, where there is one"),
+        ),
+    ),
+    "export": CommandHelp(
+        "read",
+        _examples(
+            ("bench export parquet", "the tables of the newest run"),
+            ("bench export csv RUN --what cells,launches", "some of them"),
+            ("bench export asv", "for asv's own pages"),
+        ),
+    ),
     "verify": CommandHelp(
         "read",
         _examples(("bench verify", "of the newest run")),
@@ -187,7 +207,6 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
         ),
     ),
     "confirm": CommandHelp("commits", _examples(("bench confirm HEAD~1 HEAD", "the change between them")), {}, "raced"),
-    "export": CommandHelp("commits", _examples(("bench export asv", "the newest run"))),
     "submit": CommandHelp(
         "cluster",
         _examples(
@@ -215,6 +234,7 @@ COMMAND_HELP: Mapping[str, CommandHelp] = {
 METAVARS: Mapping[str, str] = {
     "AXIS": "an axis of the suite, e.g. precision; bench list has them",
     "AXIS=V1,V2": "an axis and the values to take of it, e.g. batch_size=64,512",
+    "CELL": "",
     "CHECK": "",
     "COMMAND": "",
     "COMMIT_A": "",
@@ -238,8 +258,8 @@ METAVARS: Mapping[str, str] = {
     "P": "a share: 1% or 0.01",
     "REQ": "a requirement as pip takes it",
     "REV": "a commit, as git takes it",
-    "PROGRAM": "",
     "RUN": "",
+    "TABLES": "names of tables, e.g. turns,cells",
     "RUN=NAME": "",
     "SCRIPT": "a Python file, with its arguments in the same quotes",
     "SHELL": "",

@@ -17,8 +17,8 @@ from bench.plan import quantities
 from bench.report.text_layout import definitions, wrap_text
 
 # Titles of groups of options, in the order of a help.
-MEASURING, CELLS, MACHINES, WRITTEN = "how it measures", "which cells", "on which machines", "what is written"
-SECTIONS = ("positional arguments", "options", CELLS, MEASURING, MACHINES, WRITTEN)
+MEASURING, CELL_OPTIONS, MACHINES, WRITTEN = "how it measures", "which cells", "on which machines", "what is written"
+HELP_SECTIONS = ("positional arguments", "options", CELL_OPTIONS, MEASURING, MACHINES, WRITTEN)
 
 
 class HelpLayout(argparse.HelpFormatter):
@@ -112,7 +112,7 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Usage, what it does, options by groups; then what its words mean, examples, and exit codes."""
-        places = {title: place for place, title in enumerate(SECTIONS)}
+        places = {title: place for place, title in enumerate(HELP_SECTIONS)}
         self._action_groups.sort(key=lambda group: places.get(group.title or "", len(places)))
         whole = super().format_help()
         _, _, rest = whole.partition("\n\n")

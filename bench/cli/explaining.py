@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from bench.borders import json_text
-from bench.cli.arguments import Adder, as_duration, suite_folders
+from bench.cli.arguments import Adder, as_duration, formats, results_folder, suite_folders
 from bench.cli.output import complain, say
 from bench.cli.pages import choose_run
 from bench.commands.endings import CELLS_FAILED, DONE, INTERRUPTED, Ending
@@ -19,17 +18,15 @@ def add(command: Adder) -> None:
     explaining = command("explain", explain_pair, text)
     told = "its id, a part of it that no other has, or a value of the compared axis, as `trainer`"
     explaining.add_argument("one", metavar="CELL", help=told)
-    explaining.add_argument("other", metavar="CELL", help="another of its group; the order makes no difference")
+    explaining.add_argument("other", metavar="OTHER", help="another of its group; the order makes no difference")
     explaining.add_argument("which", nargs="?", metavar="RUN", help="a run's id or folder; default: the newest")
-    explaining.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR", help="where runs lie; default: results"
-    )
+    results_folder(explaining)
     explaining.add_argument("--again", action="store_true", help="sample stacks anew, also where the run has some")
     suite_folders(explaining)
     explaining.add_argument(
         "--timeout", type=as_duration, default=60.0, metavar="TIME", help="for one answer of an arm; default: 60s"
     )
-    explaining.add_argument("--format", choices=("table", "json"), default="table")
+    formats(explaining, ("table", "json"))
 
 
 def explain_pair(arguments: argparse.Namespace) -> Ending:
@@ -52,5 +49,5 @@ def explain_pair(arguments: argparse.Namespace) -> Ending:
     if arguments.format == "json":
         say(json_text(layout.explanation_document(run, found), indent=1))
     else:
-        say(layout.render_explanation(found, layout.cell_names(run, found)), end="")
+        say(layout.render_explanation(found, layout.cell_names(run, found)), end="", coloured=True)
     return DONE

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.analysis import comparability
-from bench.cli.arguments import Adder
+from bench.cli.arguments import Adder, results_folder
 from bench.cli.output import complain, say
 from bench.cli.pages import choose_run
 from bench.commands.endings import DONE, Ending
@@ -24,10 +24,10 @@ _OF_TABLES = {"what": "--what", "into": "--into"}
 def add(command: Adder) -> None:
     """The command of this file."""
     exporting = command("export", export_runs, "write runs as other programs' files: Parquet, CSV, asv's results")
-    exporting.add_argument("to", choices=EXPORT_FORMATS, help="asv: its results; csv, parquet: a run's tables")
+    told = "asv: its results; csv, parquet: a run's tables"
+    exporting.add_argument("to", choices=EXPORT_FORMATS, metavar="FORMAT", help=told)
     exporting.add_argument("which", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
-    told = "where runs lie; default: results"
-    exporting.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help=told)
+    results_folder(exporting)
     told = "of csv and parquet: cells, launches, turns, pairs, ladder, curves, by commas; default: all that have rows"
     exporting.add_argument("--what", metavar="TABLES", help=told)
     told = "of csv and parquet: the folder that gets a folder for each run; default: exports"

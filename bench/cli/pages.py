@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.borders import json_text, one_line
 from bench.cli.arguments import Adder, as_duration, formats, positive, run_options, which
+from bench.cli.command_parser import Parser
 from bench.cli.output import complain, say
 from bench.commands.endings import CELLS_FAILED, DONE, Ending
 from bench.errors import RunError, SpecError, quote
@@ -49,7 +50,7 @@ def add(command: Adder) -> None:
     env.add_argument("--budget", type=as_duration, metavar="TIME", help=told)
 
 
-def several(added: argparse.ArgumentParser) -> None:
+def several(added: Parser) -> None:
     """The runs of a page."""
     added.add_argument("runs", nargs="*", metavar="RUN", help="runs' ids or folders; default: the newest")
     run_options(added)

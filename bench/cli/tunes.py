@@ -17,7 +17,7 @@ from bench.cli.arguments import (
     results_folder,
     suite_folders,
 )
-from bench.cli.command_parser import CELLS
+from bench.cli.command_parser import CELL_OPTIONS
 from bench.cli.output import complain, say
 from bench.commands.endings import DONE, INTERRUPTED, Ending
 from bench.commands.tune_request import TUNE_BUDGET, TuneRequest
@@ -37,7 +37,7 @@ def add(command: Adder) -> None:
     asked.set_defaults(arguments=[])
     asked.rest = "arguments"
     asked.usage = "bench tune [TARGET] [options] [-- ARGS of the script, or NAME=VALUE of a module's Trainer]"
-    asked.section(CELLS).add_argument(
+    asked.section(CELL_OPTIONS).add_argument(
         "--set", dest="settings", action="append", default=[], metavar="AXIS=V1,V2", help="take these values of an axis"
     )
     asked.add_argument(

@@ -15,7 +15,7 @@ from bench.commands.run import suites_of_run
 from bench.engine.arm_request import request, widest_layout
 from bench.engine.fleet import Fleet
 from bench.engine.options import Progress
-from bench.engine.sampled_launches import EXPLAIN_SECONDS, Place, refusal, sample_pair
+from bench.engine.sampled_launches import EXPLAIN_SECONDS, LaunchPlace, sample_pair, unsampled_reason
 from bench.engine.stopping import Interrupted
 from bench.errors import RunError, SpecError, one_of, quote
 from bench.machine import environment
@@ -23,7 +23,7 @@ from bench.machine.scratch import scratch_folder
 from bench.plan.cell import Cell, as_text
 from bench.plan.plan import plan_of_document
 from bench.results import store
-from bench.results.stacks import STACKS, SampledPair, add_stacks, read_stacks
+from bench.results.stacks import STACKS_FILE, SampledPair, add_stacks, read_stacks
 from bench.results.store import StoredRun
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def explain_cells(
         ) from None
     found = [pair for each in kept if (pair := each.of(base, own)) is not None]
     if not found or asking.again:
-        why = "are sampled again" if found else f"has no stacks of these two in {STACKS}; they are sampled now"
+        why = "are sampled again" if found else f"has no stacks of these two in {STACKS_FILE}; they are sampled now"
         progress.note(f"{run.folder}: {why}")
         found = [sample_again(run, base, own, progress, asking)]
         add_stacks(run.folder, found[0])
@@ -173,7 +173,7 @@ def sample_again(run: StoredRun, base: str, own: str, progress: Progress, asking
     cells = {cell.id: cell for cell in plan.cells}
     pair = cells[base], cells[own]
     for cell in pair:
-        if reason := cell.unsupported or refusal(cell):
+        if reason := cell.unsupported or unsampled_reason(cell):
             raise SpecError(f"{cell.id}: {reason}")
     place = widest_layout(plan.cells, threads)
     with scratch_folder("explain-") as home, Fleet(threads, home / store.LOGS) as fleet:
@@ -183,7 +183,7 @@ def sample_again(run: StoredRun, base: str, own: str, progress: Progress, asking
             return request(cell, files[cell.suite], place, threads=threads, seed=seed, caches=fleet.caches)
 
         progress.phase(f"sampling {base} and {own}")
-        there = Place(fleet, place, asked, lambda name: home / store.LOGS / f"{name}.log", seed, asking.timeout)
+        there = LaunchPlace(fleet, place, asked, lambda name: home / store.LOGS / f"{name}.log", seed, asking.timeout)
         try:
             return sample_pair(pair, there, asking.seconds)
         except Interrupted:

@@ -19,7 +19,7 @@ from bench.engine.fleet import Fleet
 from bench.engine.interpreter_sets import SEATS
 from bench.engine.launch import Race
 from bench.engine.processes import Arm, ArmLost, fork_server_id
-from bench.engine.sampled_launches import RUN_SECONDS, Place, headline_pair, price_of_samples, sample_pair
+from bench.engine.sampled_launches import RUN_SECONDS, LaunchPlace, headline_pair, price_of_samples, sample_pair
 from bench.engine.stopping import Interrupted
 from bench.errors import BenchError
 from bench.machine.cores import Layout
@@ -218,7 +218,7 @@ class Instrumenter:
             )
             return
         self._progress.update(self._host.elapsed(), self._options.budget, f"{pair[0].group} sampled launch")
-        place = Place(
+        place = LaunchPlace(
             self._fleet,
             self._place,
             lambda cell: self._host.request(cell, 0),

@@ -31,16 +31,16 @@ from bench.results.work_ledger import own_faults
 # In a run: 0.9 s and some 800 samples each, so that what takes a twentieth of a step is known to a sixth.
 RUN_SECONDS = 0.9
 EXPLAIN_SECONDS = 6.0  # where somebody asked for nothing else
-TURNS = 6  # of each cell, sampled; between them as many that are not, a quarter as long
-FREE_SHARE = 0.25
-WARMUP = 0.15  # seconds
+_TURNS = 6  # of each cell, sampled; between them as many that are not, a quarter as long
+_FREE_SHARE = 0.25
+_WARMUP = 0.15  # seconds
 # Seconds besides the turns: two arms that start, their audited steps and warm-up.
-BESIDE = 0.8
-INTERVAL = 0.001  # seconds between two samples
+_BESIDE = 0.8
+SAMPLE_INTERVAL = 0.001  # seconds between two samples
 
 
 @dataclass(frozen=True)
-class Place:
+class LaunchPlace:
     """Where two cells are launched.
 
     Attributes:
@@ -64,7 +64,7 @@ class NotSampled(BenchError):
 
 def price_of_samples() -> float:
     """Seconds that the sampled launch of a run is expected to take."""
-    return BESIDE + 2 * RUN_SECONDS * (1 + FREE_SHARE)
+    return _BESIDE + 2 * RUN_SECONDS * (1 + _FREE_SHARE)
 
 
 def headline_pair(groups: Sequence[tuple[Group, Sequence[Cell]]]) -> tuple[Cell, Cell] | None:
@@ -74,20 +74,20 @@ def headline_pair(groups: Sequence[tuple[Group, Sequence[Cell]]]) -> tuple[Cell,
         groups: each with those of its cells that still run.
     """
     for group, alive in groups:
-        own = [cell for cell in alive if not cell.twin and not refusal(cell)]
+        own = [cell for cell in alive if not cell.twin and not unsampled_reason(cell)]
         if len(own) > 1 and own[0].id == group.cells[0].id:
             return own[0], own[-1]
     return None
 
 
-def refusal(cell: Cell) -> str:
+def unsampled_reason(cell: Cell) -> str:
     """Why the stacks of a cell tell nothing of its steps, or ""."""
     if cell.script is not None:
         return "it is a script of a race, whose interpreter is its own"
     return "it trains for a goal" if cell.goal is not None else ""
 
 
-def sample_pair(cells: tuple[Cell, Cell], place: Place, seconds: float) -> SampledPair:
+def sample_pair(cells: tuple[Cell, Cell], place: LaunchPlace, seconds: float) -> SampledPair:
     """Launch two cells and sample the stacks of each for so many seconds.
 
     Raises:
@@ -101,7 +101,7 @@ def sample_pair(cells: tuple[Cell, Cell], place: Place, seconds: float) -> Sampl
     arms: dict[str, Arm] = {}
     try:
         for cell in cells:
-            asked = {**place.request(cell), "stacks": {"interval": INTERVAL}}
+            asked = {**place.request(cell), "stacks": {"interval": SAMPLE_INTERVAL}}
             log = place.log(f"{file_name(cell.id)}-stacks")
             arms[cell.id] = fleet.start_arm(cell.preload, asked, log, number=place.fork_servers)
         fleet.await_ready(list(arms.values()), place.timeout)
@@ -114,15 +114,15 @@ def sample_pair(cells: tuple[Cell, Cell], place: Place, seconds: float) -> Sampl
 
 
 def _sampled(
-    cells: tuple[Cell, Cell], place: Place, arms: Mapping[str, Arm], seconds: float, started: str
+    cells: tuple[Cell, Cell], place: LaunchPlace, arms: Mapping[str, Arm], seconds: float, started: str
 ) -> SampledPair:
-    steps = {cell.id: _warm_up(cell.id, arms[cell.id], place, seconds / TURNS) for cell in cells}
+    steps = {cell.id: _warm_up(cell.id, arms[cell.id], place, seconds / _TURNS) for cell in cells}
     free: dict[str, list[float]] = {cell.id: [] for cell in cells}
-    for turn in range(TURNS):
+    for turn in range(_TURNS):
         for cell in cells if turn % 2 else cells[::-1]:
             arm, count = arms[cell.id], steps[cell.id]
             _take(cell.id, arm, Go(count, instrument=True), place)
-            own = max(1, round(count * FREE_SHARE))
+            own = max(1, round(count * _FREE_SHARE))
             free[cell.id].append(_take(cell.id, arm, Go(own), place).cpu / own)
     found = []
     for cell in cells:
@@ -132,17 +132,17 @@ def _sampled(
     return SampledPair(started, (found[0], found[1]))
 
 
-def _warm_up(name: str, arm: Arm, place: Place, seconds: float) -> int:
+def _warm_up(name: str, arm: Arm, place: LaunchPlace, seconds: float) -> int:
     """Audited steps and others; how many come to a turn of so many seconds."""
     _take(name, arm, Go(AUDITED_STEPS, audit=True), place)
     taken = _take(name, arm, Go(WARMUP_STEPS), place).seconds
     pace = statistics.median(taken)
-    if (more := math.ceil(WARMUP / pace) - WARMUP_STEPS) > 0:
+    if (more := math.ceil(_WARMUP / pace) - WARMUP_STEPS) > 0:
         pace = statistics.median(_take(name, arm, Go(more), place).seconds[more // 2 :])
     return max(2, math.ceil(seconds / pace))
 
 
-def _take(name: str, arm: Arm, go: Go, place: Place) -> Turn:
+def _take(name: str, arm: Arm, go: Go, place: LaunchPlace) -> Turn:
     if place.fleet.interrupts:
         raise Interrupted
     try:
@@ -151,7 +151,7 @@ def _take(name: str, arm: Arm, go: Go, place: Place) -> Turn:
         raise NotSampled(f"{name}: {lost.outcome}: {lost.reason}") from None
 
 
-def _result(cell: Cell, arm: Arm, place: Place) -> SampledStacks:
+def _result(cell: Cell, arm: Arm, place: LaunchPlace) -> SampledStacks:
     """What was sampled, if the arm did what it was asked to."""
     try:
         result = place.fleet.result(arm, place.timeout)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.explain import SAME_WORK, ExplainedPart, Explanation
+from bench.analysis.explain import SLOWER_WORK, ExplainedPart, Explanation
 from bench.borders import one_line
 from bench.plan.cell import as_text
 from bench.report.text_layout import align_rows, wrap_text
 from bench.report.units import percent, quantity
 from bench.results.store import StoredRun
 
-MOST_ENTRIES = 5  # of a sentence
-MOST_FUNCTIONS = 12  # in the table; `--format json` has all
-LONGEST = 64  # letters of a function's name
+_MOST_ENTRIES = 5  # of a sentence
+_MOST_FUNCTIONS = 12  # in the table; `--format json` has all
+_LONGEST = 64  # letters of a function's name
 
 
 def cell_names(run: StoredRun, explanation: Explanation) -> tuple[str, str]:
@@ -35,19 +35,19 @@ def explained_sentence(explanation: Explanation, names: tuple[str, str]) -> str:
     if found.low is not None and found.low <= 0:
         return f"{own} takes {much} a step more than {base}, which is not told from zero: there is nothing to explain"
     told = [part for part in explanation.told if part.kind == "own"]
-    entries = [f"{share(explanation, part)} {part.name}" for part in told[:MOST_ENTRIES]]
-    rest = told[MOST_ENTRIES:]
+    entries = [f"{share_text(explanation, part)} {part.name}" for part in told[:_MOST_ENTRIES]]
+    rest = told[_MOST_ENTRIES:]
     if rest:
         entries.append(f"{_percent(explanation.share(sum(part.more for part in rest)))} in {len(rest)} smaller ones")
     work = explanation.same_work
     if work.told:
-        entries.append(f"{share(explanation, work)} {SAME_WORK if work.more > 0 else 'the same work, faster'}")
+        entries.append(f"{share_text(explanation, work)} {SLOWER_WORK if work.more > 0 else 'the same work, faster'}")
     what = ", ".join(entries) if entries else "no function's difference is told from its samples' noise"
     once = "" if found.low is not None else ", of one launch, so without an interval"
     return f"{_percent(explanation.explained)} of {much} a step that {own} takes more than {base}{once}: {what}"
 
 
-def share(explanation: Explanation, part: ExplainedPart) -> str:
+def share_text(explanation: Explanation, part: ExplainedPart) -> str:
     """Of the difference, in percent."""
     return _percent(explanation.share(part.more))
 
@@ -63,8 +63,9 @@ def sampled_note(explanation: Explanation) -> str:
     seen = quantity(explanation.launch_difference, "s", signed=True)
     return (
         f"How much is from timed launches; how it divides from {first} and {second} samples of call stacks, in a "
-        f"launch that is not timed: sampling made its steps {costs} longer, which is taken off, and those that were not "
-        f"sampled differ by {seen} of processor time. Named is what differs by more than 2 standard errors of its samples."
+        f"launch that is not timed: sampling made its steps {costs} longer, which is taken off, and those that were "
+        f"not sampled differ by {seen} of processor time. Named is what differs by more than 2 standard errors of its "
+        "samples."
     )
 
 
@@ -76,7 +77,7 @@ def render_explanation(explanation: Explanation, names: tuple[str, str]) -> str:
         "",
         *_table(explanation, ["", own, base, "more", "share", "±"], explanation.entries, explanation.base_step),
     ]
-    told = [part for part in explanation.functions if part.told][:MOST_FUNCTIONS]
+    told = [part for part in explanation.functions if part.told][:_MOST_FUNCTIONS]
     if told:
         lines += ["", "  Functions, with what they call of torch and the standard library:"]
         lines += _table(explanation, ["", own, base, "more", "share", "±"], told, explanation.base_step)
@@ -94,14 +95,14 @@ def _table(explanation: Explanation, head: Sequence[str], parts: Sequence[Explai
                 short_function(part.name),
                 *(quantity(value, "s") for value in (part.own, part.base)),
                 quantity(part.more, "s", signed=True),
-                share(explanation, part),
+                share_text(explanation, part),
                 _percent(explanation.share(part.error)),
             ]
         )
     return align_rows(rows)
 
 
-def short_function(name: str, letters: int = LONGEST) -> str:
+def short_function(name: str, letters: int = _LONGEST) -> str:
     """A function by the last two parts of its module and its qualified name; plain words stay as they are."""
     module, colon, inner = name.partition(":")
     if not colon:

@@ -109,7 +109,7 @@ def _parts(run: Run, name: str) -> Iterator[pd.DataFrame]:
 
 
 def write_tables(
-    run: Run, form: Literal["csv", "parquet"], folder: Path | str = "exports", what: Sequence[str] = ()
+    run: Run, form: Literal["csv", "parquet"] = "csv", folder: Path | str = "exports", what: Sequence[str] = ()
 ) -> list[Path]:
     """Write tables of a run into `folder`/RUN: `bench export csv` and `bench export parquet`.
 

@@ -1,7 +1,7 @@
 """The differential flame graph: an icicle of the costlier loop's step, redder where it takes more than the other's.
 
-SVG by hand: widths are shares of the picture and heights are pixels, so that its text keeps its size on a telephone, and
-a name that has no room is cut at its frame. Nothing in it needs a script; names stand in full where a pointer rests.
+SVG by hand: widths are shares of the picture and heights are pixels, so that its text keeps its size on a telephone,
+and a name that has no room is cut at its frame. Nothing in it needs a script; a pointer that rests on a frame has all.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from bench.analysis.explain import Explanation, StackNode, explain, timed_differ
 from bench.analysis.pairs import step_rules
 from bench.borders import one_line
 from bench.report.drawing import Drawing
-from bench.report.explain import cell_names, explained_sentence, sampled_note, share, short_function
+from bench.report.explain import cell_names, explained_sentence, sampled_note, share_text, short_function
 from bench.report.units import percent, quantity
 from bench.results.stacks import read_stacks
 from bench.results.store import StoredRun
 
-FONT = 11  # px, at every width
-ROW, GAP = 20, 1  # px
-DEPTH = 7  # rows of frames below the whole step
-EDGE = "#ffffff"
-LEAST_WIDTH = 0.35  # percent of the picture; what is narrower is not drawn
-MOST_LISTED, MOST_FUNCTIONS = 8, 5
-MORE, SAME, LESS = (239, 138, 120), (226, 226, 220), (150, 186, 236)
-INK_ON_FRAMES = "#161616"  # on each of these colours it has a contrast of 7 at least
+_FONT = 11  # px, at every width
+_ROW, _GAP = 20, 1  # px
+_DEPTH = 7  # rows of frames below the whole step
+_EDGE = "#ffffff"
+_LEAST_WIDTH = 0.35  # percent of the picture; what is narrower is not drawn
+_LISTED_ENTRIES, _LISTED_FUNCTIONS = 8, 5
+_MORE, _SAME, _LESS = (239, 138, 120), (226, 226, 220), (150, 186, 236)
+_INK_ON_FRAMES = "#161616"  # on each of these colours it has a contrast of 7 at least
 # Rules of a page's style sheet for whole figures would reach the frames, which are SVG elements too.
 _OWN = "height:{height}px;width:{width};min-width:0;background:none;border:0;padding:0;margin:0;display:inline"
 
@@ -83,23 +83,24 @@ def flame_svg(explanation: Explanation, names: tuple[str, str]) -> str:
     functions = [part for part in explanation.functions if part.kind == "own"]
     listed = [
         part
-        for kind, most in ((explanation.entries, MOST_LISTED), (functions, MOST_FUNCTIONS))
+        for kind, most in ((explanation.entries, _LISTED_ENTRIES), (functions, _LISTED_FUNCTIONS))
         for part in [one for one in kind if one.told and one.more > 0][:most]
     ]
     parts = list(
-        _listed(explanation, [(short_function(one.name), one.more, share(explanation, one)) for one in listed])
+        _listed(explanation, [(short_function(one.name), one.more, share_text(explanation, one)) for one in listed])
     )
-    top = ROW * len(parts) + (ROW // 2 if parts else 0)
+    top = _ROW * len(parts) + (_ROW // 2 if parts else 0)
     frames = list(_frames(explanation.tree))
     for frame in frames:
         text = own if frame.row == 0 else short_function(frame.node.name, 200)
         if frame.row == 0:
             text = f"{own}: {quantity(frame.node.own, 's')} a step, {base}: {quantity(frame.node.base, 's')}"
         parts.append(_drawn(frame, text, top, explanation, names))
-    height = top + (ROW + GAP) * (1 + max(frame.row for frame in frames))
+    height = top + (_ROW + _GAP) * (1 + max(frame.row for frame in frames))
     label = html.escape(f"Flame graph of a step of {own} over {base}", quote=True)
     style = _OWN.format(height=height, width="100%").replace("display:inline", "display:block")
-    return f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" style="{style}">{"".join(parts)}</svg>'
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" style="{style}">'
+    return f"{start}{''.join(parts)}</svg>"
 
 
 def _listed(explanation: Explanation, entries: Sequence[tuple[str, float, str]]) -> Iterator[str]:
@@ -108,8 +109,9 @@ def _listed(explanation: Explanation, entries: Sequence[tuple[str, float, str]])
     for row, (name, more, told) in enumerate(entries):
         text = html.escape(one_line(f"{told} {name}, {quantity(more, 's', signed=True)}"))
         yield (
-            f'<rect x="0" y="{row * ROW}" width="{100 * more / largest:.2f}%" height="{ROW - 2}" fill="rgb{MORE}" '
-            f'fill-opacity="0.4"/><text x="6" y="{row * ROW + 14}" font-size="{FONT + 1}" fill="currentColor">{text}</text>'
+            f'<rect x="0" y="{row * _ROW}" width="{100 * more / largest:.2f}%" height="{_ROW - 2}" fill="rgb{_MORE}" '
+            f'fill-opacity="0.4"/><text x="6" y="{row * _ROW + 14}" font-size="{_FONT + 1}" fill="currentColor">'
+            f"{text}</text>"
         )
 
 
@@ -119,7 +121,7 @@ def _frames(root: StackNode) -> Iterator[_Frame]:
 
     def below(node: StackNode, left: float, row: int) -> Iterator[_Frame]:
         width = 100 * node.own / whole
-        if width < LEAST_WIDTH or row > DEPTH:
+        if width < _LEAST_WIDTH or row > _DEPTH:
             return
         yield _Frame(left, width, row, node)
         inside = node.inside
@@ -139,19 +141,20 @@ def _drawn(frame: _Frame, text: str, top: int, explanation: Explanation, names: 
         f"{quantity(node.more, 's', signed=True)}, {percent(explanation.share(node.more))} of the difference"
     )
     width = f"{frame.width:.2f}%"
-    style = _OWN.format(height=ROW, width=width)
-    y = top + frame.row * (ROW + GAP)
-    shown = f'<text x="4" y="14" font-size="{FONT}" fill="{INK_ON_FRAMES}">{html.escape(one_line(text))}</text>'
+    style = _OWN.format(height=_ROW, width=width)
+    y = top + frame.row * (_ROW + _GAP)
+    shown = f'<text x="4" y="14" font-size="{_FONT}" fill="{_INK_ON_FRAMES}">{html.escape(one_line(text))}</text>'
     return (
-        f'<svg x="{frame.left:.2f}%" y="{y}" width="{width}" height="{ROW}" style="{style}"><title>{html.escape(one_line(told))}</title>'
-        f'<rect width="100%" height="{ROW}" fill="{_colour(node)}" stroke="{EDGE}" stroke-opacity="0.7"/>'
+        f'<svg x="{frame.left:.2f}%" y="{y}" width="{width}" height="{_ROW}" style="{style}">'
+        f"<title>{html.escape(one_line(told))}</title>"
+        f'<rect width="100%" height="{_ROW}" fill="{_colour(node)}" stroke="{_EDGE}" stroke-opacity="0.7"/>'
         f"{shown if frame.width > 1.5 else ''}</svg>"
     )
 
 
 def _colour(node: StackNode) -> str:
     """From grey, as much as in the other loop, to red, all of it more, or blue, half of it less and beyond."""
-    share = node.more / node.own if node.own else 0.0
-    end, weight = (MORE, min(1.0, share)) if share > 0 else (LESS, min(1.0, -share))
-    mixed = (round(a + (b - a) * weight) for a, b in zip(SAME, end, strict=True))
+    part = node.more / node.own if node.own else 0.0
+    end, weight = (_MORE, min(1.0, part)) if part > 0 else (_LESS, min(1.0, -part))
+    mixed = (round(a + (b - a) * weight) for a, b in zip(_SAME, end, strict=True))
     return f"rgb({','.join(map(str, mixed))})"

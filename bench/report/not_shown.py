@@ -28,7 +28,8 @@ def noise_floor(summary: Summary) -> str:
     if summary.twin is None:
         return "Noise floor: not known. No twin, the baseline's own code, was measured, so nothing tells noise."
     ratio = summary.twin.ratio
-    if ratio.low is None or ratio.high is None:
+    # Groups together have an interval of one launch each, and none of them has one.
+    if ratio.low is None or ratio.high is None or all(twin.ratio.low is None for twin in summary.twins.values()):
         return "Noise floor: not known. The twin, the baseline's own code, has one launch, which gives no interval."
     read = percent(ratio.estimate - 1, ratio.low - 1, ratio.high - 1)
     return f"Noise floor: the twin, the baseline's own code, reads {read}. A difference of this size is no finding."

@@ -76,14 +76,12 @@ def _printed(browser: str, page: str, folder: Path, patience: float) -> bytes:
     # Chromium's sandbox does not start as root, and there protects nobody: the page is our own and has no script.
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     command = [browser, *_ARGUMENTS, *sandbox, f"--user-data-dir={folder / 'profile'}", f"--print-to-pdf={target}"]
-    own = {name: str(folder / "profile") for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
     with open(log, "wb") as said:
         process = subprocess.Popen(
             [*command, source.as_uri()],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-            env={**os.environ, **own},
             start_new_session=True,  # so that all of its processes can be ended
         )
         try:

@@ -48,7 +48,7 @@ class ArmStyles:
         used: set[str] = set()
         twins: set[str] = set()
         for cell in summary.cells:
-            raw = f"{cell.point[summary.compare[cell.suite]]}{' (twin)' if cell.twin else ''}"
+            raw = tables.arm_name(summary.compare[cell.suite], cell)
             if raw not in taken:
                 name = figure_text(raw)
                 taken[raw] = name if name not in used else f"{name} ({len(used) + 1})"

@@ -16,7 +16,7 @@ from bench.analysis import confirmation
 from bench.commands import false_alarms
 from bench.machine import calibration
 from bench.machine.process_env import PACKAGE_PARENT
-from bench.results import baselines, chain, decoding, files, record, run_info
+from bench.results import baselines, chain, decoding, files, record, run_info, stacks
 
 SCHEMAS_FOLDER = PACKAGE_PARENT / "docs" / "schemas"
 # By the name of the schema: the type, and what the file is.
@@ -24,6 +24,7 @@ TYPES: Mapping[str, tuple[type, str]] = {
     "run": (run_info.RunInfo, "run.json of a run"),
     "record": (record.RecordLine, "one line of a run's records.jsonl"),
     "anchor": (chain.Anchor, "records.anchor of a run: where the chain of its records stands"),
+    "stacks": (stacks.StacksFile, "stacks.json of a run: what a step of two cells spends its time on"),
     "baseline": (baselines.BaselineFile, "baseline.json of a named run"),
     "confirmation": (confirmation.ConfirmationLine, "one line of confirmations.jsonl, beside the runs"),
     "calibration": (calibration.CalibrationFile, "a calibration in the user's cache folder"),

@@ -16,13 +16,13 @@ from bench.results import decoding, files
 from bench.results.decoding import Count, Seconds, Took
 from bench.results.record import NonEmpty
 
-STACKS: Final = "stacks.json"
+STACKS_FILE: Final = "stacks.json"
 STACKS_SCHEMA: Final = 1
 # Bounds of what is kept: a loop of 30 s, sampled each millisecond, has some thousand different stacks.
 MOST_STACKS: Final = 20_000
 MOST_PAIRS: Final = 8  # of cells, in a run's folder; the oldest goes
 LONGEST_FUNCTION: Final = 300  # letters of a function's name
-DEEPEST: Final = 200  # frames of a stack, the innermost
+DEEPEST_STACK: Final = 200  # frames of a stack, the innermost
 
 Function = Annotated[str, Meta(max_length=LONGEST_FUNCTION)]
 
@@ -107,7 +107,7 @@ def read_stacks(folder: Path) -> tuple[SampledPair, ...]:
     Raises:
         RunError: the file is no such file; names the field.
     """
-    path = folder / STACKS
+    path = folder / STACKS_FILE
     if not path.exists():
         return ()
     pairs = decoding.decode(StacksFile, files.read_bytes(path), path).pairs
@@ -133,4 +133,4 @@ def add_stacks(folder: Path, pair: SampledPair) -> None:
     first, second = (cell.cell for cell in pair.cells)
     others: Sequence[SampledPair] = [one for one in read_stacks(folder) if one.of(first, second) is None]
     kept = StacksFile(STACKS_SCHEMA, tuple([*others, pair][-MOST_PAIRS:]))
-    files.write_aside(folder / STACKS, json_text(asdict(kept)) + "\n")
+    files.write_aside(folder / STACKS_FILE, json_text(asdict(kept)) + "\n")

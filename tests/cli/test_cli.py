@@ -212,7 +212,7 @@ def test_a_run_with_failed_cells_ends_with_3_and_shows_them(tmp_path: Path) -> N
     verified = call("verify", "--out", out)
     assert verified.returncode == 0, verified.stdout
     # One digit changed in the records, and the page no longer follows from them.
-    records = path.parent / "records.jsonl"
+    records = next(Path(out).glob("*/records.jsonl"))
     lines = records.read_text().splitlines()
     first = json.loads(lines[0])
     first["turns"]["seconds"] = [[2 * seconds for seconds in turn] for turn in first["turns"]["seconds"]]

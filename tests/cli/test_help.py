@@ -156,12 +156,15 @@ REAL: Mapping[tuple[str, str], Any] = {
     ("versions", "--suite"): f"{selection.DEFAULT_SUITE} at one step length",
     ("tune", "target"): tune_request.TUNED_SUITE,
     ("tune", "--loss-margin"): tune_request.TuneRequest().loss_margin,
+    ("export", "--into"): "exports",
+    ("export", "--results-dir"): ".asv/results",
     ("tune", "--sampler"): tune_request.TuneRequest().sampler,
 }
 # Defaults that are no value but are found when it runs.
 FOUND = {
     *("all", "all it has", "any", "the newest", "none", "Slurm's", "the suite's", "the suite's own", "the program"),
-    *("in its folder", "report.html in the run's folder", "where the runs lie", "what the budget needs"),
+    *("in its folder", "where the runs lie", "what the budget needs", "all that have rows"),
+    *("reports/RUN/index.html", "reports/RUN/index.html, and reports/index.html lists all"),
     *("what they say themselves", "one made of processor and cores", "as the history tells"),
     *("the time and a random suffix", "CPUs, then fewest devices", "ratio, or step_time where no cell has one"),
     "as start-up and spread of its launches ask for",

@@ -76,6 +76,7 @@ LEAST = {
     "compare": ["a", "b"],
     "baseline": ["list"],
     "export": ["csv"],
+    "explain": ["a", "b"],
     "confirm": ["a", "b"],
     "versions": ["a", "b"],
     "race": ["a.py"],

@@ -93,8 +93,7 @@ def test_any_two_texts_are_two_cells_of_one_group_or_one_message(one: str, other
     info = synthetic.make(launches=1, rounds=1).info
     try:
         base, own = chosen_pair(info, (one, other))
-    except SpecError as error:
-        assert str(error)
+    except SpecError:
         return
     groups = {cell["id"]: cell["group"] for cell in info["plan"]["cells"]}
     assert groups[base] == groups[own]
@@ -128,19 +127,15 @@ def test_again_samples_although_there_are_stacks(tmp_path: Path, monkeypatch: py
 
 
 def test_another_machine_is_refused(tmp_path: Path, processes: None) -> None:
-    with pytest.raises(RunError, match="only where it was measured: .*cpu"):
+    with pytest.raises(RunError, match=r"only where it was measured: .*cpu"):
         explain_cells(written(tmp_path), BASE, OWN, Silent())
 
 
 def test_a_run_of_an_old_schema_is_refused_in_one_message(tmp_path: Path, processes: None) -> None:
     run = store.read_run(old_runs.write_run(tmp_path))
     cells = [cell["id"] for cell in run.info["plan"]["cells"] if not cell["twin"]][:2]
-    try:
-        found = explain_cells(run, *cells, Silent())
-    except BenchError as error:
-        assert str(error)
-    else:
-        raise AssertionError(found)
+    with pytest.raises(BenchError, match=r"\S"):
+        explain_cells(run, *cells, Silent())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from bench.analysis.explain import Explanation, explain
 from bench.engine import sampled_launches
 from bench.engine.arm_request import request
 from bench.engine.fleet import Fleet
-from bench.engine.sampled_launches import NotSampled, Place, headline_pair, sample_pair
+from bench.engine.sampled_launches import LaunchPlace, NotSampled, headline_pair, sample_pair
 from bench.machine.cores import layout
 from bench.plan import discovery, plan
 from bench.plan.cell import Cell, Plan
@@ -30,14 +30,14 @@ def planned(*settings: str, suite: str = "burner") -> tuple[Plan, dict[str, str]
     return made, {name: file for name, (_, file) in found.items()}
 
 
-def place(fleet: Fleet, files: dict[str, str], logs: Path, more: Callable[[Cell], dict[str, Any]]) -> Place:
+def place(fleet: Fleet, files: dict[str, str], logs: Path, more: Callable[[Cell], dict[str, Any]]) -> LaunchPlace:
     here = layout(1)
 
     def asked(cell: Cell) -> dict[str, Any]:
         made = request(cell, files[cell.suite], here, threads=1, seed=0, caches=fleet.caches)
         return {**made, **more(cell)}
 
-    return Place(fleet, here, asked, lambda name: logs / f"{name}.log", 0, 60.0)
+    return LaunchPlace(fleet, here, asked, lambda name: logs / f"{name}.log", 0, 60.0)
 
 
 def sampled(fleet: Fleet, logs: Path, *settings: str, seconds: float = 2.0) -> SampledPair:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -92,7 +93,7 @@ def test_every_frame_lies_within_its_caller_and_is_as_wide_as_its_time() -> None
             assert any(one[0] - 0.02 <= left and left + width <= one[0] + one[1] + 0.02 for one in above)
     for row in rows:
         own = sorted(one for one in frames if one[2] == row)
-        assert all(one[0] + one[1] <= other[0] + 0.02 for one, other in zip(own, own[1:], strict=False))
+        assert all(one[0] + one[1] <= other[0] + 0.02 for one, other in pairwise(own))
     (burnt,) = [
         one for one in root.iter(f"{SVG}svg") if (one.findtext(f"{SVG}title") or "").startswith("mine.planted:burn:")
     ]
