@@ -28,6 +28,7 @@ from bench.report.precision_figure import last_losses, precision_points
 from bench.report.row_figure import ArmStyles
 from bench.report.scaling_figure import efficiency_words, scaling_points
 from bench.report.share_figure import shares_of
+from bench.report.tables import label
 from bench.results.record import Record
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
@@ -347,8 +348,8 @@ def test_the_element_of_the_cost_says_where_its_axes_lie() -> None:
         x = number["left"] + across * (number["right"] - number["left"])
         y = number["bottom"] + up * (number["top"] - number["bottom"])
         assert min(math.hypot(x - mark[0], y - mark[1]) for mark in marks) < 0.05
-    fit = {line.arm: line for line in curves.lines}
-    for step, told in zip(fit[TRAINER].steps, fit[TRAINER].costs, strict=True):
+    fit, name = {line.arm: line for line in curves.lines}, label("loop", TRAINER)
+    for step, told in zip(fit[name].steps, fit[name].costs, strict=True):
         assert told == pytest.approx(430e-6, rel=0.01), step
 
 
