@@ -179,8 +179,7 @@ class _Sections:
         if log := self._details.logs.get(cell.id):
             # Lines are told apart by a character reference, so that the section stays one line.
             kept = "&#10;".join(html_text(line) or " " for line in log.splitlines())
-            # No figure, and not there where a run was copied without its logs: nothing that is verified.
-            parts.append(f'<div data-local><h4>End of its log</h4><pre class="log" tabindex="0">{kept}</pre></div>')
+            parts.append(f'<h4>End of its log</h4><pre class="log" tabindex="0">{kept}</pre>')
         return "".join([*parts, "</details>"])
 
     def _drawn(self, cell: CellSummary) -> Sequence[Drawing]:

@@ -142,6 +142,8 @@ def svg(figure: Figure, name: str, says: str = "", data: Mapping[str, str] | Non
     # A hundredth of a unit is more than a screen shows; what stands between tags is nobody's coordinate.
     text = re.sub(r' (?:d|x|y|points|transform)="[^"]*"', lambda found: re.sub(r"\.(\d\d)\d+", r".\1", found[0]), text)
     text = re.sub(r"\n\s*", "\n", text)
+    # The page's own font, and no turn by nothing: both are said with every text.
+    text = re.sub(r' font-family: [^;"]*;|(?<=") transform="rotate\(-?0 [^"]*"', "", text)
     # Each mark of a series says its style again, which is most of the bytes of a figure of many.
     text = re.sub(r'(?:<use [^>]*? style="([^"]*)"/>\n)(?:<use [^>]*? style="\1"/>\n)+', _style_once, text)
     return text.replace(INK, "currentColor").strip()

@@ -36,7 +36,7 @@ from bench.results.store import StoredRun
 # Groups of which all is drawn: a page of 250 groups took 155 s and nobody looks at the two hundredth.
 DRAWN = 12
 # Cells that have a figure of their own: 20 KB and a tenth of a second each.
-CELLS = 48
+CELLS_DRAWN = 48
 
 
 def draw_run(
@@ -215,11 +215,11 @@ class _Run:
                 yield draw_roof(suite, points, f"Arithmetic a second by arithmetic a step{several}", self.style)
 
     def each_cell(self) -> Iterator[Drawing]:
-        """Of each cell of the first groups, as many whole groups as have CELLS cells at most."""
+        """Of each cell of the first groups, as many whole groups as have CELLS_DRAWN cells at most."""
         count = 0
         for group, cells in self.cells.items():
             count += len(cells)
-            if count > CELLS and count > len(cells):
+            if count > CELLS_DRAWN and count > len(cells):
                 return
             by_cell: dict[str, list[Record]] = {}
             for record in self.records[group]:

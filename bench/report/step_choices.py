@@ -6,7 +6,6 @@ the step that was asked for, and computes none.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from bench.analysis.costs import LEAST_SPAN, Cost, Model
 from bench.analysis.summary import Summary
 from bench.report.sentences import claim_place, cost_sentences, places
+from bench.report.tables import arm_name, short_label
 from bench.report.units import chosen_quantity, percent, scale, span, unbreakable
 
 # Those of the figures (bench/report/drawing.py), which are not imported for it: matplotlib takes a second.
@@ -89,7 +89,7 @@ def step_choices(summary: Summary, models: Sequence[Model]) -> StepChoices | Non
     factor, unit = scale(longest, "s")
     first = min(range(len(steps)), key=lambda number: abs(math.log(steps[number] / asked)))
     plot = _Plot.of(steps, at_steps)
-    colours = _colours([summary.costs[index] for index in followed])
+    colours = _colours(summary, [summary.costs[index] for index in followed])
     measured = span(shortest, longest, "s")
     outside = f"Measured were steps of {measured}; nothing is said here of others. Shown is"
     said = "The sentences above are for a step of"
@@ -127,9 +127,15 @@ def _followed(costs: Sequence[Cost]) -> list[int]:
     return sorted([*twins, *fitted][: MOST_COSTS + len(at)])
 
 
-def _colours(costs: Sequence[Cost]) -> list[str]:
-    others = itertools.cycle(_COLOURS)
-    return [_FAINT if cost.twin else next(others) for cost in costs]
+def _colours(summary: Summary, costs: Sequence[Cost]) -> list[str]:
+    """As the figures have them: by the place of the arm among all of the run."""
+    arms = {arm_name(summary.compare[cell.suite], cell): 0 for cell in summary.cells if not cell.twin}
+    places_of = {name: number for number, name in enumerate(arms)}
+    names = [short_label(cost.axis, cost.value) for cost in costs]
+    return [
+        _FAINT if cost.twin else _COLOURS[places_of.get(name, 0) % len(_COLOURS)]
+        for cost, name in zip(costs, names, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

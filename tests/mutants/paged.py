@@ -6,6 +6,7 @@ from .harness import Mutant
 
 CACHES, HISTORIES = "tests/commands/test_history_cache.py", "tests/report/test_history_page.py"
 BESIDE, INDEXES = "tests/report/test_side_by_side.py", "tests/report/test_index_page.py"
+PARTS, VERIFIED = "tests/report/test_page_parts.py", "tests/report/test_verify.py"
 
 PAGED: tuple[Mutant, ...] = (
     Mutant(25, "a run that was changed has the points that it had", "bench/commands/history_cache.py",
@@ -30,4 +31,16 @@ PAGED: tuple[Mutant, ...] = (
     Mutant(25, "a change is drawn a commit late", "bench/report/history_page.py",
            "return (across[index - 1] + across[index]) / 2 if index", "return across[index] + 0.5 if index",
            (f"{HISTORIES}::test_a_planted_step_is_marked_at_its_commit",)),
+    Mutant(25, "a page's script is whatever it is", "bench/report/verify.py",
+           "if page.scripts != fresh.scripts:", "if not page.scripts:",
+           (f"{VERIFIED}::test_each_part_of_the_page_that_was_changed_is_named",)),
+    Mutant(25, "elements of a page are compared where its libraries are ours", "bench/report/pages.py",
+           ' for name, value in attrs if name != "data-drawn-by")', ' for name, value in attrs[:0])',
+           (f"{VERIFIED}::test_each_part_of_the_page_that_was_changed_is_named",)),
+    Mutant(25, "steps beyond what was measured are offered", "bench/report/step_choices.py",
+           "return [step for step in found if low <= step <= high]", "return found",
+           (f"{PARTS}::test_steps_to_choose_are_close_and_within",)),
+    Mutant(25, "an arm in a sentence of one's own step has no twin beside it", "bench/report/step_choices.py",
+           "return sorted([*twins, *fitted]", "return sorted([*fitted]",
+           (f"{PARTS}::test_a_chosen_step_says_what_a_page_for_that_step_says",)),
 )  # fmt: skip

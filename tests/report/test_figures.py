@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib
 import pytest
 from synthetic import FABRIC, PLAIN, TRAINER, Arm, cell_id, group_id, make, race
 
@@ -21,11 +22,13 @@ from bench.report.ceiling_figure import ceiling_rows, ceiling_words, roof_points
 from bench.report.cell_figure import cell_samples, draw_cell, drift_lines, drift_words, turn_order
 from bench.report.cost_figure import cost_curves
 from bench.report.distribution_figure import StepSpread, density, frame_of, ratio_rows, spreads_of
+from bench.report.drawing import STYLE
 from bench.report.memory_figure import HOST_PEAK, memory_rows, memory_words
 from bench.report.precision_figure import last_losses, precision_points
 from bench.report.row_figure import ArmStyles
 from bench.report.scaling_figure import efficiency_words, scaling_points
 from bench.report.share_figure import shares_of
+from bench.report.tables import label
 from bench.results.record import Record
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
@@ -189,7 +192,8 @@ def test_of_many_arms_the_turns_of_some_are_drawn_and_always_the_cells_own() -> 
         own = [record for record in run.records if record.cell == cell.id]
         samples = cell_samples(own, order, cell.id, cell.drift)
         assert samples is not None
-        drawn = draw_cell(samples, style)
+        with matplotlib.rc_context(STYLE):
+            drawn = draw_cell(samples, style)
         assert "9 more arms had turns between them." in drawn.caption
         assert f">{cell.point['loader']}</text>" in drawn.svg
 
@@ -344,8 +348,8 @@ def test_the_element_of_the_cost_says_where_its_axes_lie() -> None:
         x = number["left"] + across * (number["right"] - number["left"])
         y = number["bottom"] + up * (number["top"] - number["bottom"])
         assert min(math.hypot(x - mark[0], y - mark[1]) for mark in marks) < 0.05
-    fit = {line.arm: line for line in curves.lines}
-    for step, told in zip(fit[TRAINER].steps, fit[TRAINER].costs, strict=True):
+    fit, name = {line.arm: line for line in curves.lines}, label("loop", TRAINER)
+    for step, told in zip(fit[name].steps, fit[name].costs, strict=True):
         assert told == pytest.approx(430e-6, rel=0.01), step
 
 
@@ -369,9 +373,9 @@ def test_cells_have_figures_of_their_own_as_far_as_a_page_can_carry_them(monkeyp
         return [one.cell for one in figures.draw_run(run, summary, frames) if one.section == "cell"]
 
     assert drawn() == [cell.id for cell in summary.cells]
-    monkeypatch.setattr(figures, "CELLS", 7)  # one group of four is whole, and the next is not
+    monkeypatch.setattr(figures, "CELLS_DRAWN", 7)  # one group of four is whole, and the next is not
     assert drawn() == [cell.id for cell in summary.cells if cell.group == group_id(32)]
-    monkeypatch.setattr(figures, "CELLS", 1)
+    monkeypatch.setattr(figures, "CELLS_DRAWN", 1)
     assert len(drawn()) == 4
 
 

@@ -21,6 +21,7 @@ from bench.report.cell_markup import cell_anchor
 from bench.report.not_shown import noise_floor, not_shown
 from bench.report.page_words import PAGE_WORDS, word_anchor
 from bench.report.pages import parse_page
+from bench.report.row_figure import ArmStyles
 from bench.report.sentences import headlines
 from bench.report.step_choices import StepChoices, step_choices, steps_between
 from bench.report.tables import arm_name, label, short_label
@@ -172,3 +173,13 @@ def test_a_section_says_what_was_asked_for_and_what_was_in_effect() -> None:
     assert page.texts[f"Each cell / threads / {own}"] == ["asked for 1,", "in effect 7"]
     other = cell_anchor(cell_id(TRAINER, 32))
     assert page.texts[f"Each cell / loop / {other}"] == ["trainer, as asked for"]
+
+
+def test_the_picture_of_steps_has_the_colours_of_the_figures() -> None:
+    summary = summarize(RUN)
+    found = choices(RUN, summary)
+    assert found is not None
+    style = ArmStyles.of(summary)
+    for index, colour in zip(found.costs, found.colours, strict=True):
+        cost = summary.costs[index]
+        assert colour == style.colours[short_label(cost.axis, cost.value) + " (twin)" * cost.twin]
