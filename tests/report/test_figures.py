@@ -348,7 +348,7 @@ def test_the_element_of_the_cost_says_where_its_axes_lie() -> None:
         y = number["bottom"] + up * (number["top"] - number["bottom"])
         assert min(math.hypot(x - mark[0], y - mark[1]) for mark in marks) < 0.05
     fit = {line.arm: line for line in curves.lines}
-    for step, told in zip(fit[TRAINER].steps, fit[TRAINER].costs, strict=True):
+    for step, told in zip(fit["Trainer"].steps, fit["Trainer"].costs, strict=True):
         assert told == pytest.approx(430e-6, rel=0.01), step
 
 
