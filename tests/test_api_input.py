@@ -105,12 +105,13 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]
     capsys.readouterr()
     assert cli.exit_code(arguments) == 2
     said = capsys.readouterr().err
-    of_option = re.search(r"^bench \w+: error: argument --([\w-]+): (.*)", said, flags=re.MULTILINE | re.DOTALL)
-    if of_option:
-        return of_option[1], of_option[2].strip()
     before, _, message = said.rpartition("bench: ")
     assert "bench: " not in before  # but for what it says of its progress, one message
-    return "", message.strip()
+    # Where it is the command line that was not understood, a line says where it is described.
+    message, _, where = message.strip().partition("\nbench ")
+    assert not where or where.endswith("--help says what it takes")
+    of_option = re.match(r"argument --([\w-]+): (.*)", message, flags=re.DOTALL)
+    return (of_option[1], of_option[2]) if of_option else ("", message)
 
 
 @pytest.mark.parametrize(("arguments", "call"), [pytest.param(*case, id=" ".join(case[0])[:60]) for case in CASES])

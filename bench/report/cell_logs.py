@@ -19,7 +19,7 @@ def cell_log_tails(run: StoredRun, chosen: Collection[str] = ()) -> Mapping[str,
     """The last lines of each failed cell's log, by cell, of the first TAILS; harmless wherever text is.
 
     A cell with several failures has that of the last one. Read from the end, so that a log of 200 MB costs nothing. A
-    log that is not there, as of a run that was copied without its logs, has none.
+    log that is not there, as of a run that was copied without its logs, is "": which cells have one, the records say.
 
     Args:
         chosen: cells whose logs are wanted, failed or not; they come first.
@@ -33,8 +33,7 @@ def cell_log_tails(run: StoredRun, chosen: Collection[str] = ()) -> Mapping[str,
     for cell in sorted(last, key=lambda cell: cell not in chosen):
         if len(found) == TAILS:
             break
-        if text := _tail(run.folder, last[cell].log):
-            found[cell] = text
+        found[cell] = _tail(run.folder, last[cell].log)
     return found
 
 

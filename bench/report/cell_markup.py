@@ -176,10 +176,13 @@ class _Sections:
         if cell.reason:
             parts.append(f'<p class="reason">{html_text(cell.reason)}</p>')
         parts += [_pairs([*self._settings(cell), *self._facts(cell)]), *map(_figure, self._drawn(cell))]
-        if log := self._details.logs.get(cell.id):
+        log = self._details.logs.get(cell.id)
+        if log is not None:
             # Lines are told apart by a character reference, so that the section stays one line.
             kept = "&#10;".join(html_text(line) or " " for line in log.splitlines())
-            parts.append(f'<h4>End of its log</h4><pre class="log" tabindex="0">{kept}</pre>')
+            # No figure, and not there where a run was copied without its logs: nothing that is verified.
+            shown = f'<h4>End of its log</h4><pre class="log" tabindex="0">{kept}</pre>' if log else ""
+            parts.append(f"<div data-local>{shown}</div>")
         return "".join([*parts, "</details>"])
 
     def _drawn(self, cell: CellSummary) -> Sequence[Drawing]:
