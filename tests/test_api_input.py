@@ -237,7 +237,8 @@ def test_values_of_numpy_are_values() -> None:
 
 def test_the_pages_own_mistake_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     exec(next(block for block in CODE if 'bench.run("overheads")' in block), {})
-    assert capsys.readouterr().out == f"unknown suite 'overheads'; allowed: {', '.join(sorted(bench.suites()))}\n"
+    allowed = ", ".join(sorted(bench.suites()))
+    assert capsys.readouterr().out == f"unknown suite 'overheads'; allowed: {allowed} (did you mean 'overhead'?)\n"
 
 
 def test_a_page_that_is_not_there(empty: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import unicodedata
 
 import matplotlib.figure
@@ -73,7 +74,8 @@ def test_plain_text_is_valid_unicode_and_otherwise_untouched(text: str) -> None:
 def test_markdown_keeps_its_columns_and_has_no_html(one: str, other: str) -> None:
     row = f"| {borders.markdown_code(one)} | {borders.markdown_text(other)} |"
     assert "\n" not in row
-    assert "<" not in row.replace("&lt;", "")
+    # But for what keeps GitHub from making formulas, mentions and links of letters, each in a `<span>` of its own.
+    assert "<" not in re.sub(r"<span>[^\w<>]</span>", "", row.replace("&lt;", ""))
     bars = [index for index, letter in enumerate(row) if letter == "|" and not _escaped(row, index)]
     assert len(bars) == 3
     assert "](" not in row

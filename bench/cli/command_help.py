@@ -251,7 +251,6 @@ METAVARS: Mapping[str, str] = {
     "LOSS": "a number, e.g. 0.03",
     "METRIC": "",
     "N": "a whole number",
-    "OTHER": "",
     "NAME": "a word",
     "NAME=2.50/h": "a machine's name, and a number",
     "NAME=V1,V2": "a name and the values to choose from",
