@@ -112,7 +112,8 @@ def test_trap_11_plain_compiles_around_ddp_and_that_is_read_back(monkeypatch: py
 def test_trap_16_the_peak_of_an_arm_begins_anew() -> None:
     mebi = 2**20
     block = b"x" * (300 * mebi)
-    assert peak_resident() >= resident() >= 300 * mebi
+    # The kernel sums what each of its processors counted, and reads the two figures one after the other.
+    assert peak_resident() + mebi >= resident() >= 300 * mebi
     del block
     assert peak_resident() > resident() + 200 * mebi
     forget_peak()

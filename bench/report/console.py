@@ -22,6 +22,9 @@ LEFT_OUT_FIRST = (
     *("launches", "throughput", "epoch time", tables.JOULES_A_SAMPLE, tables.RATIO_A_SAMPLE, "difference", "step time"),
 )
 
+# Cells that are named where many are not ok for one reason.
+CELLS_A_REASON = 3
+
 
 def render(summary: Summary) -> str:
     """The table and the sentences, in lines of the terminal's width."""
@@ -50,8 +53,7 @@ def render(summary: Summary) -> str:
     lines += _goals(summary)
     lines += _ladders(summary)
     lines += _instrumented(summary)
-    notes = [f"{cell.id}: {cell.outcome}: {cell.reason}" for cell in summary.cells if cell.reason]
-    for title, sentences in (("Not ok:", notes), ("Warnings:", summary.warnings)):
+    for title, sentences in (("Not ok:", _reasons(summary)), ("Warnings:", summary.warnings)):
         lines += titled_list(title, sentences)
     lines += titled_list(tables.CONDITIONS_TITLE, [one.sentence for one in summary.conditions])
     sentences = [
@@ -64,6 +66,18 @@ def render(summary: Summary) -> str:
     ]
     lines += [part for sentence in sentences for part in wrap_text(sentence)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _reasons(summary: Summary) -> list[str]:
+    """Why cells are not ok, each reason once, with the first cells that have it; the tables have the outcomes of all."""
+    cells: dict[str, list[str]] = {}
+    for cell in summary.cells:
+        if cell.reason:
+            cells.setdefault(f"{cell.outcome}: {cell.reason}", []).append(cell.id)
+    return [
+        f"{', '.join(own[:CELLS_A_REASON])}{f' and {len(own) - CELLS_A_REASON} more' * (len(own) > CELLS_A_REASON)}: {why}"
+        for why, own in cells.items()
+    ]
 
 
 def _goals(summary: Summary) -> list[str]:

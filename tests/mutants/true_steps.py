@@ -19,11 +19,11 @@ NEXT = f"{SETS}::test_the_next_set_takes_over_when_it_has_its_imports_and_the_la
 
 TRUE_STEPS: tuple[Mutant, ...] = (
     Mutant(30, "the mean step does not know of periods", "bench/stats/step_times.py",
-           "    for period in periods:\n        hit =", "    for period in periods[:0]:\n        hit =", (EVERY_20TH,)),
+           "return rest + sum(extra *", "return rest + sum(0 * extra *", (EVERY_20TH,)),
     Mutant(30, "steps are numbered turn by turn, and not in the loop", "bench/stats/step_columns.py",
            "np.repeat([began[n] for n", "np.repeat([0 * began[n] for n", (COLUMNS,)),
     Mutant(30, "a period may be chance, as nobody counts how many were tried", "bench/stats/periods.py",
-           "allowed = CHANCE / 2 / (every if every == USUAL_PERIOD else tests)", "allowed = CHANCE / 2",
+           "np.full(longest - 1, CHANCE / 2 / sum(range(2, longest + 1)))", "np.full(longest - 1, CHANCE / 2)",
            (f"{STEPS}::test_chance_makes_no_period",)),
     Mutant(30, "steps that find cold caches are as good as any", "bench/stats/step_columns.py",
            "self.settled = self.place >= cold", "self.settled = self.place >= 0",
@@ -99,7 +99,7 @@ TRUE_STEPS: tuple[Mutant, ...] = (
            "(self.current + 1) % self.standing", "self.current",
            (f"{SETS}::test_where_no_core_is_free_standing_sets_are_used_in_turn",)),
     Mutant(31, "launches of one set are independent, whoever sits where", "bench/analysis/pairs.py",
-           'return None if own["crossed"].all() else [int(number) for number in own["set"]]', "return None",
+           "return None if all(crossed) else [int(number) for number in sets]", "return None",
            (f"{PAIRS}::test_launches_of_arms_that_change_places_share_nothing_and_those_of_others_their_set",
             f"{PAIRS}::test_what_few_sets_may_do_is_in_the_interval_of_arms_that_do_not_change_places")),
     Mutant(31, "who sits apart in a launch has changed places in it", "bench/stats/conditions.py",
