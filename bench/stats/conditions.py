@@ -152,8 +152,8 @@ def questions_of(text: str | None, plan: Mapping[str, Any]) -> tuple[Question, .
                 f"allowed: {', '.join(names)}"
             )
         else:
-            told = one_of("name", condition.name, names)
-            mistakes.append(f"condition {quote(condition.text)}: {told}, their ids, and two of one group as A/B")
+            told = one_of("name", condition.name, [*names, "their ids", "two of one group as A/B"])
+            mistakes.append(f"condition {quote(condition.text)}: {told}")
     if not mistakes and all(one.reason for one in found):
         mistakes = [f"condition {quote(one.condition.text)} cannot be decided: {one.reason}" for one in found]
     if mistakes:

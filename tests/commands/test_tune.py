@@ -39,7 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, *words: str) -> 
         (("tunable", "--set", "nope=1,2"), "unknown axis 'nope'"),
         (("tunable", "--train-epochs", "1"), "the first epoch finds everything cold and is not timed; allowed: 2"),
         (("tunable", "--arg", "lr=1,2"), "--arg: of scripts and modules; a suite has axes"),
-        (("tunable", "--sampler", "gp"), "argument --sampler: invalid choice: 'gp'"),
+        (("tunable", "--sampler", "gp"), "argument --sampler: 'gp' is unknown; allowed: tpe, random, grid"),
         (("tunable", "--memory-limit", "much"), "'much' is not a size"),
         (("--resume", "nowhere"), "unknown search 'nowhere'; allowed: (none)"),
         (("--resume", "x", "--set", "batch_size=1,2", "--seed", "3"), "leave out --seed, --set; allowed: --budget"),

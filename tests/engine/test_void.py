@@ -33,7 +33,7 @@ class Saboteur(Silent):
         self.seen: list[str] = []
 
     def update(self, spent: float, budget: float, text: str) -> None:
-        if text not in self.seen:
+        if text not in self.seen and not text.endswith(", starting"):
             self.seen.append(text)
             if len(self.seen) - 1 in self.launches:
                 self.deed()

@@ -64,7 +64,7 @@ def test_all_mistakes_of_a_suite_come_at_once() -> None:
         ({"axes": {"loop": "plain"}, "length_axis": None}, "not a list of values"),
         (
             {"equal": "wieghts"},
-            "unknown kind of equality 'wieghts'; allowed: weights, loss, samples, counts, none; or leave",
+            "'wieghts'; allowed: weights, loss, samples, counts, none (did you mean 'weights'?); or leave",
         ),
         ({"tolerance": 3}, "tolerance: 3; allowed: a number above 0 and below 1"),
         ({"tolerance": True}, "tolerance: True; allowed"),

@@ -101,7 +101,10 @@ def test_all_mistakes_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("treiner < 5%", "unknown name 'treiner'; allowed: fabric, trainer, their ids, and two of one group as A/B"),
+        (
+            "treiner < 5%",
+            "'treiner'; allowed: fabric, trainer, their ids, two of one group as A/B (did you mean 'trainer'?)",
+        ),
         ("trainer/treiner < 5%", "unknown name 'trainer/treiner'"),
         ("trainer/trainer < 5%", "unknown name 'trainer/trainer'"),
         ("plain < 5%", "plain is the baseline that others are compared with; allowed: fabric, trainer"),
