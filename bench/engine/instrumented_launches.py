@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 INSTRUMENTED_LAUNCHES = 3
 # Of each arm in one instrumented launch: enough for means, since nothing is compared.
 INSTRUMENTED_SECONDS = 0.5
+# Seconds that an instrumented arm adds besides its steps, at least: four took 4.2 to 5.6 s on two slow cores. With what
+# a timed arm adds, 0.25 s, a run of 180 s had no time left for call stacks.
+INSTRUMENTED_START = 0.7
 LEAST_STEPS = 24  # two windows of Throughput, and two samples that PeakMemory takes of the workers
 # What they may take of the budget before timed launches are done; what these leave over is theirs as well.
 LARGEST_SHARE = 0.15
@@ -86,12 +89,12 @@ class GroupInstrumentation:
     void: set[int] = field(default_factory=set)
     cost: float = 0.0
     failed: set[str] = field(default_factory=set)
-    start_up: float = budget.ARM_START
+    start_up: float = INSTRUMENTED_START
     steps: float = INSTRUMENTED_SECONDS
 
     def expect(self, start_up: float, paces: Sequence[float]) -> None:
         """Take in what a timed launch tells: its start-up an arm, and the seconds of a step of each arm."""
-        self.start_up = start_up
+        self.start_up = max(INSTRUMENTED_START, start_up)
         self.steps = max(INSTRUMENTED_SECONDS, LEAST_STEPS * max(paces, default=0.0))
 
     def price(self, arms: int) -> float:
