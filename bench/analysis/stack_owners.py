@@ -41,7 +41,7 @@ OWNERS: Final[Mapping[str, tuple[OwnerKind, str]]] = {
     "torch.utils.data": ("work", DATA_LOADING),
     "bench.axes.loops.job:Job.to_device": ("work", "moving batches"),
     "lightning.fabric.utilities.apply_func:move_data_to_device": ("work", "moving batches"),
-    # Both loops ask; with PYTORCH_NVML_BASED_CUDA_CHECK=1, which importing lightning sets, the answer is not kept.
+    # Both loops ask; with PYTORCH_NVML_BASED_CUDA_CHECK=1, which importing lightning sets, NVML is asked each time.
     "torch.accelerator": ("own", "looking for a GPU"),
     "torch.cuda:is_available": ("own", "looking for a GPU"),
     "torch.cuda:device_count": ("own", "looking for a GPU"),

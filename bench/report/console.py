@@ -70,15 +70,8 @@ def render(summary: Summary) -> str:
 
 def _reasons(summary: Summary) -> list[str]:
     """Why cells are not ok, each reason once, with the first cells that have it; tables have the outcomes of all."""
-    cells: dict[str, list[str]] = {}
-    for cell in summary.cells:
-        if cell.reason:
-            cells.setdefault(f"{cell.outcome}: {cell.reason}", []).append(cell.id)
-    sentences = []
-    for why, own in cells.items():
-        more = f" and {len(own) - CELLS_A_REASON} more" if len(own) > CELLS_A_REASON else ""
-        sentences.append(f"{', '.join(own[:CELLS_A_REASON])}{more}: {why}")
-    return sentences
+    fates = tables.by_fate(cell for cell in summary.cells if cell.reason)
+    return [f"{tables.first_names(cells, CELLS_A_REASON)}: {fate}" for fate, cells in fates.items()]
 
 
 def _goals(summary: Summary) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.analysis.estimates import CellSummary
 from bench.analysis.summary import Summary
 from bench.borders import markdown_code
 from bench.borders import markdown_text as safe
@@ -53,24 +52,17 @@ def render(summary: Summary, longest: int = LONGEST_COMMENT) -> str:
 
 def _not_ok(summary: Summary) -> list[Part]:
     """What has no figures, before those that have: nobody unfolds a table to learn that it is empty."""
-    fates: dict[str, list[str]] = {}
-    for cell in summary.cells:
-        if cell.outcome != "ok":
-            fates.setdefault(_fate(cell), []).append(cell.id)
+    fates = tables.by_fate(cell for cell in summary.cells if cell.outcome != "ok")
     if not fates:
         return []
-    items = []
-    for fate, cells in list(fates.items())[:NAMED_FATES]:
-        more = f" and {len(cells) - CELLS_A_FATE} more" if len(cells) > CELLS_A_FATE else ""
-        items.append(f"- {', '.join(map(markdown_code, cells[:CELLS_A_FATE]))}{more}: {entry(fate)}")
+    items = [
+        f"- {tables.first_names([*map(markdown_code, cells)], CELLS_A_FATE)}: {entry(fate)}"
+        for fate, cells in list(fates.items())[:NAMED_FATES]
+    ]
     if len(fates) > NAMED_FATES:
         items.append(f"- {sum(map(len, list(fates.values())[NAMED_FATES:]))} more, for other reasons")
     title = f"Not ok: {sum(map(len, fates.values()))} of {len(summary.cells)} cells"
     return [Part("cells that are not ok", [f"{title}:", ""], items, [""])]
-
-
-def _fate(cell: CellSummary) -> str:
-    return f"{cell.outcome}: {cell.reason}" if cell.reason else cell.outcome
 
 
 def _group_name(title: str, rows: Sequence[tables.Row]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.analysis.fastest import USABLE
 from bench.analysis.summary import Summary
-from bench.report.tables import arm_name
+from bench.report.tables import arm_name, first_names
 from bench.report.units import percent
 
 NOT_SHOWN_TITLE = "What this does not show"
@@ -48,9 +48,8 @@ def _without_figures(summary: Summary) -> list[str]:
         kinds.setdefault((cell.outcome, reason), []).append(f"{name} ({where})" if where else name)
     told = []
     for (outcome, reason), names in list(kinds.items())[:_KINDS]:
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         count = "1 cell is" if len(names) == 1 else f"{len(names)} cells are"
-        told.append(f"{count} {outcome}, and without a ratio: {', '.join(names[:_NAMED])}{more}. Reason: {reason}.")
+        told.append(f"{count} {outcome}, and without a ratio: {first_names(names, _NAMED)}. Reason: {reason}.")
     if len(kinds) > _KINDS:
         rest = sum(map(len, list(kinds.values())[_KINDS:]))
         told.append(

@@ -299,8 +299,21 @@ def _named_cells(cells: Sequence[CellSummary], axis: str, of_texts: Mapping[str,
     values = [{str(cell.point[axis]) for cell in own} for own in of_texts.values()]
     told = sum(map(len, values)) == len(set().union(*values))
     names = list(dict.fromkeys(str(cell.point[axis]) if told else cell.id for cell in cells))
-    more = f" and {len(names) - NAMED_CELLS} more" if len(names) > NAMED_CELLS else ""
-    return f"{', '.join(names[:NAMED_CELLS])}{more}"
+    return first_names(names, NAMED_CELLS)
+
+
+def first_names(names: Sequence[str], most: int) -> str:
+    """So many of the names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
+
+
+def by_fate(cells: Iterable[CellSummary]) -> dict[str, list[str]]:
+    """Ids of cells by what became of them, outcome and reason: of hundreds that failed of one thing, one line."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        found.setdefault(f"{cell.outcome}: {cell.reason}" if cell.reason else cell.outcome, []).append(cell.id)
+    return found
 
 
 def by_group(table: Sequence[Row]) -> dict[str, list[Row]]:

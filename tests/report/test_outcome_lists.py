@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from conftest import ROOT
@@ -58,3 +59,19 @@ def test_every_format_has_the_outcome_with_its_reason(outcome: str) -> None:
         assert "it went astray" in " ".join(text.split())
         ours = "a fault in loopmark's own code" in " ".join(text.split()).replace("&#39;", "'").replace("\\", "")
         assert ours == (outcome == "internal")
+
+
+@pytest.mark.parametrize("module", [console, markdown])
+def test_a_reason_that_many_cells_share_is_told_once_and_another_is_not_lost(module: ModuleType) -> None:
+    names = [f"lost{number}" for number in range(5)]
+    arms = {name: Arm(1e-3, outcome="crashed", reason="it went astray") for name in names}
+    arms["alone"] = Arm(1e-3, outcome="oom", reason="it wanted more")
+    summary = summarize(race("choice", {"base": Arm(1e-3), **arms}))
+    told = module.render(summary)
+    told = next(part for part in told[told.index("Not ok") :].split("\n\n") if "- " in part)
+    assert told.count("it went astray") == told.count("it wanted more") == 1
+    shown = sum(name in told for name in names)
+    more = re.search(r"and (\d+) more", told)
+    assert 0 < shown < len(names)
+    assert more
+    assert shown + int(more[1]) == len(names)
