@@ -26,9 +26,9 @@ _FAINT = "#7d8590"
 MOST_COSTS = len(_COLOURS)
 # A step is told to two digits, and between 1 and 2 to a twentieth: neighbours are at most 5 % apart.
 _DECADE = [round(1 + 0.05 * number, 2) for number in range(20)] + [round(2 + 0.1 * number, 1) for number in range(80)]
-# The picture, in pixels of a telephone.
+# The picture, in pixels of a telephone. Left of it there is room for `+10000 %`: what is cut off of a `+` is a `-`.
 WIDTH, HEIGHT = 360, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 24, 36
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 10, 24, 36
 
 
 @dataclass(frozen=True)

@@ -183,3 +183,16 @@ def test_the_picture_of_steps_has_the_colours_of_the_figures() -> None:
     for index, colour in zip(found.costs, found.colours, strict=True):
         cost = summary.costs[index]
         assert colour == style.colours[short_label(cost.axis, cost.value) + " (twin)" * cost.twin]
+
+
+@pytest.mark.parametrize("times", [1.0, 30.0, 1000.0])
+def test_no_number_of_the_picture_of_steps_is_cut(times: float) -> None:
+    """A `+` of which the left is cut off reads as a `-`."""
+    run = make(costs={PLAIN: 0.0, FABRIC: 60e-6 * times, TRAINER: 430e-6 * times})
+    found = choices(run, summarize(run))
+    assert found is not None
+    ends = re.findall(r'<text x="([\d.]+)"[^>]* text-anchor="end">([^<]*)</text>', str(found.picture))
+    shares = [(float(x), text) for x, text in ends if "%" in text]
+    assert len(shares) >= 3
+    for x, text in shares:
+        assert x >= 7.4 * len(text), text  # letters of 11 pixels, digits the narrowest but for the space
