@@ -14,6 +14,7 @@ import pytest
 from bench.axes import loops
 from bench.engine.conductor import Conductor
 from bench.engine.fleet import Fleet
+from bench.engine.interpreter_sets import SEATS
 from bench.engine.options import Options, Progress
 from bench.plan import discovery, plan
 from bench.results import store
@@ -41,12 +42,35 @@ if importlib.util.find_spec("playwright") is None and os.environ.get("BENCH_BROW
 collect_ignore_glob += [] if "BENCH_SITE" in os.environ else ["site/test_*.py"]
 
 
+# The interpreters that all tests of a session share, by number of the set and preload.
+WARM = ((0, ("torch",)), (0, ("torch", "lightning")))
+SHARED: list[Fleet] = []
+
+
 @pytest.fixture(scope="session")
 def fleet(processes: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A fleet with one fork server of each preload, for all tests of the session."""
     with Fleet(1, tmp_path_factory.mktemp("fork_servers")) as warm:
-        warm.ensure_fork_servers([(0, ("torch",)), (0, ("torch", "lightning"))], 0)
+        warm.ensure_fork_servers(WARM, 0)
+        SHARED.append(warm)
         yield warm
+        SHARED.clear()
+
+
+@pytest.fixture(autouse=True)
+def fleet_as_found() -> Iterator[None]:
+    """The next test has the shared fleet as the first one had it, whatever a run has left: the first set, all alive."""
+    yield
+    for shared in SHARED:
+        settle(shared)
+
+
+def settle(shared: Fleet) -> None:
+    """End all interpreters but those of the first set, which arrive when they like; have those that all tests share."""
+    for server in [server for server in shared.fork_servers.values() if server.number >= SEATS]:
+        shared.bury(server, "of a run that has ended")
+    shared.set_in_use, shared.coming, shared.interrupts = 0, [], 0
+    shared.ensure_fork_servers(WARM, 0)
 
 
 @pytest.fixture
@@ -111,10 +135,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(fleet: Fleet, tmp_path: Path) -> Iterator[Bench]:
+def bench(fleet: Fleet, tmp_path: Path) -> Bench:
     """Runs on the warm fleet, in this test's own folder."""
-    yield Bench(fleet, tmp_path / "results")
-    fleet.interrupts = 0
+    return Bench(fleet, tmp_path / "results")
 
 
 def call(*arguments: str, timeout: float = 120.0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

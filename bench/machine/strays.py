@@ -20,6 +20,7 @@ from pathlib import Path
 MARK = "LOOPMARK_RUN"  # the variable
 STRAY_PATIENCE = 3.0  # seconds to end strays in: one that forks faster than it is ended wins, and is told of
 _PROC = Path("/proc")
+_WALKS = 3  # that find nothing, in a row, before nothing is believed
 
 
 def become_subreaper() -> None:
@@ -107,13 +108,14 @@ def marked_processes(token: str) -> set[int]:
 
 
 def end_strays(find: Callable[[], set[int]], patience: float = STRAY_PATIENCE) -> set[int]:
-    """End what `find` finds until it finds nothing; gives what is left after `patience` seconds.
+    """End what `find` finds until it finds nothing, several times over; gives what is left after `patience` seconds.
 
-    All are stopped before any is killed: who is stopped cannot fork another one meanwhile.
+    All are stopped before any is killed: who is stopped cannot fork another one meanwhile. And a walk over processes is
+    no moment: who was born after the list was made, of a parent that ended before its entry was read, is in neither.
     """
     deadline = time.monotonic() + patience
     pause = 0.001
-    while (found := find()) and time.monotonic() < deadline:
+    while (found := next(filter(None, (find() for _ in range(_WALKS))), set())) and time.monotonic() < deadline:
         stopped: set[int] = set()
         while (more := below(found) - stopped - {os.getpid()}) and time.monotonic() < deadline:
             _signal(more, signal.SIGSTOP)

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -279,8 +279,8 @@ def test_a_hello_has_a_limit_too(tmp_path: Path) -> None:
 
 def test_without_descriptors_the_longest_silent_stranger_makes_room(tmp_path: Path, patient: None) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with opened(tmp_path) as (made, strangers):
-        callers = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    with opened(tmp_path) as (made, strangers), ExitStack() as stack:
+        callers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
         for one in callers:
             one.settimeout(20.0)
         callers[0].connect(made.address)
@@ -297,8 +297,6 @@ def test_without_descriptors_the_longest_silent_stranger_makes_room(tmp_path: Pa
             assert made.refused == ""
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for one in callers:
-            one.close()
 
 
 # --- the other side
