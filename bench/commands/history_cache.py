@@ -31,16 +31,19 @@ WINGS = ("analysis", "axes", "machine", "plan", "results", "stats")
 FORGOTTEN = 30 * 86400.0
 
 
-def cached_points(folder: Path) -> RunPoints:
+def cached_points(folder: Path, digest: str | None = None) -> RunPoints:
     """The points of the run in that folder.
+
+    Args:
+        digest: of its content, where that is known already.
 
     Raises:
         RunError: it cannot be read, or is not as it was written.
     """
     from bench.analysis.history_points import points_of_run
 
-    digest = content_digest(folder)
-    place = cache_of_code() / f"{digest}.json.z"
+    digest = digest or content_digest(folder)
+    place = kept_place(digest)
     kept = _kept(place)
     if kept is not None:
         return kept
@@ -65,6 +68,11 @@ def content_digest(folder: Path) -> str:
                 own.update(line)
         found.update(own.digest())
     return found.hexdigest()
+
+
+def kept_place(digest: str) -> Path:
+    """Where the points of a run of that content are kept."""
+    return cache_of_code() / f"{digest}.json.z"
 
 
 def cache_of_code() -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis import confirmation
 from bench.commands.history_cache import cached_points
+from bench.commands.history_readers import read_ahead
 from bench.errors import RunError
 from bench.machine import git
 from bench.results import store
@@ -33,9 +34,11 @@ def read_history(
     from bench.analysis.history_points import RATIO, table_of
 
     runs, unread = [], []
-    for folder in store.every(out):
+    folders = store.every(out)
+    digests = read_ahead(folders)
+    for folder in folders:
         try:
-            runs.append(cached_points(folder))
+            runs.append(cached_points(folder, digests.get(folder)))
         except RunError as error:
             unread.append(str(error))
     table, left_out = table_of(runs, RATIO if metric is None else metric, suites)

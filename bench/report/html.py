@@ -231,7 +231,7 @@ def embed(data: Any) -> EmbeddedJson:
     text = borders.json_text(data)
     if len(text) <= LARGEST_JSON:
         return EmbeddedJson(_in_a_script(text), "")
-    packed = base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+    packed = base64.b64encode(zlib.compress(text.encode(), 9)).decode()
     return EmbeddedJson(markupsafe.Markup(packed), "deflate")  # letters of base64
 
 

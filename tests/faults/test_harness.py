@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from . import report
+from .descendants import Process, Watch
 from .fault import MARKS, Fault, codes
 from .harness import attempt
 from .judge import marks
@@ -54,6 +55,22 @@ def test_a_process_that_is_left_is_found_wherever_it_went_and_ended(template: Te
     fault = replace(FINE, commands=(f"{leak} echo done",) if leak.endswith("&") else (f"{leak}; echo done",))
     assert list(broken(fault, template)) == ["P"]
     assert broken(FINE, template) == {}, "what one fault left is counted to the next"
+
+
+@pytest.mark.parametrize("missed", [1, 2])
+def test_who_slips_through_a_walk_over_processes_is_found_by_the_next(
+    template: Template, missed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Born after the walk's list was made, of a parent that ended before its own entry was read."""
+    living, walks = Watch.living, 0
+
+    def blind(watch: Watch) -> list[Process]:
+        nonlocal walks
+        walks += 1
+        return [] if walks <= missed else living(watch)
+
+    monkeypatch.setattr(Watch, "living", blind)
+    assert list(broken(replace(FINE, commands=("setsid -f sleep 300; echo done",)), template)) == ["P"]
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,9 @@ class Reader(HTMLParser):
             self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "div":  # whose end is that of a dt and a dd in it, too (HTML, 13.1.2.4)
+            while self.open[-1] in ("dt", "dd"):
+                self.open.pop()
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
