@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench.analysis.estimates import StepDifference
-from bench.analysis.pairs import MEASURED, SEATS_FROM, StepRules, step_rules
+from bench.analysis.pairs import MEASURED, StepRules, launch_pairs, shared_sets, step_rules
 from bench.analysis.stack_owners import UNNAMED, Owner, owner_of
 from bench.results.record import Record
 from bench.results.stacks import SampledPair, SampledStacks
 from bench.results.store import StoredRun
 from bench.stats.intervals import LAYOUT_SD, interval_of_differences
-from bench.stats.step_times import LEAST_ROUNDS, launch_ratios, step_times
+from bench.stats.step_times import step_times
 
 SLOWER_WORK = "the same work, slower"
 _TOLD = 2.0  # standard errors of its samples by which a part differs from zero before it explains anything
@@ -174,34 +174,23 @@ def timed_difference(
         ValueError: no launch has both.
     """
     rules = rules or step_rules(run)
-    records = {
-        (record.cell, record.launch): record
-        for record in run.records
-        if record.outcome in MEASURED and record.turns is not None
-    }
-    both: list[tuple[Record, Record]] = [
-        (record, records[base, launch])
-        for (cell, launch), record in records.items()
-        if cell == own and (base, launch) in records
-    ]
-    (periods, _), (others, _) = rules.of(base), rules.of(own)
-    most = max(rules.of(own)[1], rules.of(base)[1])
-    ratios = [
-        (launch_ratios(one.turns, other.turns, (others, periods), most=most), one, other)
-        for one, other in both
-        if one.turns and other.turns and len(set(one.turns.round) & set(other.turns.round)) >= LEAST_ROUNDS
-    ]
-    if not ratios:
+    records: dict[str, dict[int, Record]] = {base: {}, own: {}}
+    for record in run.records:
+        if record.outcome in MEASURED and record.turns is not None and record.cell in records:
+            records[record.cell][record.launch] = record
+    pairs = [*launch_pairs(run, (records[own], records[base]), rules)]
+    if not pairs:
         raise ValueError(f"no launch has turns of both {base} and {own}")
-    old = run.info.get("schema", 0) < SEATS_FROM
-    crossed = old or all(one.seat != other.seat for _, one, other in ratios)
     found = interval_of_differences(
-        [each.difference for each, _, _ in ratios],
-        sets=None if crossed else [other.fork_server for _, _, other in ratios],
-        layout=LAYOUT_SD * statistics.median(each.step + each.difference for each, _, _ in ratios),
+        [pair.ratios.difference for pair in pairs],
+        sets=shared_sets([pair.crossed for pair in pairs], [pair.base.fork_server for pair in pairs]),
+        layout=LAYOUT_SD * statistics.median(pair.ratios.step + pair.ratios.difference for pair in pairs),
     )
+    (periods, least), (_, most) = rules.of(base), rules.of(own)
     step = statistics.fmean(
-        step_times(other.turns, periods, most=most).mean for _, _, other in ratios if other.turns is not None
+        step_times(pair.base.turns, periods, most=max(most, least)).mean
+        for pair in pairs
+        if pair.base.turns is not None
     )
     return step, StepDifference("s", found.estimate, found.low, found.high, found.launches)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.columns import KEY_COLUMNS, PAIR_COLUMNS, names_of, typed_table
-from bench.results.record import Outcome
+from bench.results.record import Outcome, Record
 from bench.results.store import StoredRun
 from bench.results.turns import Turns
 from bench.stats.periods import Period, periods_of
@@ -102,41 +102,70 @@ def enough_rounds(turns: Turns, baseline: Turns) -> bool:
     return len({*turns.round} & {*baseline.round}) >= LEAST_ROUNDS
 
 
+@dataclass(frozen=True)
+class LaunchPair:
+    """A cell and another one of its group in one launch.
+
+    Attributes:
+        crossed: whether the two change places between two interpreters of a set, or, of old records, may do so.
+    """
+
+    own: Record
+    base: Record
+    crossed: bool
+    ratios: LaunchRatios
+
+
+def launch_pairs(
+    run: StoredRun,
+    cells: tuple[Mapping[int, Record], Mapping[int, Record]],
+    rules: StepRules,
+    known: Mapping[tuple[str, int], LaunchRatios] | None = None,
+) -> Iterator[LaunchPair]:
+    """Each launch in which a cell and another one of its group took enough rounds together.
+
+    Args:
+        cells: by launch the records of the cell, and those of what it is compared with: its baseline, or any other.
+        known: ratios that were made of these two before.
+    """
+    old = run.info.get("schema", 0) < SEATS_FROM
+    for launch, own in cells[0].items():
+        base = cells[1].get(launch)
+        if base is None or own.turns is None or base.turns is None or not enough_rounds(own.turns, base.turns):
+            continue
+        found = known.get((own.cell, launch)) if known else None
+        if found is None:
+            (periods, most), (others, least) = rules.of(own.cell), rules.of(base.cell)
+            found = launch_ratios(own.turns, base.turns, (periods, others), most=max(most, least))
+        yield LaunchPair(own, base, old or own.seat != base.seat, found)
+
+
 def pairs_of_planned(run: StoredRun, planned: pd.DataFrame, rules: StepRules) -> pd.DataFrame:
     """The same as `frames.pairs`, of planned cells and rules that are there.
 
     Args:
         planned: `frames.cells`.
     """
-    sound = set(planned.loc[planned["outcome"] == "ok", "cell"])
-    records = {
-        (record.cell, record.launch): record
-        for record in run.records
-        if record.outcome != "void" and record.turns is not None and record.cell in sound
+    records: dict[str, dict[int, Record]] = {
+        cell: {} for cell in planned.loc[planned["outcome"] == "ok", "cell"].tolist()
     }
-    launches_: dict[str, list[int]] = {}
-    for cell, launch in records:
-        launches_.setdefault(cell, []).append(launch)
-    old = run.info.get("schema", 0) < SEATS_FROM
+    for record in run.records:
+        if record.outcome != "void" and record.turns is not None and record.cell in records:
+            records[record.cell][record.launch] = record
     rows: list[tuple[Any, ...]] = []
     numbers: list[int] = []
     for number, (cell, baseline) in enumerate(zip(planned["cell"], planned["baseline"], strict=True)):
-        if baseline is None or cell == baseline or baseline not in sound:
+        if baseline is None or cell == baseline or baseline not in records:
             continue
-        (periods, most), (others, _) = rules.of(cell), rules.of(baseline)
-        for launch in launches_.get(cell, ()):
-            pair = records[cell, launch].turns, getattr(records.get((baseline, launch)), "turns", None)
-            if pair[0] is None or pair[1] is None or not enough_rounds(pair[0], pair[1]):
-                continue
-            found = rules.ratios.get((cell, launch)) or launch_ratios(pair[0], pair[1], (periods, others), most=most)
-            seats = records[cell, launch].seat, records[baseline, launch].seat
+        for pair in launch_pairs(run, (records.get(cell, {}), records[baseline]), rules, rules.ratios):
+            found = pair.ratios
             numbers.append(number)
             rows.append(
                 (
                     baseline,
-                    launch,
-                    records[baseline, launch].fork_server,
-                    old or seats[0] != seats[1],
+                    pair.own.launch,
+                    pair.base.fork_server,
+                    pair.crossed,
                     found.rounds,
                     found.mean,
                     found.typical,
