@@ -38,9 +38,7 @@ from bench.protocol import ExitReport, Fork, ForkReport, ForkServerHello, Garble
 
 # Seconds for imports: 20 to 27 s were seen on slow machines, far more on network file systems.
 FORK_SERVER_PATIENCE = 300.0
-REPORT_PATIENCE = (
-    5.0  # seconds for a fork server to tell how an arm ended, and for it to end itself; it takes milliseconds
-)
+REPORT_PATIENCE = 5.0  # seconds for a fork server to tell how an arm ended, and for it to end itself
 KEPT_ARMS = 1000  # that are remembered, at least, when they have ended
 LEAVE = strays.STRAY_PATIENCE + REPORT_PATIENCE  # to end what its arms have left behind as well
 
@@ -59,12 +57,7 @@ class Children:
     """
 
     def __init__(
-        self,
-        threads: int,
-        logs: Path,
-        sides: Mapping[str, Side] | None = None,
-        *,
-        launcher: Launcher | None = None,
+        self, threads: int, logs: Path, sides: Mapping[str, Side] | None = None, *, launcher: Launcher | None = None
     ) -> None:
         self.threads = threads
         self._sides = sides or {}
@@ -209,7 +202,7 @@ class Children:
         self._started += 1
         nodes = self.placement.for_arm(request.get("nodes", 1))
         places = rank_places(nodes or self.placement.nodes[:1], count)
-        keepers = [self._known[fork_server_id(preload, number, self.placement.key(node))] for node in places]
+        keepers = [self._keeper(node, number, preload) for node in places]
         paths = [log] + [log.with_name(f"{log.stem}-rank{rank}.log") for rank in range(1, count)]
         members = [
             Rank(f"{name}#{self._started}.{rank}", path, keeper)
@@ -252,6 +245,12 @@ class Children:
                 arm.lost = self.outside(arm, keeper, self.trouble(keeper) or deaf)
                 break
         return arm
+
+    def _keeper(self, node: Node, number: int, preload: tuple[str, ...]) -> ForkServer:
+        """The last fork server of that kind on a node; of a node that was gone before it had one, none that lives."""
+        name = fork_server_id(preload, number, self.placement.key(node))
+        known = self._known.get(name) if node.gone else self._known[name]
+        return known or ForkServer(name, None, preload, self.logs, "", gone=node.gone, node=node.name, number=number)
 
     def outside(self, arm: Arm, server: ForkServer, reason: str) -> ArmLost:
         """The loss of an arm by what is not its own: its launch is made again, unless a node is gone that it needs."""

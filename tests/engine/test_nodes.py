@@ -7,6 +7,7 @@ import shutil
 import stat
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -82,6 +83,48 @@ def test_two_nodes_train_together_and_each_arm_says_where_it_was(run: StoredRun)
     assert both.samples_per_step == 2 * first["num_nodes=1"].samples_per_step
     assert both.ledger["rank_differences"] == []
     assert both.ledger["equal"].startswith("1024 samples a step against 512")
+
+
+class Early(Silent):
+    """Kills nodes while the run is in a phase: as soon as its name begins so, or as interpreters import."""
+
+    def __init__(self, launcher: NodesHere, names: Sequence[str], phase: str) -> None:
+        super().__init__()
+        self._launcher, self._names, self._phase = launcher, names, phase
+
+    def phase(self, text: str) -> None:
+        if text.startswith(self._phase):
+            for name in self._names:
+                self._launcher.kill(name)
+
+    def update(self, spent: float, budget: float, text: str) -> None:
+        if text.endswith(self._phase):
+            self.phase(self._phase)
+
+
+@pytest.mark.parametrize(
+    "phase", ["starting 2 interpreters", pytest.param("launch 1, starting", marks=pytest.mark.long)]
+)
+def test_a_run_whose_nodes_all_die_before_anything_is_measured_says_so(tmp_path: Path, phase: str) -> None:
+    launcher = NodesHere(ALPHA, BETA)
+    run = two_nodes(tmp_path, 2, launcher, Early(launcher, (ALPHA, BETA), phase), "loop=plain")
+    assert {one.cell for one in run.records} == {cell["id"] for cell in run.info["plan"]["cells"]}
+    assert {one.outcome for one in run.records} == {"crashed"}
+    assert all("is gone" in one.reason for one in run.records)
+    assert run.info["finished"]
+
+
+def test_an_arm_of_a_node_that_went_before_it_had_an_interpreter_is_lost_with_the_node(tmp_path: Path) -> None:
+    """Of a set that is new: nothing is known of its interpreters, since there was no node to start them on."""
+    launcher = NodesHere(ALPHA)
+    with Fleet(1, tmp_path, launcher=launcher) as fleet:
+        fleet.join()
+        launcher.kill(ALPHA)
+        fleet.ensure_fork_servers([(4, ("torch",))], 0)
+        arm = fleet.start_arm(("torch",), {"ranks": 2, "nodes": 1}, tmp_path / "arm.log", number=4)
+    assert arm.lost is not None
+    assert arm.lost.outcome == "crashed"
+    assert f"node {ALPHA} is gone" in arm.lost.reason
 
 
 @pytest.mark.long
