@@ -201,6 +201,7 @@ def test_the_step_is_the_plain_loops_step(one_thread: None) -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.long
 def test_the_adapter_of_bench_reads_what_a_run_prints(tmp_path: Path) -> None:
     """A run of the cells that the adapter asks for, read back: as many values as launches, and the printed ratio."""
     from conftest import call

@@ -250,9 +250,11 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(guard.audit)
     if "PYTEST_XDIST_WORKER" in os.environ:  # it finds 80 columns there, and a lone pytest with no terminal none
         os.environ.pop("COLUMNS", None)
-    if config.option.markexpr == "quick":  # some of the examples that tests have otherwise
-        hypothesis.settings.register_profile("quick", max_examples=5)
-        hypothesis.settings.load_profile("quick")
+    # No deadline: time is not tested, and another test on the same cores lengthens an example by any factor. In quick
+    # tests some of the examples that tests have otherwise.
+    hypothesis.settings.register_profile("usual", deadline=None)
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=5)
+    hypothesis.settings.load_profile("quick" if config.option.markexpr == "quick" else "usual")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -111,6 +111,7 @@ def test_what_was_seen_reaches_frame_summary_page_and_verify(overhead: store.Sto
         assert "step_time" not in cell.instrumented
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loop", ["plain", "fabric"])
 def test_mixed_precision_is_instrumented(bench: Bench, loop: str) -> None:
     # Plain runs 16-mixed on the CPU with a scaler; Fabric makes bf16-mixed of it, so that it is asked for that.
@@ -125,6 +126,7 @@ def test_mixed_precision_is_instrumented(bench: Bench, loop: str) -> None:
         assert min(record.extra["phase_optimizer"], record.extra["phase_backward"]) > 0
 
 
+@pytest.mark.long
 def test_two_ranks_are_instrumented_and_the_first_tells(bench: Bench) -> None:
     # Some epochs of 4 batches: each has an order of its own, and the same in all loops.
     bench.run("overhead", *SMALL, "samples=512", "devices=2", options=replace(QUICK, timeout=60.0))
@@ -161,6 +163,7 @@ def of(run: store.StoredRun, callback: str) -> Record:
     return next(record for record in run.instrumented if record.point["callback"] == callback)
 
 
+@pytest.mark.long
 def test_a_callback_from_outside_comes_by_its_entry_point(outsiders: store.StoredRun) -> None:
     record = of(outsiders, "Counting")
     assert record.outcome == "ok", record.reason

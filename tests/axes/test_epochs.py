@@ -129,6 +129,7 @@ def test_every_loop_ends_its_own_epochs(name: str, tmp_path: Path, monkeypatch: 
     assert model.training or name == "transformers-trainer"  # which is in no mode for long, and sets it in each step
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_epochs_give_all_loops_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -15,6 +15,7 @@ QUICK = Options(budget=1, launch=0.1, fork_servers=1)
 SEVERAL = pytest.mark.skipif(len(usable_cores()) < 2, reason="two threads need two cores")
 
 
+@pytest.mark.long
 @SEVERAL
 @pytest.mark.parametrize("loop", ["plain", "trainer"])
 def test_trap_6_each_arm_computes_with_its_own_threads_on_as_many_cores(bench: Bench, loop: str) -> None:

@@ -85,6 +85,7 @@ def climbed(fleet: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, R
     return {str(item.point["trainer"]): item for item in records if not item.twin}
 
 
+@pytest.mark.long
 def test_every_rung_is_what_it_says_read_back_from_its_trainer(climbed: dict[str, Record]) -> None:
     there = {name for name in RUNGS if not rung_refusal(name)}
     ran = {name: item for name, item in climbed.items() if item.outcome != "unsupported"}

@@ -33,6 +33,7 @@ def raced(bench: Bench, *settings: str, suite: str = "settled", options: Options
     return {f"{item.point['trainer']}{'#twin' if item.twin else ''}": item for item in records if item.launch <= 0}
 
 
+@pytest.mark.long
 def test_every_set_that_is_built_in_does_what_it_says_and_no_more(bench: Bench) -> None:
     """What it says is asked for, and so read back; all other settings must be the baseline's."""
     sets = ",".join(("default", *SWITCHES, *MORE))

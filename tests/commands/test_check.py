@@ -177,6 +177,7 @@ def test_every_value_is_in_few_cells(tmp_path: Path, processes: None) -> None:
     assert len(found.plan.cells) == 11  # a baseline and a twin each, and size=2 once
 
 
+@pytest.mark.long
 def test_the_command_ends_as_its_checks_do(tmp_path: Path) -> None:
     path = tmp_path / "my suite.py"
     path.write_text(SUITE)

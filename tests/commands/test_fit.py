@@ -243,6 +243,7 @@ def test_what_a_gate_reaches_is_its_own_figure_without_the_target() -> None:
 # --- real launches
 
 
+@pytest.mark.long
 def test_real_launches_are_read_and_foretell_a_gate(bench: Bench) -> None:
     plan, _ = plan_selection(Selection(*((names,) for names in fit.ONE_CELL)))
     records = bench.run(*fit.ONE_CELL, options=Options(budget=120.0, launches=fit.FEWEST_LAUNCHES, launch=0.5))

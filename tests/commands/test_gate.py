@@ -62,21 +62,26 @@ def gated(
 
 @pytest.mark.alone
 def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, tmp_path: Path) -> None:
-    # Half of every step is burnt on top: far above the margin on a machine however loaded.
-    outcome = gated(fleet, tmp_path / "gate", "power", "slowdown=100", "batch_size=16")
+    # Half of every step is burnt on top: far above the margin on a machine however loaded. One that changes its pace
+    # while it measures has no verdict, and is asked again.
+    for attempt in range(3):
+        outcome = gated(fleet, tmp_path / f"gate-{attempt}", "power", "slowdown=100", "batch_size=16")
+        if not any(": drifting: " in reason for reason in outcome.reasons):
+            break
     assert (outcome.verdict, outcome.exit_code) == ("regression", 1)
     head = outcome.decisions[-1]
     assert (head.stage, head.n, head.p) == ("confirm", 6, 2**-6)
     assert outcome.launches == {"screen": 1, "confirm": 6}
     # Both stages are runs like any other, and the verdict follows from them again.
-    stages = {name: store.read_run(tmp_path / "gate" / name) for name in ("screen", "confirm")}
+    folder = tmp_path / outcome.gate
+    stages = {name: store.read_run(folder / name) for name in ("screen", "confirm")}
     seeds = {name: run.info["options"]["seed"] for name, run in stages.items()}
     assert seeds["screen"] != seeds["confirm"], "the second stage is to be fresh in everything"
     found = discovery.all_suites()
     made = plan.make_plan({"power": found["power"][0]}, ["power"], settings=["slowdown=100", "batch_size=16"])
     again = gate_judgement.gate_of(made, stages, SHORT, outcome.gate)
     assert (again.verdict, again.decisions, again.exact) == (outcome.verdict, outcome.decisions, outcome.exact)
-    kept = json.loads((tmp_path / "gate" / store.GATE).read_text())
+    kept = json.loads((folder / store.GATE).read_text())
     assert (kept["schema"], kept["verdict"], kept["exit_code"]) == (gate_judgement.GATE_SCHEMA, "regression", 1)
 
 
@@ -141,6 +146,7 @@ def test_what_cannot_be_gated_is_exit_code_2(tmp_path: Path, arguments: list[str
     assert not done.stdout
 
 
+@pytest.mark.long
 def test_the_code_here_against_a_commit_of_it(tmp_path: Path) -> None:
     """A step that got 400 times as much to do since the commit, and one that did not change since."""
     code = tmp_path / "code"

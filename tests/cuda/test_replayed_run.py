@@ -81,6 +81,7 @@ def measured(
     return folder, *run_on(folder, recording)
 
 
+@pytest.mark.long
 def test_the_joules_of_a_real_run_are_its_seconds_times_the_watts(
     measured: tuple[Path, subprocess.CompletedProcess[str], StoredRun],
 ) -> None:

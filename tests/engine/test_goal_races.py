@@ -69,6 +69,7 @@ def test_a_goal_stops_at_its_seeds(bench: Bench) -> None:
     assert [stop["reason"] for stop in bench.stops.values()] == ["launches"]
 
 
+@pytest.mark.long
 def test_arms_may_have_epochs_of_other_lengths(tmp_path: Path, fleet: Any) -> None:
     selection = Selection(
         ("convergence",), (*SMALL[:1], "epochs=2", "loop=plain", "batch_size=32,64"), compare="batch_size"

@@ -46,6 +46,7 @@ def test_what_is_no_message_ends_the_arm_that_sent_it(bench: Bench, crime: str, 
     assert [record.outcome for record in others] == ["ok", "ok"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("crime", ["setsid", "daemon", "forked-daemon", "fork-bomb"])
 def test_what_left_its_session_ends_with_its_arm(bench: Bench, crime: str) -> None:
     outlaw, others = judged(bench, crime)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import synthetic
 from conftest import Bench, call
 
@@ -113,6 +114,7 @@ def test_a_run_through_real_arms_ends_when_its_question_is_answered(bench: Bench
     assert [stop["reason"] for stop in bench.stops.values()] == ["answered"]
 
 
+@pytest.mark.long
 def test_a_run_says_and_keeps_what_was_asked(tmp_path: Path) -> None:
     """The answer is no failure: the exit code is that of the run."""
     command = [

@@ -59,6 +59,7 @@ def as_command(name: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_three_end_in_the_same_bits_as_commands(processes: None, tmp_path: Path) -> None:
     outcomes = []
     for name in NAMES:
@@ -74,6 +75,7 @@ def test_the_three_end_in_the_same_bits_as_commands(processes: None, tmp_path: P
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.long
 def test_bench_train_ends_in_the_same_bits(processes: None, tmp_path: Path) -> None:
     pytest.importorskip("jsonargparse", reason='jsonargparse is missing: pip install "loopmark[train]"')
     of_model = ("--model.width", "16", "--model.latent", "2", "--model.gamma", "0.7")

@@ -85,6 +85,7 @@ BAD: tuple[tuple[Mode, str], ...] = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "why"), BAD, ids=[mode for mode, _ in BAD])
 def test_a_bad_mirror_is_one_message(
     processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: Mode, why: str
@@ -119,6 +120,7 @@ def test_a_dead_mirror_is_one_message_and_torchvision_names_its_own(
     assert left_in(tmp_path) == {"MNIST", "mnist.lock"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("address", ["nonsense", "gopher://127.0.0.1", "http://[", "http://127.0.0.1:99999999"])
 def test_an_address_that_is_none_is_one_message(
     processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
@@ -195,6 +197,7 @@ def ask(folder: Path, seconds: float = 60.0) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_two_processes_at_once_are_one_download(
     processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +396,7 @@ def race(folder: str) -> subprocess.CompletedProcess[str]:
     return call("run", "overhead", *arguments, *quick, cwd=Path(folder), timeout=240)
 
 
+@pytest.mark.long
 def test_the_command_trains_on_mnist_below_the_home(
     processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,6 +408,7 @@ def test_the_command_trains_on_mnist_below_the_home(
     assert left_in(tmp_path) == {"home", "results"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", ["~nobody_such_user/data", "{tmp}/data"])
 def test_the_command_says_what_to_do_without_mnist(
     processes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str

@@ -223,6 +223,7 @@ BAD = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("subcommand", ["fit", "validate"])
 @pytest.mark.parametrize("make", BAD, ids=lambda make: make.__name__)
 def test_a_checkpoint_that_is_none_of_ours(
@@ -284,6 +285,7 @@ def test_a_hyperparameter_that_is_not_the_checkpoints(
 # --- disks and real processes
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("processes")
 def test_a_full_disk_is_one_message_and_keeps_the_checkpoints(tmp_path: Path) -> None:
     full = ("--trainer.callbacks+=training_calls.FullDisk", "--trainer.callbacks.epoch=2")
@@ -298,6 +300,7 @@ def test_a_full_disk_is_one_message_and_keeps_the_checkpoints(tmp_path: Path) ->
     train("fit", *SMALL, "--trainer.max_epochs", "3", "--ckpt_path", "last", cwd=tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(
     ("words", "line"),

@@ -19,6 +19,7 @@ def png_size(path: Path) -> tuple[int, int]:
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("processes")
 def test_fit_and_predict_draw_pictures_and_say_where(tmp_path: Path) -> None:
     done = train("fit", *SMALL, "--trainer.max_epochs", "1", cwd=tmp_path)

@@ -38,12 +38,14 @@ def goes_on(folder: Path, whole: Path) -> dict[str, Any]:
     return ended
 
 
+@pytest.mark.long
 def test_a_training_goes_on_after_a_whole_epoch(whole: Path, tmp_path: Path) -> None:
     train("fit", *SMALL, "--trainer.max_epochs", "2", cwd=tmp_path)
     goes_on(tmp_path, whole)
     assert rows(tmp_path / "trainings" / "fit-1") == [row for row in rows(whole) if int(row["epoch"]) >= 2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [STEPS + 2, 2 * STEPS - 1], ids=["mid-epoch", "last step of an epoch"])
 def test_a_training_goes_on_after_ctrl_c(step: int, whole: Path, tmp_path: Path) -> None:
     slow = ("--trainer.callbacks+=training_calls.SlowAtStep", f"--trainer.callbacks.step={step}")
@@ -58,6 +60,7 @@ def test_a_training_goes_on_after_ctrl_c(step: int, whole: Path, tmp_path: Path)
     goes_on(tmp_path, whole)
 
 
+@pytest.mark.long
 def test_a_training_goes_on_after_sigterm_in_its_validation(whole: Path, tmp_path: Path) -> None:
     slow = ("--trainer.callbacks+=training_calls.SlowInValidation", "--trainer.callbacks.epoch=1")
     code, said = signalled(
@@ -68,6 +71,7 @@ def test_a_training_goes_on_after_sigterm_in_its_validation(whole: Path, tmp_pat
     goes_on(tmp_path, whole)
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_stops_at_once_and_keeps_the_whole_epochs(whole: Path, tmp_path: Path) -> None:
     slow = ("--trainer.callbacks+=training_calls.SlowAtStep", f"--trainer.callbacks.step={STEPS + 2}")
     code, said = signalled("fit", *SMALL, *LONG, *slow, cwd=tmp_path, when="the step begins", times=2)
@@ -78,6 +82,7 @@ def test_a_second_ctrl_c_stops_at_once_and_keeps_the_whole_epochs(whole: Path, t
     goes_on(tmp_path, whole)
 
 
+@pytest.mark.long
 def test_ctrl_c_before_the_training_has_nothing_to_save(tmp_path: Path) -> None:
     code, said = signalled("fit", *SMALL, cwd=tmp_path, when="Seed set to")
     assert code == 130
@@ -91,6 +96,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return [{name: row[name] for name in ("epoch", "val_loss")} for row in csv.DictReader(file) if row["val_loss"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["best", "last"])
 def test_a_checkpoint_knows_its_hyperparameters_and_gives_the_same_loss(name: str, whole: Path, tmp_path: Path) -> None:
     """Of model and data: none of `SMALL` is named again, and the loss is the one of the training to the last digit."""
@@ -102,6 +108,7 @@ def test_a_checkpoint_knows_its_hyperparameters_and_gives_the_same_loss(name: st
     assert validated["val_loss"] == (min(losses, key=float) if name == "best" else losses[-1])
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_loaded_in_python_without_lightning_cli(whole: Path) -> None:
     module = LitAutoEncoder.load_from_checkpoint(
         whole / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True
@@ -117,6 +124,7 @@ def test_a_checkpoint_is_loaded_in_python_without_lightning_cli(whole: Path) -> 
     assert float(loss) == float(rows(whole)[-1]["val_loss"])
 
 
+@pytest.mark.long
 def test_the_best_checkpoint_so_far_is_kept_by_a_training_that_goes_on(tmp_path: Path) -> None:
     """It is copied, and stays the best one where what comes after is worse."""
     train("fit", *SMALL, "--trainer.max_epochs", "1", cwd=tmp_path)
@@ -158,6 +166,7 @@ class Data(LightningDataModule):
 """
 
 
+@pytest.mark.long
 def test_a_users_own_module_with_dropout_and_shuffling_goes_on_too(tmp_path: Path) -> None:
     """By name, on the command line and in YAML; its random numbers go on where they were."""
     (tmp_path / "mine.py").write_text(OWN)

@@ -35,8 +35,8 @@ CLEAN = tuple(sorted(path.stem for path in (ZOO / "clean").glob("*.py")))
 
 
 def some_quick(names: Iterable[str], *quick: str) -> list[Any]:
-    """All of them as parameters, of which some are tried always, and all of them by `thorough` tests."""
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.thorough) for name in names]
+    """All of them as parameters, of which some are tried always, and all of them by `long` ones."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.long) for name in names]
 
 
 def looked_at(kind: str, name: str, folder: Path) -> tuple[Observed, str]:

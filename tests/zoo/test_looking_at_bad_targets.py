@@ -70,6 +70,7 @@ def target(folder: Path, source: str) -> Target:
     return parse_target("mine.py:Module", (), "mine.py:loaders", str(folder / "own"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_module_is_one_clear_line(what: str, tmp_path: Path, processes: None) -> None:
     source, told = BAD[what]
@@ -80,6 +81,7 @@ def test_a_bad_module_is_one_clear_line(what: str, tmp_path: Path, processes: No
     assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["mine.py"]
 
 
+@pytest.mark.long
 def test_a_module_that_never_comes_to_a_step_is_ended(tmp_path: Path, processes: None) -> None:
     source = HEAD + STEP + "        return loss\n    def on_train_start(self):\n        import time; time.sleep(600)\n"
     _, failed = look(target(tmp_path, source).script, tmp_path, {}, 5.0)

@@ -27,7 +27,7 @@ def script_of(name: str, folder: Path) -> Script:
     return replace(script, label=name)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.thorough) for n in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.long) for n in NAMES])
 def test_the_doctor_can_look_at_every_module(name: str, tmp_path: Path, processes: None) -> None:
     seen, failed = look(script_of(name, tmp_path / "own"), tmp_path, {}, 120.0)
     assert failed == ""

@@ -16,15 +16,18 @@ def accuracy(printed: str) -> float:
     return float(printed.rsplit("accuracy", 1)[1].split()[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["hand_written.py", "fabric_loop.py", "trainer_fit.py", "hand_written_ddp.py"])
 def test_a_script_learns_and_saves(name: str, tmp_path: Path) -> None:
     assert accuracy(run_script(name, tmp_path)) > HALF_RIGHT
 
 
+@pytest.mark.long
 def test_several_ranks_as_torchrun_starts_them(tmp_path: Path) -> None:
     assert accuracy(run_script("hand_written_ddp.py", tmp_path, launcher=TORCHRUN)) > HALF_RIGHT
 
 
+@pytest.mark.long
 def test_a_slow_step_learns_the_same(tmp_path: Path) -> None:
     """Whoever races it against itself finds equal work, and a known ratio."""
     for folder in ("usual", "slow"):
