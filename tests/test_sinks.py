@@ -15,12 +15,12 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from balanced import BalancedReader
 from histories import run_of
 from hypothesis import example, given, settings
 from synthetic import TRAINER, make
@@ -130,25 +130,17 @@ def as_markdown(text: str, own: tuple[str, ...] = ()) -> None:
     assert text.count("`") % 2 == text.count("\\`") % 2
 
 
-class Page(HTMLParser):
+class Page(BalancedReader):
     """Elements and attributes of a page, and its text."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: set[tuple[str, ...]] = set()
-        self.open: list[str] = []
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        super().handle_starttag(tag, attrs)
         self.seen |= {(tag,), *((tag, name) for name, _ in attrs)}
-        if tag not in ("meta", "link", "br", "img", "hr", "input"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen |= {(tag,), *((tag, name) for name, _ in attrs)}
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         self.text += data

@@ -251,7 +251,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:  # it finds 80 columns there, and a lone pytest with no terminal none
         os.environ.pop("COLUMNS", None)
     # No deadline: time is not tested, and another test on the same cores lengthens an example by any factor. In quick
-    # tests some of the examples that tests have otherwise.
+    # tests some of the examples that tests have otherwise. Where CI is set, examples are the same in every run: what a
+    # change has broken is not what luck has found. Hypothesis sees to that by itself.
     hypothesis.settings.register_profile("usual", deadline=None)
     hypothesis.settings.register_profile("quick", deadline=None, max_examples=5)
     hypothesis.settings.load_profile("quick" if config.option.markexpr == "quick" else "usual")

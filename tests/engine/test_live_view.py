@@ -86,6 +86,8 @@ class Screen:
         """Letters where the cursor is, a column each, or two."""
         for letter in text:
             if not letter_width(letter):
+                if not self.column:
+                    continue  # there is no letter for the mark to be upon
                 line[self.column - 1 : self.column] = ["".join(line[self.column - 1 : self.column]) + letter]
                 continue
             line += [" "] * (self.column - len(line))
