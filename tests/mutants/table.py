@@ -254,6 +254,9 @@ MUTANTS: tuple[Mutant, ...] = (
            '"callbacks": list(job.callbacks)',
            '"callbacks": [*job.callbacks, __import__("lightning").pytorch.callbacks.Timer()]',
            (SAME_SETTINGS,), "callbacks: Timer in a timed launch"),
+    Mutant(22, "one look at processes is believed, whoever forks meanwhile", "bench/machine/strays.py",
+           "_WALKS = 3", "_WALKS = 1",
+           ("tests/machine/test_strays.py::test_who_slips_through_a_walk_is_ended_all_the_same",)),
     Mutant(22, "any callback is taken for a set's", "bench/engine/equal_settings.py",
            'seen["callbacks"] == record.effective.get("set_callbacks", "none")', "True",
            ("tests/engine/test_equal_settings.py::"
