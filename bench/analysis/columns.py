@@ -167,7 +167,9 @@ def typed_table(columns: Mapping[str, object], kinds: Sequence[Column]) -> pd.Da
     """
     table = pd.DataFrame(columns)
     named = {column.name: column.dtype for column in kinds}
-    return table.astype({name: named.get(name, table[name].dtype) for name in table.columns})
+    there = dict(table.dtypes.items())
+    other = {name: named[name] for name, dtype in there.items() if name in named and named[name] != dtype}
+    return table.astype(other) if other else table
 
 
 def axis_values(values: Sequence[object]) -> pd.Series:
