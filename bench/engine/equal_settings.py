@@ -39,6 +39,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
         "lightning": "the version of it, which a plain arm has not imported",
         "lightning_imported": "a plain arm never imports it, as that patches torch.compile",
         "pandas_imported": "lightning brings it along where torchmetrics has what imports it",
+        "torch_xla_imported": "a Trainer looks for XLA's devices where the package is installed",
         "compiled_around_ddp": "each loop compiles where its users do",
         "graph_cut": "each loop cuts XLA's graph where its users do",
     },
@@ -47,6 +48,7 @@ FOLLOWS: Mapping[str, Mapping[str, str]] = {
         "torch": "another version is what is compared",
         "lightning": "another version is what is compared",
         "torch_xla": "another version is what is compared",
+        "torch_xla_imported": "one of them may lack it",
     },
     "precision": {
         "autocast": "mixed precisions cast, true ones do not",

@@ -120,7 +120,9 @@ def test_trap_4_what_xla_ignores_is_downgraded_and_what_it_does_unseen_is_seen(b
         assert "loss of audited step 0" in found[loop, "bf16-true"].reason
 
 
-def test_bf16_that_nobody_asked_for_is_downgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_that_nobody_asked_for_is_downgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: None
+) -> None:
     monkeypatch.setenv("XLA_USE_BF16", "1")
     (tmp_path / "logs").mkdir()
     with Fleet(1, tmp_path / "logs") as fleet:  # of its own: an arm's environment is its interpreter's

@@ -19,7 +19,13 @@ NAMES = ("plain", "fabric", "trainer")
 # 125 validation samples are a batch of 64 and one of 61, which weigh differently.
 SMALL = ("--samples", "1000", "--width", "16", "--latent", "2", "--seed", "3", "--gamma", "0.7")
 WILD = ("--learning_rate", "3", "--gamma", "1", "--epochs", "2")  # the second epoch is worse than the first
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "one_thread_elsewhere")
+
+
+@pytest.fixture
+def one_thread_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of commands, too: several threads that wait for cores may add in another order (docs/examples.md)."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 def train(path: Path, out: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

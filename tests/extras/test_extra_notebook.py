@@ -12,7 +12,8 @@ from conftest import ROOT
 
 
 @pytest.mark.long
-def test_the_notebook_runs(tmp_path: Path) -> None:
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # several that wait for cores may add in another order
     for package in ("nbclient", "nbformat", "ipykernel"):
         pytest.importorskip(package, reason=f'{package} is missing: pip install "loopmark[notebook]"')
     out = tmp_path / "again.ipynb"
