@@ -72,7 +72,10 @@ def _reader(folders: Sequence[Path]) -> Iterator[subprocess.Popen[bytes]]:
 def _read(folders: Sequence[Path], digests: Mapping[Path, str] | None = None) -> None:
     for folder in folders:
         with suppress(RunError):  # as above
-            cached_points(folder, None if digests is None else digests[folder])
+            digest = content_digest(folder) if digests is None else digests[folder]
+            cached_points(folder, digest)
+            if not kept_place(digest).exists():
+                return  # nothing can be kept here, so that all of it would be read once more
 
 
 if __name__ == "__main__":

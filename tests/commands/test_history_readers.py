@@ -50,6 +50,19 @@ def test_readers_that_die_leave_a_history_as_it_is(runs: list[Path], monkeypatch
 
 
 @pytest.mark.usefixtures("processes")
+def test_where_nothing_can_be_kept_nothing_is_read_ahead(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder would be")
+    read: list[Path] = []
+    plain = store.read_run
+    monkeypatch.setattr(store, "read_run", lambda folder: read.append(folder) or plain(folder))
+    digests = read_ahead(runs, processes=2)
+    assert len(read) == 1
+    assert [cached_points(folder, digests[folder]).error for folder in runs] == [""] * len(runs)
+
+
+@pytest.mark.usefixtures("processes")
 def test_none_is_left_where_reading_is_broken_off(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
