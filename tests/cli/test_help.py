@@ -222,10 +222,16 @@ def test_budgets_that_helps_tell_in_words_are_the_real_ones() -> None:
 # The layout.
 
 
+def parsers_of_commands() -> Mapping[str, Parser]:
+    commands = cli.parser().commands
+    assert commands is not None
+    return commands.choices
+
+
 @pytest.mark.parametrize("columns", [40, 41, 60, 79, 80, 120, 199, 200, 400])
 def test_a_help_has_the_terminals_width(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    for name, command in {"": cli.parser(), **cli.parser().commands.choices}.items():  # type: ignore[union-attr]  # it has commands
+    for name, command in {"": cli.parser(), **parsers_of_commands()}.items():
         text = command.format_help()
         widest = max(text.splitlines(), key=text_width)
         assert text_width(widest) <= min(columns, 200), f"bench {name}: {widest!r}"
@@ -233,7 +239,7 @@ def test_a_help_has_the_terminals_width(columns: int, monkeypatch: pytest.Monkey
 
 def test_a_broken_example_is_still_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    text = cli.parser().commands.choices["run"].format_help()  # type: ignore[union-attr]  # it has commands
+    text = parsers_of_commands()["run"].format_help()
     shown = text.partition("examples:\n")[2].partition("\n\n")[0]
     lines = shown.replace("\\\n", "").splitlines()
     joined = [shlex.split(line) for line in lines if line.startswith("  bench ")]

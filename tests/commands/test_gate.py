@@ -63,7 +63,7 @@ def gated(
 @pytest.mark.alone
 def test_a_real_slowdown_is_a_regression_with_two_runs_behind_it(fleet: Fleet, tmp_path: Path) -> None:
     # Half of every step is burnt on top: far above the margin on a machine however loaded. One that changes its pace
-    # while it measures has no verdict, and is asked again.
+    # while it measures has no verdict, and is asked again; how seldom that is, tests/stats/test_slopes.py holds.
     for attempt in range(3):
         outcome = gated(fleet, tmp_path / f"gate-{attempt}", "power", "slowdown=100", "batch_size=16")
         if not any(": drifting: " in reason for reason in outcome.reasons):
